@@ -1,0 +1,64 @@
+//! The checks. Each reads only the history and the trace and knows no system, so it can judge a
+//! history from elsewhere. One property a file, its header citing paper and section.
+
+use crate::trace::{HostId, MessageId};
+use serde::{Deserialize, Serialize};
+
+/// A property that did not hold, with the evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The check that found it.
+    pub check: CheckName,
+    /// The evidence.
+    pub certificate: Certificate,
+}
+
+/// The evidence of a violation: enough for a person to verify it by hand.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The evidence in one sentence.
+    pub sentence: String,
+    /// Ids of the operations concerned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<u32>,
+    /// The nodes concerned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<HostId>,
+    /// The terms or epochs in which they acted, in the order of `nodes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<u64>,
+    /// The messages that carried it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<MessageId>,
+    /// When it became undeniable, in simulated nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ns: Option<u64>,
+}
+
+/// The checks, by the names used in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckName {
+    /// Some order of the acknowledged operations explains what clients saw.
+    Linearizability,
+    /// No acknowledged write is proven gone.
+    LostWrite,
+    /// No two nodes acknowledge conflicting operations as primaries of the same time.
+    SplitBrain,
+    /// After the last fault every client is served and replicas are equal, in bounded time.
+    Liveness,
+    /// Replicas hold the same state at the end.
+    Convergence,
+    /// At most one leader per leader id, elected in order (Raft paper, 5.2).
+    ElectionSafety,
+    /// Same index and leader: same log up to there (5.3).
+    LogMatching,
+    /// A committed entry is in every later leader's log (5.4).
+    LeaderCompleteness,
+    /// No two nodes apply different entries at one index (5.4.3).
+    StateMachineSafety,
+    /// What is committed never changes.
+    CommittedImmutable,
+    /// A node's vote, commit and apply positions never go back.
+    Monotonic,
+}

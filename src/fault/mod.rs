@@ -1,0 +1,11 @@
+//! Faults as plain data, how overlapping faults compose, and a nemesis that makes schedules.
+//!
+//! * [`model`]: what a fault is. A schedule is materialised before a run and never drawn during it.
+//! * [`fold`]: the state of every link and process as a fold over the set of active faults.
+//! * [`chaos`]: what happens to one message, as a pure hash.
+//! * [`generate`]: the nemesis.
+
+pub mod chaos;
+pub mod fold;
+pub mod generate;
+pub mod model;

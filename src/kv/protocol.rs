@@ -1,0 +1,33 @@
+//! The client protocol, the same for every system under test.
+
+use super::{Command, Outcome};
+use crate::trace::HostId;
+use serde::{Deserialize, Serialize};
+
+/// A client's request: one attempt of one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The command; its tag is the same in every attempt.
+    pub command: Command,
+}
+
+/// A node's answer to a [`Request`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The command took effect, exactly once.
+    Ok {
+        /// What it returned.
+        outcome: Outcome,
+        /// The node that acted as primary and acknowledged (not one that merely proxied).
+        acknowledged_by: HostId,
+        /// The term, epoch or takeover count in which it acted; 0 where a system has none.
+        term: u64,
+    },
+    /// Definitely refused: the command has not taken effect through this attempt and will not.
+    Refused {
+        /// The node to try instead, if known.
+        hint: Option<HostId>,
+    },
+    /// The command may or may not have taken effect.
+    Unknown,
+}

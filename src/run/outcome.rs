@@ -1,0 +1,142 @@
+//! What a run yields.
+
+use crate::check::Violation;
+use crate::history::History;
+use crate::scenario::Scenario;
+use crate::trace::Trace;
+use crate::trace::digest::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A finished run with all its evidence.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The judgement and the figures.
+    pub outcome: Outcome,
+    /// Every event, in order.
+    pub trace: Trace,
+    /// What clients saw.
+    pub history: History,
+    /// The same run in explicit form: schedule, script, acts, verdict and digest filled in.
+    pub explicit: Scenario,
+}
+
+/// The judgement on a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every check passed, and the run was worth checking.
+    Pass,
+    /// A check failed (safety, or liveness where it is required).
+    Violation,
+    /// Nothing failed, but the run proves nothing: a budget ended, or too little happened.
+    Inconclusive,
+}
+
+/// Whether the system came back after the last fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Liveness {
+    /// It did, in time.
+    Ok,
+    /// It did not.
+    Failed,
+    /// The faults left no quorum, so nothing is required.
+    NotRequired,
+}
+
+/// How many of the operations offered at a site were acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Availability {
+    /// The site whose clients are meant.
+    pub site: String,
+    /// `run` (all of it), `faults` (from the first fault's beginning to the last's end), or
+    /// `settled` (the same, from three maximum election time-outs after the first fault's beginning).
+    pub during: String,
+    /// Acknowledged.
+    pub acked: u64,
+    /// Invoked.
+    pub offered: u64,
+}
+
+/// Counts of what happened in a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Frames sent.
+    pub messages_sent: u64,
+    /// Frames that never reached a handler.
+    pub messages_dropped: u64,
+    /// Frames handled after one that was sent later on the same directed pair.
+    pub messages_reordered: u64,
+    /// Frames handled twice.
+    pub messages_duplicated: u64,
+    /// Cuts of any shape that began.
+    pub cuts: u64,
+    /// Those of them that were one-way.
+    pub one_way_cuts: u64,
+    /// Process kills.
+    pub crashes: u64,
+    /// Pauses.
+    pub pauses: u64,
+    /// Power losses.
+    pub power_losses: u64,
+}
+
+/// The judgement and the figures of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The system's name.
+    pub system: String,
+    /// The seed.
+    pub seed: u64,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// What failed.
+    pub violations: Vec<Violation>,
+    /// Why the run proves nothing, if it is inconclusive.
+    pub inconclusive: Vec<String>,
+    /// Whether the system came back.
+    pub liveness: Liveness,
+    /// Whether all nodes held the same state at the end.
+    pub converged: bool,
+    /// Digest of trace, history, verdicts and counters.
+    pub digest: Digest,
+    /// Digest of the fault schedule alone: equal across systems.
+    pub schedule_digest: Digest,
+    /// Digest of the client script alone: equal across systems.
+    pub script_digest: Digest,
+    /// Operations acknowledged.
+    pub acked: u64,
+    /// Operations that definitely failed.
+    pub failed: u64,
+    /// Operations of unknown outcome.
+    pub unknown: u64,
+    /// Acknowledged writes proven gone.
+    pub lost_acked_writes: u64,
+    /// Operations in split-brain certificates.
+    pub conflicting_acks: u64,
+    /// Whether the history is linearizable; `None`: the checker's budget ended.
+    pub linearizable: Option<bool>,
+    /// How often another node became primary.
+    pub leader_changes: u64,
+    /// Simulated seconds during which two or more nodes acted as primary of the same keys.
+    pub acting_primaries_overlap_s: f64,
+    /// Acknowledgements by node name.
+    pub acks_by_node: BTreeMap<String, u64>,
+    /// Availability per site and period.
+    pub availability: Vec<Availability>,
+    /// Milliseconds from the end of the last fault until every site was served again.
+    pub recovered_ms: Option<u64>,
+    /// Simulated seconds.
+    pub simulated_s: f64,
+    /// The simulator's step.
+    pub tick_ms: u64,
+    /// Nodes.
+    pub nodes: usize,
+    /// Nodes and client hosts.
+    pub hosts: usize,
+    /// Counts of what happened.
+    pub counters: Counters,
+}

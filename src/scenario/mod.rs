@@ -1,0 +1,284 @@
+//! The scenario file: sites, latencies, workload, faults, the story, and what is expected of each system.
+//!
+//! A curated lesson, a shrunk counterexample and a saved regression are the same format. A scenario
+//! names generators (a nemesis, a mix of operations) *or carries the materialised result* ([`Explicit`]),
+//! which overrides them.
+
+use crate::fault::chaos::Act;
+use crate::fault::model::{Chaos, Fault};
+use crate::kv::Op;
+use crate::trace::digest::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of the file format that this build reads and writes.
+pub const VERSION: u32 = 1;
+
+/// Everything that determines a run, except the system and the seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The file format's version, [`VERSION`].
+    pub version: u32,
+    /// The name on the command line: lower case, digits and hyphens.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// The story in prose: what happens, what to watch for.
+    #[serde(default)]
+    pub story: String,
+    /// The data centres, in order; nodes are numbered `n1`, `n2`, ... across them.
+    pub sites: Vec<Site>,
+    /// One-way latencies.
+    #[serde(default)]
+    pub latency: Latency,
+    /// The clock of the run and of the protocols.
+    #[serde(default)]
+    pub timing: Timing,
+    /// What clients do.
+    #[serde(default)]
+    pub workload: Workload,
+    /// What happens to single messages throughout the run.
+    #[serde(default)]
+    pub messages: Chaos,
+    /// Faults written by hand; materialised as they are.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+    /// A generator of further faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nemesis: Option<Nemesis>,
+    /// What is expected of each system, by its name.
+    #[serde(default)]
+    pub expect: BTreeMap<String, Expectation>,
+    /// The materialised form, if this file carries one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explicit: Option<Explicit>,
+}
+
+/// A data centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Its name, used as a fault target.
+    pub name: String,
+    /// How many nodes it holds.
+    pub nodes: u16,
+    /// How many clients live there; all share one client host. 0: no client host.
+    #[serde(default)]
+    pub clients: u16,
+    /// A witness site votes but is nobody's home: it holds no keys of its own in dual-primary.
+    #[serde(default)]
+    pub witness: bool,
+}
+
+/// One-way latencies, in milliseconds; none may be below the tick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Latency {
+    /// Within a site.
+    pub local_ms: u64,
+    /// Between sites, where `between` does not say otherwise.
+    pub wan_ms: u64,
+    /// Between particular sites.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<Between>,
+}
+
+/// The one-way latency between two sites, both ways alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Between {
+    /// One site.
+    pub a: String,
+    /// The other site.
+    pub b: String,
+    /// Milliseconds.
+    pub ms: u64,
+}
+
+/// Durations, in simulated milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timing {
+    /// The simulator's step.
+    pub tick_ms: u64,
+    /// How long clients and faults go on. A quiet period for liveness and the final reads follows.
+    pub duration_ms: u64,
+    /// Interval of heartbeats.
+    pub heartbeat_ms: u64,
+    /// Shortest election time-out.
+    pub election_min_ms: u64,
+    /// Longest election time-out; also dual-primary's `takeover_after` unless that is given.
+    pub election_max_ms: u64,
+    /// Silence after which a dual-primary site takes over the other's keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub takeover_after_ms: Option<u64>,
+    /// How long a client waits for one attempt.
+    pub attempt_timeout_ms: u64,
+    /// How long a client tries one operation in all.
+    pub operation_timeout_ms: u64,
+}
+
+/// What clients do: an open-loop script generated from the seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workload {
+    /// How many operations, spread over the run's duration.
+    pub operations: u32,
+    /// When the first one is planned.
+    pub start_ms: u64,
+    /// How many keys; every client uses all of them.
+    pub keys: u32,
+    /// Relative weight of gets.
+    pub get: u32,
+    /// Relative weight of puts.
+    pub put: u32,
+    /// Relative weight of deletes.
+    pub delete: u32,
+    /// Relative weight of cas.
+    pub cas: u32,
+}
+
+/// A generator of fault schedules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Nemesis {
+    /// How many faults.
+    pub faults: u32,
+    /// No fault begins before this.
+    pub start_ms: u64,
+    /// Every fault has ended by this.
+    pub until_ms: u64,
+    /// Shortest length of a fault.
+    pub min_ms: u64,
+    /// Longest length of a fault.
+    pub max_ms: u64,
+    /// The kinds of fault it may choose, by their names in scenario files.
+    pub kinds: Vec<String>,
+}
+
+/// What a scenario expects of a system.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expectation {
+    /// Whether safety holds.
+    pub safety: Safety,
+    /// Whether liveness after the last fault is required; absent: wherever a quorum keeps its disks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<bool>,
+    /// One sentence for the class: what this system does here and why.
+    pub because: String,
+    /// Bounds on the share of operations acknowledged per site while `faults` are active.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub availability: Vec<AvailabilityBound>,
+}
+
+/// Whether a scenario expects a system to stay safe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Safety {
+    /// No violation in any run.
+    #[default]
+    Holds,
+    /// A certified split-brain in every run.
+    SplitBrain,
+    /// Some safety violation in every run.
+    Violated,
+    /// A violation in some runs: either is as expected.
+    MayBreak,
+}
+
+/// A bound on availability, as a share from 0 to 1 of the operations offered at a site while a fault was active.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AvailabilityBound {
+    /// The site whose clients are meant.
+    pub site: String,
+    /// At least this share was acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    /// At most this share was acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+}
+
+/// One line of a client script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptedOp {
+    /// Its id; unique, ascending with planned time.
+    pub id: u32,
+    /// The client that runs it; numbered across sites.
+    pub client: u32,
+    /// When it is due, in microseconds since the start of the run.
+    pub at_us: u64,
+    /// What to do. A cas's expectation here is a placeholder unless `fixed_expectation`.
+    pub op: Op,
+    /// Whether a cas expects exactly what `op` says instead of the last value its client saw.
+    #[serde(default)]
+    pub fixed_expectation: bool,
+}
+
+/// The materialised form of a run: what a failing run writes, a shrinker edits and a student shares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explicit {
+    /// The seed (it still feeds what is not materialised: jitter and the nodes' own randomness).
+    pub seed: u64,
+    /// The system it was recorded with.
+    pub system: String,
+    /// The fault schedule; replaces `faults` and `nemesis`.
+    pub schedule: Vec<Fault>,
+    /// The client script; replaces `workload`.
+    pub script: Vec<ScriptedOp>,
+    /// The message acts; replace the hashes of `messages` and of message faults. Absent: hashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acts: Option<Vec<Act>>,
+    /// What the recorded run found.
+    pub verdict: Recorded,
+}
+
+/// What a recorded run found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// `pass`, `violation` or `inconclusive`.
+    pub verdict: String,
+    /// Names of the checks that failed.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// The run's digest.
+    pub digest: Digest,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Latency { local_ms: 1, wan_ms: 10, between: Vec::new() }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            tick_ms: 1,
+            duration_ms: 30_000,
+            heartbeat_ms: 200,
+            election_min_ms: 600,
+            election_max_ms: 1200,
+            takeover_after_ms: None,
+            attempt_timeout_ms: 500,
+            operation_timeout_ms: 2000,
+        }
+    }
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Workload { operations: 1000, start_ms: 2000, keys: 8, get: 4, put: 3, delete: 0, cas: 3 }
+    }
+}
+
+impl Default for Nemesis {
+    fn default() -> Self {
+        Nemesis { faults: 8, start_ms: 5000, until_ms: 25_000, min_ms: 500, max_ms: 5000, kinds: Vec::new() }
+    }
+}

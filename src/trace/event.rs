@@ -1,0 +1,387 @@
+//! What can happen in a run.
+
+use super::HostId;
+use crate::kv::{Key, Tag};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Identifies a message: its sender and the sender's count, which goes on across restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageId {
+    /// The host that sent it.
+    pub host: HostId,
+    /// The sender's message count, from 1.
+    pub number: u32,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m{}.{}", self.host.0, self.number)
+    }
+}
+
+/// What a frame carries, as far as faults and pictures care. A reply's kind is its request's with `Reply`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// A client's request to a node, or one node passing a client's command to another.
+    Request,
+    /// Its answer.
+    RequestReply,
+    /// Raft: replicate entries, or a heartbeat (Raft paper, figure 2).
+    AppendEntries,
+    /// Its answer.
+    AppendEntriesReply,
+    /// Raft: a candidate asks for a vote.
+    Vote,
+    /// Its answer.
+    VoteReply,
+    /// Raft: a chunk of a snapshot.
+    InstallSnapshot,
+    /// Its answer.
+    InstallSnapshotReply,
+    /// A sign of life between primaries.
+    Heartbeat,
+    /// Its answer.
+    HeartbeatReply,
+    /// An update from a primary to a backup or to another site.
+    Replicate,
+    /// Its answer.
+    ReplicateReply,
+    /// A full exchange of state between replicas.
+    AntiEntropy,
+    /// Its answer.
+    AntiEntropyReply,
+    /// Anything else a system sends.
+    Other,
+    /// Its answer.
+    OtherReply,
+}
+
+impl MessageKind {
+    /// Every kind, in declaration order.
+    pub const ALL: [MessageKind; 16] = [
+        MessageKind::Request,
+        MessageKind::RequestReply,
+        MessageKind::AppendEntries,
+        MessageKind::AppendEntriesReply,
+        MessageKind::Vote,
+        MessageKind::VoteReply,
+        MessageKind::InstallSnapshot,
+        MessageKind::InstallSnapshotReply,
+        MessageKind::Heartbeat,
+        MessageKind::HeartbeatReply,
+        MessageKind::Replicate,
+        MessageKind::ReplicateReply,
+        MessageKind::AntiEntropy,
+        MessageKind::AntiEntropyReply,
+        MessageKind::Other,
+        MessageKind::OtherReply,
+    ];
+
+    /// The kind of this request's answer; a reply is its own.
+    pub fn reply(self) -> MessageKind {
+        use MessageKind::*;
+        match self {
+            Request => RequestReply,
+            AppendEntries => AppendEntriesReply,
+            Vote => VoteReply,
+            InstallSnapshot => InstallSnapshotReply,
+            Heartbeat => HeartbeatReply,
+            Replicate => ReplicateReply,
+            AntiEntropy => AntiEntropyReply,
+            Other => OtherReply,
+            reply => reply,
+        }
+    }
+
+    /// The name used in scenario files.
+    pub fn name(self) -> &'static str {
+        use MessageKind::*;
+        match self {
+            Request => "request",
+            RequestReply => "request_reply",
+            AppendEntries => "append_entries",
+            AppendEntriesReply => "append_entries_reply",
+            Vote => "vote",
+            VoteReply => "vote_reply",
+            InstallSnapshot => "install_snapshot",
+            InstallSnapshotReply => "install_snapshot_reply",
+            Heartbeat => "heartbeat",
+            HeartbeatReply => "heartbeat_reply",
+            Replicate => "replicate",
+            ReplicateReply => "replicate_reply",
+            AntiEntropy => "anti_entropy",
+            AntiEntropyReply => "anti_entropy_reply",
+            Other => "other",
+            OtherReply => "other_reply",
+        }
+    }
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a frame never reached its receiver's handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Drop {
+    /// The chaos layer lost it.
+    Loss,
+    /// The link was cut in this direction, or was cut while the frame was under way.
+    Cut,
+    /// The connection it was written to had lost an earlier frame, or was closed before it arrived.
+    Connection,
+    /// Its sender or its receiver died first.
+    Crash,
+}
+
+/// A position in a Raft log: the leader that created the entry, and its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LogPosition {
+    /// The term of the leader that created the entry.
+    pub term: u64,
+    /// That leader.
+    pub leader: HostId,
+    /// The entry's index in the log.
+    pub index: u64,
+}
+
+impl fmt::Display for LogPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@T{}-{}", self.index, self.term, self.leader)
+    }
+}
+
+/// What a node believes itself to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Accepts and acknowledges operations on its own authority.
+    Primary,
+    /// Asks to become primary.
+    Candidate,
+    /// Neither.
+    Backup,
+}
+
+/// The part of the key space that a role is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All keys.
+    All,
+    /// The keys of one shard (in dual-primary: those whose home is the site of this index).
+    Shard(u16),
+}
+
+/// One event of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Simulated time since the start of the run, in nanoseconds.
+    pub t_ns: u64,
+    /// Where it happened.
+    pub host: HostId,
+    /// Count of this host's events, going on across restarts.
+    pub seq: u32,
+    /// What happened.
+    pub what: What,
+}
+
+/// The kinds of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// This host sent a frame.
+    Send {
+        /// The receiver.
+        to: HostId,
+        /// The frame.
+        message: MessageId,
+        /// What it carries.
+        class: MessageKind,
+        /// The message being handled or answered when it was sent, if any.
+        cause: Option<MessageId>,
+        /// Hash of its payload.
+        payload: u64,
+    },
+    /// This host's handler (or the caller waiting for a reply) got a frame; twice if it was duplicated.
+    Deliver {
+        /// The sender.
+        from: HostId,
+        /// The frame.
+        message: MessageId,
+        /// What it carries.
+        class: MessageKind,
+    },
+    /// A frame this host sent will never arrive.
+    Drop {
+        /// The receiver it will not reach.
+        to: HostId,
+        /// The frame.
+        message: MessageId,
+        /// What it carries.
+        class: MessageKind,
+        /// Why.
+        reason: Drop,
+    },
+    /// The chaos layer delays a frame this host sent, so that later ones may overtake it.
+    Delay {
+        /// The receiver.
+        to: HostId,
+        /// The frame.
+        message: MessageId,
+        /// Extra time before it leaves, in nanoseconds.
+        by_ns: u64,
+    },
+    /// A frame this host sent is held back until its link is released.
+    Hold {
+        /// The receiver.
+        to: HostId,
+        /// The frame.
+        message: MessageId,
+    },
+    /// The chaos layer will deliver a frame this host sent a second time.
+    Duplicate {
+        /// The receiver.
+        to: HostId,
+        /// The frame.
+        message: MessageId,
+        /// Extra time before the second copy leaves, in nanoseconds.
+        by_ns: u64,
+    },
+    /// A fault begins (on the world).
+    FaultBegin {
+        /// Its index in the schedule.
+        fault: u32,
+        /// The host that a target named by role resolved to, if any.
+        resolved: Option<HostId>,
+    },
+    /// A fault ends (on the world).
+    FaultEnd {
+        /// Its index in the schedule.
+        fault: u32,
+    },
+    /// A Raft node saved a vote: `committed` when a quorum is known to have granted it.
+    Vote {
+        /// The term voted in.
+        term: u64,
+        /// The candidate voted for.
+        candidate: HostId,
+        /// Whether the vote is known to be granted by a quorum.
+        committed: bool,
+    },
+    /// A log entry was appended.
+    Append {
+        /// Where.
+        at: LogPosition,
+        /// Hash of its payload.
+        payload: u64,
+    },
+    /// The log was truncated from this index on, inclusive.
+    Truncate {
+        /// The first index removed.
+        from: u64,
+    },
+    /// The log was purged up to this position, inclusive (it is covered by a snapshot).
+    Purge {
+        /// The last position removed.
+        upto: LogPosition,
+    },
+    /// The node learned that the log is committed up to this position.
+    Commit {
+        /// The last committed position.
+        upto: LogPosition,
+    },
+    /// A log entry was applied to the state machine.
+    ApplyEntry {
+        /// Its position.
+        at: LogPosition,
+        /// Hash of its payload.
+        payload: u64,
+    },
+    /// A command took effect in this node's store, directly or by replication.
+    Apply {
+        /// The command.
+        tag: Tag,
+        /// The key it touched.
+        key: Key,
+    },
+    /// This node, acting as primary, acknowledged a command to whoever asked.
+    Acknowledge {
+        /// The command.
+        tag: Tag,
+        /// The key it touched.
+        key: Key,
+        /// The term or epoch in which it acted.
+        term: u64,
+    },
+    /// A snapshot of the state up to this position was built here.
+    SnapshotBuilt {
+        /// The last position it covers.
+        upto: Option<LogPosition>,
+    },
+    /// A snapshot received from another node replaced the state.
+    SnapshotInstalled {
+        /// The last position it covers.
+        upto: Option<LogPosition>,
+        /// Hash of its content.
+        payload: u64,
+    },
+    /// Writes became durable.
+    Sync {
+        /// Count of writes that this made durable.
+        writes: u32,
+    },
+    /// The node changed its role.
+    Role {
+        /// The new role.
+        role: Role,
+        /// The keys it is about.
+        scope: Scope,
+        /// The term or epoch.
+        term: u64,
+    },
+    /// The process was killed.
+    Crash,
+    /// The process started (again).
+    Start,
+    /// The process stopped running (as if by SIGSTOP).
+    Pause,
+    /// The process runs again.
+    Resume,
+    /// A client invoked an operation.
+    Invoke {
+        /// The operation's id in the script.
+        operation: u32,
+        /// The client.
+        client: u32,
+        /// The command's identity.
+        tag: Tag,
+    },
+    /// The operation was acknowledged.
+    Ok {
+        /// The operation's id in the script.
+        operation: u32,
+        /// Hash of the outcome.
+        outcome: u64,
+    },
+    /// The operation definitely did not take effect.
+    Fail {
+        /// The operation's id in the script.
+        operation: u32,
+    },
+    /// The operation's outcome is unknown.
+    Info {
+        /// The operation's id in the script.
+        operation: u32,
+    },
+    /// A node's final state, read at the end of the run.
+    Final {
+        /// Hash of its key-value map.
+        state: u64,
+    },
+}
