@@ -1,1 +1,131 @@
-//! To come.
+//! How a node touches the world: network, clock, randomness, tasks, event log. Nothing else may.
+//!
+//! A system under test gets a [`Host`] and names neither turmoil nor `tokio::net`.
+//!
+//! * [`recorder`]: the event log that all hosts of a run share.
+//! * [`fabric`]: the state of every link; decides each frame's fate.
+//! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off.
+//! * [`wire`]: how a frame looks on a connection.
+//! * [`sockets`]: where connections come from.
+//! * [`task`]: tasks that know their host and stop while it is paused.
+
+pub mod fabric;
+pub mod recorder;
+pub mod sockets;
+pub mod task;
+pub mod transport;
+pub mod wire;
+
+use crate::kv::{Key, Tag};
+use crate::rng::{self, Stream};
+use crate::trace::{HostId, Role, Scope, What};
+use fabric::Fabric;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use transport::Transport;
+
+/// Locks a mutex that no panicking holder can have left inconsistent: a run is single-threaded and a
+/// panic ends it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// One host's access to the world: everything that a system under test may use. Cheap to clone; lives
+/// outside the process, so that counters and random streams go on across restarts.
+#[derive(Clone)]
+pub struct Host {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: HostId,
+    fabric: Arc<Fabric>,
+    transport: Mutex<Transport>,
+    rng: Mutex<Stream>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Host({})", self.id())
+    }
+}
+
+impl Host {
+    /// The host `id` of the run that `fabric` belongs to.
+    pub fn new(id: HostId, fabric: Arc<Fabric>) -> Host {
+        let rng = Mutex::new(rng::stream(fabric.seed(), &format!("host {}", id.0)));
+        let transport = Mutex::new(Transport::new(id, fabric.clone()));
+        Host { inner: Arc::new(Inner { id, fabric, transport, rng }) }
+    }
+
+    /// This host's id.
+    pub fn id(&self) -> HostId {
+        self.inner.id
+    }
+
+    /// This host's name.
+    pub fn name(&self) -> &str {
+        self.inner.fabric.name(self.inner.id)
+    }
+
+    /// The fabric that connects all hosts of the run.
+    pub fn fabric(&self) -> &Arc<Fabric> {
+        &self.inner.fabric
+    }
+
+    /// Calls to and from other hosts. Each process has its own: see [`Host::restart`].
+    pub fn transport(&self) -> Transport {
+        lock(&self.inner.transport).clone()
+    }
+
+    /// Forgets the connections of the process that died; called before a process starts.
+    pub fn restart(&self) {
+        *lock(&self.inner.transport) = Transport::new(self.inner.id, self.inner.fabric.clone());
+    }
+
+    /// Simulated nanoseconds since the start of the run.
+    pub fn now_ns(&self) -> u64 {
+        self.inner.fabric.recorder().now_ns()
+    }
+
+    /// Sleeps for a span of this host's time.
+    pub async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+
+    /// Runs `f` with this host's own stream of random numbers.
+    pub fn with_rng<T>(&self, f: impl FnOnce(&mut Stream) -> T) -> T {
+        f(&mut lock(&self.inner.rng))
+    }
+
+    /// Starts a task of this host's process: it dies with the process and stands still while it is paused.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        task::spawn(self.clone(), future)
+    }
+
+    /// Records an event at this host, now.
+    pub fn record(&self, what: What) {
+        self.inner.fabric.recorder().record(self.inner.id, what);
+    }
+
+    /// Records that this node changed its role.
+    pub fn record_role(&self, role: Role, scope: Scope, term: u64) {
+        self.record(What::Role { role, scope, term });
+    }
+
+    /// Records that a command took effect in this node's store.
+    pub fn record_apply(&self, tag: Tag, key: Key) {
+        self.record(What::Apply { tag, key });
+    }
+
+    /// Records that this node, acting as primary, acknowledges a command.
+    pub fn record_acknowledge(&self, tag: Tag, key: Key, term: u64) {
+        self.record(What::Acknowledge { tag, key, term });
+    }
+}

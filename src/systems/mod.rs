@@ -1,1 +1,118 @@
-//! To come.
+//! The systems under test, each built as its users would build it, against [`Host`] only.
+//!
+//! * [`raft`]: the replicated store on openraft.
+//! * [`dual_primary`]: what a well-meaning team builds without consensus.
+
+pub mod dual_primary;
+pub mod raft;
+
+use crate::host::Host;
+use crate::kv::{Key, Value};
+use crate::trace::HostId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A process: runs until it is killed.
+pub type Process = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A cluster under test. Holds what outlives processes: disks, and a view of each node's state.
+pub trait Cluster {
+    /// The process of one node; called again at each restart.
+    fn process(&self, host: Host) -> Process;
+
+    /// The key-value map of a node as it stands, whether its process runs or not.
+    fn state(&self, node: HostId) -> BTreeMap<Key, Value>;
+}
+
+/// What a system is told about its deployment.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// Every site with its nodes, in order.
+    pub sites: Vec<SiteNodes>,
+    /// Interval of heartbeats.
+    pub heartbeat: Duration,
+    /// Shortest and longest election time-out.
+    pub election: (Duration, Duration),
+    /// Silence after which dual-primary takes over another site's keys.
+    pub takeover_after: Duration,
+}
+
+/// The nodes of a site.
+#[derive(Debug, Clone)]
+pub struct SiteNodes {
+    /// The site's name.
+    pub name: String,
+    /// Its nodes, ascending.
+    pub nodes: Vec<HostId>,
+    /// A witness votes but is no key's home.
+    pub witness: bool,
+}
+
+impl Deployment {
+    /// All nodes, ascending.
+    pub fn nodes(&self) -> impl Iterator<Item = HostId> + '_ {
+        self.sites.iter().flat_map(|site| site.nodes.iter().copied())
+    }
+}
+
+/// The systems, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum System {
+    /// The replicated store on openraft.
+    Raft,
+    /// The same, with disks that lose the vote at every restart: a planted defect.
+    RaftAmnesia,
+    /// Two primaries that take each other's place.
+    DualPrimary,
+}
+
+impl System {
+    /// Every system.
+    pub const ALL: [System; 3] = [System::Raft, System::RaftAmnesia, System::DualPrimary];
+
+    /// The systems that a comparison shows unless told otherwise.
+    pub const COMPARED: [System; 2] = [System::DualPrimary, System::Raft];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            System::Raft => "raft",
+            System::RaftAmnesia => "raft-amnesia",
+            System::DualPrimary => "dual-primary",
+        }
+    }
+
+    /// A fresh cluster of this system.
+    pub fn cluster(self, deployment: &Deployment) -> Box<dyn Cluster> {
+        match self {
+            System::Raft => Box::new(raft::RaftCluster::new(deployment, raft::Memory::Faithful)),
+            System::RaftAmnesia => Box::new(raft::RaftCluster::new(deployment, raft::Memory::Amnesia)),
+            System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
+        }
+    }
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no system's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown system `{0}`; the systems are raft, raft-amnesia and dual-primary")]
+pub struct UnknownSystem(pub String);
+
+impl FromStr for System {
+    type Err = UnknownSystem;
+
+    fn from_str(name: &str) -> Result<System, UnknownSystem> {
+        System::ALL.into_iter().find(|system| system.name() == name).ok_or_else(|| UnknownSystem(name.to_owned()))
+    }
+}

@@ -208,8 +208,18 @@ pub enum What {
         /// Hash of its payload.
         payload: u64,
     },
-    /// This host's handler (or the caller waiting for a reply) got a frame; twice if it was duplicated.
+    /// This host's handler, or the caller waiting for a reply, got a frame; a handler gets it twice if
+    /// it was duplicated.
     Deliver {
+        /// The sender.
+        from: HostId,
+        /// The frame.
+        message: MessageId,
+        /// What it carries.
+        class: MessageKind,
+    },
+    /// A reply reached this host after its caller had stopped waiting, or a second time, and was discarded.
+    Discard {
         /// The sender.
         from: HostId,
         /// The frame.

@@ -1,0 +1,316 @@
+//! What connects the hosts of a run: the state of every link, each frame's fate, and where frames are.
+//!
+//! The fabric decides (loss, delay, duplication, holding) and accounts; bytes travel over the
+//! connections of [`super::sockets`]. Cuts are made by the simulator, which tells the fabric, so that
+//! every frame that dies of one is recorded where and when it died: a simulated TCP connection that
+//! lost a segment never delivers anything again.
+
+use super::lock;
+use super::recorder::Recorder;
+use super::task::Gate;
+use crate::fault::chaos::{Act, Fate, Place};
+use crate::fault::fold::{Active, ProcessState};
+use crate::trace::{Drop, HostId, MessageId, MessageKind, What};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::Mutex;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// Everything the fabric is made from.
+pub struct FabricConfig {
+    /// The run's seed.
+    pub seed: u64,
+    /// One-way latency from host to host in nanoseconds, row by sender; `hosts * hosts` entries.
+    pub latency_ns: Vec<u64>,
+    /// The fold over active faults, none active yet.
+    pub active: Active,
+    /// An explicit list of acts; replaces the hashes of loss, reordering and duplication.
+    pub acts: Option<Vec<Act>>,
+}
+
+/// The links of a run.
+pub struct Fabric {
+    seed: u64,
+    hosts: usize,
+    names: Vec<String>,
+    latency_ns: Vec<u64>,
+    recorder: Recorder,
+    gates: Vec<Gate>,
+    explicit: Option<BTreeMap<Place, Fate>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    active: Active,
+    /// Frames sent so far, by directed link and kind: names them to the chaos layer.
+    counts: BTreeMap<(HostId, HostId, MessageKind), u64>,
+    acts: Vec<Act>,
+    flights: BTreeMap<(HostId, HostId), Vec<Flight>>,
+    streams: BTreeMap<StreamId, Stream>,
+    next_stream: u64,
+    /// Tasks that hold back a frame, by directed link.
+    held: BTreeMap<(HostId, HostId), Vec<Waker>>,
+}
+
+/// One direction of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamId(u64);
+
+struct Stream {
+    from: HostId,
+    to: HostId,
+    /// A segment was lost: nothing written later will arrive.
+    broken: bool,
+}
+
+/// A copy of a frame between its sender and its receiver's handler.
+struct Flight {
+    message: MessageId,
+    class: MessageKind,
+    written: bool,
+    since_ns: u64,
+}
+
+/// What the fabric decided for a frame. Times in nanoseconds.
+pub struct Decision {
+    /// What the chaos layer does.
+    pub fate: Fate,
+    /// Jitter and latency spikes: delays every copy.
+    pub slowness_ns: u64,
+}
+
+impl Fabric {
+    /// The fabric of a run.
+    pub fn new(recorder: Recorder, names: Vec<String>, config: FabricConfig) -> Fabric {
+        let hosts = names.len();
+        assert_eq!(config.latency_ns.len(), hosts * hosts, "one latency per directed pair of hosts");
+        let explicit = config.acts.map(|acts| {
+            let mut fates: BTreeMap<Place, Fate> = BTreeMap::new();
+            for act in &acts {
+                let fate = fates.entry(act.place).or_default();
+                *fate = fate.with(act);
+            }
+            fates
+        });
+        Fabric {
+            seed: config.seed,
+            hosts,
+            names,
+            latency_ns: config.latency_ns,
+            recorder,
+            gates: (0..hosts).map(|_| Gate::default()).collect(),
+            explicit,
+            state: Mutex::new(State {
+                active: config.active,
+                counts: BTreeMap::new(),
+                acts: Vec::new(),
+                flights: BTreeMap::new(),
+                streams: BTreeMap::new(),
+                next_stream: 0,
+                held: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// The run's seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// A host's name.
+    pub fn name(&self, host: HostId) -> &str {
+        &self.names[host.index()]
+    }
+
+    /// The event log.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The switch that stops a host's tasks.
+    pub fn gate(&self, host: HostId) -> &Gate {
+        &self.gates[host.index()]
+    }
+
+    /// Twice the one-way latency.
+    pub fn round_trip(&self, a: HostId, b: HostId) -> Duration {
+        let one_way = |from: HostId, to: HostId| self.latency_ns[from.index() * self.hosts + to.index()];
+        Duration::from_nanos(one_way(a, b) + one_way(b, a))
+    }
+
+    /// Whether messages from `from` to `to` are cut off.
+    pub fn is_cut(&self, from: HostId, to: HostId) -> bool {
+        lock(&self.state).active.link(from, to).cut
+    }
+
+    /// Whether a host's process is down.
+    pub fn is_down(&self, host: HostId) -> bool {
+        lock(&self.state).active.process(host) == ProcessState::Down
+    }
+
+    /// Looks at or changes the set of active faults. The simulator calls this between steps, and then
+    /// [`Fabric::cut`], [`Fabric::release`] and [`Fabric::crashed`] for what changed.
+    pub fn with_active<T>(&self, f: impl FnOnce(&mut Active) -> T) -> T {
+        f(&mut lock(&self.state).active)
+    }
+
+    /// Every act of the chaos layer so far, in the order taken.
+    pub fn take_acts(&self) -> Vec<Act> {
+        std::mem::take(&mut lock(&self.state).acts)
+    }
+
+    /// What happens to the next frame of `kind` from `from` to `to`. `place` names it on client links;
+    /// between nodes its count does.
+    pub fn decide(&self, from: HostId, to: HostId, kind: MessageKind, place: Option<u64>) -> Decision {
+        let mut state = lock(&self.state);
+        let n = place.unwrap_or_else(|| {
+            let count = state.counts.entry((from, to, kind)).or_insert(0);
+            *count += 1;
+            *count - 1
+        });
+        let place = Place { from, to, kind, n };
+        let chaos = state.active.chaos(from, to, kind);
+        let fate = match &self.explicit {
+            Some(fates) => fates.get(&place).copied().unwrap_or_default(),
+            None => chaos.decide(self.seed, &place),
+        };
+        state.acts.extend(fate.acts(place));
+        let slowness_ns = chaos.jitter_ns(self.seed, &place) + state.active.link(from, to).extra_ns;
+        Decision { fate, slowness_ns }
+    }
+
+    /// Notes a copy of a frame that is about to leave.
+    pub fn depart(&self, from: HostId, to: HostId, message: MessageId, class: MessageKind) {
+        let since_ns = self.recorder.now_ns();
+        let flight = Flight { message, class, written: false, since_ns };
+        lock(&self.state).flights.entry((from, to)).or_default().push(flight);
+    }
+
+    /// Waits while the link is held. Returns at once when it is not.
+    pub async fn released(&self, from: HostId, to: HostId, message: MessageId) {
+        let mut noted = false;
+        poll_fn(|context| {
+            let mut state = lock(&self.state);
+            if !state.active.link(from, to).hold {
+                return Poll::Ready(());
+            }
+            state.held.entry((from, to)).or_default().push(context.waker().clone());
+            if !std::mem::replace(&mut noted, true) {
+                self.recorder.record(from, What::Hold { to, message });
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Whether frames from `from` to `to` are held back now.
+    pub fn is_held(&self, from: HostId, to: HostId) -> bool {
+        lock(&self.state).active.link(from, to).hold
+    }
+
+    /// A new direction of a connection.
+    pub fn open_stream(&self, from: HostId, to: HostId) -> StreamId {
+        let mut state = lock(&self.state);
+        state.next_stream += 1;
+        let id = StreamId(state.next_stream);
+        let broken = state.active.link(from, to).cut;
+        state.streams.insert(id, Stream { from, to, broken });
+        id
+    }
+
+    /// The direction is closed.
+    pub fn close_stream(&self, id: StreamId) {
+        lock(&self.state).streams.remove(&id);
+    }
+
+    /// Notes that a frame is written to a connection; if it is doomed there, its end is recorded now.
+    pub fn write(&self, stream: StreamId, message: MessageId) {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        let Some(stream) = state.streams.get(&stream) else { return };
+        let (from, to) = (stream.from, stream.to);
+        let reason = match (state.active.link(from, to).cut, stream.broken) {
+            (true, _) => Some(Drop::Cut),
+            (false, true) => Some(Drop::Connection),
+            (false, false) => None,
+        };
+        let flights = state.flights.entry((from, to)).or_default();
+        let Some(at) = flights.iter().position(|flight| flight.message == message && !flight.written) else { return };
+        match reason {
+            None => flights[at].written = true,
+            Some(reason) => {
+                let Flight { message, class, .. } = flights.remove(at);
+                drop(guard);
+                self.recorder.record(from, What::Drop { to, message, class, reason });
+            }
+        }
+    }
+
+    /// A frame will never be written, for want of a connection.
+    pub fn unsent(&self, from: HostId, to: HostId, message: MessageId) {
+        let flight = {
+            let mut state = lock(&self.state);
+            let flights = state.flights.entry((from, to)).or_default();
+            let at = flights.iter().position(|flight| flight.message == message && !flight.written);
+            at.map(|at| flights.remove(at))
+        };
+        if let Some(Flight { message, class, .. }) = flight {
+            self.recorder.record(from, What::Drop { to, message, class, reason: Drop::Connection });
+        }
+    }
+
+    /// A frame reached its receiver.
+    pub fn arrived(&self, from: HostId, to: HostId, message: MessageId) {
+        let mut state = lock(&self.state);
+        let flights = state.flights.entry((from, to)).or_default();
+        if let Some(at) = flights.iter().position(|flight| flight.message == message && flight.written) {
+            flights.remove(at);
+        }
+    }
+
+    /// The direction has just been cut: what is under way on it is lost, and its connections are broken.
+    pub fn cut(&self, from: HostId, to: HostId) {
+        {
+            let mut state = lock(&self.state);
+            for stream in state.streams.values_mut() {
+                stream.broken |= stream.from == from && stream.to == to;
+            }
+        }
+        self.lose(Drop::Cut, |flight_from, flight_to, flight| (flight_from, flight_to) == (from, to) && flight.written);
+    }
+
+    /// The direction is held no longer: what was held back leaves now.
+    pub fn release(&self, from: HostId, to: HostId) {
+        let held = lock(&self.state).held.remove(&(from, to)).unwrap_or_default();
+        held.into_iter().for_each(Waker::wake);
+    }
+
+    /// A process has just died: what it had not written, and what was under way to it, is lost.
+    pub fn crashed(&self, host: HostId) {
+        self.lose(Drop::Crash, |from, to, flight| if from == host { !flight.written } else { to == host && flight.written });
+        lock(&self.state).streams.retain(|_, stream| stream.from != host);
+    }
+
+    /// Ends the accounting: what was written more than `grace` ago and never arrived was lost with its connection.
+    pub fn settle(&self, grace: Duration) {
+        let before_ns = self.recorder.now_ns().saturating_sub(grace.as_nanos() as u64);
+        self.lose(Drop::Connection, |_, _, flight| flight.since_ns < before_ns);
+    }
+
+    fn lose(&self, reason: Drop, mut is_lost: impl FnMut(HostId, HostId, &Flight) -> bool) {
+        let mut lost = Vec::new();
+        for (&(from, to), flights) in &mut lock(&self.state).flights {
+            flights.retain(|flight| {
+                let gone = is_lost(from, to, flight);
+                if gone {
+                    lost.push((from, to, flight.message, flight.class));
+                }
+                !gone
+            });
+        }
+        for (from, to, message, class) in lost {
+            self.recorder.record(from, What::Drop { to, message, class, reason });
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The event log that all hosts of a run write to.
+
+use super::lock;
+use crate::trace::{Event, HostId, MessageId, Role, Scope, Trace, What};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Where the time of events comes from.
+enum Clock {
+    /// Turmoil's; between the simulator's steps, the start of the next step.
+    Simulated,
+    /// The machine's, for nodes on real sockets.
+    Real(Instant),
+}
+
+/// Collects events with their time and per-host sequence number.
+pub struct Recorder {
+    log: Mutex<Log>,
+    clock: Clock,
+    /// Simulated time of the current step's start, for events recorded while no host runs.
+    step_ns: AtomicU64,
+}
+
+#[derive(Default)]
+struct Log {
+    trace: Trace,
+    /// Next sequence number, by host.
+    seqs: Vec<u32>,
+    /// Messages sent so far, by host.
+    messages: Vec<u32>,
+    /// The latest role of each host, by scope.
+    roles: BTreeMap<(HostId, Scope), (Role, u64)>,
+}
+
+impl Recorder {
+    /// A recorder for simulated hosts with these names (entry 0 is the world), of which the first `nodes` are nodes.
+    pub fn simulated(names: Vec<String>, nodes: usize) -> Recorder {
+        Recorder::new(names, nodes, Clock::Simulated)
+    }
+
+    /// A recorder for hosts on real sockets.
+    pub fn real(names: Vec<String>, nodes: usize) -> Recorder {
+        Recorder::new(names, nodes, Clock::Real(Instant::now()))
+    }
+
+    fn new(names: Vec<String>, nodes: usize, clock: Clock) -> Recorder {
+        let hosts = names.len();
+        let log = Log {
+            seqs: vec![0; hosts],
+            messages: vec![0; hosts],
+            trace: Trace { names, nodes, events: Vec::new() },
+            roles: BTreeMap::new(),
+        };
+        Recorder { log: Mutex::new(log), clock, step_ns: AtomicU64::new(0) }
+    }
+
+    /// Nanoseconds since the start of the run.
+    pub fn now_ns(&self) -> u64 {
+        match self.clock {
+            Clock::Simulated => turmoil::sim_elapsed()
+                .map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64),
+            Clock::Real(start) => start.elapsed().as_nanos() as u64,
+        }
+    }
+
+    /// Tells the time at which the simulator's next step starts.
+    pub fn set_step(&self, now_ns: u64) {
+        self.step_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Appends an event at `host`, now.
+    pub fn record(&self, host: HostId, what: What) {
+        let t_ns = self.now_ns();
+        let mut log = lock(&self.log);
+        match what {
+            What::Role { role, scope, term } => {
+                log.roles.insert((host, scope), (role, term));
+            }
+            What::Crash => log.roles.retain(|(holder, _), _| *holder != host),
+            _ => {}
+        }
+        let seq = log.seqs[host.index()];
+        log.seqs[host.index()] += 1;
+        log.trace.events.push(Event { t_ns, host, seq, what });
+    }
+
+    /// A fresh message id for a frame sent by `host`.
+    pub fn next_message(&self, host: HostId) -> MessageId {
+        let mut log = lock(&self.log);
+        log.messages[host.index()] += 1;
+        MessageId { host, number: log.messages[host.index()] }
+    }
+
+    /// The host that acts as primary under the highest term, over all keys or the first shard; ties go
+    /// to the lowest id.
+    pub fn leader(&self) -> Option<HostId> {
+        let log = lock(&self.log);
+        log.roles
+            .iter()
+            .filter(|(_, (role, _))| *role == Role::Primary)
+            .max_by_key(|((host, scope), (_, term))| (std::cmp::Reverse(*scope), *term, std::cmp::Reverse(*host)))
+            .map(|((host, _), _)| *host)
+    }
+
+    /// Takes the trace out, sorted.
+    pub fn take_trace(&self) -> Trace {
+        let mut trace = std::mem::take(&mut lock(&self.log).trace);
+        trace.sort();
+        trace
+    }
+}

@@ -1,0 +1,100 @@
+//! Tasks that know their host and stand still while it is paused.
+//!
+//! Spawning goes through `spawn_local` everywhere. Tokio shards the tasks of `tokio::spawn` by a
+//! process-global id, and drops them shard by shard when a host crashes, so that the order of what a
+//! crash does would depend on how many tasks the *process* ever spawned.
+
+use super::{Host, lock};
+use crate::trace::MessageId;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+use tokio::task::JoinHandle;
+
+tokio::task_local! {
+    static HOST: Host;
+    static CAUSE: MessageId;
+}
+
+/// The host whose task is running.
+///
+/// # Panics
+/// Outside of a task started by [`spawn`]: library code that needs it must be reached through [`Host::spawn`].
+pub fn current() -> Host {
+    HOST.try_with(Clone::clone).expect("no current host: spawn the task through Host::spawn")
+}
+
+/// The message that the running task is handling, if it handles one.
+pub fn cause() -> Option<MessageId> {
+    CAUSE.try_with(|cause| *cause).ok()
+}
+
+/// Runs `future` as the handling of `message`: what it sends names that message as its cause.
+pub async fn handling<F: Future>(message: MessageId, future: F) -> F::Output {
+    CAUSE.scope(message, future).await
+}
+
+/// Starts a task of `host`'s process.
+pub fn spawn<F>(host: Host, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let gated = Gated { host: host.clone(), future: Box::pin(future) };
+    tokio::task::spawn_local(HOST.scope(host, gated))
+}
+
+/// Whether a process runs, and who waits for it to run again.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+}
+
+#[derive(Default)]
+struct GateState {
+    paused: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Gate {
+    /// Stops every task of the process at its next step.
+    pub fn pause(&self) {
+        lock(&self.state).paused = true;
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        let waiting = {
+            let mut state = lock(&self.state);
+            state.paused = false;
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn blocks(&self, context: &Context<'_>) -> bool {
+        let mut state = lock(&self.state);
+        if state.paused {
+            state.waiting.push(context.waker().clone());
+        }
+        state.paused
+    }
+}
+
+/// A future that is not polled while its host is paused.
+struct Gated<F> {
+    host: Host,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Gated<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        if self.host.fabric().gate(self.host.id()).blocks(context) {
+            return Poll::Pending;
+        }
+        self.future.as_mut().poll(context)
+    }
+}

@@ -1,0 +1,87 @@
+//! openraft's view of time, tasks and randomness, through the host.
+//!
+//! Tasks are spawned with `spawn_local` under their host (see [`crate::host::task`]); random numbers come
+//! from the host's own stream, so that one node's elections do not depend on what another draws.
+
+use crate::host::{Host, task};
+use openraft::async_runtime::AsyncRuntime;
+use openraft::impls::TokioRuntime;
+use rand::RngCore;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The asynchronous runtime of a simulated (or real) host, for openraft's `AsyncRuntime` parameter.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostRuntime;
+
+/// Random numbers from the stream of the host whose task is running.
+pub struct HostRng(Host);
+
+impl RngCore for HostRng {
+    fn next_u32(&mut self) -> u32 {
+        self.0.with_rng(RngCore::next_u32)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.with_rng(RngCore::next_u64)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.0.with_rng(|rng| rng.fill_bytes(bytes));
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl AsyncRuntime for HostRuntime {
+    type JoinError = tokio::task::JoinError;
+    type JoinHandle<T: Send + 'static> = tokio::task::JoinHandle<T>;
+    type Sleep = tokio::time::Sleep;
+    type Instant = Instant;
+    type TimeoutError = tokio::time::error::Elapsed;
+    type Timeout<R, T: Future<Output = R> + Send> = tokio::time::Timeout<T>;
+    type ThreadLocalRng = HostRng;
+    type OneshotSender<T: Send> = <TokioRuntime as AsyncRuntime>::OneshotSender<T>;
+    type OneshotReceiver<T: Send> = <TokioRuntime as AsyncRuntime>::OneshotReceiver<T>;
+    type OneshotReceiverError = <TokioRuntime as AsyncRuntime>::OneshotReceiverError;
+
+    fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
+    where
+        T: Future + Send + 'static,
+        T::Output: Send + 'static,
+    {
+        task::spawn(task::current(), future)
+    }
+
+    fn sleep(duration: Duration) -> Self::Sleep {
+        tokio::time::sleep(duration)
+    }
+
+    fn sleep_until(deadline: Instant) -> Self::Sleep {
+        tokio::time::sleep_until(deadline)
+    }
+
+    fn timeout<R, F: Future<Output = R> + Send>(duration: Duration, future: F) -> Self::Timeout<R, F> {
+        tokio::time::timeout(duration, future)
+    }
+
+    fn timeout_at<R, F: Future<Output = R> + Send>(deadline: Instant, future: F) -> Self::Timeout<R, F> {
+        tokio::time::timeout_at(deadline, future)
+    }
+
+    fn is_panic(join_error: &Self::JoinError) -> bool {
+        join_error.is_panic()
+    }
+
+    fn thread_rng() -> HostRng {
+        HostRng(task::current())
+    }
+
+    fn oneshot<T: Send>() -> (Self::OneshotSender<T>, Self::OneshotReceiver<T>) {
+        TokioRuntime::oneshot()
+    }
+}
