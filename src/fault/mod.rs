@@ -2,6 +2,9 @@
 //!
 //! * [`model`]: what a fault is. A schedule is materialised before a run and never drawn during it.
 //! * [`fold`]: the state of every link and process as a fold over the set of active faults.
+//! * [`topology`]: what the names of nodes, sites and roles mean.
+//! * [`validate`]: whether a schedule makes sense there.
+//! * [`timeline`]: a schedule as the ordered beginnings and ends of its faults.
 //! * [`chaos`]: what happens to one message, as a pure hash.
 //! * [`generate`]: the nemesis.
 
@@ -9,3 +12,6 @@ pub mod chaos;
 pub mod fold;
 pub mod generate;
 pub mod model;
+pub mod timeline;
+pub mod topology;
+pub mod validate;

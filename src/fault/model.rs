@@ -129,6 +129,65 @@ pub enum FaultKind {
     },
 }
 
+impl FaultKind {
+    /// The names of all kinds in scenario files, in declaration order.
+    pub const NAMES: [&'static str; 11] = [
+        "partition",
+        "one_way",
+        "majorities_ring",
+        "bridge",
+        "isolate",
+        "flapping",
+        "latency",
+        "hold",
+        "messages",
+        "kill",
+        "pause",
+    ];
+
+    /// The name in scenario files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FaultKind::Partition { .. } => "partition",
+            FaultKind::OneWay { .. } => "one_way",
+            FaultKind::MajoritiesRing { .. } => "majorities_ring",
+            FaultKind::Bridge { .. } => "bridge",
+            FaultKind::Isolate { .. } => "isolate",
+            FaultKind::Flapping { .. } => "flapping",
+            FaultKind::Latency { .. } => "latency",
+            FaultKind::Hold { .. } => "hold",
+            FaultKind::Messages { .. } => "messages",
+            FaultKind::Kill { .. } => "kill",
+            FaultKind::Pause { .. } => "pause",
+        }
+    }
+
+    /// Whether it cuts links, in whatever shape.
+    pub fn is_cut(&self) -> bool {
+        use FaultKind::*;
+        matches!(
+            self,
+            Partition { .. } | OneWay { .. } | MajoritiesRing { .. } | Bridge { .. } | Isolate { .. } | Flapping { .. }
+        )
+    }
+
+    /// Whether it cuts links in one direction only.
+    pub fn is_one_way_cut(&self) -> bool {
+        matches!(self, FaultKind::OneWay { .. })
+    }
+
+    /// The targets that may name a role.
+    pub fn role_targets(&self) -> Vec<&Target> {
+        match self {
+            FaultKind::OneWay { from, to } => from.iter().chain(to).collect(),
+            FaultKind::Isolate { target, .. } | FaultKind::Kill { target } | FaultKind::Pause { target } => {
+                vec![target]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// What the chaos layer does to single messages. Probabilities in parts per million.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
