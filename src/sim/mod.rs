@@ -1,1 +1,174 @@
-//! To come.
+//! The simulated world: boots a cluster and its clients inside turmoil, injects the fault schedule, and
+//! lets it run until the clients are done.
+//!
+//! * [`plan`]: everything that determines a simulation, materialised.
+//! * [`inject`]: applies what each edge of the schedule changes.
+//! * [`client`]: clients that follow a script and write the history.
+
+pub mod client;
+mod inject;
+pub mod plan;
+
+use crate::fault::chaos::Act;
+use crate::fault::fold::{Active, Timeline};
+use crate::history::History;
+use crate::host::fabric::{Fabric, FabricConfig};
+use crate::host::recorder::Recorder;
+use crate::host::{Host, lock};
+use crate::kv::{Key, Value};
+use crate::systems::Cluster;
+use crate::trace::{HostId, Trace, What, digest};
+use client::{Client, Desk};
+use inject::Injector;
+pub use plan::Plan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// What a simulation leaves behind.
+pub struct Evidence {
+    /// Every event, in order.
+    pub trace: Trace,
+    /// What clients saw.
+    pub history: History,
+    /// The acts of the chaos layer.
+    pub acts: Vec<Act>,
+    /// Each node's final key-value map.
+    pub states: BTreeMap<HostId, BTreeMap<Key, Value>>,
+    /// When the quiet period began: every fault that ends has ended, and the script is over.
+    pub quiet_from_ns: u64,
+    /// When the simulation ended.
+    pub ended_ns: u64,
+}
+
+/// A simulation that could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulationError {
+    /// The crate was built without `--cfg tokio_unstable`, so that nothing would replay.
+    #[error(
+        "built without `--cfg tokio_unstable`: task order would be random and no seed would replay. Put\n\
+         [build]\nrustflags = [\"--cfg\", \"tokio_unstable\"]\ninto .cargo/config.toml (a RUSTFLAGS variable overrides it)"
+    )]
+    NotDeterministic,
+    /// The schedule does not fit the topology.
+    #[error(transparent)]
+    Schedule(#[from] crate::fault::fold::ScheduleError),
+    /// A host's software ended with an error.
+    #[error("the simulation failed: {0}")]
+    Host(String),
+}
+
+/// How often the end of a run is looked for.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Runs a plan against a cluster.
+///
+/// # Errors
+/// See [`SimulationError`].
+///
+/// # Panics
+/// If a node's task panics: the system under test is broken, and the seed says where.
+pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, SimulationError> {
+    if cfg!(not(tokio_unstable)) {
+        return Err(SimulationError::NotDeterministic);
+    }
+    let topology = &plan.topology;
+    let active = Active::new(topology, &plan.schedule, plan.baseline, plan.timing.duration_ms)?;
+    let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
+    let recorder = Recorder::simulated(topology.names.clone(), topology.nodes);
+    let latency_ns = plan.latency_ns.clone();
+    let config = FabricConfig { seed: plan.seed, latency_ns, active, acts: plan.acts.clone() };
+    let fabric = Arc::new(Fabric::new(recorder, topology.names.clone(), config));
+    let tick = Duration::from_millis(plan.timing.tick_ms);
+
+    let mut sim = turmoil::Builder::new()
+        .simulation_duration(Duration::from_secs(1 << 32))
+        .tick_duration(tick)
+        .rng_seed(plan.seed)
+        .epoch(UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .min_message_latency(tick)
+        .max_message_latency(tick)
+        .tcp_capacity(65_536)
+        .ephemeral_ports(10_000..=65_535)
+        .build();
+
+    let hosts: Vec<Host> = (0..topology.hosts()).map(|id| Host::new(HostId(id as u16), fabric.clone())).collect();
+    for node in topology.node_ids() {
+        let (host, cluster) = (hosts[node.index()].clone(), cluster.clone());
+        sim.host(topology.name(node), move || {
+            host.restart();
+            let (host, process) = (host.clone(), cluster.process(host.clone()));
+            async move {
+                host.record(What::Start);
+                Ok(host.spawn(process).await?)
+            }
+        });
+    }
+    let quiet_from_ns = plan.quiet_from_ns(&timeline);
+    let desk = Arc::new(Desk::new(plan, quiet_from_ns));
+    for (site, client_host) in topology.client_hosts() {
+        let (host, desk) = (hosts[client_host.index()].clone(), desk.clone());
+        let clients = Client::at_site(plan, site, &host, &desk);
+        sim.host(topology.name(client_host), move || {
+            let tasks: Vec<_> = clients.iter().cloned().collect();
+            let host = host.clone();
+            async move {
+                let running: Vec<_> = tasks.into_iter().map(|client| host.spawn(client.run())).collect();
+                for task in running {
+                    task.await?;
+                }
+                std::future::pending().await
+            }
+        });
+    }
+    for a in 1..topology.hosts() {
+        for b in a + 1..topology.hosts() {
+            let latency = Duration::from_nanos(plan.latency_ns[a * topology.hosts() + b]);
+            sim.set_link_latency(topology.names[a].as_str(), topology.names[b].as_str(), latency);
+        }
+    }
+
+    let mut injector = Injector::new(topology, timeline, fabric.clone(), hosts);
+    let limit = Duration::from_nanos(quiet_from_ns) + plan.liveness_limit();
+    let mut next_poll = Duration::from_nanos(quiet_from_ns);
+    let states = || -> BTreeMap<_, _> { topology.node_ids().map(|node| (node, cluster.state(node))).collect() };
+    let states = loop {
+        let now = sim.elapsed();
+        fabric.recorder().set_step(now.as_nanos() as u64);
+        injector.apply_due(&mut sim, now);
+        if now >= next_poll && desk.is_finished() {
+            next_poll = now + POLL;
+            let states = states();
+            if all_equal(states.values()) {
+                break states;
+            }
+        }
+        if now >= limit {
+            break states();
+        }
+        sim.step().map_err(|error| SimulationError::Host(error.to_string()))?;
+    };
+    let ended_ns = sim.elapsed().as_nanos() as u64;
+    fabric.settle(Duration::from_secs(5));
+    for (node, state) in &states {
+        fabric.recorder().record(*node, What::Final { state: digest::of(state).0 as u64 });
+    }
+    let trace = fabric.recorder().take_trace();
+    let acts = fabric.take_acts();
+    drop(sim);
+    let history = desk.take_history();
+    Ok(Evidence { trace, history, acts, states, quiet_from_ns, ended_ns })
+}
+
+fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {
+    let first = items.next();
+    items.all(|item| Some(item) == first)
+}
+
+impl Desk {
+    fn take_history(&self) -> History {
+        let mut history = std::mem::take(&mut *lock(&self.history));
+        history.sort();
+        history
+    }
+}

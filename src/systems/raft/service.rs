@@ -8,7 +8,7 @@ use crate::host::{Host, lock};
 use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Applied, Command, Op, Outcome};
 use openraft::EmptyNode;
-use openraft::error::RaftError;
+use openraft::error::{ClientWriteError, RaftError};
 use std::sync::{Arc, Mutex};
 
 /// Answers clients on one node.
@@ -44,11 +44,7 @@ impl Service {
         }
     }
 
-    fn refuse_write<E>(&self, command: &Command, error: &RaftError<NodeId, E>) -> Reply
-    where
-        E: openraft::TryAsRef<openraft::error::ForwardToLeader<NodeId, EmptyNode>>,
-        RaftError<NodeId, E>: Clone,
-    {
+    fn refuse_write(&self, command: &Command, error: &RaftError<NodeId, ClientWriteError<NodeId, EmptyNode>>) -> Reply {
         if self.appended.contains(command.tag) {
             return Reply::Unknown;
         }

@@ -1,0 +1,283 @@
+//! Clients: each follows its part of the script, one operation at a time, and writes the history.
+//!
+//! A client prefers the nodes of its own site, retries under the same tag, follows hints, and after an
+//! unknown outcome goes on as a new process with a new session. When the script is over and the faults
+//! have ended, each client proves with a fresh put and get that it is served; then every key is read
+//! through every node.
+
+use super::plan::Plan;
+use crate::history::{Acknowledger, History, Operation, Status};
+use crate::host::transport::CallError;
+use crate::host::{Host, lock};
+use crate::kv::protocol::{Reply, Request};
+use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
+use crate::rng;
+use crate::scenario::ScriptedOp;
+use crate::trace::{HostId, MessageKind, What};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A client's pause after a refusal that names nobody else to ask.
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// A client's pause between two tries of its closing put or get.
+const PROBE_PAUSE: Duration = Duration::from_millis(100);
+/// Values written outside the script start here, above any scripted value.
+const PROBE_VALUES: Value = 1 << 40;
+/// How many operation ids each client has outside the script.
+const IDS_PER_CLIENT: u32 = 10_000;
+
+/// What the clients of a run share.
+pub struct Desk {
+    /// The history as it grows; an operation is entered when it is invoked, as unknown.
+    pub history: Mutex<History>,
+    clients: u32,
+    first_free_id: u32,
+    keys: u32,
+    quiet_from_ns: u64,
+    attempt_timeout: Duration,
+    operation_timeout: Duration,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    probed: u32,
+    finished: u32,
+}
+
+impl Desk {
+    /// An empty history for this plan's clients.
+    pub fn new(plan: &Plan, quiet_from_ns: u64) -> Desk {
+        Desk {
+            history: Mutex::default(),
+            clients: plan.client_count(),
+            first_free_id: plan.script.iter().map(|op| op.id + 1).max().unwrap_or(0),
+            keys: plan.keys,
+            quiet_from_ns,
+            attempt_timeout: Duration::from_millis(plan.timing.attempt_timeout_ms),
+            operation_timeout: Duration::from_millis(plan.timing.operation_timeout_ms),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Whether every client has done all it had to.
+    pub fn is_finished(&self) -> bool {
+        lock(&self.progress).finished == self.clients
+    }
+
+    fn all_probed(&self) -> bool {
+        lock(&self.progress).probed == self.clients
+    }
+}
+
+/// One client.
+#[derive(Clone)]
+pub struct Client {
+    id: u32,
+    host: Host,
+    desk: Arc<Desk>,
+    script: Vec<ScriptedOp>,
+    /// Nodes in the order in which this client turns to them: its own site's first.
+    nodes: Vec<HostId>,
+    /// Index into `nodes` of the node it talks to.
+    preferred: usize,
+    /// The nodes through which this client reads every key at the end.
+    reads_through: Vec<HostId>,
+    /// The current process and its next sequence number.
+    tag: Tag,
+    /// The last value this client saw, by key: what its next cas expects.
+    seen: BTreeMap<Key, Option<Value>>,
+    next_id: u32,
+}
+
+/// How an operation ended, before it is entered into the history.
+struct Ended {
+    status: Status,
+    attempts: u32,
+}
+
+impl Client {
+    /// The clients of a site, all on its client host.
+    pub fn at_site(plan: &Plan, site: usize, host: &Host, desk: &Arc<Desk>) -> Vec<Client> {
+        let first: u32 = plan.clients[..site].iter().map(|count| u32::from(*count)).sum();
+        let sites = &plan.topology.sites;
+        let own = &sites[site].nodes;
+        let others = || sites.iter().filter(|other| other.name != sites[site].name).flat_map(|other| &other.nodes);
+        // Nodes of sites without clients are read through by the first site that has some.
+        let has_clients = |index: usize| sites[index].clients.is_some() && plan.clients[index] > 0;
+        let is_first = (0..sites.len()).find(|index| has_clients(*index)) == Some(site);
+        let orphans = (0..sites.len()).filter(|index| is_first && !has_clients(*index)).flat_map(|index| &sites[index].nodes);
+        let reads_through: Vec<HostId> = own.iter().chain(orphans).copied().collect();
+        (0..u32::from(plan.clients[site]))
+            .map(|local| {
+                let id = first + local;
+                let mut nodes = own.clone();
+                if !nodes.is_empty() {
+                    let turn = local as usize % nodes.len();
+                    nodes.rotate_left(turn);
+                }
+                nodes.extend(others());
+                Client {
+                    id,
+                    host: host.clone(),
+                    desk: desk.clone(),
+                    script: plan.script.iter().filter(|op| op.client == id).copied().collect(),
+                    nodes,
+                    preferred: 0,
+                    reads_through: if local == 0 { reads_through.clone() } else { Vec::new() },
+                    tag: Tag { session: u64::from(id) + 1, sequence: 1 },
+                    seen: BTreeMap::new(),
+                    next_id: desk.first_free_id + id * IDS_PER_CLIENT,
+                }
+            })
+            .collect()
+    }
+
+    /// Runs the script, the closing put and get, and the final reads.
+    pub async fn run(mut self) {
+        for scripted in std::mem::take(&mut self.script) {
+            let planned_ns = scripted.at_us * 1000;
+            self.sleep_until(planned_ns).await;
+            let op = match scripted.op {
+                Op::Cas { key, new, .. } if !scripted.fixed_expectation => {
+                    Op::Cas { key, expected: self.seen.get(&key).copied().flatten(), new }
+                }
+                op => op,
+            };
+            self.perform(scripted.id, planned_ns, op).await;
+        }
+        self.sleep_until(self.desk.quiet_from_ns).await;
+        let key = Key(self.id % self.desk.keys.max(1));
+        let mut value = PROBE_VALUES + u64::from(self.id) * u64::from(IDS_PER_CLIENT);
+        loop {
+            value += 1;
+            if self.probe(Op::Put { key, value }).await {
+                break;
+            }
+        }
+        while !self.probe(Op::Get { key }).await {}
+        lock(&self.desk.progress).probed += 1;
+        while !self.reads_through.is_empty() && !self.desk.all_probed() {
+            self.host.sleep(PROBE_PAUSE).await;
+        }
+        for node in std::mem::take(&mut self.reads_through) {
+            for key in (0..self.desk.keys).map(Key) {
+                self.preferred = self.nodes.iter().position(|known| *known == node).unwrap_or(0);
+                while !self.probe(Op::Get { key }).await {}
+            }
+        }
+        lock(&self.desk.progress).finished += 1;
+    }
+
+    async fn sleep_until(&self, t_ns: u64) {
+        let now_ns = self.host.now_ns();
+        if t_ns > now_ns {
+            self.host.sleep(Duration::from_nanos(t_ns - now_ns)).await;
+        }
+    }
+
+    /// One try of an operation outside the script; whether it was acknowledged.
+    async fn probe(&mut self, op: Op) -> bool {
+        let id = self.next_id;
+        self.next_id += 1;
+        let now_ns = self.host.now_ns();
+        let acknowledged = matches!(self.perform(id, now_ns, op).await, Status::Ok { .. });
+        if !acknowledged {
+            self.host.sleep(PROBE_PAUSE).await;
+        }
+        acknowledged
+    }
+
+    /// Runs one operation to its end and enters it into the history.
+    async fn perform(&mut self, id: u32, planned_ns: u64, op: Op) -> Status {
+        let (tag, start_ns) = (self.tag, self.host.now_ns());
+        let entry = {
+            let operations = &mut lock(&self.desk.history).operations;
+            let end_ns = u64::MAX;
+            let (status, attempts) = (Status::Info, 0);
+            operations.push(Operation { id, client: self.id, tag, op, planned_ns, start_ns, end_ns, status, attempts });
+            operations.len() - 1
+        };
+        self.host.record(What::Invoke { operation: id, client: self.id, tag });
+        let Ended { status, attempts } = self.attempt(id, Command { tag, op }).await;
+        let end_ns = self.host.now_ns();
+        {
+            let operation = &mut lock(&self.desk.history).operations[entry];
+            *operation = Operation { status, attempts, end_ns, ..*operation };
+        }
+        match status {
+            Status::Ok { outcome, .. } => {
+                self.saw(&op, outcome);
+                let bytes = postcard::to_stdvec(&outcome).expect("an outcome always encodes");
+                self.host.record(What::Ok { operation: id, outcome: rng::hash_bytes(0, &bytes) });
+                self.tag.sequence += 1;
+            }
+            Status::Fail => {
+                self.host.record(What::Fail { operation: id });
+                self.tag.sequence += 1;
+            }
+            Status::Info => {
+                self.host.record(What::Info { operation: id });
+                self.tag = Tag { session: tag.session + u64::from(self.desk.clients), sequence: 1 };
+            }
+        }
+        status
+    }
+
+    fn saw(&mut self, op: &Op, outcome: Outcome) {
+        let value = match (*op, outcome) {
+            (_, Outcome::Value(found) | Outcome::Mismatch { found }) => found,
+            (op, Outcome::Done | Outcome::Swapped) => op.written(),
+        };
+        self.seen.insert(op.key(), value);
+    }
+
+    /// Sends a command until it is acknowledged or its time is over.
+    async fn attempt(&mut self, id: u32, command: Command) -> Ended {
+        let payload = postcard::to_stdvec(&Request { command }).expect("a request always encodes");
+        let end_ns = self.host.now_ns() + self.desk.operation_timeout.as_nanos() as u64;
+        let mut is_definite = true;
+        let mut attempts = 0;
+        let mut hinted: Option<HostId> = None;
+        loop {
+            let left = Duration::from_nanos(end_ns.saturating_sub(self.host.now_ns()));
+            if left.is_zero() {
+                let status = if is_definite { Status::Fail } else { Status::Info };
+                return Ended { status, attempts };
+            }
+            let place = Some(u64::from(id) << 32 | u64::from(attempts));
+            attempts += 1;
+            let timeout = left.min(self.desk.attempt_timeout);
+            let node = self.nodes[self.preferred];
+            let call = self.host.transport().call(node, MessageKind::Request, payload.clone(), timeout, place).await;
+            let reply = match call {
+                Ok(bytes) => postcard::from_bytes(&bytes).unwrap_or(Reply::Unknown),
+                Err(CallError::NotSent) => Reply::Refused { hint: None },
+                Err(CallError::Deadline | CallError::Broken) => Reply::Unknown,
+            };
+            let hint = match reply {
+                Reply::Ok { outcome, acknowledged_by, term } => {
+                    let by = Some(Acknowledger { node: acknowledged_by, term });
+                    return Ended { status: Status::Ok { outcome, by }, attempts };
+                }
+                Reply::Refused { hint } => hint,
+                Reply::Unknown => {
+                    is_definite = false;
+                    None
+                }
+            };
+            // A hint is followed once; if it leads in a circle, the cluster is still making up its mind.
+            let followed = hint.filter(|hint| Some(*hint) != hinted && *hint != node);
+            hinted = followed.or(hinted);
+            match followed.and_then(|hint| self.nodes.iter().position(|known| *known == hint)) {
+                Some(index) => self.preferred = index,
+                None => {
+                    self.preferred = (self.preferred + 1) % self.nodes.len();
+                    hinted = None;
+                    self.host.sleep(REFUSED_PAUSE.min(left)).await;
+                }
+            }
+        }
+    }
+}

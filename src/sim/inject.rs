@@ -1,0 +1,134 @@
+//! Applies what each edge of the fault schedule changes, between two steps of the simulator.
+//!
+//! The state of links and processes is a fold over the active faults; turmoil and the fabric are told
+//! the difference between the state before and after an edge, never "repair everything".
+
+use crate::fault::fold::{Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
+use crate::host::Host;
+use crate::host::fabric::Fabric;
+use crate::trace::{HostId, What};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Walks the timeline.
+pub struct Injector {
+    names: Vec<String>,
+    nodes: usize,
+    edges: std::iter::Peekable<std::vec::IntoIter<Edge>>,
+    fabric: Arc<Fabric>,
+    hosts: Vec<Host>,
+}
+
+/// The part of the folded state that must be carried out.
+#[derive(PartialEq)]
+struct Applied {
+    /// Cut and hold, by directed link.
+    links: Vec<(bool, bool)>,
+    processes: Vec<ProcessState>,
+}
+
+impl Injector {
+    /// Starts at the timeline's beginning.
+    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>) -> Injector {
+        let edges = timeline.edges.into_iter().peekable();
+        Injector { names: topology.names.clone(), nodes: topology.nodes, edges, fabric, hosts }
+    }
+
+    /// Applies every edge that is due at `now`.
+    pub fn apply_due(&mut self, sim: &mut turmoil::Sim<'_>, now: Duration) {
+        let now_ns = now.as_nanos() as u64;
+        while let Some(edge) = self.edges.next_if(|edge| edge.t_ns <= now_ns) {
+            self.apply(sim, &edge);
+        }
+    }
+
+    fn apply(&self, sim: &mut turmoil::Sim<'_>, edge: &Edge) {
+        let world = &self.hosts[HostId::WORLD.index()];
+        let resolved = match edge.phase {
+            Phase::Begin => self.fabric.with_active(|active| active.role(edge.fault)).and_then(|role| self.holder(role)),
+            _ => None,
+        };
+        match edge.phase {
+            Phase::Begin => world.record(What::FaultBegin { fault: edge.fault, resolved }),
+            Phase::End => world.record(What::FaultEnd { fault: edge.fault }),
+            Phase::FlapUp | Phase::FlapDown => {}
+        }
+        let before = self.state();
+        self.fabric.with_active(|active| active.apply(edge, resolved));
+        let after = self.state();
+        self.carry_out_links(sim, &before, &after);
+        self.carry_out_processes(sim, &before, &after);
+    }
+
+    /// Who holds a role now. A follower is the lowest running node that does not lead.
+    fn holder(&self, role: TargetRole) -> Option<HostId> {
+        let leader = self.fabric.recorder().leader();
+        match role {
+            TargetRole::Leader => leader,
+            TargetRole::Follower => (1..=self.nodes as u16)
+                .map(HostId)
+                .find(|node| Some(*node) != leader && !self.fabric.is_down(*node)),
+        }
+    }
+
+    fn state(&self) -> Applied {
+        let hosts = || (0..self.names.len() as u16).map(HostId);
+        self.fabric.with_active(|active| Applied {
+            links: hosts()
+                .flat_map(|from| hosts().map(move |to| (from, to)))
+                .map(|(from, to)| active.link(from, to))
+                .map(|link| (link.cut, link.hold))
+                .collect(),
+            processes: hosts().map(|host| active.process(host)).collect(),
+        })
+    }
+
+    fn carry_out_links(&self, sim: &turmoil::Sim<'_>, before: &Applied, after: &Applied) {
+        let hosts = self.names.len();
+        for (at, (old, new)) in before.links.iter().zip(&after.links).enumerate() {
+            let (from, to) = (HostId((at / hosts) as u16), HostId((at % hosts) as u16));
+            let (from_name, to_name) = (self.names[from.index()].as_str(), self.names[to.index()].as_str());
+            match (old.0, new.0) {
+                (false, true) => {
+                    sim.partition_oneway(from_name, to_name);
+                    self.fabric.cut(from, to);
+                }
+                (true, false) => sim.repair_oneway(from_name, to_name),
+                _ => {}
+            }
+            if old.1 && !new.1 {
+                self.fabric.release(from, to);
+            }
+        }
+    }
+
+    fn carry_out_processes(&self, sim: &mut turmoil::Sim<'_>, before: &Applied, after: &Applied) {
+        use ProcessState::{Down, Paused, Running};
+        for (at, (old, new)) in before.processes.iter().zip(&after.processes).enumerate() {
+            let (name, host) = (self.names[at].as_str(), &self.hosts[at]);
+            let gate = self.fabric.gate(host.id());
+            if old == new {
+                continue;
+            }
+            if *old == Paused {
+                gate.resume();
+                if *new == Running {
+                    host.record(What::Resume);
+                }
+            }
+            match (old, new) {
+                (_, Down) => {
+                    host.record(What::Crash);
+                    sim.crash(name);
+                    self.fabric.crashed(host.id());
+                }
+                (Down, Running | Paused) => sim.bounce(name),
+                _ => {}
+            }
+            if *new == Paused {
+                gate.pause();
+                host.record(What::Pause);
+            }
+        }
+    }
+}
