@@ -68,7 +68,8 @@ struct Stream {
 struct Flight {
     message: MessageId,
     class: MessageKind,
-    written: bool,
+    /// The connection it was written to, once it was.
+    stream: Option<StreamId>,
     since_ns: u64,
 }
 
@@ -183,7 +184,7 @@ impl Fabric {
     /// Notes a copy of a frame that is about to leave.
     pub fn depart(&self, from: HostId, to: HostId, message: MessageId, class: MessageKind) {
         let since_ns = self.recorder.now_ns();
-        let flight = Flight { message, class, written: false, since_ns };
+        let flight = Flight { message, class, stream: None, since_ns };
         lock(&self.state).flights.entry((from, to)).or_default().push(flight);
     }
 
@@ -214,8 +215,7 @@ impl Fabric {
         let mut state = lock(&self.state);
         state.next_stream += 1;
         let id = StreamId(state.next_stream);
-        let broken = state.active.link(from, to).cut;
-        state.streams.insert(id, Stream { from, to, broken });
+        state.streams.insert(id, Stream { from, to, broken: false });
         id
     }
 
@@ -225,20 +225,22 @@ impl Fabric {
     }
 
     /// Notes that a frame is written to a connection; if it is doomed there, its end is recorded now.
-    pub fn write(&self, stream: StreamId, message: MessageId) {
+    pub fn write(&self, id: StreamId, message: MessageId) {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        let Some(stream) = state.streams.get(&stream) else { return };
+        let Some(stream) = state.streams.get_mut(&id) else { return };
         let (from, to) = (stream.from, stream.to);
         let reason = match (state.active.link(from, to).cut, stream.broken) {
             (true, _) => Some(Drop::Cut),
             (false, true) => Some(Drop::Connection),
             (false, false) => None,
         };
+        stream.broken |= reason.is_some();
         let flights = state.flights.entry((from, to)).or_default();
-        let Some(at) = flights.iter().position(|flight| flight.message == message && !flight.written) else { return };
+        let is_it = |flight: &Flight| flight.message == message && flight.stream.is_none();
+        let Some(at) = flights.iter().position(is_it) else { return };
         match reason {
-            None => flights[at].written = true,
+            None => flights[at].stream = Some(id),
             Some(reason) => {
                 let Flight { message, class, .. } = flights.remove(at);
                 drop(guard);
@@ -252,7 +254,7 @@ impl Fabric {
         let flight = {
             let mut state = lock(&self.state);
             let flights = state.flights.entry((from, to)).or_default();
-            let at = flights.iter().position(|flight| flight.message == message && !flight.written);
+            let at = flights.iter().position(|flight| flight.message == message && flight.stream.is_none());
             at.map(|at| flights.remove(at))
         };
         if let Some(Flight { message, class, .. }) = flight {
@@ -264,20 +266,26 @@ impl Fabric {
     pub fn arrived(&self, from: HostId, to: HostId, message: MessageId) {
         let mut state = lock(&self.state);
         let flights = state.flights.entry((from, to)).or_default();
-        if let Some(at) = flights.iter().position(|flight| flight.message == message && flight.written) {
+        if let Some(at) = flights.iter().position(|flight| flight.message == message && flight.stream.is_some()) {
             flights.remove(at);
         }
     }
 
-    /// The direction has just been cut: what is under way on it is lost, and its connections are broken.
+    /// The direction has just been cut: what is under way on it is lost, and breaks its connection. A
+    /// connection that was idle survives a cut through which nothing is sent, as in life.
     pub fn cut(&self, from: HostId, to: HostId) {
+        let is_lost =
+            |source: HostId, sink: HostId, flight: &Flight| (source, sink) == (from, to) && flight.stream.is_some();
         {
-            let mut state = lock(&self.state);
-            for stream in state.streams.values_mut() {
-                stream.broken |= stream.from == from && stream.to == to;
+            let mut guard = lock(&self.state);
+            let State { flights, streams, .. } = &mut *guard;
+            for flight in flights.get(&(from, to)).into_iter().flatten() {
+                if let Some(stream) = flight.stream.and_then(|id| streams.get_mut(&id)) {
+                    stream.broken = true;
+                }
             }
         }
-        self.lose(Drop::Cut, |flight_from, flight_to, flight| (flight_from, flight_to) == (from, to) && flight.written);
+        self.lose(Drop::Cut, is_lost);
     }
 
     /// The direction is held no longer: what was held back leaves now.
@@ -288,7 +296,10 @@ impl Fabric {
 
     /// A process has just died: what it had not written, and what was under way to it, is lost.
     pub fn crashed(&self, host: HostId) {
-        self.lose(Drop::Crash, |from, to, flight| if from == host { !flight.written } else { to == host && flight.written });
+        self.lose(Drop::Crash, |from, to, flight| match flight.stream {
+            None => from == host,
+            Some(_) => to == host,
+        });
         lock(&self.state).streams.retain(|_, stream| stream.from != host);
     }
 

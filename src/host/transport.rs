@@ -398,7 +398,7 @@ async fn receive_replies(
             drop(reply.send(Ok(payload)));
         }
     }
-    drop(closed.send(()));
+    let _ = closed.send(());
 }
 
 impl Host {
