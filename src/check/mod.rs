@@ -1,6 +1,7 @@
 //! The checks. Each reads only the history and the trace and knows no system, so it can judge a
 //! history from elsewhere. One property a file, its header citing paper and section.
 
+pub mod lost_write;
 pub mod raft;
 
 use crate::trace::{HostId, MessageId};
@@ -63,4 +64,9 @@ pub enum CheckName {
     CommittedImmutable,
     /// A node's vote, commit and apply positions never go back.
     Monotonic,
+}
+
+/// Simulated nanoseconds as seconds for people.
+fn seconds(t_ns: u64) -> String {
+    format!("{:.3} s", t_ns as f64 / 1e9)
 }

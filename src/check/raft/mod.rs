@@ -14,7 +14,7 @@ mod log_matching;
 mod monotonic;
 mod state_machine_safety;
 
-use super::{Certificate, CheckName, Violation};
+use super::{Certificate, CheckName, Violation, seconds};
 use crate::trace::{Event, HostId, MessageId, Trace, What};
 use cluster::{Cluster, LeaderId};
 
@@ -78,11 +78,6 @@ fn violation(check: CheckName, event: &Event, nodes: &[HostId], terms: &[u64], s
         at_ns: Some(event.t_ns),
     };
     Violation { check, certificate }
-}
-
-/// Simulated nanoseconds as seconds for people.
-fn seconds(t_ns: u64) -> String {
-    format!("{:.3} s", t_ns as f64 / 1e9)
 }
 
 #[cfg(test)]
