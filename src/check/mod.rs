@@ -1,8 +1,13 @@
 //! The checks. Each reads only the history and the trace and knows no system, so it can judge a
 //! history from elsewhere. One property a file, its header citing paper and section.
 
+pub mod convergence;
+pub mod liveness;
 pub mod lost_write;
+pub mod primaries;
 pub mod raft;
+pub mod split_brain;
+pub mod vacuity;
 
 use crate::trace::{HostId, MessageId};
 use serde::{Deserialize, Serialize};

@@ -66,15 +66,16 @@ impl Property for ElectionSafety {
             // A follower saves its leader's vote as committed only after the leader did: won either way.
             self.won.insert(leader);
         }
-        if committed && candidate == event.host {
-            if let Some(again_ns) = self.campaigned_again.get(&leader) {
-                let sentence = format!(
-                    "{candidate} won term {term} at {} in a second campaign (begun at {}) under a leader id that it had used before",
-                    seconds(event.t_ns),
-                    seconds(*again_ns)
-                );
-                return Some(violation(CheckName::ElectionSafety, event, &[candidate], &[term], sentence));
-            }
+        if committed
+            && candidate == event.host
+            && let Some(again_ns) = self.campaigned_again.get(&leader)
+        {
+            let sentence = format!(
+                "{candidate} won term {term} at {} in a second campaign (begun at {}) under a leader id that it had used before",
+                seconds(event.t_ns),
+                seconds(*again_ns)
+            );
+            return Some(violation(CheckName::ElectionSafety, event, &[candidate], &[term], sentence));
         }
         if self.regressions.is_empty() {
             return None;

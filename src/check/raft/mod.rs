@@ -1,6 +1,6 @@
 //! Raft's invariants, checked over the events that were recorded where the protocol meets storage.
 //!
-//! One pass over the trace: every property sees each event together with the [`Cluster`] as it was
+//! One pass over the trace: every property sees each event together with the cluster as it was
 //! *before* it. Each property reports its first violation only, since what follows is consequence.
 //! A trace without Raft events has no violations here. Sources: Ongaro & Ousterhout, "In Search of an
 //! Understandable Consensus Algorithm" (USENIX ATC 2014), figure 3; TLA+ names from Ongaro's
