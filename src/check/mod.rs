@@ -1,6 +1,14 @@
 //! The checks. Each reads only the history and the trace and knows no system, so it can judge a
 //! history from elsewhere. One property a file, its header citing paper and section.
 
+pub mod convergence;
+pub mod liveness;
+pub mod lost_write;
+pub mod primaries;
+pub mod raft;
+pub mod split_brain;
+pub mod vacuity;
+
 use crate::trace::{HostId, MessageId};
 use serde::{Deserialize, Serialize};
 
@@ -61,4 +69,9 @@ pub enum CheckName {
     CommittedImmutable,
     /// A node's vote, commit and apply positions never go back.
     Monotonic,
+}
+
+/// Simulated nanoseconds as seconds for people.
+fn seconds(t_ns: u64) -> String {
+    format!("{:.3} s", t_ns as f64 / 1e9)
 }

@@ -57,7 +57,7 @@ pub enum Status {
 }
 
 /// The node that acknowledged an operation, and the term or epoch in which it acted as primary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Acknowledger {
     /// The node.
     pub node: HostId,

@@ -1,0 +1,185 @@
+//! The cluster as its own events describe it: every node's log, vote and positions, and what is known
+//! to be committed. Process kills keep logs and votes, so restarts only reset what lives in memory.
+
+use crate::trace::{Event, HostId, LogPosition, What};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Identifies a leader: totally ordered, so two leaders may share a term if elected in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaderId {
+    /// The term it was elected in.
+    pub term: u64,
+    /// The node.
+    pub node: HostId,
+}
+
+impl fmt::Display for LeaderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of term {}", self.node, self.term)
+    }
+}
+
+impl From<LogPosition> for LeaderId {
+    fn from(at: LogPosition) -> Self {
+        LeaderId { term: at.term, node: at.leader }
+    }
+}
+
+/// A log entry without its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The leader that created it.
+    pub leader: LeaderId,
+    /// Hash of its payload.
+    pub payload: u64,
+}
+
+/// One node, as far as its events tell.
+#[derive(Debug, Clone, Default)]
+pub struct Node {
+    /// The entries it holds, by index.
+    pub log: BTreeMap<u64, Entry>,
+    /// The last position that a purge or an installed snapshot covers.
+    pub covered: Option<LogPosition>,
+    /// The last vote it saved: whose, and whether committed.
+    pub vote: Option<(LeaderId, bool)>,
+    /// Up to where this incarnation knows the log to be committed.
+    pub commit: Option<u64>,
+    /// Up to where its knowledge has gone into [`Cluster::committed`], across incarnations.
+    pub reported: u64,
+}
+
+impl Node {
+    /// The leader of the entry at `index`, where it is known: from the log, or as the last one covered.
+    pub fn leader_at(&self, index: u64) -> Option<LeaderId> {
+        let covered = self.covered.filter(|covered| covered.index == index).map(LeaderId::from);
+        self.log.get(&index).map(|entry| entry.leader).or(covered)
+    }
+
+    /// Whether a snapshot or a purge covers `index`.
+    pub fn covers(&self, index: u64) -> bool {
+        self.covered.is_some_and(|covered| index <= covered.index)
+    }
+
+    fn cover(&mut self, upto: LogPosition) {
+        if !self.covers(upto.index) {
+            self.covered = Some(upto);
+        }
+        self.log = self.log.split_off(&(upto.index + 1));
+    }
+}
+
+/// An entry known to be committed.
+#[derive(Debug, Clone, Copy)]
+pub struct Committed {
+    /// The leader that created it.
+    pub leader: LeaderId,
+    /// Hash of its payload, unless it is known only as the end of a snapshot.
+    pub payload: Option<u64>,
+    /// The lowest leader id that any node had voted for when it learned of the commitment: the entry
+    /// was committed by this leader or an earlier one. `None`: no such node had a vote.
+    pub under: Option<LeaderId>,
+    /// Who learned it first.
+    pub by: HostId,
+    /// When.
+    pub at_ns: u64,
+}
+
+/// All nodes, and what any of them has learned to be committed.
+#[derive(Debug, Clone, Default)]
+pub struct Cluster {
+    nodes: Vec<Node>,
+    nobody: Node,
+    /// Committed entries by index; the first report stays.
+    pub committed: BTreeMap<u64, Committed>,
+}
+
+impl Cluster {
+    /// A node's state.
+    pub fn node(&self, host: HostId) -> &Node {
+        self.nodes.get(host.index()).unwrap_or(&self.nobody)
+    }
+
+    /// What `host` reports as committed if it commits up to `upto` now: (index, entry), ascending.
+    /// Entries that it no longer holds are left out, except the last, whose leader the report names.
+    pub fn newly_committed(
+        &self,
+        host: HostId,
+        upto: LogPosition,
+    ) -> impl Iterator<Item = (u64, LeaderId, Option<u64>)> {
+        let node = self.node(host);
+        let from = node.reported + 1;
+        let known = (from <= upto.index).then(|| node.log.range(from..upto.index));
+        let known = known.into_iter().flatten().map(|(index, entry)| (*index, entry.leader, Some(entry.payload)));
+        let leader = LeaderId::from(upto);
+        let payload = node.log.get(&upto.index).filter(|entry| entry.leader == leader).map(|entry| entry.payload);
+        known.chain(std::iter::once((upto.index, leader, payload)))
+    }
+
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &Event) {
+        let index = event.host.index();
+        if self.nodes.len() <= index {
+            self.nodes.resize_with(index + 1, Node::default);
+        }
+        match event.what {
+            What::Commit { upto } => self.commit(event, upto),
+            What::ApplyEntry { at, payload } => {
+                let under = self.nodes[index].vote.map(|(leader, _)| leader);
+                self.learn(event, at.index, at.into(), Some(payload), under);
+            }
+            What::SnapshotInstalled { upto: Some(upto), .. } => {
+                let under = self.nodes[index].vote.map(|(leader, _)| leader);
+                self.learn(event, upto.index, upto.into(), None, under);
+                let node = &mut self.nodes[index];
+                node.cover(upto);
+                node.reported = node.reported.max(upto.index);
+            }
+            _ => {}
+        }
+        let node = &mut self.nodes[index];
+        match event.what {
+            What::Vote { term, candidate, committed } => {
+                node.vote = Some((LeaderId { term, node: candidate }, committed));
+            }
+            What::Append { at, payload } => {
+                // An entry written over another replaces everything from there on, as a log does.
+                let entry = Entry { leader: at.into(), payload };
+                if node.log.last_key_value().is_some_and(|(last, _)| *last >= at.index)
+                    && node.log.get(&at.index) != Some(&entry)
+                {
+                    node.log.split_off(&at.index);
+                }
+                node.log.insert(at.index, entry);
+            }
+            What::Truncate { from } => drop(node.log.split_off(&from)),
+            What::Purge { upto } => node.cover(upto),
+            What::Start => node.commit = None,
+            _ => {}
+        }
+    }
+
+    fn commit(&mut self, event: &Event, upto: LogPosition) {
+        let under = self.node(event.host).vote.map(|(leader, _)| leader);
+        let news: Vec<_> = self.newly_committed(event.host, upto).collect();
+        for (index, leader, payload) in news {
+            self.learn(event, index, leader, payload, under);
+        }
+        let node = &mut self.nodes[event.host.index()];
+        node.commit = node.commit.max(Some(upto.index));
+        node.reported = node.reported.max(upto.index);
+    }
+
+    fn learn(&mut self, event: &Event, index: u64, leader: LeaderId, payload: Option<u64>, under: Option<LeaderId>) {
+        let new = Committed { leader, payload, under, by: event.host, at_ns: event.t_ns };
+        let known = self.committed.entry(index).or_insert(new);
+        if known.leader == leader {
+            known.payload = known.payload.or(payload);
+            known.under = match (known.under, under) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Committed entries never change: no node commits, applies, snapshots over or throws away something else.
+//!
+//! Raft paper, section 5.4 (a committed entry is durable; `CommittedLogReplicaConsistency` and
+//! `CommittedLogDurability` in TLA+ models of Raft). Violations are
+//! 1. a node learns that index i is committed with another entry than the one known to be committed there;
+//! 2. a snapshot or a purge ends at index i with another leader's entry;
+//! 3. a node truncates, or writes over, an entry that is known to be committed.
+//!
+//! An *uncommitted* tail may be truncated at any time, and a different entry at the same index may be too.
+
+use super::{Cluster, LeaderId, Property, seconds, violation};
+use crate::check::{CheckName, Violation};
+use crate::trace::{Event, LogPosition, What};
+
+/// See the module's header. All it needs to remember is in [`Cluster`].
+pub struct CommittedImmutable;
+
+impl Property for CommittedImmutable {
+    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+        match event.what {
+            What::Commit { upto } => before
+                .newly_committed(event.host, upto)
+                .find_map(|(index, leader, payload)| differs(event, before, index, leader, payload, "committed")),
+            What::ApplyEntry { at, payload } => differs(event, before, at.index, at.into(), Some(payload), "applied"),
+            What::SnapshotBuilt { upto: Some(upto) } => ends_elsewhere(event, before, upto, "built a snapshot up to"),
+            What::SnapshotInstalled { upto: Some(upto), .. } => {
+                ends_elsewhere(event, before, upto, "installed a snapshot up to")
+            }
+            What::Purge { upto } => ends_elsewhere(event, before, upto, "purged its log up to"),
+            What::Truncate { from } => removes(event, before, from, "truncated"),
+            What::Append { at, payload } => {
+                let held = before.node(event.host).log.get(&at.index)?;
+                let replaced = held.leader != LeaderId::from(at) || held.payload != payload;
+                if replaced { removes(event, before, at.index, "wrote over") } else { None }
+            }
+            _ => None,
+        }
+    }
+}
+
+fn ends_elsewhere(event: &Event, before: &Cluster, upto: LogPosition, did: &str) -> Option<Violation> {
+    differs(event, before, upto.index, upto.into(), None, did)
+}
+
+/// The violation if index `index` is known to be committed with another entry.
+fn differs(
+    event: &Event,
+    before: &Cluster,
+    index: u64,
+    leader: LeaderId,
+    payload: Option<u64>,
+    did: &str,
+) -> Option<Violation> {
+    let known = before.committed.get(&index)?;
+    let same_payload = payload.zip(known.payload).is_none_or(|(ours, theirs)| ours == theirs);
+    if known.leader == leader && same_payload {
+        return None;
+    }
+    let sentence = format!(
+        "{} {did} index {index} from {leader} at {}, but {} knew another entry, from {}, to be committed there at {}",
+        event.host,
+        seconds(event.t_ns),
+        known.by,
+        known.leader,
+        seconds(known.at_ns)
+    );
+    let (nodes, terms) = ([event.host, known.by], [leader.term, known.leader.term]);
+    Some(violation(CheckName::CommittedImmutable, event, &nodes, &terms, sentence))
+}
+
+/// The violation if removing everything from index `from` on removes a committed entry.
+fn removes(event: &Event, before: &Cluster, from: u64, did: &str) -> Option<Violation> {
+    let (index, known) = before.node(event.host).log.range(from..).find_map(|(index, held)| {
+        let known = before.committed.get(index)?;
+        (known.leader == held.leader).then_some((index, known))
+    })?;
+    let sentence = format!(
+        "{} {did} index {index} from {} at {}, which {} knew to be committed at {}",
+        event.host,
+        known.leader,
+        seconds(event.t_ns),
+        known.by,
+        seconds(known.at_ns)
+    );
+    Some(violation(CheckName::CommittedImmutable, event, &[event.host, known.by], &[known.leader.term], sentence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    fn mutable(steps: &[(u16, What)]) -> bool {
+        violated(steps).contains(&CheckName::CommittedImmutable)
+    }
+
+    fn two_entries_first_committed() -> Vec<(u16, What)> {
+        vec![
+            (1, append(at(1, 1, 1), 1)),
+            (1, append(at(1, 1, 2), 2)),
+            (2, append(at(1, 1, 1), 1)),
+            (1, What::Commit { upto: at(1, 1, 1) }),
+        ]
+    }
+
+    #[test]
+    fn an_uncommitted_tail_may_go_and_a_different_one_too() {
+        let mut steps = two_entries_first_committed();
+        steps.push((1, What::Truncate { from: 2 }));
+        steps.extend([(3, append(at(0, 3, 1), 9)), (3, What::Truncate { from: 1 })]);
+        steps.extend([(2, What::Commit { upto: at(1, 1, 1) }), (2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)) })]);
+        steps.push((2, What::Purge { upto: at(1, 1, 1) }));
+        assert_eq!(violated(&steps), []);
+    }
+
+    #[test]
+    fn truncating_or_writing_over_a_committed_entry_is_caught() {
+        for (node, step) in [
+            (1, What::Truncate { from: 1 }),
+            (2, What::Truncate { from: 1 }), // it does not know yet, but n1 does
+            (1, append(at(2, 2, 1), 5)),
+        ] {
+            let mut steps = two_entries_first_committed();
+            steps.push((node, step));
+            assert_eq!(violated(&steps), [CheckName::CommittedImmutable], "{step:?}");
+        }
+    }
+
+    #[test]
+    fn committing_or_covering_something_else_is_caught() {
+        for step in [
+            What::Commit { upto: at(2, 3, 1) },
+            apply(at(2, 3, 1), 1),
+            apply(at(1, 1, 1), 5),
+            What::Purge { upto: at(2, 3, 1) },
+            What::SnapshotBuilt { upto: Some(at(2, 3, 1)) },
+            What::SnapshotInstalled { upto: Some(at(2, 3, 1)), payload: 0 },
+        ] {
+            let mut steps = two_entries_first_committed();
+            steps.push((3, step));
+            assert!(mutable(&steps), "{step:?}");
+        }
+    }
+
+    #[test]
+    fn a_difference_below_the_reported_position_is_caught() {
+        let mut steps = two_entries_first_committed();
+        steps.extend([
+            (3, append(at(0, 3, 1), 9)),
+            (3, append(at(2, 2, 2), 3)),
+            (3, What::Commit { upto: at(2, 2, 2) }),
+        ]);
+        assert!(mutable(&steps));
+    }
+}

@@ -1,0 +1,199 @@
+//! Raft's invariants, checked over the events that were recorded where the protocol meets storage.
+//!
+//! One pass over the trace: every property sees each event together with the cluster as it was
+//! *before* it. Each property reports its first violation only, since what follows is consequence.
+//! A trace without Raft events has no violations here. Sources: Ongaro & Ousterhout, "In Search of an
+//! Understandable Consensus Algorithm" (USENIX ATC 2014), figure 3; TLA+ names from Ongaro's
+//! `raft.tla`. Does not look at metrics or messages: only at what nodes wrote and applied.
+
+mod cluster;
+mod committed_immutable;
+mod election_safety;
+mod leader_completeness;
+mod log_matching;
+mod monotonic;
+mod state_machine_safety;
+
+use super::{Certificate, CheckName, Violation, seconds};
+use crate::trace::{Event, HostId, MessageId, Trace, What};
+use cluster::{Cluster, LeaderId};
+
+/// A property of Raft that is checked event by event.
+trait Property {
+    /// What `event` violates, given the cluster as it was just before it.
+    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation>;
+}
+
+/// Checks all of Raft's invariants over a sorted trace, O(events x log entries). At most one violation a property.
+pub fn check(trace: &Trace) -> Vec<Violation> {
+    let mut properties: Vec<Box<dyn Property>> = vec![
+        Box::new(election_safety::ElectionSafety::default()),
+        Box::new(log_matching::LogMatching::default()),
+        Box::new(leader_completeness::LeaderCompleteness::default()),
+        Box::new(state_machine_safety::StateMachineSafety::default()),
+        Box::new(committed_immutable::CommittedImmutable),
+        Box::new(monotonic::Monotonic::default()),
+    ];
+    let mut cluster = Cluster::default();
+    let mut violations = Vec::new();
+    for event in trace.events.iter().filter(|event| concerns_raft(&event.what)) {
+        properties.retain_mut(|property| match property.observe(event, &cluster) {
+            Some(violation) => {
+                violations.push(violation);
+                false
+            }
+            None => true,
+        });
+        cluster.apply(event);
+    }
+    violations.sort_by_key(|violation: &Violation| violation.check);
+    violations
+}
+
+/// Whether an event matters to any property; most of a trace is messages, which do not.
+fn concerns_raft(what: &What) -> bool {
+    matches!(
+        what,
+        What::Vote { .. }
+            | What::Append { .. }
+            | What::Truncate { .. }
+            | What::Purge { .. }
+            | What::Commit { .. }
+            | What::ApplyEntry { .. }
+            | What::SnapshotBuilt { .. }
+            | What::SnapshotInstalled { .. }
+            | What::Crash
+            | What::Start
+    )
+}
+
+/// A violation that `event` completes.
+fn violation(check: CheckName, event: &Event, nodes: &[HostId], terms: &[u64], sentence: String) -> Violation {
+    let certificate = Certificate {
+        sentence,
+        operations: Vec::new(),
+        nodes: nodes.to_vec(),
+        terms: terms.to_vec(),
+        messages: Vec::<MessageId>::new(),
+        at_ns: Some(event.t_ns),
+    };
+    Violation { check, certificate }
+}
+
+#[cfg(test)]
+mod testing {
+    //! A short hand for traces: one event a step, one millisecond apart.
+
+    use super::*;
+    use crate::trace::LogPosition;
+
+    /// Node `n`.
+    pub fn n(n: u16) -> HostId {
+        HostId(n)
+    }
+
+    /// Index `index`, created by the leader `leader` of `term`.
+    pub fn at(term: u64, leader: u16, index: u64) -> LogPosition {
+        LogPosition { term, leader: n(leader), index }
+    }
+
+    /// A saved vote.
+    pub fn vote(term: u64, candidate: u16, committed: bool) -> What {
+        What::Vote { term, candidate: n(candidate), committed }
+    }
+
+    /// An appended entry.
+    pub fn append(at: LogPosition, payload: u64) -> What {
+        What::Append { at, payload }
+    }
+
+    /// An applied entry.
+    pub fn apply(at: LogPosition, payload: u64) -> What {
+        What::ApplyEntry { at, payload }
+    }
+
+    /// A trace of these events, `(node, what)` each.
+    pub fn trace(steps: &[(u16, What)]) -> Trace {
+        let names = ["world", "n1", "n2", "n3", "n4", "n5"].map(str::to_owned).to_vec();
+        let event = |(step, (host, what)): (usize, &(u16, What))| Event {
+            t_ns: (step as u64 + 1) * 1_000_000,
+            host: n(*host),
+            seq: step as u32,
+            what: *what,
+        };
+        Trace { names, nodes: 5, events: steps.iter().enumerate().map(event).collect() }
+    }
+
+    /// The names of the checks that these events violate.
+    pub fn violated(steps: &[(u16, What)]) -> Vec<CheckName> {
+        check(&trace(steps)).into_iter().map(|violation| violation.check).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+
+    #[test]
+    fn a_trace_without_raft_has_no_violations() {
+        assert!(check(&Trace::default()).is_empty());
+        assert!(check(&trace(&[(1, What::Start), (1, What::Crash), (1, What::Start)])).is_empty());
+    }
+
+    /// Two elections, replication, a conflicting tail replaced, a snapshot, a kill and a re-apply: all legal.
+    #[test]
+    fn an_eventful_but_correct_run_passes() {
+        let mut steps = Vec::new();
+        let all = [1, 2, 3u16];
+        // n1 is elected in term 1 and commits index 1 on n1 and n2; n3 never hears of it.
+        steps.extend([(1, vote(1, 1, false)), (2, vote(1, 1, false)), (1, vote(1, 1, true))]);
+        for node in [1, 2] {
+            steps.push((node, append(at(1, 1, 1), 10)));
+        }
+        steps.extend([(1, What::Commit { upto: at(1, 1, 1) }), (1, apply(at(1, 1, 1), 10))]);
+        // n1 appends index 2 alone, is cut off, and n2 takes over in term 2.
+        steps.push((1, append(at(1, 1, 2), 20)));
+        steps.extend([(2, vote(2, 2, false)), (3, vote(2, 2, false)), (2, vote(2, 2, true))]);
+        steps.extend([(3, append(at(1, 1, 1), 10)), (2, append(at(2, 2, 2), 21)), (3, append(at(2, 2, 2), 21))]);
+        steps.extend([(3, vote(2, 2, true)), (2, What::Commit { upto: at(2, 2, 2) })]);
+        // n1 comes back: its tail is replaced.
+        steps.extend([(1, vote(2, 2, true)), (1, What::Truncate { from: 2 }), (1, append(at(2, 2, 2), 21))]);
+        for node in all {
+            if node != 1 {
+                steps.push((node, apply(at(1, 1, 1), 10)));
+            }
+            steps.extend([(node, What::Commit { upto: at(2, 2, 2) }), (node, apply(at(2, 2, 2), 21))]);
+        }
+        // n2 snapshots, purges, is killed, resumes as the same leader and goes on.
+        steps.push((2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)) }));
+        steps.push((2, What::Purge { upto: at(1, 1, 1) }));
+        steps.extend([(2, What::Crash), (2, What::Start), (2, apply(at(2, 2, 2), 21))]);
+        for node in all {
+            steps.push((node, append(at(2, 2, 3), 30)));
+        }
+        steps.extend([(2, What::Commit { upto: at(2, 2, 3) }), (2, apply(at(2, 2, 3), 30))]);
+        assert_eq!(violated(&steps), []);
+    }
+
+    #[test]
+    #[cfg_attr(debug_assertions, ignore = "a measurement, not a property: run with --ignored --nocapture")]
+    fn cost_of_a_long_run() {
+        let mut steps =
+            vec![(1, vote(1, 1, false)), (2, vote(1, 1, false)), (3, vote(1, 1, false)), (1, vote(1, 1, true))];
+        for index in 1..=6000u64 {
+            for node in 1..=5 {
+                steps.push((node, append(at(1, 1, index), index)));
+                steps.push((node, What::Commit { upto: at(1, 1, index) }));
+                steps.push((node, apply(at(1, 1, index), index)));
+                if index % 300 == 0 && index > 100 {
+                    steps.push((node, What::Purge { upto: at(1, 1, index - 50) }));
+                }
+            }
+        }
+        let trace = trace(&steps);
+        let started = std::time::Instant::now();
+        assert!(check(&trace).is_empty());
+        println!("{} events in {:?}", trace.events.len(), started.elapsed());
+    }
+}
