@@ -75,3 +75,22 @@ pub enum CheckName {
 fn seconds(t_ns: u64) -> String {
     format!("{:.3} s", t_ns as f64 / 1e9)
 }
+
+impl CheckName {
+    /// The name used in files and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            CheckName::Linearizability => "linearizability",
+            CheckName::LostWrite => "lost_write",
+            CheckName::SplitBrain => "split_brain",
+            CheckName::Liveness => "liveness",
+            CheckName::Convergence => "convergence",
+            CheckName::ElectionSafety => "election_safety",
+            CheckName::LogMatching => "log_matching",
+            CheckName::LeaderCompleteness => "leader_completeness",
+            CheckName::StateMachineSafety => "state_machine_safety",
+            CheckName::CommittedImmutable => "committed_immutable",
+            CheckName::Monotonic => "monotonic",
+        }
+    }
+}

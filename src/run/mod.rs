@@ -1,5 +1,85 @@
-//! `run(scenario, system, seed) -> outcome`, a pure function; and comparing two systems under one schedule.
+//! `run(scenario, system, seed) -> outcome`, a pure function; and comparing systems under one schedule.
+//!
+//! * [`plan`]: what the generators of a scenario make of a seed.
+//! * [`judge`](mod@judge): every check, and the verdict.
+//! * [`figures`]: what is counted.
 
+pub mod figures;
+pub mod judge;
 mod outcome;
+pub mod repeat;
 
 pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};
+
+use crate::check::linearizability::Budget;
+use crate::scenario::{Scenario, materialise};
+use crate::sim::{Plan, SimulationError, simulate};
+use crate::systems::{Deployment, SiteNodes, System};
+use crate::trace::HostId;
+use std::time::Duration;
+
+/// What a run may spend on being judged.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Budget of the linearizability search, where zones do not apply.
+    pub budget: Budget,
+}
+
+/// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct RunError(#[from] SimulationError);
+
+/// Runs a scenario with one system and one seed, and judges it.
+///
+/// # Errors
+/// When the schedule does not fit the topology, or the build is not deterministic.
+///
+/// # Panics
+/// If the system under test panics.
+pub fn run(scenario: &Scenario, system: System, seed: u64, options: &Options) -> Result<Run, RunError> {
+    let plan = plan(scenario, seed);
+    let evidence = simulate(&plan, system.cluster(&deployment(scenario, &plan)).into())?;
+    Ok(judge::judge(scenario, system, &plan, evidence, options))
+}
+
+/// Everything that determines the simulation of a scenario under a seed.
+pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
+    let materialised = materialise(scenario, seed);
+    let topology = scenario.topology();
+    let hosts = || (0..topology.hosts() as u16).map(HostId);
+    let latency = |from: HostId, to: HostId| {
+        let is_link = from != to && from != HostId::WORLD && to != HostId::WORLD;
+        if is_link { scenario.one_way_ns(&topology, from, to) } else { 0 }
+    };
+    let latency_ns = hosts().flat_map(|from| hosts().map(move |to| latency(from, to))).collect();
+    Plan {
+        seed,
+        clients: scenario.sites.iter().map(|site| site.clients).collect(),
+        latency_ns,
+        timing: scenario.timing.clone(),
+        baseline: scenario.messages,
+        schedule: materialised.schedule,
+        script: materialised.script,
+        acts: materialised.acts,
+        keys: scenario.workload.keys,
+        topology,
+    }
+}
+
+/// What a system is told about its deployment.
+fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
+    let millis = Duration::from_millis;
+    let timing = &scenario.timing;
+    let site = |site: &crate::fault::fold::SiteHosts| SiteNodes {
+        name: site.name.clone(),
+        nodes: site.nodes.clone(),
+        witness: site.witness,
+    };
+    Deployment {
+        sites: plan.topology.sites.iter().map(site).collect(),
+        heartbeat: millis(timing.heartbeat_ms),
+        election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
+        takeover_after: millis(scenario.takeover_ms()),
+    }
+}

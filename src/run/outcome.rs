@@ -33,6 +33,17 @@ pub enum Verdict {
     Inconclusive,
 }
 
+impl Verdict {
+    /// The name used in files and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Violation => "violation",
+            Verdict::Inconclusive => "inconclusive",
+        }
+    }
+}
+
 /// Whether the system came back after the last fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -139,4 +150,17 @@ pub struct Outcome {
     pub hosts: usize,
     /// Counts of what happened.
     pub counters: Counters,
+}
+
+impl Outcome {
+    /// The names of the checks that failed, each once, in order.
+    pub fn failed_checks(&self) -> Vec<String> {
+        let names: std::collections::BTreeSet<_> = self.violations.iter().map(|violation| violation.check).collect();
+        names.into_iter().map(|name| name.name().to_owned()).collect()
+    }
+
+    /// Whether a check of this name failed.
+    pub fn violates(&self, check: crate::check::CheckName) -> bool {
+        self.violations.iter().any(|violation| violation.check == check)
+    }
 }

@@ -1,0 +1,84 @@
+//! What is counted in a run: from its trace, its history and its schedule.
+
+use super::{Availability, Counters};
+use crate::fault::fold::Timeline;
+use crate::fault::model::{FaultKind, Schedule};
+use crate::history::{History, Operation};
+use crate::scenario::Scenario;
+use crate::sim::Plan;
+use crate::trace::{HostId, MessageId, Trace, What};
+use std::collections::BTreeMap;
+
+/// Counts what happened to messages, links and processes.
+pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
+    let mut counters = Counters::default();
+    // Newest frame handled so far on each directed pair, and how often each frame was handled.
+    let mut newest: BTreeMap<(HostId, HostId), u32> = BTreeMap::new();
+    let mut handled: Vec<Vec<u8>> = vec![Vec::new(); trace.names.len()];
+    for event in &trace.events {
+        match event.what {
+            What::Send { .. } => counters.messages_sent += 1,
+            What::Drop { .. } => counters.messages_dropped += 1,
+            What::Deliver { from, message, .. } => {
+                let newest = newest.entry((from, event.host)).or_default();
+                counters.messages_reordered += u64::from(message.number < *newest);
+                *newest = message.number.max(*newest);
+                counters.messages_duplicated += u64::from(note(&mut handled, message) == 2);
+            }
+            What::Crash => counters.crashes += 1,
+            What::Pause => counters.pauses += 1,
+            What::FaultBegin { fault, .. } => {
+                let kind = schedule.faults.get(fault as usize).map(|fault| &fault.kind);
+                counters.cuts += u64::from(kind.is_some_and(FaultKind::is_cut));
+                counters.one_way_cuts += u64::from(matches!(kind, Some(FaultKind::OneWay { .. })));
+            }
+            _ => {}
+        }
+    }
+    counters
+}
+
+/// Notes that a frame was handled, and tells how often it has been.
+fn note(handled: &mut [Vec<u8>], message: MessageId) -> u8 {
+    let counts = &mut handled[message.host.index()];
+    let at = message.number as usize;
+    if counts.len() <= at {
+        counts.resize(at + 1, 0);
+    }
+    counts[at] = counts[at].saturating_add(1);
+    counts[at]
+}
+
+/// Availability per site and period, in the order of sites: the whole run; while faults are active; and
+/// the same once three maximum election time-outs have passed. Scripted operations that began and ended
+/// within the period count.
+pub fn availability(scenario: &Scenario, plan: &Plan, timeline: &Timeline, history: &History) -> Vec<Availability> {
+    let end_ns = plan.timing.duration_ms * 1_000_000;
+    let mut periods = vec![("run", 0, u64::MAX)];
+    if let Some(first_ns) = timeline.first_begin_ns() {
+        let until_ns = timeline.last_end_ns().unwrap_or(end_ns);
+        periods.push(("faults", first_ns, until_ns));
+        periods.push(("settled", first_ns + 3 * plan.timing.election_max_ms * 1_000_000, until_ns));
+    }
+    let sites = scenario.client_sites();
+    let scripted = plan.script.len();
+    let mut rows = Vec::new();
+    for (site, spec) in scenario.sites.iter().enumerate().filter(|(_, site)| site.clients > 0) {
+        for (during, from_ns, until_ns) in &periods {
+            let within = |operation: &&Operation| {
+                (operation.id as usize) < scripted
+                    && sites.get(operation.client as usize) == Some(&site)
+                    && operation.start_ns >= *from_ns
+                    && operation.end_ns <= *until_ns
+            };
+            let operations = || history.operations.iter().filter(within);
+            rows.push(Availability {
+                site: spec.name.clone(),
+                during: (*during).to_owned(),
+                acked: operations().filter(|operation| operation.outcome().is_some()).count() as u64,
+                offered: operations().count() as u64,
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,155 @@
+//! Every check on the evidence of a run, and the verdict.
+
+use super::{Liveness, Options, Outcome, Run, Verdict, figures};
+use crate::check::{self, CheckName, Certificate, Violation, linearizability};
+use crate::fault::fold::Timeline;
+use crate::history::{History, Status};
+use crate::scenario::{Explicit, Recorded, Scenario};
+use crate::sim::{Evidence, Plan};
+use crate::systems::System;
+use crate::trace::{Trace, digest};
+
+/// Judges the evidence of a run.
+pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
+    let Evidence { trace, history, acts, .. } = evidence;
+    let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
+    let counters = figures::counters(&trace, &plan.schedule);
+
+    let report = linearizability::check(&history, options.budget);
+    let linearizable = report.linearizable();
+    let mut violations = client_visible(&history, &trace, &report);
+    let conflicting_acks = check::split_brain::conflicting_acks(&violations);
+    let lost_acked_writes = violations.iter().filter(|violation| violation.check == CheckName::LostWrite).count() as u64;
+    violations.extend(check::raft::check(&trace));
+    let (liveness, recovered_ms) = liveness(scenario, system, plan, &timeline, &history, &trace, &mut violations);
+    let converged = check::convergence::check(&trace).is_none();
+
+    let mut inconclusive = Vec::new();
+    if linearizable.is_none() {
+        inconclusive.push("the linearizability search spent its budget before it had an answer".to_owned());
+    }
+    let last_fault_end_ns = timeline.last_end_ns().unwrap_or(0);
+    let two_leaders = scenario.nemesis.is_some();
+    inconclusive.extend(check::vacuity::check(&history, &check::vacuity::Params { last_fault_end_ns, two_leaders }));
+    let verdict = match (violations.is_empty(), inconclusive.is_empty()) {
+        (false, _) => Verdict::Violation,
+        (true, false) => Verdict::Inconclusive,
+        (true, true) => Verdict::Pass,
+    };
+
+    let scripted = plan.script.len();
+    let count = |is: fn(&Status) -> bool| {
+        let scripted = history.operations.iter().filter(|operation| (operation.id as usize) < scripted);
+        scripted.filter(|operation| is(&operation.status)).count() as u64
+    };
+    let mut outcome = Outcome {
+        scenario: scenario.name.clone(),
+        system: system.name().to_owned(),
+        seed: plan.seed,
+        verdict,
+        violations,
+        inconclusive,
+        liveness,
+        converged,
+        digest: digest::of(""),
+        schedule_digest: digest::of(&plan.schedule.faults),
+        script_digest: digest::of(&plan.script),
+        acked: count(|status| matches!(status, Status::Ok { .. })),
+        failed: count(|status| matches!(status, Status::Fail)),
+        unknown: count(|status| matches!(status, Status::Info)),
+        lost_acked_writes,
+        conflicting_acks,
+        linearizable,
+        leader_changes: check::primaries::leader_changes(&trace),
+        acting_primaries_overlap_s: check::primaries::acting_primaries_overlap_ns(&trace) as f64 / 1e9,
+        acks_by_node: check::primaries::acks_by_node(&history, &trace),
+        availability: figures::availability(scenario, plan, &timeline, &history),
+        recovered_ms,
+        simulated_s: evidence.ended_ns as f64 / 1e9,
+        tick_ms: plan.timing.tick_ms,
+        nodes: plan.topology.nodes,
+        hosts: plan.topology.hosts() - 1,
+        counters,
+    };
+    outcome.digest = run_digest(&outcome, &trace, &history);
+    let explicit = Explicit {
+        seed: plan.seed,
+        system: system.name().to_owned(),
+        schedule: plan.schedule.faults.clone(),
+        script: plan.script.clone(),
+        acts: Some(acts),
+        verdict: Recorded {
+            verdict: verdict.name().to_owned(),
+            checks: outcome.failed_checks(),
+            digest: outcome.digest,
+        },
+    };
+    let explicit = Scenario { explicit: Some(explicit), ..scenario.clone() };
+    Run { outcome, trace, history, explicit }
+}
+
+/// What clients can see to be wrong: split-brain first, since it explains the others.
+fn client_visible(history: &History, trace: &Trace, report: &linearizability::Report) -> Vec<Violation> {
+    let suspects: Vec<_> = report
+        .witnesses()
+        .map(|witness| check::split_brain::Suspect { key: witness.key, operations: witness.operations.clone() })
+        .collect();
+    if suspects.is_empty() {
+        // A linearizable history has lost nothing.
+        return Vec::new();
+    }
+    let mut violations = check::split_brain::check(history, trace, &suspects);
+    violations.extend(report.witnesses().map(|witness| Violation {
+        check: CheckName::Linearizability,
+        certificate: Certificate {
+            sentence: witness.sentence.clone(),
+            operations: witness.operations.clone(),
+            at_ns: Some(witness.at_ns),
+            ..Certificate::default()
+        },
+    }));
+    violations.extend(check::lost_write::check(history));
+    violations
+}
+
+fn liveness(
+    scenario: &Scenario,
+    system: System,
+    plan: &Plan,
+    timeline: &Timeline,
+    history: &History,
+    trace: &Trace,
+    violations: &mut Vec<Violation>,
+) -> (Liveness, Option<u64>) {
+    let expected = scenario.expect.get(system.name()).and_then(|expectation| expectation.live);
+    let required = expected.unwrap_or_else(|| plan.schedule.all_end());
+    let params = check::liveness::Params {
+        last_fault_end_ns: plan.quiet_from_ns(timeline),
+        limit_ns: plan.liveness_limit().as_nanos() as u64,
+        clients: plan.client_count(),
+        required,
+    };
+    let report = check::liveness::check(history, trace, &params);
+    violations.extend(report.violation);
+    let liveness = match (report.live, required) {
+        (true, _) => Liveness::Ok,
+        (false, true) => Liveness::Failed,
+        (false, false) => Liveness::NotRequired,
+    };
+    (liveness, report.recovered_ns.map(|ns| ns / 1_000_000))
+}
+
+/// The digest of everything a run showed: events, history, verdict, certificates, counters.
+fn run_digest(outcome: &Outcome, trace: &Trace, history: &History) -> digest::Digest {
+    let mut hasher = digest::Hasher::default();
+    hasher.add(&trace.names);
+    trace.events.iter().for_each(|event| hasher.add(event));
+    history.operations.iter().for_each(|operation| hasher.add(operation));
+    hasher.add(&outcome.verdict);
+    for violation in &outcome.violations {
+        hasher.add(&violation.check);
+        hasher.add(&violation.certificate.sentence);
+    }
+    hasher.add(&outcome.counters);
+    hasher.finish()
+}
