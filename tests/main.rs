@@ -1,1 +1,4 @@
 //! All integration tests, one binary: openraft is monomorphised once.
+
+mod scenario_errors;
+mod scenario_files;

@@ -1,1 +1,351 @@
-//! To come.
+//! The nemesis: a generator of fault schedules.
+//!
+//! It is meant to be nasty and fair. Faults overlap as they like, but never are more nodes killed or
+//! paused at once than leave a majority, and every fault ends: so the cluster must come back. With
+//! eight faults or more of any kind, there are a one-way cut, an isolated leader, a partition and a kill
+//! of the leader among them, whatever the seed.
+
+use super::model::{Chaos, Fault, FaultKind, Target};
+use super::topology::{SiteHosts, TargetRole, Topology};
+use crate::rng::{self, Stream};
+use crate::trace::{HostId, MessageKind};
+use rand::RngCore;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+/// A generator of fault schedules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Nemesis {
+    /// How many faults.
+    pub faults: u32,
+    /// No fault begins before this.
+    pub start_ms: u64,
+    /// Every fault has ended by this.
+    pub until_ms: u64,
+    /// Shortest length of a fault.
+    pub min_ms: u64,
+    /// Longest length of a fault.
+    pub max_ms: u64,
+    /// The kinds of fault it may choose, by their names in scenario files; empty: all that are possible.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+}
+
+impl Default for Nemesis {
+    fn default() -> Self {
+        Nemesis { faults: 8, start_ms: 5000, until_ms: 25_000, min_ms: 500, max_ms: 5000, kinds: Vec::new() }
+    }
+}
+
+/// With this many faults, [`REQUIRED`] kinds occur under every seed.
+const VARIED: usize = 8;
+
+/// What a schedule of [`VARIED`] faults always has, as far as the kinds are allowed.
+const REQUIRED: [&str; 4] = ["one_way", "isolate", "partition", "kill"];
+
+/// How often to look for a time at which one more node may be down, before a harmless fault takes the place.
+const PLACES_TRIED: usize = 64;
+
+impl Nemesis {
+    /// The kinds of fault that can be generated here, in declaration order.
+    pub fn possible_kinds(topology: &Topology) -> Vec<&'static str> {
+        let enough_nodes = |kind: &&'static str| match *kind {
+            "majorities_ring" | "bridge" | "kill" | "pause" => topology.nodes >= 3,
+            _ => topology.nodes >= 2,
+        };
+        FaultKind::NAMES.into_iter().filter(enough_nodes).collect()
+    }
+
+    /// The schedule of this seed, in order of the faults' beginnings.
+    ///
+    /// # Panics
+    /// If its numbers contradict each other or nothing is possible here; scenarios are checked before.
+    pub fn generate(&self, topology: &Topology, seed: u64) -> Vec<Fault> {
+        let mut draw = Draw { stream: rng::stream(seed, "nemesis"), topology };
+        let kinds: Vec<&'static str> = Nemesis::possible_kinds(topology)
+            .into_iter()
+            .filter(|kind| self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted == kind))
+            .collect();
+        assert!(!kinds.is_empty() && self.min_ms <= self.max_ms && self.start_ms + self.max_ms <= self.until_ms);
+        let most_down = (topology.nodes - 1) / 2;
+        let mut faults: Vec<Fault> = Vec::new();
+        for (index, kind) in self.deck(&kinds, &mut draw).into_iter().enumerate() {
+            // The guaranteed ones last long enough to depose a leader.
+            let guaranteed = self.faults as usize >= VARIED && index < REQUIRED.len() && REQUIRED.contains(&kind);
+            let shortest = if guaranteed { self.min_ms.midpoint(self.max_ms) } else { self.min_ms };
+            let mut fault = Fault { at_ms: 0, for_ms: None, kind: draw.kind(kind, guaranteed) };
+            let takes_node = |fault: &Fault| matches!(fault.kind, FaultKind::Kill { .. } | FaultKind::Pause { .. });
+            for _ in 0..PLACES_TRIED {
+                let length = draw.between(shortest, self.max_ms);
+                fault.at_ms = draw.between(self.start_ms, self.until_ms - length);
+                fault.for_ms = Some(length);
+                let others = faults.iter().filter(|other| takes_node(other));
+                if !takes_node(&fault) || most_at_once(others, &fault) <= most_down {
+                    break;
+                }
+                fault.for_ms = None;
+            }
+            if fault.for_ms.is_none() {
+                fault.for_ms = Some(self.min_ms);
+                fault.kind = draw.kind("latency", false);
+            }
+            faults.push(fault);
+        }
+        faults.sort_by_key(|fault| fault.at_ms);
+        faults
+    }
+
+    /// The kinds to use: what is required first, then shuffled rounds of all, so that none is rare.
+    fn deck(&self, kinds: &[&'static str], draw: &mut Draw) -> Vec<&'static str> {
+        let wanted = self.faults as usize;
+        let mut deck: Vec<&'static str> = Vec::new();
+        if wanted >= VARIED {
+            deck.extend(REQUIRED.into_iter().filter(|kind| kinds.contains(kind)));
+        }
+        while deck.len() < wanted {
+            let mut round = kinds.to_vec();
+            round.shuffle(&mut draw.stream);
+            deck.extend(round);
+        }
+        deck.truncate(wanted);
+        deck
+    }
+}
+
+/// The most faults of `others` and `fault` that are active at one instant within `fault`.
+fn most_at_once<'a>(others: impl Iterator<Item = &'a Fault>, fault: &Fault) -> usize {
+    let span = |fault: &Fault| (fault.at_ms, fault.ends_ms().unwrap_or(u64::MAX));
+    let (from, to) = span(fault);
+    let overlapping: Vec<(u64, u64)> = others.map(span).filter(|(begin, end)| *begin < to && from < *end).collect();
+    // The count rises only where one begins.
+    let instants = overlapping.iter().map(|(begin, _)| (*begin).max(from));
+    let at = |instant: u64| overlapping.iter().filter(|(begin, end)| *begin <= instant && instant < *end).count();
+    1 + instants.map(at).max().unwrap_or(0)
+}
+
+/// Draws the parts of a fault.
+struct Draw<'a> {
+    stream: Stream,
+    topology: &'a Topology,
+}
+
+impl Draw<'_> {
+    /// Uniform over `from` to `to`, both included.
+    fn between(&mut self, from: u64, to: u64) -> u64 {
+        from + rng::below(self.stream.next_u64(), to - from + 1)
+    }
+
+    /// True once in `n` times.
+    fn one_in(&mut self, n: u64) -> bool {
+        self.between(1, n) == 1
+    }
+
+    fn target(&self, host: HostId) -> Target {
+        Target(self.topology.name(host).to_string())
+    }
+
+    fn leader() -> Target {
+        Target(TargetRole::Leader.name().to_string())
+    }
+
+    /// All nodes, shuffled.
+    fn nodes(&mut self) -> Vec<Target> {
+        let mut nodes: Vec<Target> = self.topology.node_ids().map(|node| self.target(node)).collect();
+        nodes.shuffle(&mut self.stream);
+        nodes
+    }
+
+    fn node(&mut self) -> Target {
+        self.nodes().swap_remove(0)
+    }
+
+    /// The leader more often than anyone else: that is where it hurts.
+    fn victim(&mut self) -> Target {
+        match self.between(1, 4) {
+            1 | 2 => Draw::leader(),
+            3 => Target(TargetRole::Follower.name().to_string()),
+            _ => self.node(),
+        }
+    }
+
+    /// Two disjoint groups: sites with their clients, or nodes alone, so that clients see both sides.
+    fn halves(&mut self) -> (Vec<Target>, Vec<Target>) {
+        let by_site = self.topology.sites.len() >= 2 && self.one_in(2);
+        let mut all = if by_site {
+            let mut sites: Vec<Target> = self.topology.sites.iter().map(|site| Target(site.name.clone())).collect();
+            sites.shuffle(&mut self.stream);
+            sites
+        } else {
+            self.nodes()
+        };
+        let left = self.between(1, all.len() as u64 - 1) as usize;
+        let right = all.split_off(left);
+        (sorted(all), sorted(right))
+    }
+
+    fn groups(&mut self) -> Vec<Vec<Target>> {
+        let (left, right) = self.halves();
+        vec![left, right]
+    }
+
+    /// Two single nodes, or two sites.
+    fn ends(&mut self) -> (Vec<Target>, Vec<Target>) {
+        let sites: &[SiteHosts] = &self.topology.sites;
+        if sites.len() >= 2 && self.one_in(2) {
+            let mut names: Vec<Target> = sites.iter().map(|site| Target(site.name.clone())).collect();
+            names.shuffle(&mut self.stream);
+            let b = names.swap_remove(1);
+            (vec![names.swap_remove(0)], vec![b])
+        } else {
+            let mut nodes = self.nodes();
+            nodes.truncate(2);
+            let b = nodes.split_off(1);
+            (nodes, b)
+        }
+    }
+
+    fn kind(&mut self, name: &str, guaranteed: bool) -> FaultKind {
+        match name {
+            "partition" => FaultKind::Partition { groups: self.groups() },
+            "flapping" => FaultKind::Flapping {
+                groups: self.groups(),
+                down_ms: self.between(200, 1500),
+                up_ms: self.between(200, 1500),
+            },
+            "one_way" => {
+                let (from, to) = match self.between(1, 3) {
+                    // A leader that is heard by nobody, or that hears nobody.
+                    1 => (vec![Draw::leader()], self.nodes()),
+                    2 => (self.nodes(), vec![Draw::leader()]),
+                    _ => self.halves(),
+                };
+                FaultKind::OneWay { from: sorted(from), to: sorted(to) }
+            }
+            "majorities_ring" => FaultKind::MajoritiesRing { order: self.nodes() },
+            "bridge" => {
+                let mut nodes = self.nodes();
+                let middle = nodes.swap_remove(0);
+                let left = self.between(1, nodes.len() as u64 - 1) as usize;
+                let right = nodes.split_off(left);
+                FaultKind::Bridge { left: sorted(nodes), middle, right: sorted(right) }
+            }
+            "isolate" => {
+                let target = if guaranteed { Draw::leader() } else { self.victim() };
+                FaultKind::Isolate { target, from_clients: self.one_in(4) }
+            }
+            "latency" => {
+                let (a, b) = self.ends();
+                FaultKind::Latency { a, b, extra_ms: self.between(20, 250) }
+            }
+            "hold" => {
+                let (a, b) = self.ends();
+                FaultKind::Hold { a, b }
+            }
+            "messages" => self.messages(),
+            "kill" => FaultKind::Kill { target: if guaranteed { Draw::leader() } else { self.victim() } },
+            "pause" => FaultKind::Pause { target: self.victim() },
+            unknown => unreachable!("kinds are filtered before: {unknown}"),
+        }
+    }
+
+    /// A burst of chaos on all messages, or on those of one protocol exchange.
+    fn messages(&mut self) -> FaultKind {
+        let exchanges = [MessageKind::AppendEntries, MessageKind::Vote, MessageKind::Request, MessageKind::Replicate];
+        let kinds = if self.one_in(3) {
+            let kind = exchanges[self.between(0, exchanges.len() as u64 - 1) as usize];
+            vec![kind, kind.reply()]
+        } else {
+            Vec::new()
+        };
+        let chaos = Chaos {
+            loss_ppm: self.between(20_000, 150_000) as u32,
+            reorder_ppm: self.between(50_000, 300_000) as u32,
+            reorder_ms: self.between(20, 200),
+            duplicate_ppm: self.between(50_000, 200_000) as u32,
+            jitter_ms: self.between(0, 5),
+        };
+        FaultKind::Messages { from: Vec::new(), to: Vec::new(), kinds, chaos }
+    }
+}
+
+/// Sets of hosts read better in order; only a ring's order means something.
+fn sorted(mut targets: Vec<Target>) -> Vec<Target> {
+    targets.sort();
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::topology::SiteShape;
+    use crate::fault::topology::tests::two_sites;
+    use crate::fault::validate::validate;
+    use std::collections::BTreeMap;
+
+    fn chaos() -> Nemesis {
+        Nemesis { faults: 10, start_ms: 4000, until_ms: 50_000, min_ms: 1000, max_ms: 6000, kinds: Vec::new() }
+    }
+
+    #[test]
+    fn every_schedule_is_valid_ordered_and_within_its_window() {
+        for nodes in [2, 3, 4, 7] {
+            let site = |name: &str, nodes| SiteShape { name: name.into(), nodes, clients: true, witness: false };
+            let topology = Topology::of([site("east", nodes - 1), site("west", 1)]);
+            for seed in 0..300 {
+                let faults = chaos().generate(&topology, seed);
+                assert_eq!(faults.len(), 10);
+                validate(&faults, &topology, 50_000).unwrap();
+                assert!(faults.windows(2).all(|pair| pair[0].at_ms <= pair[1].at_ms));
+                assert!(faults.iter().all(|fault| {
+                    let length = fault.for_ms.expect("every fault ends");
+                    fault.at_ms >= 4000 && (1000..=6000).contains(&length) && fault.at_ms + length <= 50_000
+                }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_majority_is_never_down_at_once() {
+        let kinds = vec!["kill".into(), "pause".into()];
+        let dense = Nemesis { faults: 30, kinds, ..chaos() };
+        let mut most = 0;
+        for seed in 0..100 {
+            let faults = dense.generate(&two_sites(), seed);
+            for instant in (0..50_000).step_by(50) {
+                let down = faults.iter().filter(|fault| {
+                    matches!(fault.kind, FaultKind::Kill { .. } | FaultKind::Pause { .. })
+                        && (fault.at_ms..fault.ends_ms().unwrap()).contains(&instant)
+                });
+                most = most.max(down.count());
+            }
+        }
+        assert_eq!(most, 2, "two of five nodes may be down, and sometimes are");
+    }
+
+    #[test]
+    fn eight_faults_are_varied_under_every_seed() {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for seed in 0..1000 {
+            let faults = Nemesis { faults: 8, ..chaos() }.generate(&two_sites(), seed);
+            let count = |wanted: &dyn Fn(&FaultKind) -> bool| faults.iter().filter(|fault| wanted(&fault.kind)).count();
+            assert!(count(&FaultKind::is_cut) >= 3);
+            assert!(count(&FaultKind::is_one_way_cut) >= 1);
+            let leader = Draw::leader();
+            assert!(count(&|kind| matches!(kind, FaultKind::Kill { .. })) >= 1);
+            assert!(count(&|kind| matches!(kind, FaultKind::Isolate { target, .. } if *target == leader)) >= 1);
+            faults.iter().for_each(|fault| *seen.entry(fault.kind.name()).or_default() += 1);
+        }
+        assert_eq!(seen.len(), FaultKind::NAMES.len(), "every kind occurs: {seen:?}");
+        assert!(seen.values().all(|count| *count >= 300), "no kind is rare: {seen:?}");
+    }
+
+    #[test]
+    fn the_seed_alone_decides_and_kinds_are_respected() {
+        assert_eq!(chaos().generate(&two_sites(), 5), chaos().generate(&two_sites(), 5));
+        assert_ne!(chaos().generate(&two_sites(), 5), chaos().generate(&two_sites(), 6));
+        let only = Nemesis { kinds: vec!["hold".into(), "flapping".into()], ..chaos() };
+        let faults = only.generate(&two_sites(), 1);
+        assert!(faults.iter().all(|fault| ["hold", "flapping"].contains(&fault.kind.name())));
+    }
+}

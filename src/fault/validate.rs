@@ -156,7 +156,12 @@ pub fn message_chaos(chaos: &Chaos) -> Result<(), (&'static str, String, String)
 }
 
 fn positive(field: &'static str, value: u64) -> Result<(), Wrong> {
-    if value == 0 { wrong(field, "it is zero", "allowed: 1 and more") } else { Ok(()) }
+    // The upper bound, a day, keeps nanoseconds from overflowing.
+    if (1..=86_400_000).contains(&value) {
+        Ok(())
+    } else {
+        wrong(field, format!("{value} ms is out of range"), "allowed: 1 to 86400000 (a day)")
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -3,10 +3,28 @@
 //! A curated lesson, a shrunk counterexample and a saved regression are the same format. A scenario
 //! names generators (a nemesis, a mix of operations) *or carries the materialised result* ([`Explicit`]),
 //! which overrides them.
+//!
+//! [`Scenario::parse`] reads and checks a file, [`Scenario::to_toml`] writes one, [`load`] finds one by
+//! name or path, and [`materialise`] writes down everything random about a run before it starts.
+
+mod compact;
+mod embedded;
+mod parse;
+mod schedule;
+pub mod script;
+mod validate;
+mod write;
+
+pub use crate::fault::generate::Nemesis;
+pub use embedded::{embedded, load, load_for};
+pub use parse::ScenarioError;
+pub use schedule::{Materialised, materialise};
 
 use crate::fault::chaos::Act;
 use crate::fault::model::{Chaos, Fault};
+use crate::fault::topology::{SiteShape, Topology};
 use crate::kv::Op;
+use crate::trace::HostId;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,13 +60,13 @@ pub struct Scenario {
     #[serde(default)]
     pub messages: Chaos,
     /// Faults written by hand; materialised as they are.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
     /// A generator of further faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nemesis: Option<Nemesis>,
     /// What is expected of each system, by its name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, Expectation>,
     /// The materialised form, if this file carries one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,24 +155,6 @@ pub struct Workload {
     pub delete: u32,
     /// Relative weight of cas.
     pub cas: u32,
-}
-
-/// A generator of fault schedules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Nemesis {
-    /// How many faults.
-    pub faults: u32,
-    /// No fault begins before this.
-    pub start_ms: u64,
-    /// Every fault has ended by this.
-    pub until_ms: u64,
-    /// Shortest length of a fault.
-    pub min_ms: u64,
-    /// Longest length of a fault.
-    pub max_ms: u64,
-    /// The kinds of fault it may choose, by their names in scenario files.
-    pub kinds: Vec<String>,
 }
 
 /// What a scenario expects of a system.
@@ -250,6 +250,61 @@ pub struct Recorded {
     pub digest: Digest,
 }
 
+impl Scenario {
+    /// The hosts of a run and their names.
+    ///
+    /// # Panics
+    /// If there are more hosts than [`Topology::MAX_HOSTS`] allows, which no checked scenario has.
+    pub fn topology(&self) -> Topology {
+        Topology::of(self.sites.iter().map(|site| SiteShape {
+            name: site.name.clone(),
+            nodes: site.nodes,
+            clients: site.clients > 0,
+            witness: site.witness,
+        }))
+    }
+
+    /// The one-way latency between two hosts of this scenario's topology, in nanoseconds.
+    pub fn one_way_ns(&self, topology: &Topology, a: HostId, b: HostId) -> u64 {
+        let name = |host| topology.site_of(host).map(|index| topology.sites[index].name.as_str());
+        1_000_000
+            * match (name(a), name(b)) {
+                (Some(a), Some(b)) => self.latency.one_way_ms(a, b),
+                _ => self.latency.local_ms,
+            }
+    }
+
+    /// [`Scenario::one_way_ns`] of every pair of hosts: row by sender, one entry for each host, the world included.
+    pub fn latency_table_ns(&self, topology: &Topology) -> Vec<u64> {
+        let hosts = || (0..topology.hosts() as u16).map(HostId);
+        hosts().flat_map(|from| hosts().map(move |to| self.one_way_ns(topology, from, to))).collect()
+    }
+
+    /// For each client, in order of their numbers, the index of its site.
+    pub fn client_sites(&self) -> Vec<usize> {
+        let sites = self.sites.iter().enumerate();
+        sites.flat_map(|(index, site)| std::iter::repeat_n(index, usize::from(site.clients))).collect()
+    }
+}
+
+impl Latency {
+    /// The one-way latency between two sites, in milliseconds; within one, if they are the same.
+    pub fn one_way_ms(&self, a: &str, b: &str) -> u64 {
+        if a == b {
+            return self.local_ms;
+        }
+        let pair = |between: &&Between| (between.a == a && between.b == b) || (between.a == b && between.b == a);
+        self.between.iter().find(pair).map_or(self.wan_ms, |between| between.ms)
+    }
+}
+
+impl Timing {
+    /// Silence after which a dual-primary site takes over the other's keys, in milliseconds.
+    pub fn takeover_ms(&self) -> u64 {
+        self.takeover_after_ms.unwrap_or(self.election_max_ms)
+    }
+}
+
 impl Default for Latency {
     fn default() -> Self {
         Latency { local_ms: 1, wan_ms: 10, between: Vec::new() }
@@ -274,11 +329,5 @@ impl Default for Timing {
 impl Default for Workload {
     fn default() -> Self {
         Workload { operations: 1000, start_ms: 2000, keys: 8, get: 4, put: 3, delete: 0, cas: 3 }
-    }
-}
-
-impl Default for Nemesis {
-    fn default() -> Self {
-        Nemesis { faults: 8, start_ms: 5000, until_ms: 25_000, min_ms: 500, max_ms: 5000, kinds: Vec::new() }
     }
 }

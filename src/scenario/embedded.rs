@@ -1,0 +1,53 @@
+//! The scenarios that the binary carries, and loading one by name or path.
+
+use super::{Scenario, ScenarioError};
+use std::path::Path;
+
+macro_rules! embed {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../sims/", $name, ".toml")))),*]
+    };
+}
+
+/// The embedded scenarios as (name, TOML text), in the order in which a class would meet them.
+pub fn embedded() -> &'static [(&'static str, &'static str)] {
+    embed![
+        "split-brain",
+        "split-brain-witness",
+        "minority-partition",
+        "asymmetric-partition",
+        "flapping-link",
+        "lossy-wan",
+        "leader-isolation",
+        "five-data-centres",
+        "chaos",
+    ]
+}
+
+/// The scenario embedded under this name, or else the one in the file at this path.
+///
+/// # Errors
+/// If there is neither, or the file cannot be used.
+pub fn load(name_or_path: &str) -> Result<Scenario, ScenarioError> {
+    load_for(name_or_path, None)
+}
+
+/// As [`load`]; expectations and recordings may name these systems only.
+///
+/// # Errors
+/// As [`load`], and if another system is named.
+pub fn load_for(name_or_path: &str, systems: Option<&[&str]>) -> Result<Scenario, ScenarioError> {
+    if let Some((name, text)) = embedded().iter().find(|(name, _)| *name == name_or_path) {
+        return Scenario::parse_for(&format!("sims/{name}.toml"), text, systems);
+    }
+    let names: Vec<&str> = embedded().iter().map(|(name, _)| *name).collect();
+    if !Path::new(name_or_path).exists() {
+        let problem = "there is neither a scenario of this name nor such a file".to_string();
+        return Err(ScenarioError::without_text(name_or_path, problem, super::parse::allowed(name_or_path, names)));
+    }
+    let text = std::fs::read_to_string(name_or_path).map_err(|error| {
+        let help = "give a file of UTF-8 text, or the name of a scenario".to_string();
+        ScenarioError::without_text(name_or_path, format!("it cannot be read: {error}"), help)
+    })?;
+    Scenario::parse_for(name_or_path, &text, systems)
+}

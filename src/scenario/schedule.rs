@@ -1,0 +1,31 @@
+//! Everything random about a run, written down before it starts.
+
+use super::{Scenario, ScriptedOp, script};
+use crate::fault::chaos::Act;
+use crate::fault::model::Schedule;
+
+/// What happens in a run, as plain data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Materialised {
+    /// The faults, in order of their beginning.
+    pub schedule: Schedule,
+    /// What clients do, in planned order.
+    pub script: Vec<ScriptedOp>,
+    /// The message acts; `None`: hashes decide.
+    pub acts: Option<Vec<Act>>,
+}
+
+/// Materialises a scenario under a seed. Its explicit form, if it has one, replaces all generators.
+pub fn materialise(scenario: &Scenario, seed: u64) -> Materialised {
+    if let Some(explicit) = &scenario.explicit {
+        let schedule = Schedule { faults: explicit.schedule.clone() };
+        return Materialised { schedule, script: explicit.script.clone(), acts: explicit.acts.clone() };
+    }
+    let mut faults = scenario.faults.clone();
+    faults.extend(scenario.nemesis.iter().flat_map(|nemesis| nemesis.generate(&scenario.topology(), seed)));
+    // Stable: faults of one instant keep the order in which they were written.
+    faults.sort_by_key(|fault| fault.at_ms);
+    let clients = scenario.client_sites().len() as u32;
+    let script = script::generate(&scenario.workload, clients, scenario.timing.duration_ms, seed);
+    Materialised { schedule: Schedule { faults }, script, acts: None }
+}
