@@ -89,7 +89,7 @@ fn cuts_of_the_headline_scenarios_outlast_the_takeover() {
     for name in ["split-brain", "split-brain-witness", "five-data-centres"] {
         let scenario = load(name).unwrap();
         let longest = scenario.faults.iter().filter(|fault| fault.kind.is_cut()).filter_map(|fault| fault.for_ms).max();
-        assert!(longest.unwrap() > 3 * scenario.timing.takeover_ms(), "{name}");
+        assert!(longest.unwrap() > 3 * scenario.takeover_ms(), "{name}");
     }
 }
 

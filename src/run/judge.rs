@@ -1,7 +1,7 @@
 //! Every check on the evidence of a run, and the verdict.
 
 use super::{Liveness, Options, Outcome, Run, Verdict, figures};
-use crate::check::{self, CheckName, Certificate, Violation, linearizability};
+use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
 use crate::scenario::{Explicit, Recorded, Scenario};
@@ -19,7 +19,8 @@ pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidenc
     let linearizable = report.linearizable();
     let mut violations = client_visible(&history, &trace, &report);
     let conflicting_acks = check::split_brain::conflicting_acks(&violations);
-    let lost_acked_writes = violations.iter().filter(|violation| violation.check == CheckName::LostWrite).count() as u64;
+    let lost_acked_writes =
+        violations.iter().filter(|violation| violation.check == CheckName::LostWrite).count() as u64;
     violations.extend(check::raft::check(&trace));
     let (liveness, recovered_ms) = liveness(scenario, system, plan, &timeline, &history, &trace, &mut violations);
     let converged = check::convergence::check(&trace).is_none();

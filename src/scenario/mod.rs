@@ -274,10 +274,9 @@ impl Scenario {
             }
     }
 
-    /// [`Scenario::one_way_ns`] of every pair of hosts: row by sender, one entry for each host, the world included.
-    pub fn latency_table_ns(&self, topology: &Topology) -> Vec<u64> {
-        let hosts = || (0..topology.hosts() as u16).map(HostId);
-        hosts().flat_map(|from| hosts().map(move |to| self.one_way_ns(topology, from, to))).collect()
+    /// Silence after which a dual-primary site takes over the other's keys, in milliseconds.
+    pub fn takeover_ms(&self) -> u64 {
+        self.timing.takeover_after_ms.unwrap_or(self.timing.election_max_ms)
     }
 
     /// For each client, in order of their numbers, the index of its site.
@@ -295,13 +294,6 @@ impl Latency {
         }
         let pair = |between: &&Between| (between.a == a && between.b == b) || (between.a == b && between.b == a);
         self.between.iter().find(pair).map_or(self.wan_ms, |between| between.ms)
-    }
-}
-
-impl Timing {
-    /// Silence after which a dual-primary site takes over the other's keys, in milliseconds.
-    pub fn takeover_ms(&self) -> u64 {
-        self.takeover_after_ms.unwrap_or(self.election_max_ms)
     }
 }
 
