@@ -1,6 +1,8 @@
 //! The checks. Each reads only the history and the trace and knows no system, so it can judge a
 //! history from elsewhere. One property a file, its header citing paper and section.
 
+pub mod linearizability;
+
 use crate::trace::{HostId, MessageId};
 use serde::{Deserialize, Serialize};
 
