@@ -2,6 +2,7 @@
 //! history from elsewhere. One property a file, its header citing paper and section.
 
 pub mod convergence;
+pub mod linearizability;
 pub mod liveness;
 pub mod lost_write;
 pub mod primaries;

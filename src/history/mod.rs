@@ -4,6 +4,10 @@
 //! `ok`, `fail` (definitely did not happen), `info` (may take effect at any time after its
 //! invocation, or never). Knows no system, no network and no faults.
 
+pub mod columns;
+
+pub use columns::Columns;
+
 use crate::kv::{Key, Op, Outcome, Tag};
 use crate::trace::HostId;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,263 @@
+//! One key as a machine for the search: repeated values, cas that do not tell what they found, deletes
+//! that tell whether there was something, appended text.
+
+use super::keys::{Instant, Packed};
+use super::search::{Found, Interval, Machine, search};
+use super::zones::Conflict;
+use super::{Budget, Search};
+use crate::history::Columns;
+use std::collections::BTreeMap;
+
+/// What an operation demands of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Demand {
+    Nothing,
+    Is(u32),
+    Not(u32),
+}
+
+/// What an operation does to the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    Nothing,
+    Set(u32),
+    /// The number of the appended text.
+    Append(u64),
+}
+
+/// A register over interned values; state 0 is absence.
+struct Register<'a> {
+    operations: Vec<(Demand, Change)>,
+    classes: Vec<u32>,
+    required: Vec<bool>,
+    /// By state: how many required operations still demand it, and how many still write it.
+    readers: Vec<u32>,
+    writers: Vec<u32>,
+    texts: Option<Texts<'a>>,
+}
+
+/// The states of a key with appends are texts, numbered as they come up.
+struct Texts<'a> {
+    columns: &'a Columns,
+    numbers: BTreeMap<String, u32>,
+    texts: Vec<String>,
+}
+
+impl Texts<'_> {
+    fn number(&mut self, text: String) -> u32 {
+        *self.numbers.entry(text).or_insert_with_key(|text| {
+            self.texts.push(text.clone());
+            self.texts.len() as u32 - 1
+        })
+    }
+}
+
+impl<'a> Register<'a> {
+    fn new(columns: &'a Columns, operations: &[Packed]) -> Register<'a> {
+        let appends = operations.iter().any(|operation| operation.effect.special());
+        let mut texts = appends.then(|| Texts { columns, numbers: BTreeMap::new(), texts: Vec::new() });
+        let mut values: Vec<u64> =
+            operations.iter().flat_map(|operation| [operation.observed, operation.written]).collect();
+        values.sort_unstable();
+        values.dedup();
+        let mut number = |value: Option<u64>| match (value, &mut texts) {
+            (None, Some(texts)) => texts.number(String::new()),
+            (Some(value), Some(texts)) => texts.number(texts.columns.value_text(value)),
+            (None, None) => 0,
+            (Some(value), None) => values.binary_search(&value).expect("all values are listed") as u32 + 1,
+        };
+        number(None);
+        let mut pairs = Vec::with_capacity(operations.len());
+        for operation in operations {
+            let effect = operation.effect;
+            let demand = if !effect.observes() {
+                Demand::Nothing
+            } else {
+                let seen = number((!effect.observes_absent()).then_some(operation.observed));
+                if effect.negated() { Demand::Not(seen) } else { Demand::Is(seen) }
+            };
+            let change = if effect.special() {
+                Change::Append(operation.written)
+            } else if effect.writes() {
+                Change::Set(number((!effect.writes_absent()).then_some(operation.written)))
+            } else {
+                Change::Nothing
+            };
+            pairs.push((demand, change));
+        }
+        let mut distinct = pairs.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let class = |pair| distinct.binary_search(pair).expect("all pairs are listed") as u32;
+        let classes = pairs.iter().map(class).collect();
+        let required: Vec<bool> = operations.iter().map(|operation| !operation.effect.optional()).collect();
+        let (mut readers, mut writers) = (vec![0; values.len() + 1], vec![0; values.len() + 1]);
+        if !appends {
+            for ((demand, change), required) in pairs.iter().zip(&required) {
+                if let (Demand::Is(seen), true) = (demand, required) {
+                    readers[*seen as usize] += 1;
+                }
+                if let Change::Set(written) = change {
+                    writers[*written as usize] += 1;
+                }
+            }
+        }
+        Register { operations: pairs, classes, required, readers, writers, texts }
+    }
+
+    fn count(&mut self, operation: u32, up: bool) {
+        if self.texts.is_some() {
+            return;
+        }
+        let step = |count: &mut u32| *count = if up { *count + 1 } else { *count - 1 };
+        let (demand, change) = self.operations[operation as usize];
+        if let (Demand::Is(seen), true) = (demand, self.required[operation as usize]) {
+            step(&mut self.readers[seen as usize]);
+        }
+        if let Change::Set(written) = change {
+            step(&mut self.writers[written as usize]);
+        }
+    }
+}
+
+impl Machine for Register<'_> {
+    fn initial(&self) -> u32 {
+        0
+    }
+
+    fn step(&mut self, state: u32, operation: u32) -> Option<u32> {
+        let (demand, change) = self.operations[operation as usize];
+        let fits = match demand {
+            Demand::Nothing => true,
+            Demand::Is(seen) => state == seen,
+            Demand::Not(seen) => state != seen,
+        };
+        fits.then(|| match (change, &mut self.texts) {
+            (Change::Set(written), _) => written,
+            (Change::Append(text), Some(texts)) => {
+                let longer = format!("{}{}", texts.texts[state as usize], texts.columns.value_text(text));
+                texts.number(longer)
+            }
+            _ => state,
+        })
+    }
+
+    fn is_read(&self, operation: u32) -> bool {
+        self.operations[operation as usize].1 == Change::Nothing
+    }
+
+    fn class(&self, operation: u32) -> u32 {
+        self.classes[operation as usize]
+    }
+
+    fn may_leave(&self, state: u32, operation: u32) -> bool {
+        if self.texts.is_some() {
+            return true;
+        }
+        let (demand, change) = self.operations[operation as usize];
+        let own = u32::from(demand == Demand::Is(state) && self.required[operation as usize]);
+        change == Change::Set(state) || self.readers[state as usize] == own || self.writers[state as usize] > 0
+    }
+
+    fn is_useful(&mut self, operation: u32, enabled: &[u32]) -> bool {
+        // With appends, the next operation may build on what this one wrote instead of observing it.
+        let (None, Change::Set(written)) = (&self.texts, self.operations[operation as usize].1) else { return true };
+        enabled.iter().any(|other| match self.operations[*other as usize].0 {
+            Demand::Is(seen) => seen == written && *other != operation,
+            Demand::Not(seen) => seen != written && *other != operation,
+            Demand::Nothing => false,
+        })
+    }
+
+    fn taken(&mut self, operation: u32) {
+        self.count(operation, false);
+    }
+
+    fn returned(&mut self, operation: u32) {
+        self.count(operation, true);
+    }
+}
+
+/// Searches one key. An order, and the operations of a conflict, are indices into `operations`.
+pub(super) fn decide(columns: &Columns, operations: &[Packed], budget: Budget) -> Search {
+    let kept = relevant(operations);
+    let chosen = |kept: &[u32]| -> Vec<Packed> { kept.iter().map(|at| operations[*at as usize]).collect() };
+    let (found, mut steps) = attempt(columns, &chosen(&kept), budget);
+    let verdict = match found {
+        Found::Spent => Ok(None),
+        Found::Order(order) => Ok(Some(order.into_iter().map(|at| kept[at as usize]).collect())),
+        Found::Nothing => {
+            // The explanation may cost as much again as the verdict did, and no more.
+            let budget = Budget { steps: steps.max(10_000), ..budget };
+            let (operations, until, more) = shrink(columns, operations, kept, budget);
+            steps += more;
+            Err(Conflict::Exhausted { operations, until })
+        }
+    };
+    Search { verdict, steps }
+}
+
+fn attempt(columns: &Columns, operations: &[Packed], budget: Budget) -> (Found, u64) {
+    let interval = |operation: &Packed| Interval::new(operation.start, operation.end, operation.effect.optional());
+    let intervals: Vec<Interval> = operations.iter().map(interval).collect();
+    search(&mut Register::new(columns, operations), &intervals, budget)
+}
+
+/// Leaves out writes of unknown outcome that nothing could have observed.
+fn relevant(operations: &[Packed]) -> Vec<u32> {
+    let any = operations.iter().any(|operation| operation.effect.negated() || operation.effect.special());
+    let value = |absent: bool, value: u64| (!absent).then_some(value);
+    let mut seen: Vec<Option<u64>> = operations
+        .iter()
+        .filter(|operation| operation.effect.observes())
+        .map(|operation| value(operation.effect.observes_absent(), operation.observed))
+        .collect();
+    seen.sort_unstable();
+    seen.dedup();
+    let useful = |operation: &Packed| {
+        let written = value(operation.effect.writes_absent(), operation.written);
+        any || !operation.effect.optional() || seen.binary_search(&written).is_ok()
+    };
+    (0..operations.len() as u32).filter(|at| useful(&operations[*at as usize])).collect()
+}
+
+/// Finds few operations without an order: the shortest prefix in time, then without the reads that do not
+/// matter. Both keep "no order" true of the whole: a prefix of a linearizable history is linearizable, and so
+/// is one with reads left out. (One with writes left out need not be.)
+fn shrink(columns: &Columns, all: &[Packed], kept: Vec<u32>, mut budget: Budget) -> (Vec<u32>, Instant, u64) {
+    let granted = budget.steps;
+    let mut fails = |operations: &[Packed]| {
+        let (found, steps) = attempt(columns, operations, budget);
+        budget.steps = budget.steps.saturating_sub(steps);
+        found == Found::Nothing
+    };
+    let prefix = |until: Instant| -> Vec<(u32, Packed)> {
+        let started = kept.iter().filter(|at| all[**at as usize].start < until);
+        let cut = started.map(|at| (*at, all[*at as usize])).filter_map(|(at, operation)| {
+            // What was still running may or may not have happened; a running read says nothing.
+            if operation.end <= until {
+                return Some((at, operation));
+            }
+            operation.effect.writes().then(|| (at, operation.made_optional()))
+        });
+        cut.collect()
+    };
+    let bare = |cut: &[(u32, Packed)]| -> Vec<Packed> { cut.iter().map(|(_, operation)| *operation).collect() };
+    let mut ends: Vec<u64> = kept.iter().map(|at| all[*at as usize].end).collect();
+    ends.sort_unstable();
+    let (mut low, mut high) = (0, ends.len().saturating_sub(1));
+    while low < high {
+        let middle = (low + high) / 2;
+        if fails(&bare(&prefix(ends[middle]))) { high = middle } else { low = middle + 1 }
+    }
+    let mut cut = prefix(ends[high]);
+    let mut at = 0;
+    while at < cut.len() && cut.len() <= 64 {
+        let removed = cut.remove(at);
+        if removed.1.effect.writes() || !fails(&bare(&cut)) {
+            cut.insert(at, removed);
+            at += 1;
+        }
+    }
+    (cut.into_iter().map(|(at, _)| at).collect(), ends[high], granted - budget.steps)
+}

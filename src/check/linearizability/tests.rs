@@ -1,0 +1,321 @@
+//! The engines against brute force, every verdict through the verifier, and broken engines to prove both.
+
+use super::*;
+use crate::history::columns::{Call, Ending, NEVER_NS, Row};
+use crate::rng;
+use rand::Rng;
+
+/// What a small random history may contain.
+#[derive(Debug, Clone, Copy)]
+struct Small {
+    operations: usize,
+    /// Whether values may repeat.
+    repeats: bool,
+    deletes: bool,
+    cas: bool,
+    /// Whether a cas may expect absence.
+    creates: bool,
+    /// Whether there are answers that say less or more than usual.
+    odd: bool,
+    unknown: bool,
+    /// Whether answers come from a simulated store, one of them changed now and then.
+    plausible: bool,
+}
+
+/// A small random history of one key; times tie often.
+fn small(seed: u64) -> Columns {
+    let mut random = rng::stream(seed, "linearizability/small");
+    let mut flag = |chance| random.gen_bool(chance);
+    let shape = Small {
+        operations: 0,
+        repeats: flag(0.25),
+        deletes: flag(0.5),
+        cas: flag(0.6),
+        creates: flag(0.3),
+        odd: flag(0.1),
+        unknown: flag(0.5),
+        plausible: flag(0.7),
+    };
+    let shape = Small { operations: random.gen_range(1..=8), ..shape };
+    let span = random.gen_range(2..=3 * shape.operations as u64);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut effects: Vec<(u64, usize)> = Vec::new();
+    for at in 0..shape.operations {
+        let start_ns = random.gen_range(0..span);
+        let end_ns = start_ns + random.gen_range(0..=span / 2 + 1);
+        let unknown = shape.unknown && random.gen_bool(0.25);
+        let own = if shape.repeats { random.gen_range(0..3) } else { at as u64 + 1 };
+        let any = random.gen_range(0..=shape.operations as u64 + 1);
+        let other = if shape.repeats { any % 3 } else { any };
+        let seen = if random.gen_bool(0.2) { None } else { Some(other) };
+        let expected = if shape.creates { seen } else { Some(other) };
+        let call = match random.gen_range(0..12) {
+            0..4 => Call::Get(seen),
+            4..7 => Call::Put(own),
+            7..9 if shape.deletes => Call::Delete,
+            9 if shape.odd => Call::DeleteTold { found: random.gen_bool(0.5) },
+            9..12 if shape.cas => match random.gen_range(0..4) {
+                0 => Call::CasMismatch { expected, new: own, found: Some(seen) },
+                1 if shape.odd => Call::CasMismatch { expected, new: own, found: None },
+                _ => Call::Cas { expected, new: own },
+            },
+            _ => Call::Put(own),
+        };
+        effects.push((random.gen_range(start_ns..=end_ns), at));
+        rows.push(Row {
+            id: at as u32,
+            client: at as u32,
+            key: 3,
+            call,
+            start_ns,
+            end_ns: if unknown { NEVER_NS } else { end_ns },
+            ending: if unknown { Ending::Info } else { Ending::Ok },
+        });
+    }
+    if shape.plausible {
+        effects.sort_unstable();
+        let spoilt = random.gen_range(0..2 * shape.operations);
+        let mut holds = None;
+        for (_, at) in effects {
+            let lost = rows[at].ending == Ending::Info && random.gen_bool(0.3);
+            if at == spoilt || lost {
+                continue;
+            }
+            let call = match rows[at].call {
+                Call::Get(_) => Call::Get(holds),
+                Call::Cas { new, expected } => {
+                    // Mostly expect what is there, or hardly any cas would match.
+                    let expected =
+                        if random.gen_bool(0.7) && (shape.creates || holds.is_some()) { holds } else { expected };
+                    match holds == expected || rows[at].ending == Ending::Info {
+                        true => Call::Cas { expected, new },
+                        false => Call::CasMismatch { expected, new, found: Some(holds) },
+                    }
+                }
+                Call::CasMismatch { expected, new, found } if holds != expected => {
+                    Call::CasMismatch { expected, new, found: found.map(|_| holds) }
+                }
+                Call::DeleteTold { .. } => Call::DeleteTold { found: holds.is_some() },
+                call => call,
+            };
+            rows[at].call = call;
+            match call {
+                Call::Put(value) => holds = Some(value),
+                Call::Cas { expected, new } if holds == expected => holds = Some(new),
+                Call::Delete | Call::DeleteTold { .. } => holds = None,
+                _ => {}
+            }
+        }
+    }
+    rows.into_iter().collect()
+}
+
+/// One line an operation, for failures.
+fn listing(columns: &Columns) -> String {
+    let line = |row: Row| format!("{} {:?} [{}, {}] {:?}", row.id, row.call, row.start_ns, row.end_ns, row.ending);
+    columns.rows().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn brute_force(columns: &Columns) -> bool {
+    let rows: Vec<Row> = columns.rows().filter(|row| row.ending != Ending::Fail).collect();
+    let rows: Vec<Row> =
+        rows.into_iter().filter(|row| row.ending == Ending::Ok || !matches!(row.call, Call::Get(_))).collect();
+    verify::exhaustive::orderable(&rows, &columns.labels, u64::MAX).expect("no limit")
+}
+
+/// How many seeds: `SCHISM_SEEDS`, a count or a range, else `default`.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let Ok(given) = std::env::var("SCHISM_SEEDS") else { return 0..default };
+    let number = |text: &str| text.parse().expect("SCHISM_SEEDS is a count, or a range such as 0..500");
+    match given.split_once("..") {
+        Some((from, to)) => number(from)..number(to),
+        None => 0..number(&given),
+    }
+}
+
+fn agree(seed: u64) {
+    let columns = small(seed);
+    let report = check_columns(&columns, Options::default());
+    let expected = brute_force(&columns);
+    assert_eq!(report.linearizable(), Some(expected), "seed {seed}: \n{}", listing(&columns));
+    if let Err(why) = verify::confirms(&columns, &report) {
+        panic!("seed {seed}: {why}\n{:?}\n{}", report.keys, listing(&columns));
+    }
+}
+
+#[test]
+fn engines_agree_with_brute_force_and_prove_it() {
+    seeds(30_000).for_each(agree);
+}
+
+/// The zone engine with one step broken; what zones do not decide goes to brute force.
+fn broken(mutant: u8, columns: &Columns) -> Option<bool> {
+    let by_key = ByKey::new(columns);
+    (0..by_key.len()).try_fold(true, |so_far, index| {
+        let (_, operations) = by_key.get(index);
+        let verdict = match mutant {
+            1 => by_zones::<1>(operations, false),
+            2 => by_zones::<2>(operations, false),
+            3 => by_zones::<3>(operations, false),
+            4 => by_zones::<4>(operations, false),
+            5 => by_zones::<5>(operations, false),
+            6 => by_zones::<6>(operations, false),
+            7 => by_zones::<7>(operations, false),
+            8 => by_zones::<8>(operations, false),
+            9 => by_zones::<9>(operations, false),
+            10 => by_zones::<10>(operations, false),
+            11 => by_zones::<11>(operations, false),
+            12 => by_zones::<12>(operations, false),
+            13 => by_zones::<13>(operations, false),
+            14 => by_zones::<14>(operations, false),
+            15 => by_zones::<15>(operations, false),
+            16 => by_zones::<16>(operations, false),
+            _ => unreachable!("16 mutants"),
+        };
+        Some(so_far && verdict?.is_ok())
+    })
+}
+
+/// Clamping only the low ends gives the same verdicts: whatever may begin inside a forward zone is moved to its
+/// end, so all instants inside are as good as its beginning. The high ends are clamped for the order's sake.
+const EQUIVALENT: u8 = 11;
+
+/// Each broken engine gives a wrong verdict on some history that the fuzzing visits: the fuzzing can fail.
+#[test]
+fn every_mutant_is_caught() {
+    let mut escaped: Vec<u8> = (1..=16).collect();
+    for seed in seeds(30_000) {
+        let columns = small(seed);
+        let truth = brute_force(&columns);
+        let caught = |mutant: u8| match std::panic::catch_unwind(|| broken(mutant, &columns)) {
+            Ok(verdict) => verdict.is_some_and(|verdict| verdict != truth),
+            Err(_) => true,
+        };
+        escaped.retain(|mutant| !caught(*mutant));
+    }
+    assert_eq!(escaped, vec![EQUIVALENT], "mutants that no history tells from the engine");
+}
+
+fn row(id: u32, client: u32, call: Call, start_ns: u64, end_ns: u64) -> Row {
+    let ending = if end_ns == NEVER_NS { Ending::Info } else { Ending::Ok };
+    Row { id, client, key: 7, call, start_ns, end_ns, ending }
+}
+
+/// Judges rows, lets the verifier confirm the verdict, and returns the witness.
+fn witness_of(rows: &[Row]) -> Witness {
+    let columns: Columns = rows.iter().copied().collect();
+    let report = check_columns(&columns, Options::default());
+    verify::confirms(&columns, &report).unwrap();
+    report.witnesses().next().expect("these rows have no order").clone()
+}
+
+const MS: u64 = 1_000_000;
+
+#[test]
+fn a_stale_read_is_told_as_such() {
+    let witness = witness_of(&[
+        row(0, 1, Call::Put(17), 3_000 * MS, 3_100 * MS),
+        row(1, 2, Call::Put(21), 3_900 * MS, 3_980 * MS),
+        row(2, 3, Call::Get(Some(17)), 4_210 * MS, 4_250 * MS),
+    ]);
+    let expected = "client 3 read 17 at 4.210 s, but 21 had replaced it at 3.980 s, and both writes were acknowledged.";
+    assert_eq!(witness.sentence, expected);
+    assert_eq!(witness.operations, [0, 1, 2]);
+    assert_eq!(witness.at_ns, 4_250 * MS);
+}
+
+#[test]
+fn a_fork_names_both_cas_and_the_writer() {
+    let witness = witness_of(&[
+        row(0, 1, Call::Put(1), 0, 5),
+        row(1, 2, Call::Cas { expected: Some(1), new: 2 }, 10, 20),
+        row(2, 3, Call::Cas { expected: Some(1), new: 3 }, 12, 22),
+    ]);
+    assert_eq!(witness.reason, Reason::TakenTwice { writer: Some(0), cas: [1, 2] });
+    assert_eq!(witness.operations, [0, 1, 2]);
+}
+
+#[test]
+fn a_lost_write_names_the_read_that_missed_it() {
+    let witness = witness_of(&[row(0, 1, Call::Put(1), 0, 5), row(1, 2, Call::Get(None), 10, 20)]);
+    assert_eq!(witness.operations, [0, 1]);
+    assert_eq!(witness.sentence, "client 2 found k7 absent at 10 ns, but 1 had been written and acknowledged by 5 ns.");
+}
+
+#[test]
+fn a_read_of_a_failed_write_says_that_it_failed() {
+    let failed = Row { ending: Ending::Fail, ..row(0, 1, Call::Put(9), 0, 5) };
+    let witness = witness_of(&[failed, row(1, 2, Call::Get(Some(9)), 10, 20)]);
+    let expected = "client 2 read 9 (from 10 ns to 20 ns), but the only write of 9, by client 1 at 0 ns, had failed.";
+    assert_eq!(witness.sentence, expected);
+}
+
+#[test]
+fn a_read_that_misses_its_delete_counts_the_deletes() {
+    let witness = witness_of(&[
+        row(0, 1, Call::Put(1), 0, 5),
+        row(1, 1, Call::Delete, 6, 9),
+        row(2, 2, Call::Get(None), 10, 20),
+        row(3, 1, Call::Put(2), 21, 25),
+        row(4, 2, Call::Get(None), 30, 40),
+    ]);
+    assert!(matches!(&witness.reason, Reason::TooFewDeletes { needs, .. } if needs.len() == 1));
+    assert!(witness.operations.contains(&3) && witness.operations.contains(&4));
+}
+
+#[test]
+fn an_unknown_write_explains_a_read_but_needs_no_explanation() {
+    let columns: Columns = [
+        row(0, 1, Call::Put(1), 0, 5),
+        row(1, 2, Call::Put(2), 6, NEVER_NS),
+        row(2, 2, Call::Put(3), 7, NEVER_NS),
+        row(3, 3, Call::Get(Some(1)), 100, 110),
+        row(4, 3, Call::Get(Some(2)), 120, 130),
+    ]
+    .into_iter()
+    .collect();
+    let report = check_columns(&columns, Options::default());
+    assert_eq!(report.verdict, Verdict::Linearizable);
+    assert_eq!(report.keys[0].answer, Answer::Linearizable { order: Some(vec![0, 3, 1, 4]) });
+}
+
+#[test]
+fn a_spent_budget_is_unknown_and_never_a_pass() {
+    // Repeated values, so the search decides; two steps do not.
+    let rows = [row(0, 1, Call::Put(1), 0, 9), row(1, 2, Call::Put(1), 0, 9), row(2, 3, Call::Get(Some(2)), 0, 9)];
+    let columns: Columns = rows.into_iter().collect();
+    let budget = Budget { steps: 2, ..Budget::default() };
+    let report = check_columns(&columns, Options { budget, ..Options::default() });
+    assert_eq!((report.verdict, report.keys[0].engine), (Verdict::Unknown, Engine::Search));
+}
+
+#[test]
+fn our_own_histories_are_judged_without_conversion() {
+    use crate::history::{History, Operation, Status};
+    use crate::kv::{Op, Outcome, Tag};
+    let operation = |id: u32, op, outcome, start_ns, end_ns| Operation {
+        id,
+        client: id,
+        tag: Tag { session: u64::from(id), sequence: 1 },
+        op,
+        planned_ns: start_ns,
+        start_ns,
+        end_ns,
+        status: Status::Ok { outcome, by: None },
+        attempts: 1,
+    };
+    let key = Key(7);
+    let mut history = History {
+        operations: vec![
+            operation(10, Op::Put { key, value: 1 }, Outcome::Done, 0, 5),
+            operation(11, Op::Put { key, value: 2 }, Outcome::Done, 6, 8),
+            operation(12, Op::Get { key }, Outcome::Value(Some(1)), 9, 10),
+        ],
+    };
+    let report = check(&history, Budget::default());
+    assert_eq!(report.linearizable(), Some(false));
+    let Verdict::Violation { witness } = &report.verdict else { panic!("{report:?}") };
+    assert_eq!(witness.operations, [10, 11, 12]);
+    history.operations.pop();
+    assert_eq!(check(&history, Budget::default()).linearizable(), Some(true));
+}

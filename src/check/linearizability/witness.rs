@@ -1,0 +1,223 @@
+//! Why no order exists, in terms of operation ids: small, sound and checkable by hand.
+
+use super::keys::{NEVER, Packed};
+use super::zones::{Conflict, Limits};
+use crate::history::Columns;
+use crate::kv::Key;
+use serde::{Deserialize, Serialize};
+
+/// The proof that one key's operations have no order.
+///
+/// [`super::verify::refutes`] confirms it from these operations alone. Dropping one of them may make it
+/// look wrong: a witness names everything its argument needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The key.
+    pub key: Key,
+    /// Ids of all operations of the argument, by invocation.
+    pub operations: Vec<u32>,
+    /// The argument, for machines.
+    pub reason: Reason,
+    /// The argument in one sentence, for people.
+    pub sentence: String,
+    /// When it became undeniable: the last answer of the argument, in nanoseconds.
+    pub at_ns: u64,
+}
+
+/// A chain of writes, each a cas that took the value of the one before, seen through the two operations
+/// that fix when it was live: `ended_first` was over before `began_last` was invoked, if the chain is live
+/// for a stretch of time at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// The writes from one operation's value to the other's, in chain order.
+    pub writes: Vec<u32>,
+    /// The operation that was answered first; `None` is the initial absence.
+    pub ended_first: Option<u32>,
+    /// The operation that was invoked last; `None` is the initial absence.
+    pub began_last: Option<u32>,
+}
+
+/// A read of absence, and the chain that came before it: between the two there must be a delete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteNeeded {
+    /// The read of absence.
+    pub read: u32,
+    /// The chain after which the delete must have come.
+    pub after: Life,
+}
+
+/// The ways in which an order can be impossible. Numbers are operation ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// No state explains this answer.
+    Impossible {
+        /// The operation.
+        operation: u32,
+    },
+    /// It saw a value that nobody wrote.
+    NeverWritten {
+        /// The operation.
+        operation: u32,
+    },
+    /// Two cas took the same value, each as if the other had not.
+    TakenTwice {
+        /// What wrote the value; `None` is the initial absence.
+        writer: Option<u32>,
+        /// The two.
+        cas: [u32; 2],
+    },
+    /// Each of these cas took the value of the one before, and the first that of the last.
+    Circular {
+        /// The operations.
+        cas: Vec<u32>,
+    },
+    /// The values say that `later` comes after `earlier`, but it was over before `earlier` began.
+    OutOfOrder {
+        /// The operation that was over too early.
+        later: u32,
+        /// The operation that began too late.
+        earlier: u32,
+        /// The writes that connect the two, in chain order.
+        writes: Vec<u32>,
+    },
+    /// Two chains, each of which had to be live while the other was.
+    Overlap {
+        /// One chain.
+        one: Life,
+        /// The other.
+        other: Life,
+    },
+    /// A delete or a read of absence, all of it while a value had to be live.
+    WithinLife {
+        /// The chain that was live.
+        life: Life,
+        /// The operation inside.
+        operation: u32,
+    },
+    /// Each read needs a delete of its own, and there are fewer deletes that can serve them than reads.
+    TooFewDeletes {
+        /// The reads.
+        needs: Vec<DeleteNeeded>,
+        /// Every delete that can serve any of them.
+        deletes: Vec<u32>,
+        /// Lives in which no delete or read of absence fits.
+        lives: Vec<Life>,
+    },
+    /// Every order of these was tried. Those still running at `until_ns` may or may not have happened.
+    NoOrder {
+        /// The operations.
+        operations: Vec<u32>,
+        /// Until when the history was looked at, in nanoseconds.
+        until_ns: u64,
+    },
+}
+
+impl Life {
+    fn operations(&self) -> impl Iterator<Item = u32> + '_ {
+        self.writes.iter().copied().chain(self.ended_first).chain(self.began_last)
+    }
+}
+
+impl Reason {
+    /// Every operation the argument names, ascending.
+    pub fn operations(&self) -> Vec<u32> {
+        let mut all: Vec<u32> = match self {
+            Reason::Impossible { operation } | Reason::NeverWritten { operation } => vec![*operation],
+            Reason::TakenTwice { writer, cas } => writer.iter().chain(cas).copied().collect(),
+            Reason::Circular { cas } => cas.clone(),
+            Reason::OutOfOrder { later, earlier, writes } => writes.iter().copied().chain([*later, *earlier]).collect(),
+            Reason::Overlap { one, other } => one.operations().chain(other.operations()).collect(),
+            Reason::WithinLife { life, operation } => life.operations().chain([*operation]).collect(),
+            Reason::TooFewDeletes { needs, deletes, lives } => {
+                let needs = needs.iter().flat_map(|need| need.after.operations().chain([need.read]));
+                needs.chain(deletes.iter().copied()).chain(lives.iter().flat_map(Life::operations)).collect()
+            }
+            Reason::NoOrder { operations, .. } => operations.clone(),
+        };
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// Puts an engine's conflict, which speaks of positions among one key's operations, into ids.
+pub(super) fn witness(columns: &Columns, key: u32, packed: &[Packed], conflict: Conflict) -> Witness {
+    let id = |at: u32| columns.ids[packed[at as usize].row as usize];
+    let ids = |all: Vec<u32>| -> Vec<u32> { all.into_iter().map(id).collect() };
+    let maybe = |at: u32| (at != u32::MAX).then(|| id(at));
+    let life = |limits: Limits| Life {
+        writes: ids(limits.links),
+        ended_first: maybe(limits.ended_first),
+        began_last: maybe(limits.began_last),
+    };
+    let reason = match conflict {
+        Conflict::Impossible { operation } => Reason::Impossible { operation: id(operation) },
+        Conflict::NeverWritten { operation } => Reason::NeverWritten { operation: id(operation) },
+        Conflict::Fork { writer, cas } => Reason::TakenTwice { writer: writer.map(id), cas: cas.map(id) },
+        Conflict::Circle { cas } => Reason::Circular { cas: ids(cas) },
+        Conflict::Backwards { later, earlier, links } => {
+            Reason::OutOfOrder { later: id(later), earlier: id(earlier), writes: ids(links) }
+        }
+        Conflict::Overlap { one, other } => Reason::Overlap { one: life(one), other: life(other) },
+        Conflict::WithinLife { life: limits, operation } => {
+            Reason::WithinLife { life: life(limits), operation: id(operation) }
+        }
+        Conflict::Starved { windows, deletes, lives } => Reason::TooFewDeletes {
+            needs: windows
+                .into_iter()
+                .map(|window| DeleteNeeded { read: id(window.read), after: life(window.after) })
+                .collect(),
+            deletes: ids(deletes),
+            lives: lives.into_iter().map(life).collect(),
+        },
+        Conflict::Exhausted { operations, until } => Reason::NoOrder {
+            operations: ids(operations),
+            until_ns: if until == NEVER { u64::MAX } else { (until - 3) / 2 },
+        },
+    };
+    finish(columns, key, packed, reason)
+}
+
+fn finish(columns: &Columns, key: u32, packed: &[Packed], reason: Reason) -> Witness {
+    let mut rows: Vec<usize> = reason.operations().iter().filter_map(|id| columns.find(*id)).collect();
+    if !matches!(reason, Reason::NoOrder { .. }) {
+        prove_happened(packed, &mut rows);
+    }
+    rows.sort_by_key(|row| (columns.starts[*row], columns.ids[*row]));
+    let answered = rows.iter().map(|row| columns.ends[*row]).filter(|end| *end != u64::MAX).max();
+    let at_ns = match &reason {
+        Reason::NoOrder { until_ns, .. } if *until_ns != u64::MAX => *until_ns,
+        _ => answered.unwrap_or(0),
+    };
+    let operations = rows.iter().map(|row| columns.ids[*row]).collect();
+    let sentence = super::explain::sentence(columns, key, &reason);
+    Witness { key: Key(key), operations, reason, sentence, at_ns }
+}
+
+/// Adds, for each write of unknown outcome among `rows`, the operations that saw it: a read, or a cas and
+/// what saw that.
+fn prove_happened(packed: &[Packed], rows: &mut Vec<usize>) {
+    let at = |row: usize| packed.iter().find(|operation| operation.row as usize == row);
+    let mut next = 0;
+    while next < rows.len() {
+        let Some(operation) = at(rows[next]) else { unreachable!("a witness speaks of one key's operations") };
+        next += 1;
+        if !operation.effect.optional() || !operation.writes_value() {
+            continue;
+        }
+        let sees = |other: &&Packed| {
+            let effect = other.effect;
+            effect.observes() && !effect.observes_absent() && other.observed == operation.written
+        };
+        let certain = packed.iter().filter(sees).find(|other| !other.effect.optional());
+        let mut seers = certain.into_iter().chain(packed.iter().filter(sees)).map(|other| other.row as usize);
+        if certain.is_some() {
+            rows.extend(seers.next().filter(|row| !rows.contains(row)));
+        } else {
+            // Only cas of unknown outcome saw it: one of them was seen in turn, so look at all.
+            let fresh: Vec<usize> = seers.filter(|row| !rows.contains(row)).collect();
+            rows.extend(fresh);
+        }
+    }
+}
