@@ -4,6 +4,9 @@
 //! names generators (a nemesis, a mix of operations) *or carries the materialised result* ([`Explicit`]),
 //! which overrides them.
 
+mod stub;
+pub use stub::{embedded, load};
+
 use crate::fault::chaos::Act;
 use crate::fault::model::{Chaos, Fault};
 use crate::kv::Op;
