@@ -4,6 +4,7 @@ use super::primaries::overlap;
 use super::style::{Style, Tone, WIDTH, seconds, wrap};
 use super::timeline::{self, timeline};
 use crate::fault::model::Fault;
+use crate::kv;
 use crate::run::compare::{Ended, Seen, is_safety, resolved_targets, unmet};
 use crate::run::{Comparison, Difference, Liveness, Outcome, Run, Verdict};
 use crate::trace::Trace;
@@ -197,11 +198,11 @@ fn evidence(comparison: &Comparison, verbose: bool, style: Style) -> Vec<String>
 }
 
 /// A check's name as it stands in JSON.
-pub(super) fn check_name(check: crate::check::CheckName) -> String {
+pub fn check_name(check: crate::check::CheckName) -> String {
     serde_json::to_value(check).ok().and_then(|name| name.as_str().map(String::from)).unwrap_or_default()
 }
 
-/// `#267 of client 3, put k0=12 at 9.480 s: raft fail, dual-primary ok by n4`; the operation once where all
+/// `#267 of client 3, put k0=12 at 9.480 s: raft failed, dual-primary done at n4`; the operation once where all
 /// systems were asked the same.
 fn sentence(difference: &Difference) -> String {
     let ops: Vec<String> = difference.saw.iter().map(|seen| seen.op.to_string()).collect();
@@ -214,8 +215,9 @@ fn sentence(difference: &Difference) -> String {
 
 fn end(seen: &Seen, with_op: bool) -> String {
     let asked = if with_op { format!(" {}", seen.op) } else { String::new() };
-    let by = seen.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+    let by = seen.by.as_ref().map_or(String::new(), |by| format!(" at {by}"));
     let how = match (seen.status, seen.outcome) {
+        (Ended::Ok, Some(outcome @ kv::Outcome::Value(_))) => format!("read {outcome}{by}"),
         (Ended::Ok, Some(outcome)) => format!("{outcome}{by}"),
         (Ended::Ok, None) => format!("ok{by}"),
         (Ended::Fail, _) => "failed".into(),

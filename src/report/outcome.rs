@@ -1,7 +1,7 @@
 //! One run, for a terminal.
 
 use super::comparison::check_name;
-use super::style::{Style, Tone, WIDTH, seconds, wrap};
+use super::style::{Style, Tone, WIDTH, count, seconds, wrap};
 use crate::run::{Liveness, Outcome, Verdict};
 
 /// The judgement and the figures of one run, in at most 80 columns.
@@ -56,11 +56,11 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     figure(
         "primaries",
         format!(
-            "{} changes, two at once for {:.1} s, {} conflicting acks, {} lost acked writes",
-            outcome.leader_changes,
+            "{}, two at once for {:.1} s, {}, {} lost",
+            count(outcome.leader_changes, "change"),
             outcome.acting_primaries_overlap_s,
-            outcome.conflicting_acks,
-            outcome.lost_acked_writes
+            count(outcome.conflicting_acks, "conflicting ack"),
+            count(outcome.lost_acked_writes, "acked write")
         ),
     );
     figure(
@@ -76,8 +76,12 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     figure(
         "faults",
         format!(
-            "{} cuts ({} one-way), {} kills, {} pauses, {} power losses",
-            counters.cuts, counters.one_way_cuts, counters.crashes, counters.pauses, counters.power_losses
+            "{} ({} one-way), {}, {}, {}",
+            count(counters.cuts, "cut"),
+            counters.one_way_cuts,
+            count(counters.crashes, "kill"),
+            count(counters.pauses, "pause"),
+            format_args!("{} power losses", counters.power_losses)
         ),
     );
     figure("digest", outcome.digest.to_string());

@@ -77,6 +77,11 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     lines
 }
 
+/// A count with its noun: `1 kill`, `2 kills`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Simulated nanoseconds as seconds with milliseconds: `4.210 s`.
 pub fn seconds(ns: u64) -> String {
     format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000)
@@ -94,6 +99,11 @@ mod tests {
         assert!(wrapped.lines().skip(1).all(|line| line.starts_with("    ")));
         let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
         assert_eq!(words(&wrapped), words(&text));
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "cut")), ["0 cuts", "1 cut", "2 cuts"]);
     }
 
     #[test]

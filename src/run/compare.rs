@@ -117,7 +117,7 @@ pub fn judge(scenario: &Scenario, runs: Vec<Run>) -> Comparison {
     }
     Comparison {
         first_availability_difference: first(&runs, |_, statuses| {
-            statuses.iter().any(|status| *status == Ended::Ok) && statuses.iter().any(|status| *status != Ended::Ok)
+            statuses.contains(&Ended::Ok) && statuses.iter().any(|status| *status != Ended::Ok)
         }),
         first_safety_difference: first(&runs, |operation, _| evidence.contains(&operation)),
         as_expected: unexpected.is_empty() && runs.iter().all(|run| run.outcome.verdict != Verdict::Inconclusive),
