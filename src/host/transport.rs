@@ -181,8 +181,7 @@ impl Transport {
         let link = links.entry(to).or_insert_with(|| {
             let (queue, frames) = mpsc::unbounded_channel();
             let (give_up, given_up) = watch::channel(0);
-            let link =
-                Arc::new(Link { queue, waiting: Waiting::default(), health: Mutex::default(), give_up });
+            let link = Arc::new(Link { queue, waiting: Waiting::default(), health: Mutex::default(), give_up });
             let task = LinkTask { id: self.id, to, fabric: self.fabric.clone(), link: link.clone(), frames, given_up };
             task::spawn(task::current(), task.run());
             link

@@ -1,6 +1,6 @@
 //! The comparison: what each system did under the same cut, side by side.
 
-use super::primaries::overlap;
+use super::overlap::overlap;
 use super::style::{Style, Tone, WIDTH, seconds, wrap};
 use super::timeline::{self, timeline};
 use crate::fault::model::Fault;

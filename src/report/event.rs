@@ -9,6 +9,7 @@ pub fn event(trace: &Trace, event: &Event) -> String {
     let what = match event.what {
         What::Send { to, message, class, .. } => format!("sends {class} {message} to {}", name(to)),
         What::Deliver { from, message, class } => format!("handles {class} {message} from {}", name(from)),
+        What::Discard { from, message, class } => format!("discards {class} {message} from {}", name(from)),
         What::Drop { to, message, class, reason } => {
             format!("loses {class} {message} to {} ({})", name(to), format!("{reason:?}").to_lowercase())
         }

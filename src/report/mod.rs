@@ -5,7 +5,7 @@
 //! * [`timeline`]: a run as a picture.
 //! * [`json`]: the same for scripts.
 //! * [`recording`]: runs written to files, to be replayed.
-//! * [`primaries`]: who acted as primary when, and what each acknowledged meanwhile.
+//! * [`overlap`]: what each of several simultaneous primaries acknowledged.
 //! * [`event`]: one event of a trace as a line of text.
 //! * [`style`]: colour, character set and width.
 
@@ -13,7 +13,7 @@ pub mod comparison;
 pub mod event;
 pub mod json;
 pub mod outcome;
-pub mod primaries;
+pub mod overlap;
 pub mod recording;
 pub mod sample;
 pub mod style;

@@ -1,7 +1,7 @@
 //! A run as a picture of 80 columns: faults above, one ribbon per node, conflicts marked.
 
-use super::primaries::{Reign, reigns};
 use super::style::{Style, Tone, WIDTH};
+use crate::check::primaries::{Tenure, tenures};
 use crate::fault::model::FaultKind;
 use crate::run::Run;
 use crate::run::compare::is_safety;
@@ -112,12 +112,12 @@ pub(super) fn name(kind: &FaultKind) -> &'static str {
 }
 
 fn ribbons(run: &Run, scale: Scale, style: Style) -> Vec<String> {
-    let reigns = reigns(&run.trace);
-    let shards: BTreeSet<Scope> = reigns.iter().map(|reign| reign.scope).collect();
+    let tenures = tenures(&run.trace);
+    let shards: BTreeSet<Scope> = tenures.iter().map(|tenure| tenure.scope).collect();
     run.trace
         .node_ids()
         .map(|node| {
-            let cells = ribbon(run, node, &reigns, &shards, scale);
+            let cells = ribbon(run, node, &tenures, &shards, scale);
             let painted: String = cells
                 .chunk_by(|one, other| one == other)
                 .map(|same| {
@@ -146,7 +146,7 @@ fn site_of(run: &Run, node: HostId) -> &str {
     site.map_or("", |site| &site.name)
 }
 
-fn ribbon(run: &Run, node: HostId, reigns: &[Reign], shards: &BTreeSet<Scope>, scale: Scale) -> [char; RIBBON] {
+fn ribbon(run: &Run, node: HostId, tenures: &[Tenure], shards: &BTreeSet<Scope>, scale: Scale) -> [char; RIBBON] {
     let mut cells = ['.'; RIBBON];
     let end_ns = scale.end_ns;
     let mut fill = |from_ns: u64, to_ns: u64, mark: char| {
@@ -156,18 +156,20 @@ fn ribbon(run: &Run, node: HostId, reigns: &[Reign], shards: &BTreeSet<Scope>, s
             }
         }
     };
-    let own = |scope: Scope| reigns.iter().filter(move |reign| reign.node == node && reign.scope == scope);
-    for reign in reigns.iter().filter(|reign| reign.node == node) {
-        let whole = reign.scope == Scope::All || shards.len() == 1;
-        fill(reign.from_ns, reign.to_ns, if whole { 'P' } else { 'p' });
+    let own = |scope: Scope| tenures.iter().filter(move |tenure| tenure.node == node && tenure.scope == scope);
+    for tenure in tenures.iter().filter(|tenure| tenure.node == node) {
+        let whole = tenure.scope == Scope::All || shards.len() == 1;
+        fill(tenure.from_ns, tenure.until_ns, if whole { 'P' } else { 'p' });
     }
-    // Primary of every shard at once: the intersection, shard by shard, of this node's reigns.
+    // Primary of every shard at once: the intersection, shard by shard, of this node's tenures.
     if shards.len() > 1 && !shards.contains(&Scope::All) {
         let mut all = vec![(0, end_ns)];
         for shard in shards {
             all = all
                 .iter()
-                .flat_map(|(from, to)| own(*shard).map(move |reign| (reign.from_ns.max(*from), reign.to_ns.min(*to))))
+                .flat_map(|(from, to)| {
+                    own(*shard).map(move |tenure| (tenure.from_ns.max(*from), tenure.until_ns.min(*to)))
+                })
                 .filter(|(from, to)| from < to)
                 .collect();
         }

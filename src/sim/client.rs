@@ -107,7 +107,8 @@ impl Client {
         // Nodes of sites without clients are read through by the first site that has some.
         let has_clients = |index: usize| sites[index].clients.is_some() && plan.clients[index] > 0;
         let is_first = (0..sites.len()).find(|index| has_clients(*index)) == Some(site);
-        let orphans = (0..sites.len()).filter(|index| is_first && !has_clients(*index)).flat_map(|index| &sites[index].nodes);
+        let orphans =
+            (0..sites.len()).filter(|index| is_first && !has_clients(*index)).flat_map(|index| &sites[index].nodes);
         let reads_through: Vec<HostId> = own.iter().chain(orphans).copied().collect();
         (0..u32::from(plan.clients[site]))
             .map(|local| {

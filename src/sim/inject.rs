@@ -45,7 +45,9 @@ impl Injector {
     fn apply(&self, sim: &mut turmoil::Sim<'_>, edge: &Edge) {
         let world = &self.hosts[HostId::WORLD.index()];
         let resolved = match edge.phase {
-            Phase::Begin => self.fabric.with_active(|active| active.role(edge.fault)).and_then(|role| self.holder(role)),
+            Phase::Begin => {
+                self.fabric.with_active(|active| active.role(edge.fault)).and_then(|role| self.holder(role))
+            }
             _ => None,
         };
         match edge.phase {
@@ -65,9 +67,9 @@ impl Injector {
         let leader = self.fabric.recorder().leader();
         match role {
             TargetRole::Leader => leader,
-            TargetRole::Follower => (1..=self.nodes as u16)
-                .map(HostId)
-                .find(|node| Some(*node) != leader && !self.fabric.is_down(*node)),
+            TargetRole::Follower => {
+                (1..=self.nodes as u16).map(HostId).find(|node| Some(*node) != leader && !self.fabric.is_down(*node))
+            }
         }
     }
 

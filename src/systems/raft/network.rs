@@ -4,13 +4,13 @@ use super::types::{NodeId, Raft, Types, host_id};
 use crate::host::Host;
 use crate::host::transport::{CallError, Incoming};
 use crate::trace::{HostId, MessageKind};
+use openraft::EmptyNode;
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
     VoteResponse,
 };
-use openraft::EmptyNode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;

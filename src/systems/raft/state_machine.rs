@@ -51,8 +51,7 @@ impl RaftSnapshotBuilder<Types> for StateMachine {
         let machine = lock(&self.machine).clone();
         let data = postcard::to_stdvec(&machine).map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         let snapshot_id = machine.applied.map_or_else(String::new, |log_id| log_id.to_string());
-        let meta =
-            SnapshotMeta { last_log_id: machine.applied, last_membership: machine.membership, snapshot_id };
+        let meta = SnapshotMeta { last_log_id: machine.applied, last_membership: machine.membership, snapshot_id };
         lock(&self.disk).snapshot = Some(StoredSnapshot { meta: meta.clone(), data: data.clone() });
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(data)) })
     }
@@ -110,9 +109,9 @@ impl RaftStateMachine<Types> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
-        Ok(lock(&self.disk).snapshot.clone().map(|stored| Snapshot {
-            meta: stored.meta,
-            snapshot: Box::new(Cursor::new(stored.data)),
-        }))
+        Ok(lock(&self.disk)
+            .snapshot
+            .clone()
+            .map(|stored| Snapshot { meta: stored.meta, snapshot: Box::new(Cursor::new(stored.data)) }))
     }
 }

@@ -40,9 +40,5 @@ pub fn node_id(host: HostId) -> NodeId {
 
 /// A log id, in the trace's terms.
 pub fn position(log_id: &LogId<NodeId>) -> LogPosition {
-    LogPosition {
-        term: log_id.leader_id.term,
-        leader: host_id(log_id.leader_id.node_id),
-        index: log_id.index,
-    }
+    LogPosition { term: log_id.leader_id.term, leader: host_id(log_id.leader_id.node_id), index: log_id.index }
 }

@@ -1,23 +1,11 @@
-//! Who acted as primary of which keys, and when: read off the trace.
+//! What each of several simultaneous primaries acknowledged.
 //!
 //! Two believers are not split-brain. A deposed leader legitimately believes in itself for a while; so what
 //! is shown is the time for which two nodes acted for the same keys, and what each acknowledged meanwhile.
 
-use crate::trace::{HostId, Role, Scope, Trace, What};
+use crate::check::primaries::{Tenure, tenures};
+use crate::trace::{HostId, Trace, What};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A time during which one node acted as primary of some keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reign {
-    /// The node.
-    pub node: HostId,
-    /// The keys.
-    pub scope: Scope,
-    /// From, in simulated nanoseconds.
-    pub from_ns: u64,
-    /// To, in simulated nanoseconds; the end of the run if it never stepped down.
-    pub to_ns: u64,
-}
 
 /// Two or more nodes acting as primary of the same keys at the same time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,49 +16,20 @@ pub struct Overlap {
     pub acknowledged: BTreeMap<HostId, u64>,
 }
 
-/// Every reign, in the order in which it ended. A crash ends a reign; a pause does not, since the node still
-/// believes in itself when it goes on.
-pub fn reigns(trace: &Trace) -> Vec<Reign> {
-    let mut open: BTreeMap<(HostId, Scope), u64> = BTreeMap::new();
-    let mut reigns = Vec::new();
-    let end_ns = trace.events.last().map_or(0, |event| event.t_ns);
-    for event in &trace.events {
-        match event.what {
-            What::Role { role: Role::Primary, scope, .. } => {
-                open.entry((event.host, scope)).or_insert(event.t_ns);
-            }
-            What::Role { scope, .. } => {
-                if let Some(from_ns) = open.remove(&(event.host, scope)) {
-                    reigns.push(Reign { node: event.host, scope, from_ns, to_ns: event.t_ns });
-                }
-            }
-            What::Crash => {
-                for (&(node, scope), &from_ns) in open.iter().filter(|((node, _), _)| *node == event.host) {
-                    reigns.push(Reign { node, scope, from_ns, to_ns: event.t_ns });
-                }
-                open.retain(|(node, _), _| *node != event.host);
-            }
-            _ => {}
-        }
-    }
-    reigns.extend(open.into_iter().map(|((node, scope), from_ns)| Reign { node, scope, from_ns, to_ns: end_ns }));
-    reigns
-}
-
-/// When reigns of different nodes over the same keys overlapped, and what was acknowledged then.
+/// When tenures of different nodes over the same keys overlapped, and what was acknowledged then.
 pub fn overlap(trace: &Trace) -> Overlap {
-    let reigns = reigns(trace);
-    let bounds: BTreeSet<u64> = reigns.iter().flat_map(|reign| [reign.from_ns, reign.to_ns]).collect();
+    let tenures = tenures(trace);
+    let bounds: BTreeSet<u64> = tenures.iter().flat_map(|tenure| [tenure.from_ns, tenure.until_ns]).collect();
     let bounds: Vec<u64> = bounds.into_iter().collect();
     let mut overlap = Overlap::default();
     let mut contested: Vec<(u64, u64, BTreeSet<HostId>)> = Vec::new();
     for window in bounds.windows(2) {
-        let active: Vec<&Reign> =
-            reigns.iter().filter(|reign| reign.from_ns <= window[0] && reign.to_ns >= window[1]).collect();
+        let active: Vec<&Tenure> =
+            tenures.iter().filter(|tenure| tenure.from_ns <= window[0] && tenure.until_ns >= window[1]).collect();
         let nodes: BTreeSet<HostId> = active
             .iter()
-            .filter(|one| active.iter().any(|other| one.node != other.node && same_keys(one.scope, other.scope)))
-            .map(|reign| reign.node)
+            .filter(|one| active.iter().any(|other| one.node != other.node && one.scope == other.scope))
+            .map(|tenure| tenure.node)
             .collect();
         if !nodes.is_empty() {
             overlap.total_ns += window[1] - window[0];
@@ -92,15 +51,11 @@ pub fn overlap(trace: &Trace) -> Overlap {
     overlap
 }
 
-fn same_keys(one: Scope, other: Scope) -> bool {
-    one == other || one == Scope::All || other == Scope::All
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kv::{Key, Tag};
-    use crate::trace::Event;
+    use crate::trace::{Event, Role, Scope};
 
     fn trace(events: &[(u64, u16, What)]) -> Trace {
         let event = |(seq, (t_ns, host, what)): (usize, &(u64, u16, What))| Event {
@@ -145,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_ends_a_reign_and_a_pause_does_not() {
+    fn a_crash_ends_an_overlap_and_a_pause_does_not() {
         let crashed = trace(&[
             (10, 1, role(Role::Primary, Scope::All)),
             (20, 1, What::Crash),
