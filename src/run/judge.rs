@@ -1,6 +1,7 @@
 //! Every check on the evidence of a run, and the verdict.
 
 use super::{Liveness, Options, Outcome, Run, Verdict, figures};
+use crate::check::linearizability::Budget;
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
@@ -15,7 +16,8 @@ pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidenc
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
     let counters = figures::counters(&trace, &plan.schedule);
 
-    let report = linearizability::check(&history, options.budget);
+    let budget = Budget { steps: options.check_steps, ..Budget::default() };
+    let report = linearizability::check(&history, budget);
     let linearizable = report.linearizable();
     let mut violations = client_visible(&history, &trace, &report);
     let conflicting_acks = check::split_brain::conflicting_acks(&violations);
@@ -53,7 +55,8 @@ pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidenc
         liveness,
         converged,
         digest: digest::of(""),
-        schedule_digest: digest::of(&plan.schedule.faults),
+        // Through JSON: postcard cannot encode the flattened form that scenario files have.
+        schedule_digest: digest::of(&serde_json::to_string(&plan.schedule.faults).expect("a schedule is plain data")),
         script_digest: digest::of(&plan.script),
         acked: count(|status| matches!(status, Status::Ok { .. })),
         failed: count(|status| matches!(status, Status::Fail)),

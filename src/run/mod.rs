@@ -3,12 +3,16 @@
 //! * [`plan`]: what the generators of a scenario make of a seed.
 //! * [`judge`](mod@judge): every check, and the verdict.
 //! * [`figures`]: what is counted.
+//! * [`compare`](mod@compare): the same schedule and script for several systems.
+//! * [`repeat`]: the same run in other circumstances.
 
+pub mod compare;
 pub mod figures;
 pub mod judge;
 mod outcome;
 pub mod repeat;
 
+pub use compare::{Comparison, Difference, compare};
 pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};
 
 use crate::check::linearizability::Budget;
@@ -19,10 +23,16 @@ use crate::trace::HostId;
 use std::time::Duration;
 
 /// What a run may spend on being judged.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Budget of the linearizability search, where zones do not apply.
-    pub budget: Budget,
+    /// Budget of the linearizability search per key, in steps, where zones do not apply.
+    pub check_steps: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { check_steps: Budget::default().steps }
+    }
 }
 
 /// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
