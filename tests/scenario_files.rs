@@ -7,7 +7,7 @@ use schism::fault::model::{Chaos, Fault, FaultKind, Target};
 use schism::kv::{Key, Op};
 use schism::scenario::{
     AvailabilityBound, Between, Expectation, Explicit, Latency, Nemesis, Recorded, Safety, Scenario, ScriptedOp, Site,
-    Timing, Workload, embedded, load, materialise,
+    Timing, Workload, catalogue, embedded, load, materialise,
 };
 use schism::trace::digest::Digest;
 use schism::trace::{HostId, MessageKind};
@@ -25,6 +25,7 @@ fn all() -> impl Iterator<Item = (&'static str, Scenario)> {
 
 #[test]
 fn every_embedded_scenario_tells_its_story_and_says_what_it_expects() {
+    assert_eq!(all().map(|(_, scenario)| scenario).collect::<Vec<_>>(), catalogue());
     assert_eq!(all().count(), 9);
     for (name, scenario) in all() {
         assert_eq!(scenario.name, name);

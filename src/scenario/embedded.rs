@@ -24,6 +24,17 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
+/// The embedded scenarios, read: what `schism list` shows.
+///
+/// # Panics
+/// Never in a build that passed its tests: each embedded file is read by one.
+pub fn catalogue() -> Vec<Scenario> {
+    let read = |(name, text): &(&str, &str)| {
+        Scenario::parse(&format!("sims/{name}.toml"), text).expect("an embedded scenario is sound")
+    };
+    embedded().iter().map(read).collect()
+}
+
 /// The scenario embedded under this name, or else the one in the file at this path.
 ///
 /// # Errors

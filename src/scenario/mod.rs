@@ -16,7 +16,7 @@ mod validate;
 mod write;
 
 pub use crate::fault::generate::Nemesis;
-pub use embedded::{embedded, load, load_for};
+pub use embedded::{catalogue, embedded, load, load_for};
 pub use parse::ScenarioError;
 pub use schedule::{Materialised, materialise};
 
