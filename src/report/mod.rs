@@ -1,1 +1,23 @@
-//! To come.
+//! What people and scripts read: text for a terminal, JSON lines, recorded runs.
+//!
+//! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
+//! * [`outcome`]: one run, for a terminal.
+//! * [`timeline`]: a run as a picture.
+//! * [`json`]: the same for scripts.
+//! * [`recording`]: runs written to files, to be replayed.
+//! * [`overlap`]: what each of several simultaneous primaries acknowledged.
+//! * [`event`]: one event of a trace as a line of text.
+//! * [`style`]: colour, character set and width.
+
+pub mod comparison;
+pub mod event;
+pub mod json;
+pub mod outcome;
+pub mod overlap;
+pub mod recording;
+#[cfg(test)]
+pub mod sample;
+pub mod style;
+pub mod timeline;
+
+pub use style::Style;

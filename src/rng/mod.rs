@@ -5,6 +5,8 @@
 //! whether frame 17 of one link is lost may not depend on how many frames another link carried.
 //! Both are pinned algorithms (ChaCha8, XXH3-64), equal on every platform.
 
+pub mod seeds;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use xxhash_rust::xxh3;

@@ -3,12 +3,15 @@
 //! * [`plan`]: what the generators of a scenario make of a seed.
 //! * [`judge`](mod@judge): every check, and the verdict.
 //! * [`figures`]: what is counted.
+//! * [`mod@compare`]: the mirror run of several systems.
 
+pub mod compare;
 pub mod figures;
 pub mod judge;
 mod outcome;
 pub mod repeat;
 
+pub use compare::{Comparison, Difference, compare};
 pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};
 
 use crate::check::linearizability::Budget;

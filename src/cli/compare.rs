@@ -1,0 +1,68 @@
+//! `schism compare`: several systems under the same faults and the same clients.
+
+use super::exit::{Exit, Failure};
+use super::recordings;
+use super::terminal::Terminal;
+use super::{OneSeed, Subject, parse_system};
+use clap::Args;
+use schism::report::{comparison, json};
+use schism::run::{Comparison, compare};
+use schism::systems::System;
+use std::path::Path;
+
+/// Arguments of `schism compare`.
+#[derive(Args)]
+pub struct Compare {
+    #[command(flatten)]
+    subject: Subject,
+    /// The systems to compare, separated by commas.
+    #[arg(long, value_parser = parse_system, value_delimiter = ',', default_values = ["raft", "dual-primary"])]
+    systems: Vec<System>,
+    #[command(flatten)]
+    seed: OneSeed,
+    /// Show every figure, every certificate and every fault.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Write each run in explicit form into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<std::path::PathBuf>,
+}
+
+impl Compare {
+    /// Runs every system and prints the comparison.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let scenario = self.subject.load()?;
+        let compared = compare(&scenario, &self.systems, self.seed.seed, &self.subject.options())?;
+        if let Some(folder) = &self.out {
+            self.write(&compared, folder)?;
+        }
+        if terminal.json {
+            for line in json::comparison(&compared) {
+                terminal.line(&line)?;
+            }
+        } else {
+            terminal.print(&comparison::comparison(&compared, self.verbose, terminal.style))?;
+        }
+        Ok(exit(&compared))
+    }
+
+    fn write(&self, compared: &Comparison, folder: &Path) -> Result<(), Failure> {
+        for run in &compared.runs {
+            let path = folder.join(schism::report::recording::file_name(run));
+            schism::report::recording::save(run, &path)?;
+            eprintln!("recorded: {}", recordings::replay_command(&path));
+        }
+        Ok(())
+    }
+}
+
+/// 0 when every system behaved as expected; what is wrong outweighs what is inconclusive.
+fn exit(compared: &Comparison) -> Exit {
+    if compared.as_expected {
+        Exit::Expected
+    } else if compared.unexpected.is_empty() {
+        Exit::Inconclusive
+    } else {
+        Exit::Violation
+    }
+}

@@ -1,0 +1,77 @@
+//! `schism list`: the scenarios, or the story of one.
+
+use super::exit::{Exit, Failure};
+use super::load;
+use super::terminal::Terminal;
+use clap::Args;
+use schism::report::json;
+use schism::report::style::{Tone, WIDTH, wrap};
+use schism::scenario::{self, Safety, Scenario};
+use serde::Serialize;
+
+/// Arguments of `schism list`.
+#[derive(Args)]
+pub struct List {
+    /// Show the story of this scenario, and what it expects of each system.
+    scenario: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    scenarios: usize,
+}
+
+impl List {
+    /// Prints the list.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let scenarios = match &self.scenario {
+            Some(name) => vec![load(name)?],
+            None => scenario::embedded().iter().map(|(name, _)| load(name)).collect::<Result<_, _>>()?,
+        };
+        if terminal.json {
+            for scenario in &scenarios {
+                terminal.line(&json::scenario(scenario))?;
+            }
+            terminal.line(&json::line("list", Summary { scenarios: scenarios.len() }))?;
+            return Ok(Exit::Expected);
+        }
+        if self.scenario.is_some() {
+            for scenario in &scenarios {
+                story(scenario, terminal)?;
+            }
+            return Ok(Exit::Expected);
+        }
+        let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0) + 2;
+        for scenario in &scenarios {
+            let text = format!("{:width$}{}", scenario.name, wrap(&scenario.title, WIDTH - width, width));
+            terminal.line(&terminal.style.plain_text(&text))?;
+        }
+        terminal.line("\nschism list NAME tells the story, schism compare NAME shows it.")?;
+        Ok(Exit::Expected)
+    }
+}
+
+fn story(scenario: &Scenario, terminal: &mut Terminal) -> Result<(), Failure> {
+    let style = terminal.style;
+    let mut text = format!("{}\n", style.paint(Tone::Strong, &format!("{}: {}", scenario.name, scenario.title)));
+    let sites: Vec<String> = scenario
+        .sites
+        .iter()
+        .map(|site| format!("{} ({} nodes, {} clients)", site.name, site.nodes, site.clients))
+        .collect();
+    text.push_str(&format!("{}\n", wrap(&format!("Sites: {}.", sites.join(", ")), WIDTH, 2)));
+    for paragraph in scenario.story.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
+        text.push_str(&format!("\n{}\n", wrap(paragraph, WIDTH, 0)));
+    }
+    for (system, expected) in &scenario.expect {
+        let safety = match expected.safety {
+            Safety::Holds => "stays safe",
+            Safety::SplitBrain => "shows a certified split-brain",
+            Safety::Violated => "violates safety",
+            Safety::MayBreak => "may violate safety",
+        };
+        let because = expected.because.trim();
+        text.push_str(&format!("\n{}\n", wrap(&format!("{system} {safety}. {because}"), WIDTH, 2)));
+    }
+    terminal.print(&style.plain_text(&text))
+}

@@ -1,0 +1,148 @@
+//! The command line: arguments, exit codes, progress. One file a command.
+
+mod compare;
+mod determinism;
+mod exit;
+mod list;
+mod recordings;
+mod replay;
+mod run;
+mod sweep;
+mod terminal;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use exit::{Exit, Failure};
+use schism::rng::seeds::{SEED, parse_seed};
+use schism::run::Options;
+use schism::scenario::{self, Scenario};
+use schism::systems::System;
+use std::process::ExitCode;
+use terminal::Terminal;
+
+/// A consensus testbed and a classroom of network failures: one seed, two systems, one verdict.
+#[derive(Parser)]
+#[command(name = "schism", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: Output,
+}
+
+const AFTER_HELP: &str = "\
+Seeds: decimal, 0x hex, or a 40-digit git SHA. Ranges: 0..500 (500 excluded), or a count.
+Exit codes: 0 as expected, 1 a violation, 2 inconclusive, 64 usage, 65 bad input file, 70 nondeterminism
+or a fault of the harness.
+SCHISM_LOG=info (or a filter such as openraft=debug) writes logs to stderr; NO_COLOR turns colour off.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the scenarios, or the story of one.
+    List(list::List),
+    /// Run one system under one seed.
+    Run(run::RunOne),
+    /// Run several systems under the same faults and the same clients, side by side.
+    Compare(compare::Compare),
+    /// Run one system under many seeds, on all cores.
+    Sweep(sweep::Sweep),
+    /// Run a recorded file again and say whether it still goes the same way.
+    Replay(replay::Replay),
+}
+
+/// What to print.
+#[derive(Args, Clone, Copy)]
+pub struct Output {
+    /// Text for people, or JSON lines with the summary last.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Print ASCII only, whatever the locale says.
+    #[arg(long, global = true)]
+    ascii: bool,
+}
+
+/// The forms of output.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A scenario and how to run it.
+#[derive(Args)]
+pub struct Subject {
+    /// The name of a scenario (see `schism list`), or the path of a scenario file.
+    scenario: String,
+    /// Budget of the search checker, in steps; when it ends the verdict is inconclusive.
+    #[arg(long, value_name = "STEPS")]
+    check_steps: Option<u64>,
+}
+
+impl Subject {
+    fn load(&self) -> Result<Scenario, Failure> {
+        load(&self.scenario)
+    }
+
+    fn options(&self) -> Options {
+        let mut options = Options::default();
+        if let Some(steps) = self.check_steps {
+            options.budget.steps = steps;
+        }
+        options
+    }
+}
+
+/// The seed of a single run.
+#[derive(Args, Clone, Copy)]
+pub struct OneSeed {
+    /// The seed.
+    #[arg(long, env = SEED, value_parser = parse_seed, default_value = "0")]
+    seed: u64,
+}
+
+/// Loads a scenario by name or path; it may only speak of systems that exist.
+fn load(name_or_path: &str) -> Result<Scenario, Failure> {
+    let systems = System::ALL.map(System::name);
+    scenario::load_for(name_or_path, Some(&systems)).map_err(|error| Failure::Input(Box::new(error)))
+}
+
+/// Reads the name of a system, and says what there is if there is no such system.
+fn parse_system(text: &str) -> Result<System, String> {
+    text.parse().map_err(|_| {
+        let names: Vec<&str> = System::ALL.iter().map(|system| system.name()).collect();
+        format!("the systems are {}", names.join(", "))
+    })
+}
+
+/// Runs the command named by the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Only a closed pipe can fail here, and then nobody is left to tell.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked { Exit::Expected } else { Exit::Usage }.into();
+        }
+    };
+    let done = terminal::start_logging().and_then(|()| {
+        let mut terminal = Terminal::new(cli.output);
+        match cli.command {
+            Command::List(command) => command.run(&mut terminal),
+            Command::Run(command) => command.run(&mut terminal),
+            Command::Compare(command) => command.run(&mut terminal),
+            Command::Sweep(command) => command.run(&mut terminal),
+            Command::Replay(command) => command.run(&mut terminal),
+        }
+    });
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            let exit = failure.exit();
+            failure.print();
+            exit.into()
+        }
+    }
+}

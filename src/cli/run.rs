@@ -1,0 +1,90 @@
+//! `schism run`: one system under one seed.
+
+use super::determinism;
+use super::exit::{Exit, Failure};
+use super::recordings;
+use super::terminal::Terminal;
+use super::{OneSeed, Subject, parse_system};
+use clap::Args;
+use schism::report::{json, outcome, recording, timeline};
+use schism::run::{Verdict, run};
+use schism::systems::System;
+use std::path::PathBuf;
+
+/// Arguments of `schism run`.
+#[derive(Args)]
+pub struct RunOne {
+    #[command(flatten)]
+    subject: Subject,
+    /// The system to run.
+    #[arg(long, value_parser = parse_system, default_value = "raft")]
+    system: System,
+    #[command(flatten)]
+    seed: OneSeed,
+    /// Show the run as a picture as well.
+    #[arg(long)]
+    timeline: bool,
+    /// Run it again after other seeds, on another thread and in a fresh process; exit 70 unless every
+    /// digest is the same, and name the first event that differs.
+    #[arg(long)]
+    check_determinism: bool,
+    /// Write the run in explicit form to this file.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write the run in explicit form into sims/regressions/.
+    #[arg(long)]
+    save: bool,
+    /// Do not write a failing run to target/schism/.
+    #[arg(long)]
+    no_record: bool,
+    /// Write the events to this file, in the form that replay reads.
+    #[arg(long, value_name = "FILE")]
+    trace_out: Option<PathBuf>,
+}
+
+impl RunOne {
+    /// Runs, prints, records.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let scenario = self.subject.load()?;
+        let options = self.subject.options();
+        let done = run(&scenario, self.system, self.seed.seed, &options)?;
+        if let Some(path) = &self.trace_out {
+            recording::save_trace(&done.trace, recordings::build(), path)?;
+        }
+        let identical = if self.check_determinism {
+            let again = determinism::Again {
+                argument: &self.subject.scenario,
+                scenario: &scenario,
+                system: self.system,
+                seed: self.seed.seed,
+                options: &options,
+            };
+            again.check(&done, terminal)?
+        } else {
+            true
+        };
+        if !terminal.json {
+            terminal.print(&outcome::outcome(&done.outcome, terminal.style))?;
+            if self.timeline {
+                let picture = timeline::timeline(std::slice::from_ref(&done), terminal.style);
+                terminal.print(&format!("\n{picture}"))?;
+            }
+        }
+        if let Some(path) = &self.out {
+            recording::save(&done, path)?;
+            terminal.remark(&format!("recorded: {}", recordings::replay_command(path)))?;
+        }
+        if self.save {
+            let path = recordings::save_regression(&done)?;
+            terminal.remark(&format!("saved: {}", recordings::replay_command(&path)))?;
+        }
+        if done.outcome.verdict == Verdict::Violation && self.out.is_none() && !self.no_record {
+            let path = recordings::keep(&done)?;
+            terminal.remark(&format!("again: {}", recordings::replay_command(&path)))?;
+        }
+        if terminal.json {
+            terminal.line(&json::outcome(&done.outcome))?;
+        }
+        Ok(if identical { done.outcome.verdict.into() } else { Exit::Harness })
+    }
+}

@@ -1,0 +1,99 @@
+//! Where output goes and what the receiver can show.
+
+use super::exit::Failure;
+use super::{Format, Output};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use schism::report::Style;
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+/// The variable that turns logs on, with a filter in the syntax of `tracing-subscriber`.
+const LOG: &str = "SCHISM_LOG";
+
+/// Standard output, and how to set text for it.
+pub struct Terminal {
+    /// Colour and character set.
+    pub style: Style,
+    /// Whether output is JSON lines.
+    pub json: bool,
+}
+
+impl Terminal {
+    /// Looks at standard output, the locale and `NO_COLOR`.
+    pub fn new(output: Output) -> Terminal {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let colour =
+            stdout().is_terminal() && variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb");
+        let style = Style { colour, unicode: !output.ascii && is_utf8(&variable) };
+        Terminal { style, json: output.format == Format::Json }
+    }
+
+    /// Writes text as it is.
+    pub fn print(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(stdout().lock().write_all(text.as_bytes())?)
+    }
+
+    /// Writes one line.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        self.print(&format!("{text}\n"))
+    }
+
+    /// Writes a remark: for people beside the result, so to stderr when stdout carries JSON.
+    pub fn remark(&mut self, text: &str) -> Result<(), Failure> {
+        if self.json {
+            eprintln!("{text}");
+            return Ok(());
+        }
+        self.line(text)
+    }
+
+    /// A progress bar on stderr, invisible unless stderr is a terminal.
+    pub fn progress(&self, length: u64, what: &str) -> ProgressBar {
+        let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.to_string());
+        let template = if self.style.unicode {
+            "{msg} {wide_bar} {pos}/{len}, {eta} left"
+        } else {
+            "{msg} [{wide_bar}] {pos}/{len}, {eta} left"
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is constant and valid");
+        bar.with_style(if self.style.unicode { style } else { style.progress_chars("=> ") })
+    }
+}
+
+/// Whether the locale says UTF-8. Windows terminals have no locale variables and take Unicode.
+fn is_utf8(variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable);
+    match locale {
+        Some(locale) => {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        }
+        None => cfg!(windows),
+    }
+}
+
+/// Logs of the libraries below stay off unless the variable asks; then they go to stderr.
+pub fn start_logging() -> Result<(), Failure> {
+    let Ok(filter) = std::env::var(LOG) else { return Ok(()) };
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
+        .map_err(|error| Failure::Usage(format!("{LOG}={filter} is no log filter: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).init();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_locale_variable_that_is_set_decides() {
+        let with = |pairs: &[(&str, &str)]| {
+            let pairs: Vec<(String, String)> = pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            is_utf8(&move |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
+        };
+        assert!(with(&[("LANG", "de_DE.UTF-8")]));
+        assert!(with(&[("LC_ALL", "C.utf8"), ("LANG", "C")]));
+        assert!(!with(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]));
+        assert_eq!(with(&[]), cfg!(windows));
+    }
+}

@@ -1,0 +1,106 @@
+//! One run, for a terminal.
+
+use super::style::{Style, Tone, WIDTH, count, seconds, wrap};
+use crate::run::{Liveness, Outcome, Verdict};
+
+/// The judgement and the figures of one run, in at most 80 columns.
+pub fn outcome(outcome: &Outcome, style: Style) -> String {
+    let (tone, verdict) = match outcome.verdict {
+        Verdict::Pass => (Tone::Good, "pass"),
+        Verdict::Violation => (Tone::Bad, "violation"),
+        Verdict::Inconclusive => (Tone::Warn, "inconclusive"),
+    };
+    let mut lines = vec![format!(
+        "{} under {}, seed {}: {}",
+        outcome.scenario,
+        outcome.system,
+        outcome.seed,
+        style.paint(tone, verdict)
+    )];
+    for violation in &outcome.violations {
+        let text = format!("{}: {}", violation.check.name(), violation.certificate.sentence);
+        lines.push(format!("  {}", style.paint(Tone::Bad, &wrap(&text, WIDTH - 2, 4))));
+    }
+    for why in &outcome.inconclusive {
+        lines.push(format!("  {}", style.paint(Tone::Warn, &wrap(why, WIDTH - 2, 4))));
+    }
+    let counters = &outcome.counters;
+    let mut figure = |name: &str, text: String| lines.push(format!("  {name:<15}{}", wrap(&text, WIDTH - 17, 17)));
+    figure(
+        "operations",
+        format!("{} acknowledged, {} failed, {} unknown", outcome.acked, outcome.failed, outcome.unknown),
+    );
+    for during in ["run", "settled"] {
+        let sites: Vec<String> = outcome
+            .availability
+            .iter()
+            .filter(|figure| figure.during == during && figure.offered > 0)
+            .map(|figure| format!("{} {} of {}", figure.site, figure.acked, figure.offered))
+            .collect();
+        if !sites.is_empty() {
+            figure(if during == "run" { "acked by site" } else { "under faults" }, sites.join(", "));
+        }
+    }
+    let nodes: Vec<String> = outcome.acks_by_node.iter().map(|(node, acks)| format!("{node} {acks}")).collect();
+    figure("acked by node", nodes.join(", "));
+    figure(
+        "after faults",
+        match (outcome.liveness, outcome.recovered_ms) {
+            (Liveness::Failed, _) => "some client was not served again in time".into(),
+            (_, Some(ms)) => format!("every site was served again after {}", seconds(ms * 1_000_000)),
+            (Liveness::Ok, None) => "live".into(),
+            (Liveness::NotRequired, None) => "no quorum was left, so nothing is required".into(),
+        },
+    );
+    figure(
+        "primaries",
+        format!(
+            "{}, two at once for {:.1} s, {}, {} lost",
+            count(outcome.leader_changes, "change"),
+            outcome.acting_primaries_overlap_s,
+            count(outcome.conflicting_acks, "conflicting ack"),
+            count(outcome.lost_acked_writes, "acked write")
+        ),
+    );
+    figure(
+        "messages",
+        format!(
+            "{} sent, {} dropped, {} reordered, {} handled twice",
+            counters.messages_sent,
+            counters.messages_dropped,
+            counters.messages_reordered,
+            counters.messages_duplicated
+        ),
+    );
+    figure(
+        "faults",
+        format!(
+            "{} ({} one-way), {}, {}, {}",
+            count(counters.cuts, "cut"),
+            counters.one_way_cuts,
+            count(counters.crashes, "kill"),
+            count(counters.pauses, "pause"),
+            format_args!("{} power losses", counters.power_losses)
+        ),
+    );
+    figure("digest", outcome.digest.to_string());
+    style.plain_text(&(lines.join("\n") + "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_violation_is_named_with_its_evidence() {
+        let run = sample::run(&sample::scenario(), "dual-primary", 7);
+        let text = outcome(&run.outcome, Style::PLAIN);
+        assert!(
+            text.starts_with("split-brain under dual-primary, seed 7: violation\n  split_brain: client 0"),
+            "{text}"
+        );
+        assert!(text.contains(&run.outcome.digest.to_string()));
+        assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
+    }
+}

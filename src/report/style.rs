@@ -1,0 +1,116 @@
+//! How text is set: colour, character set and width. Nothing here looks at the terminal; whoever prints decides.
+
+/// The width everything is set for, in columns.
+pub const WIDTH: usize = 80;
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// ANSI colours.
+    pub colour: bool,
+    /// Characters beyond ASCII.
+    pub unicode: bool,
+}
+
+/// What a piece of text means; its colour follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// A heading.
+    Strong,
+    /// As it should be.
+    Good,
+    /// As it should not be.
+    Bad,
+    /// To be noticed.
+    Warn,
+    /// Of less interest.
+    Dim,
+}
+
+impl Style {
+    /// ASCII without colour: what a file, a pipe or an old terminal gets.
+    pub const PLAIN: Style = Style { colour: false, unicode: false };
+
+    /// The text in the colour of its tone, or as it is.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        if !self.colour {
+            return text.to_string();
+        }
+        let code = match tone {
+            Tone::Strong => "1",
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Warn => "33",
+            Tone::Dim => "2",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// The text with every character that the terminal cannot show replaced.
+    pub fn plain_text(&self, text: &str) -> String {
+        if self.unicode {
+            return text.to_string();
+        }
+        text.chars().map(|character| if character.is_ascii() { character } else { '?' }).collect()
+    }
+}
+
+/// Breaks text at spaces into lines of at most `width` columns, all but the first indented by `indent`.
+/// A word longer than a line stays whole.
+pub fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column == 0 {
+            column = length;
+        } else if column + 1 + length > width {
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            column = indent + length;
+        } else {
+            lines.push(' ');
+            column += 1 + length;
+        }
+        lines.push_str(word);
+    }
+    lines
+}
+
+/// A count with its noun: `1 kill`, `2 kills`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Simulated nanoseconds as seconds with milliseconds: `4.210 s`.
+pub fn seconds(ns: u64) -> String {
+    format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_lines_fit_and_lose_nothing() {
+        let text = "a certificate names both operations and the nodes that acknowledged them ".repeat(4);
+        let wrapped = wrap(&text, 40, 4);
+        assert!(wrapped.lines().all(|line| line.chars().count() <= 40), "{wrapped}");
+        assert!(wrapped.lines().skip(1).all(|line| line.starts_with("    ")));
+        let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
+        assert_eq!(words(&wrapped), words(&text));
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "cut")), ["0 cuts", "1 cut", "2 cuts"]);
+    }
+
+    #[test]
+    fn plain_style_is_ascii_without_escapes() {
+        assert_eq!(Style::PLAIN.paint(Tone::Bad, "x"), "x");
+        assert_eq!(Style::PLAIN.plain_text("Zürich"), "Z?rich");
+        let coloured = Style { colour: true, unicode: true };
+        assert_eq!(coloured.paint(Tone::Bad, "x"), "\x1b[31mx\x1b[0m");
+    }
+}

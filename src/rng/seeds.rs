@@ -1,0 +1,188 @@
+//! Seeds and ranges of seeds as people write them: one grammar for flags, variables and tests.
+//!
+//! * A seed: decimal (`17`, `1_000`), hexadecimal (`0x11`), or a 40-digit git SHA, whose first 16 digits
+//!   are the seed, so that a pipeline draws a new seed from every commit and can name it afterwards.
+//! * Seeds: a range as in Rust (`0..500` excludes 500, `0..=499` does not), or a count from 0 (`500`).
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+/// The variable that names one seed.
+pub const SEED: &str = "SCHISM_SEED";
+/// The variable that names a range or a count of seeds.
+pub const SEEDS: &str = "SCHISM_SEEDS";
+
+/// Text that is not a seed, or not a range of seeds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SeedError {
+    /// Not a number, and not a SHA.
+    #[error("`{0}` is not a seed: give a decimal number below 2^64, 0x and up to 16 hex digits, or a 40-digit git SHA")]
+    Seed(String),
+    /// Neither a range nor a count.
+    #[error("`{0}` is not a range of seeds: give a range such as 0..500 (500 excluded), or a count such as 500")]
+    Range(String),
+    /// A range that holds no seed.
+    #[error("`{0}` holds no seed: the end of a range must be above its start")]
+    Empty(String),
+}
+
+/// Reads one seed.
+///
+/// # Errors
+/// [`SeedError::Seed`] when the text is none of the three forms.
+pub fn parse_seed(text: &str) -> Result<u64, SeedError> {
+    let wrong = || SeedError::Seed(text.to_string());
+    let trimmed = text.trim();
+    // Length decides first: a SHA may happen to have decimal digits only, and no u64 has 40 digits.
+    if trimmed.len() == 40 && trimmed.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return u64::from_str_radix(&trimmed[..16], 16).map_err(|_| wrong());
+    }
+    let (digits, radix) = match trimmed.strip_prefix("0x").or_else(|| trimmed.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None => (trimmed, 10),
+    };
+    // `from_str_radix` would take a sign, and an underscore may separate digits but not stand alone.
+    if !digits.starts_with(|first: char| first.is_digit(radix)) {
+        return Err(wrong());
+    }
+    u64::from_str_radix(&digits.replace('_', ""), radix).map_err(|_| wrong())
+}
+
+/// A non-empty half-open range of seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seeds {
+    start: u64,
+    end: u64,
+}
+
+impl Seeds {
+    /// The seeds from `start` up to but excluding `end`; `None` when that holds no seed.
+    pub fn new(start: u64, end: u64) -> Option<Seeds> {
+        (start < end).then_some(Seeds { start, end })
+    }
+
+    /// The first `count` seeds, at least one.
+    pub fn first(count: u64) -> Seeds {
+        Seeds { start: 0, end: count.max(1) }
+    }
+
+    /// How many seeds there are.
+    pub fn count(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// The seeds, ascending.
+    pub fn iter(&self) -> Range<u64> {
+        self.start..self.end
+    }
+
+    /// The seeds a test should try: the one in `SCHISM_SEED`, else those in `SCHISM_SEEDS`, else the first
+    /// `default` ones.
+    ///
+    /// # Errors
+    /// When a variable is set to something that is not in the grammar: a typo must not narrow a test silently.
+    pub fn from_environment(default: u64) -> Result<Seeds, SeedError> {
+        Seeds::choose(std::env::var(SEED).ok().as_deref(), std::env::var(SEEDS).ok().as_deref(), default)
+    }
+
+    fn choose(one: Option<&str>, many: Option<&str>, default: u64) -> Result<Seeds, SeedError> {
+        if let Some(text) = one {
+            let start = parse_seed(text)?;
+            // The largest seed has no half-open range of its own; nobody meets it by accident.
+            return Seeds::new(start, start.saturating_add(1)).ok_or_else(|| SeedError::Empty(text.to_string()));
+        }
+        many.map_or(Ok(Seeds::first(default)), str::parse)
+    }
+}
+
+impl IntoIterator for Seeds {
+    type Item = u64;
+    type IntoIter = Range<u64>;
+
+    fn into_iter(self) -> Range<u64> {
+        self.iter()
+    }
+}
+
+impl FromStr for Seeds {
+    type Err = SeedError;
+
+    fn from_str(text: &str) -> Result<Seeds, SeedError> {
+        let seed = |part: &str| parse_seed(part).map_err(|_| SeedError::Range(text.to_string()));
+        let empty = || SeedError::Empty(text.to_string());
+        match text.split_once("..") {
+            Some((start, end)) => {
+                let start = seed(start)?;
+                let end = match end.strip_prefix('=') {
+                    Some(last) => seed(last)?.checked_add(1).ok_or_else(|| SeedError::Range(text.to_string()))?,
+                    None => seed(end)?,
+                };
+                Seeds::new(start, end).ok_or_else(empty)
+            }
+            // A SHA as a count would ask for 10^18 runs; it can only be a seed given to the wrong flag.
+            None if text.trim().len() == 40 => Err(SeedError::Range(text.to_string())),
+            None => Seeds::new(0, seed(text)?).ok_or_else(empty),
+        }
+    }
+}
+
+impl fmt::Display for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", self.start, self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_decimal_hexadecimal_or_a_sha() {
+        assert_eq!(parse_seed("17"), Ok(17));
+        assert_eq!(parse_seed(" 1_000 "), Ok(1000));
+        assert_eq!(parse_seed("0x11"), Ok(17));
+        assert_eq!(parse_seed("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(parse_seed("0xffffffffffffffff"), Ok(u64::MAX));
+        assert_eq!(parse_seed("00000000000000ff0123456789abcdef01234567"), Ok(255));
+        assert_eq!(parse_seed("1234567890123456789012345678901234567890"), Ok(0x1234_5678_9012_3456));
+    }
+
+    #[test]
+    fn what_is_not_a_seed_is_refused_and_named() {
+        for text in ["", "x", "-1", "+1", "0x", "0x_1", "1.5", "18446744073709551616", "deadbeef", "é"] {
+            assert_eq!(parse_seed(text), Err(SeedError::Seed(text.to_string())), "{text}");
+        }
+        let forty_multibyte = "é".repeat(20);
+        assert!(parse_seed(&forty_multibyte).is_err(), "40 bytes, not 40 digits");
+    }
+
+    #[test]
+    fn ranges_are_rusts_and_a_count_starts_at_zero() {
+        let seeds = |text: &str| text.parse::<Seeds>().map(|seeds| seeds.iter());
+        assert_eq!(seeds("0..500"), Ok(0..500));
+        assert_eq!(seeds("7..=9"), Ok(7..10));
+        assert_eq!(seeds("0x10..0x20"), Ok(16..32));
+        assert_eq!(seeds("500"), Ok(0..500));
+        assert_eq!(Seeds::new(3, 5).unwrap().to_string().parse(), Ok(Seeds::new(3, 5).unwrap()));
+    }
+
+    #[test]
+    fn a_range_without_a_seed_is_refused() {
+        for text in ["0", "5..5", "9..3"] {
+            assert_eq!(text.parse::<Seeds>(), Err(SeedError::Empty(text.to_string())), "{text}");
+        }
+        for text in ["..", "1..", "..5", "1..x", "a", "00000000000000ff0123456789abcdef01234567"] {
+            assert_eq!(text.parse::<Seeds>(), Err(SeedError::Range(text.to_string())), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_seed_wins_over_many_and_a_typo_is_an_error() {
+        assert_eq!(Seeds::choose(Some("7"), Some("0..9"), 3).unwrap().iter(), 7..8);
+        assert_eq!(Seeds::choose(None, Some("0..9"), 3).unwrap().iter(), 0..9);
+        assert_eq!(Seeds::choose(None, None, 3).unwrap().iter(), 0..3);
+        assert!(Seeds::choose(Some("seven"), None, 3).is_err());
+        assert!(Seeds::choose(None, Some("many"), 3).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! Many seeds on all cores, each isolated from the others.
+//!
+//! A seed that panics or hangs costs that seed only: a panic is caught, a thread that overruns the
+//! watchdog is abandoned and replaced. Results come out in the order of the seeds, whatever the threads do.
+
+mod summary;
+
+pub use summary::{Spread, Summary};
+
+use crate::rng::seeds::Seeds;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How a sweep uses the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool {
+    /// How many seeds run at once; at least one.
+    pub jobs: usize,
+    /// Wall-clock time after which a seed counts as hung.
+    pub watchdog: Duration,
+}
+
+/// What became of one seed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate<T> {
+    /// It ran to its end.
+    Done(T),
+    /// It panicked, with this message.
+    Panicked(String),
+    /// It overran the watchdog; its thread was abandoned.
+    Hung,
+}
+
+/// One worker's current seed, and whether the worker has been given up. Both under one lock: a worker that
+/// ends just as its watchdog fires is either in time or abandoned, never both.
+#[derive(Default)]
+struct Slot {
+    current: Option<(u64, Instant)>,
+    abandoned: bool,
+}
+
+struct Shared<T, F> {
+    job: F,
+    next: AtomicU64,
+    end: u64,
+    results: Mutex<Sender<(u64, Fate<T>)>>,
+}
+
+/// Runs `job` for every seed, and hands each fate to `each` on the calling thread, in the order of the seeds.
+///
+/// The job must own what it uses: a thread that hangs lives until the process ends.
+pub fn sweep<T, F>(seeds: Seeds, pool: &Pool, job: F, mut each: impl FnMut(u64, Fate<T>))
+where
+    T: Send + 'static,
+    F: Fn(u64) -> T + Send + Sync + 'static,
+{
+    let range = seeds.iter();
+    let (sender, receiver) = channel();
+    let shared =
+        Arc::new(Shared { job, next: AtomicU64::new(range.start), end: range.end, results: Mutex::new(sender) });
+    let jobs = (pool.jobs.max(1) as u64).min(seeds.count());
+    let mut slots: Vec<Arc<Mutex<Slot>>> = (0..jobs).map(|_| spawn(&shared)).collect();
+    // Early enough that a hang is noticed within a quarter of the watchdog's time.
+    let patience = (pool.watchdog / 4).clamp(Duration::from_millis(1), Duration::from_secs(1));
+    let mut waiting: BTreeMap<u64, Fate<T>> = BTreeMap::new();
+    let mut due = range.start;
+    while due < range.end {
+        match receiver.recv_timeout(patience) {
+            Ok((seed, fate)) => {
+                waiting.insert(seed, fate);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => unreachable!("`shared` holds a sender"),
+        }
+        for slot in &mut slots {
+            let hung = {
+                let mut slot = lock(slot);
+                let late = slot.current.filter(|(_, started)| started.elapsed() > pool.watchdog);
+                slot.abandoned |= late.is_some();
+                late
+            };
+            if let Some((seed, _)) = hung {
+                waiting.insert(seed, Fate::Hung);
+                *slot = spawn(&shared);
+            }
+        }
+        while let Some(fate) = waiting.remove(&due) {
+            each(due, fate);
+            due += 1;
+        }
+    }
+}
+
+fn spawn<T, F>(shared: &Arc<Shared<T, F>>) -> Arc<Mutex<Slot>>
+where
+    T: Send + 'static,
+    F: Fn(u64) -> T + Send + Sync + 'static,
+{
+    let slot = Arc::new(Mutex::new(Slot::default()));
+    let (shared, own) = (Arc::clone(shared), Arc::clone(&slot));
+    std::thread::spawn(move || work(&shared, &own));
+    slot
+}
+
+fn work<T, F: Fn(u64) -> T>(shared: &Shared<T, F>, slot: &Mutex<Slot>) {
+    loop {
+        let seed = shared.next.fetch_add(1, Ordering::Relaxed);
+        if seed >= shared.end {
+            return;
+        }
+        lock(slot).current = Some((seed, Instant::now()));
+        // The job only sees its seed and its own captures; what a panic leaves behind in it is never reused.
+        let fate = match catch_unwind(AssertUnwindSafe(|| (shared.job)(seed))) {
+            Ok(result) => Fate::Done(result),
+            Err(payload) => Fate::Panicked(message(payload.as_ref())),
+        };
+        {
+            let mut slot = lock(slot);
+            if slot.abandoned {
+                return;
+            }
+            slot.current = None;
+        }
+        if lock(&shared.results).send((seed, fate)).is_err() {
+            return;
+        }
+    }
+}
+
+/// A lock whose holder cannot leave broken state behind, so poisoning means nothing.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panicked without a message".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENT: Pool = Pool { jobs: 4, watchdog: Duration::from_secs(60) };
+
+    fn fates<T: Send + 'static>(
+        seeds: Seeds,
+        pool: &Pool,
+        job: impl Fn(u64) -> T + Send + Sync + 'static,
+    ) -> Vec<(u64, Fate<T>)> {
+        let mut fates = Vec::new();
+        sweep(seeds, pool, job, |seed, fate| fates.push((seed, fate)));
+        fates
+    }
+
+    #[test]
+    fn every_seed_comes_out_once_and_in_order() {
+        let seeds = Seeds::new(5, 105).unwrap();
+        let found = fates(seeds, &PATIENT, |seed| {
+            // The first seeds take longest, so that completion order is not seed order.
+            std::thread::sleep(Duration::from_micros((110 - seed) * 20));
+            seed * 2
+        });
+        let expected: Vec<_> = seeds.iter().map(|seed| (seed, Fate::Done(seed * 2))).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_panic_is_its_own_seeds_alone() {
+        let found = fates(Seeds::first(10), &PATIENT, |seed| assert!(seed != 3, "seed {seed} broke"));
+        assert_eq!(found[3], (3, Fate::Panicked("seed 3 broke".into())));
+        assert_eq!(found.iter().filter(|(_, fate)| *fate == Fate::Done(())).count(), 9);
+    }
+
+    #[test]
+    fn a_hang_is_its_own_seeds_alone_and_its_worker_is_replaced() {
+        // One worker only: unless it is replaced, no later seed could run.
+        let pool = Pool { jobs: 1, watchdog: Duration::from_millis(200) };
+        let found = fates(Seeds::first(6), &pool, |seed| {
+            if seed == 2 {
+                std::thread::sleep(Duration::from_secs(3600));
+            }
+        });
+        assert_eq!(found[2], (2, Fate::Hung));
+        assert_eq!(found.iter().filter(|(_, fate)| *fate == Fate::Done(())).count(), 5);
+    }
+}

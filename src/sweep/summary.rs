@@ -1,0 +1,209 @@
+//! What a sweep found, in figures.
+
+use crate::check::CheckName;
+use crate::run::{Liveness, Outcome, Verdict};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Totals over the seeds of a sweep. Field names are those of the JSON summary.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// The scenario.
+    pub scenario: String,
+    /// The system.
+    pub system: String,
+    /// How many seeds were asked for.
+    pub seeds: u64,
+    /// Seeds in which a check failed.
+    pub violations: u64,
+    /// Seeds that prove nothing.
+    pub inconclusive: u64,
+    /// Seeds after whose faults the system did not come back in time.
+    pub liveness_failures: u64,
+    /// Seeds per failed check.
+    pub checks: BTreeMap<CheckName, u64>,
+    /// Seeds in which the harness panicked or refused to run.
+    pub panics: u64,
+    /// Seeds that overran the watchdog.
+    pub hangs: u64,
+    /// Operations acknowledged.
+    pub acked: u64,
+    /// Operations that definitely failed.
+    pub failed: u64,
+    /// Operations of unknown outcome.
+    pub unknown: u64,
+    /// Acknowledged writes proven gone.
+    pub lost_acked_writes: u64,
+    /// Operations in split-brain certificates.
+    pub conflicting_acks: u64,
+    /// Frames sent.
+    pub messages_sent: u64,
+    /// Frames that never reached a handler.
+    pub messages_dropped: u64,
+    /// Frames handled after one sent later.
+    pub messages_reordered: u64,
+    /// Frames handled twice.
+    pub messages_duplicated: u64,
+    /// Cuts.
+    pub cuts: u64,
+    /// Those of them that were one-way.
+    pub one_way_cuts: u64,
+    /// Process kills.
+    pub crashes: u64,
+    /// Pauses.
+    pub pauses: u64,
+    /// Power losses.
+    pub power_losses: u64,
+    /// How often another node became primary.
+    pub leader_changes: u64,
+    /// Operations in all.
+    pub operations: u64,
+    /// Simulated seconds.
+    pub simulated_s: f64,
+    /// Wall-clock seconds.
+    pub wall_s: f64,
+    /// Seeds per minute of wall-clock time.
+    pub seeds_per_minute: f64,
+    /// The simulator's step.
+    pub tick_ms: u64,
+    /// Seeds that ran at once.
+    pub jobs: usize,
+    /// Nodes.
+    pub nodes: usize,
+    /// Nodes and client hosts.
+    pub hosts: usize,
+    /// `debug` or `release`: whether assertions were on.
+    pub profile: &'static str,
+    /// Per figure, its distribution over the seeds: a total hides that a fault never happened in most runs.
+    pub per_seed: BTreeMap<&'static str, Spread>,
+    #[serde(skip)]
+    values: BTreeMap<&'static str, Vec<u64>>,
+}
+
+/// How a count is distributed over the seeds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// The smallest.
+    pub min: u64,
+    /// The median (the lower of the middle two).
+    pub median: u64,
+    /// The largest.
+    pub max: u64,
+    /// Seeds in which it is zero.
+    pub zero: u64,
+}
+
+impl Spread {
+    fn of(values: &mut [u64]) -> Spread {
+        values.sort_unstable();
+        let Some(last) = values.len().checked_sub(1) else { return Spread::default() };
+        let zero = values.iter().filter(|value| **value == 0).count() as u64;
+        Spread { min: values[0], median: values[last / 2], max: values[last], zero }
+    }
+}
+
+impl Summary {
+    /// An empty summary.
+    pub fn new(scenario: &str, system: &str, jobs: usize) -> Summary {
+        let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+        Summary { scenario: scenario.into(), system: system.into(), jobs, profile, ..Summary::default() }
+    }
+
+    /// Adds a run.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        self.violations += u64::from(outcome.verdict == Verdict::Violation);
+        self.inconclusive += u64::from(outcome.verdict == Verdict::Inconclusive);
+        self.liveness_failures += u64::from(outcome.liveness == Liveness::Failed);
+        let failed: BTreeSet<CheckName> = outcome.violations.iter().map(|violation| violation.check).collect();
+        for check in failed {
+            *self.checks.entry(check).or_insert(0) += 1;
+        }
+        self.acked += outcome.acked;
+        self.failed += outcome.failed;
+        self.unknown += outcome.unknown;
+        self.operations += outcome.acked + outcome.failed + outcome.unknown;
+        self.lost_acked_writes += outcome.lost_acked_writes;
+        self.conflicting_acks += outcome.conflicting_acks;
+        self.leader_changes += outcome.leader_changes;
+        self.simulated_s += outcome.simulated_s;
+        (self.tick_ms, self.nodes, self.hosts) = (outcome.tick_ms, outcome.nodes, outcome.hosts);
+        let counters = &outcome.counters;
+        self.messages_sent += counters.messages_sent;
+        self.messages_dropped += counters.messages_dropped;
+        self.messages_reordered += counters.messages_reordered;
+        self.messages_duplicated += counters.messages_duplicated;
+        self.cuts += counters.cuts;
+        self.one_way_cuts += counters.one_way_cuts;
+        self.crashes += counters.crashes;
+        self.pauses += counters.pauses;
+        self.power_losses += counters.power_losses;
+        for (name, value) in [
+            ("operations", outcome.acked + outcome.failed + outcome.unknown),
+            ("acked", outcome.acked),
+            ("dropped_ppm", counters.messages_dropped * 1_000_000 / counters.messages_sent.max(1)),
+            ("messages_reordered", counters.messages_reordered),
+            ("messages_duplicated", counters.messages_duplicated),
+            ("cuts", counters.cuts),
+            ("one_way_cuts", counters.one_way_cuts),
+            ("crashes", counters.crashes),
+            ("pauses", counters.pauses),
+            ("leader_changes", outcome.leader_changes),
+        ] {
+            self.values.entry(name).or_default().push(value);
+        }
+    }
+
+    /// Adds a seed that yielded no run because the harness panicked or refused.
+    pub fn add_panic(&mut self) {
+        self.seeds += 1;
+        self.panics += 1;
+    }
+
+    /// Adds a seed that hung.
+    pub fn add_hang(&mut self) {
+        self.seeds += 1;
+        self.hangs += 1;
+    }
+
+    /// Fills in what is known only at the end.
+    pub fn finish(&mut self, wall: Duration) {
+        self.wall_s = wall.as_secs_f64();
+        self.seeds_per_minute = self.seeds as f64 * 60.0 / self.wall_s.max(1e-9);
+        self.per_seed = self.values.iter_mut().map(|(name, values)| (*name, Spread::of(values))).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_summary_counts_seeds_by_what_became_of_them() {
+        let mut summary = Summary::new("split-brain", "dual-primary", 2);
+        let scenario = sample::scenario();
+        for seed in 0..3 {
+            summary.add(&sample::run(&scenario, "dual-primary", seed).outcome);
+        }
+        let mut fine = sample::run(&scenario, "raft", 3).outcome;
+        fine.liveness = Liveness::Failed;
+        summary.add(&fine);
+        summary.add_panic();
+        summary.add_hang();
+        summary.finish(Duration::from_secs(2));
+        assert_eq!((summary.seeds, summary.violations, summary.panics, summary.hangs), (6, 3, 1, 1));
+        assert_eq!(summary.liveness_failures, 1);
+        assert_eq!(summary.checks, BTreeMap::from([(CheckName::SplitBrain, 3)]));
+        assert_eq!(summary.operations, 4000);
+        assert_eq!(summary.seeds_per_minute, 180.0);
+        assert_eq!(summary.per_seed["leader_changes"], Spread { min: 0, median: 0, max: 1, zero: 3 });
+    }
+
+    #[test]
+    fn the_median_is_the_lower_of_the_middle_two() {
+        assert_eq!(Spread::of(&mut [9, 0, 4, 5]), Spread { min: 0, median: 4, max: 9, zero: 1 });
+        assert_eq!(Spread::of(&mut []), Spread::default());
+    }
+}
