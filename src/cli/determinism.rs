@@ -5,7 +5,7 @@ use super::recordings::build;
 use super::terminal::Terminal;
 use schism::report::style::Tone;
 use schism::report::{event, json, recording};
-use schism::run::{Options, Outcome, Run, run};
+use schism::run::{Options, Outcome, Run, repeat, run};
 use schism::scenario::Scenario;
 use schism::systems::System;
 use schism::trace::Trace;
@@ -13,9 +13,6 @@ use schism::trace::digest::Digest;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-/// How many other seeds run before the second time: enough to move every process-wide counter.
-const OTHER_SEEDS: u64 = 2;
 
 /// A run that is to be repeated.
 pub struct Again<'a> {
@@ -41,40 +38,16 @@ struct Line<'a> {
 }
 
 impl Again<'_> {
-    /// Repeats the run in three circumstances, prints a line for each, and says whether all were identical.
+    /// Repeats the run in every circumstance, prints a line for each, and says whether all were identical.
     pub fn check(&self, first: &Run, terminal: &mut Terminal) -> Result<bool, Failure> {
+        let again = |seed| run(self.scenario, self.system, seed, self.options);
         let mut all = true;
-        let after = self.after_other_seeds()?;
-        all &= report(first, "after other seeds", after.outcome.digest, &after.trace, terminal)?;
-        drop(after);
-        let thread = self.on_another_thread()?;
-        all &= report(first, "on another thread", thread.outcome.digest, &thread.trace, terminal)?;
-        drop(thread);
+        for (circumstance, run) in repeat::in_process(self.seed, again)? {
+            all &= report(first, circumstance, run.outcome.digest, &run.trace, terminal)?;
+        }
         let (outcome, trace) = self.in_a_fresh_process()?;
         all &= report(first, "in a fresh process", outcome.digest, &trace, terminal)?;
         Ok(all)
-    }
-
-    fn run(&self, seed: u64) -> Result<Run, Failure> {
-        Ok(run(self.scenario, self.system, seed, self.options)?)
-    }
-
-    fn after_other_seeds(&self) -> Result<Run, Failure> {
-        for other in (1..=OTHER_SEEDS).rev() {
-            self.run(self.seed.wrapping_add(other))?;
-        }
-        self.run(self.seed)
-    }
-
-    /// On a new thread, while another seed runs beside it.
-    fn on_another_thread(&self) -> Result<Run, Failure> {
-        std::thread::scope(|scope| {
-            let beside = scope.spawn(|| self.run(self.seed.wrapping_add(1)));
-            let again = scope.spawn(|| self.run(self.seed));
-            let panicked = |_| Failure::Harness("a run panicked on another thread".into());
-            beside.join().map_err(panicked)??;
-            again.join().map_err(panicked)?
-        })
     }
 
     /// In a new process with another home, time zone, folder and with logs on.
@@ -88,7 +61,7 @@ impl Again<'_> {
         };
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["run", &argument, "--system", self.system.name(), "--format", "json", "--no-record"]);
-        command.args(["--seed", &self.seed.to_string(), "--check-steps", &self.options.check_steps.to_string()]);
+        command.args(["--seed", &self.seed.to_string(), "--check-steps", &self.options.budget.steps.to_string()]);
         command.arg("--trace-out").arg(&trace_path);
         command.current_dir(&folder.0).env("HOME", &folder.0).env("TZ", "Pacific/Chatham").env("SCHISM_LOG", "debug");
         let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;

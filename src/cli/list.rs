@@ -1,6 +1,7 @@
 //! `schism list`: the scenarios, or the story of one.
 
 use super::exit::{Exit, Failure};
+use super::load;
 use super::terminal::Terminal;
 use clap::Args;
 use schism::report::json;
@@ -23,12 +24,10 @@ struct Summary {
 impl List {
     /// Prints the list.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let names: Vec<&str> = match &self.scenario {
-            Some(name) => vec![name],
-            None => scenario::embedded().iter().map(|(name, _)| *name).collect(),
+        let scenarios = match &self.scenario {
+            Some(name) => vec![load(name)?],
+            None => scenario::embedded().iter().map(|(name, _)| load(name)).collect::<Result<_, _>>()?,
         };
-        let load = |name: &str| scenario::load(name).map_err(|error| Failure::Input(error.into()));
-        let scenarios = names.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
         if terminal.json {
             for scenario in &scenarios {
                 terminal.line(&json::scenario(scenario))?;

@@ -82,13 +82,13 @@ pub struct Subject {
 
 impl Subject {
     fn load(&self) -> Result<Scenario, Failure> {
-        scenario::load(&self.scenario).map_err(|error| Failure::Input(error.into()))
+        load(&self.scenario)
     }
 
     fn options(&self) -> Options {
         let mut options = Options::default();
         if let Some(steps) = self.check_steps {
-            options.check_steps = steps;
+            options.budget.steps = steps;
         }
         options
     }
@@ -100,6 +100,12 @@ pub struct OneSeed {
     /// The seed.
     #[arg(long, env = SEED, value_parser = parse_seed, default_value = "0")]
     seed: u64,
+}
+
+/// Loads a scenario by name or path; it may only speak of systems that exist.
+fn load(name_or_path: &str) -> Result<Scenario, Failure> {
+    let systems = System::ALL.map(System::name);
+    scenario::load_for(name_or_path, Some(&systems)).map_err(|error| Failure::Input(Box::new(error)))
 }
 
 /// Reads the name of a system, and says what there is if there is no such system.

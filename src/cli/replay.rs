@@ -2,14 +2,14 @@
 
 use super::determinism::divergence;
 use super::exit::{Exit, Failure};
+use super::load;
 use super::recordings::build;
 use super::terminal::Terminal;
 use clap::Args;
-use schism::report::comparison::check_name;
 use schism::report::recording::{self, RecordedTrace};
 use schism::report::{json, outcome};
 use schism::run::{Options, Outcome, Run, Verdict, run};
-use schism::scenario::{self, Recorded};
+use schism::scenario::Recorded;
 use schism::systems::System;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ impl Replay {
     /// Runs the recording and compares.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let file = self.file.display().to_string();
-        let scenario = scenario::load(&file).map_err(|error| Failure::Input(error.into()))?;
+        let scenario = load(&file)?;
         let Some(explicit) = &scenario.explicit else {
             return Err(Failure::input(format!("{file} carries no recorded run; start one with: schism run {file}")));
         };
@@ -60,7 +60,7 @@ impl Replay {
         })?;
         let mut options = Options::default();
         if let Some(steps) = self.check_steps {
-            options.check_steps = steps;
+            options.budget.steps = steps;
         }
         let now = run(&scenario, system, explicit.seed, &options)?;
         let recorded = recorded_trace(&self.file)?;
@@ -119,9 +119,9 @@ fn compare(recorded: &Recorded, now: &Outcome) -> Went {
     if recorded.digest == now.digest {
         return Went::Identical;
     }
-    let then: BTreeSet<&str> = recorded.checks.iter().map(String::as_str).collect();
-    let found: BTreeSet<String> = now.violations.iter().map(|violation| check_name(violation.check)).collect();
-    if then.iter().copied().eq(found.iter().map(String::as_str)) {
+    let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<String>>();
+    let found = sorted(&now.failed_checks());
+    if sorted(&recorded.checks) == found {
         Went::Diverged
     } else if found.is_empty() {
         Went::Passes
@@ -135,18 +135,10 @@ fn compare(recorded: &Recorded, now: &Outcome) -> Went {
 fn exit(recorded: &Recorded, went: Went, same_build: Option<bool>, now: Verdict) -> Exit {
     let other_verdict = match went {
         Went::Identical => false,
-        Went::Diverged => recorded.verdict != verdict_name(now),
+        Went::Diverged => recorded.verdict != now.name(),
         Went::DifferentViolation | Went::Passes => true,
     };
     if other_verdict && same_build == Some(true) { Exit::Harness } else { now.into() }
-}
-
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Violation => "violation",
-        Verdict::Inconclusive => "inconclusive",
-    }
 }
 
 #[cfg(test)]

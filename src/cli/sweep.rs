@@ -5,7 +5,6 @@ use super::recordings::{self, FOLDER, quoted};
 use super::terminal::Terminal;
 use super::{Subject, parse_system};
 use clap::{Args, ValueEnum};
-use schism::report::comparison::check_name;
 use schism::report::style::{Style, Tone, WIDTH, count, wrap};
 use schism::report::{json, recording};
 use schism::rng::seeds::{SEEDS, Seeds};
@@ -176,11 +175,7 @@ impl Sweep {
             (Verdict::Inconclusive, _) => {
                 return Ok(again(format!("inconclusive: {}", outcome.inconclusive.join("; "))));
             }
-            (Verdict::Violation, Expect::Pass) => {
-                let mut checks: Vec<String> = outcome.violations.iter().map(|found| check_name(found.check)).collect();
-                checks.dedup();
-                checks.join(", ")
-            }
+            (Verdict::Violation, Expect::Pass) => outcome.failed_checks().join(", "),
         };
         let path = Path::new(FOLDER).join(format!("{}-{}-{seed}.toml", outcome.scenario, outcome.system));
         match done.recording {
@@ -238,7 +233,7 @@ fn in_a_process(
     let failed = |error: std::io::Error| NoRun::Refused(error.to_string());
     let mut child = Command::new(std::env::current_exe().map_err(failed)?)
         .args(["run", argument, "--system", system.name(), "--format", "json"])
-        .args(["--seed", &seed.to_string(), "--check-steps", &options.check_steps.to_string()])
+        .args(["--seed", &seed.to_string(), "--check-steps", &options.budget.steps.to_string()])
         .args((!record).then_some("--no-record"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -299,7 +294,7 @@ fn text(summary: &Summary, style: Style) -> String {
         let checks: Vec<String> = summary
             .checks
             .iter()
-            .map(|(check, seeds)| format!("{} in {}", check_name(*check), count(*seeds, "seed")))
+            .map(|(check, seeds)| format!("{} in {}", check.name(), count(*seeds, "seed")))
             .collect();
         figure("failed", checks.join(", "));
     }

@@ -178,7 +178,7 @@ fn evidence(comparison: &Comparison, verbose: bool, style: Style) -> Vec<String>
         found.sort_by_key(|violation| (!is_safety(violation.check), std::cmp::Reverse(violation.check)));
         let shown = if verbose { found.len() } else { 1 };
         for violation in found.iter().take(shown) {
-            let check = check_name(violation.check);
+            let check = violation.check.name();
             lines.push(wrap(&format!("{}, {check}: {}", run.outcome.system, violation.certificate.sentence), WIDTH, 2));
         }
     }
@@ -195,11 +195,6 @@ fn evidence(comparison: &Comparison, verbose: bool, style: Style) -> Vec<String>
         lines.push(style.paint(Tone::Warn, &wrap(&format!("Inconclusive: {why}"), WIDTH, 2)));
     }
     lines
-}
-
-/// A check's name as it stands in JSON.
-pub fn check_name(check: crate::check::CheckName) -> String {
-    serde_json::to_value(check).ok().and_then(|name| name.as_str().map(String::from)).unwrap_or_default()
 }
 
 /// `#267 of client 3, put k0=12 at 9.480 s: raft failed, dual-primary done at n4`; the operation once where all

@@ -15,6 +15,7 @@ pub mod json;
 pub mod outcome;
 pub mod overlap;
 pub mod recording;
+#[cfg(test)]
 pub mod sample;
 pub mod style;
 pub mod timeline;

@@ -1,6 +1,5 @@
 //! One run, for a terminal.
 
-use super::comparison::check_name;
 use super::style::{Style, Tone, WIDTH, count, seconds, wrap};
 use crate::run::{Liveness, Outcome, Verdict};
 
@@ -19,7 +18,7 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
         style.paint(tone, verdict)
     )];
     for violation in &outcome.violations {
-        let text = format!("{}: {}", check_name(violation.check), violation.certificate.sentence);
+        let text = format!("{}: {}", violation.check.name(), violation.certificate.sentence);
         lines.push(format!("  {}", style.paint(Tone::Bad, &wrap(&text, WIDTH - 2, 4))));
     }
     for why in &outcome.inconclusive {
