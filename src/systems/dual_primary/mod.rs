@@ -1,27 +1,66 @@
-//! Two primaries that take each other's place.
+//! Two primaries that take each other's place: what a well-meaning team builds without consensus.
+//!
+//! Every site is home of its share of the keys (key modulo the number of home sites), and one node there,
+//! its *holder*, serves them; any node proxies a client to the holder. Inside a site replication is
+//! synchronous, so that a node's death loses nothing; across sites it is asynchronous, because the wide
+//! area is slow. A holder that has been silent for `takeover_after` is presumed dead: the next node in
+//! line takes its keys over, and hands them back when somebody further up the line is there again. State
+//! that diverged meanwhile is merged, last writer wins.
+//!
+//! In health it is linearizable. Under a cut that outlasts `takeover_after` each side takes the other's
+//! keys over, for *silent* is not *dead*: it lacks a quorum, and that is the lesson.
+//!
+//! * [`replica`]: the store with versions; merging. * [`shards`]: whose keys are whose, in which order.
+//! * [`contact`]: who has been heard, and what each peer still has to get. * [`wire`]: messages.
+//! * [`node`]: one process. * [`roles`]: taking over and handing back. * [`service`]: serving clients.
+//! * [`shipping`]: replication to each peer.
+
+mod contact;
+mod node;
+mod replica;
+mod roles;
+mod service;
+mod shards;
+mod shipping;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use super::{Cluster, Deployment, Process};
-use crate::host::Host;
+use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
 use crate::trace::HostId;
+use node::{Disk, Node};
+use shards::Layout;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-/// A dual-primary cluster.
-pub struct DualPrimaryCluster {}
+/// A dual-primary cluster; holds the nodes' disks.
+pub struct DualPrimaryCluster {
+    layout: Arc<Layout>,
+    disks: BTreeMap<HostId, Arc<Mutex<Disk>>>,
+}
 
 impl DualPrimaryCluster {
     /// A fresh cluster.
-    pub fn new(_deployment: &Deployment) -> DualPrimaryCluster {
-        DualPrimaryCluster {}
+    ///
+    /// # Panics
+    /// If every site is a witness: then no key has a home.
+    pub fn new(deployment: &Deployment) -> DualPrimaryCluster {
+        let layout = Arc::new(Layout::new(deployment));
+        let disk = |node| (node, Arc::new(Mutex::new(Disk::blank(&layout))));
+        DualPrimaryCluster { disks: deployment.nodes().map(disk).collect(), layout }
     }
 }
 
 impl Cluster for DualPrimaryCluster {
-    fn process(&self, _host: Host) -> Process {
-        Box::pin(std::future::pending())
+    fn process(&self, host: Host) -> Process {
+        let disk = self.disks[&host.id()].clone();
+        Box::pin(Node::run(host, self.layout.clone(), disk))
     }
 
-    fn state(&self, _node: HostId) -> BTreeMap<Key, Value> {
-        BTreeMap::new()
+    fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
+        lock(&self.disks[&node]).replica.values()
     }
 }

@@ -1,0 +1,226 @@
+//! What dual-primary promises in health, and what it does when silence is not death.
+
+use crate::check::linearizability::{self, Budget};
+use crate::check::split_brain::{self, Suspect};
+use crate::check::{Violation, convergence, liveness, lost_write};
+use crate::fault::fold::{SiteShape, Topology};
+use crate::fault::model::{Chaos, Fault, FaultKind, Schedule, Target};
+use crate::kv::{Key, Op};
+use crate::rng;
+use crate::scenario::{ScriptedOp, Timing};
+use crate::sim::{Evidence, Plan, simulate};
+use crate::systems::{Deployment, SiteNodes, System};
+use crate::trace::{HostId, Role, Scope, What};
+use std::time::Duration;
+
+const KEYS: u32 = 6;
+
+/// A small world: one number a site, its nodes; a site without clients is a witness.
+struct World {
+    sites: Vec<(u16, u16)>,
+    duration_ms: u64,
+    operations: u32,
+    chaos: Chaos,
+    faults: Vec<Fault>,
+}
+
+impl World {
+    fn new(sites: &[(u16, u16)]) -> World {
+        let (chaos, faults) = (Chaos::default(), Vec::new());
+        World { sites: sites.to_vec(), duration_ms: 8_000, operations: 500, chaos, faults }
+    }
+
+    fn with_fault(mut self, at_ms: u64, for_ms: u64, kind: FaultKind) -> World {
+        self.faults.push(Fault { at_ms, for_ms: Some(for_ms), kind });
+        self
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        let shape = |(index, (nodes, clients)): (usize, &(u16, u16))| SiteShape {
+            name: format!("site{}", index + 1),
+            nodes: *nodes,
+            clients: *clients > 0,
+            witness: *clients == 0,
+        };
+        let topology = Topology::of(self.sites.iter().enumerate().map(shape));
+        let timing = Timing { tick_ms: 4, duration_ms: self.duration_ms, ..Timing::default() };
+        let hosts = topology.hosts();
+        let latency = |from: usize, to: usize| {
+            let site = |host: usize| topology.site_of(HostId(host as u16));
+            if site(from) == site(to) { 4_000_000 } else { 12_000_000 }
+        };
+        let pairs = (0..hosts).flat_map(|from| (0..hosts).map(move |to| (from, to)));
+        let latency_ns =
+            pairs.map(|(from, to)| if from * to == 0 || from == to { 0 } else { latency(from, to) }).collect();
+        let clients: Vec<u16> = self.sites.iter().map(|(_, clients)| *clients).collect();
+        let count = clients.iter().map(|count| u32::from(*count)).sum();
+        Plan {
+            seed,
+            clients,
+            latency_ns,
+            timing,
+            baseline: self.chaos,
+            schedule: Schedule { faults: self.faults.clone() },
+            script: self.script(seed, count),
+            acts: None,
+            keys: KEYS,
+            topology,
+        }
+    }
+
+    fn script(&self, seed: u64, clients: u32) -> Vec<ScriptedOp> {
+        let spacing_us = (self.duration_ms - 1_000) * 1_000 / u64::from(self.operations);
+        let op = |id: u32| {
+            let draw = rng::hash(seed, &[u64::from(id)]);
+            let key = Key((draw % u64::from(KEYS)) as u32);
+            let value = u64::from(id) + 1;
+            let op = match (draw >> 16) % 10 {
+                0..=3 => Op::Get { key },
+                4..=6 => Op::Put { key, value },
+                7 => Op::Delete { key },
+                _ => Op::Cas { key, expected: None, new: value },
+            };
+            let at_us = 500_000 + u64::from(id) * spacing_us;
+            ScriptedOp { id, client: id % clients, at_us, op, fixed_expectation: false }
+        };
+        (0..self.operations).map(op).collect()
+    }
+
+    fn run(&self, seed: u64) -> Judged {
+        let plan = self.plan(seed);
+        let site = |site: &crate::fault::fold::SiteHosts| SiteNodes {
+            name: site.name.clone(),
+            nodes: site.nodes.clone(),
+            witness: site.witness,
+        };
+        let millis = Duration::from_millis;
+        let deployment = Deployment {
+            sites: plan.topology.sites.iter().map(site).collect(),
+            heartbeat: millis(plan.timing.heartbeat_ms),
+            election: (millis(plan.timing.election_min_ms), millis(plan.timing.election_max_ms)),
+            takeover_after: millis(plan.timing.election_max_ms),
+        };
+        let evidence = simulate(&plan, System::DualPrimary.cluster(&deployment).into()).expect("the world holds");
+        Judged::of(evidence, &plan)
+    }
+}
+
+/// A run with the verdicts that matter here.
+struct Judged {
+    seed: u64,
+    evidence: Evidence,
+    linearizable: Option<bool>,
+    lost: Vec<Violation>,
+    split: Vec<Violation>,
+    live: liveness::Report,
+    acked_share: f64,
+}
+
+impl Judged {
+    fn of(evidence: Evidence, plan: &Plan) -> Judged {
+        let report = linearizability::check(&evidence.history, Budget::default());
+        let suspects: Vec<Suspect> = report
+            .witnesses()
+            .map(|witness| Suspect { key: witness.key, operations: witness.operations.clone() })
+            .collect();
+        let params = liveness::Params {
+            last_fault_end_ns: plan.schedule.faults.iter().filter_map(Fault::ends_ms).max().unwrap_or(0) * 1_000_000,
+            limit_ns: plan.liveness_limit().as_nanos() as u64,
+            clients: plan.client_count(),
+            required: true,
+        };
+        let acked = evidence.history.operations.iter().filter(|operation| operation.outcome().is_some()).count();
+        Judged {
+            seed: plan.seed,
+            linearizable: report.linearizable(),
+            lost: lost_write::check(&evidence.history),
+            split: split_brain::check(&evidence.history, &evidence.trace, &suspects),
+            live: liveness::check(&evidence.history, &evidence.trace, &params),
+            acked_share: acked as f64 / evidence.history.operations.len() as f64,
+            evidence,
+        }
+    }
+
+    fn assert_healthy(&self) {
+        let seed = self.seed;
+        assert_eq!(self.linearizable, Some(true), "seed {seed}: {:?}", self.lost);
+        assert!(self.lost.is_empty(), "seed {seed}: {:?}", self.lost);
+        assert_eq!(convergence::check(&self.evidence.trace), None, "seed {seed}");
+        assert!(self.live.live, "seed {seed}: {:?}", self.live.violation);
+    }
+
+    /// The shards' terms and holders, as last recorded.
+    fn holders(&self, shards: u16) -> Vec<(u64, HostId)> {
+        let roles = self.evidence.trace.events.iter().filter_map(|event| match event.what {
+            What::Role { role: Role::Primary, scope: Scope::Shard(shard), term } => Some((shard, (term, event.host))),
+            _ => None,
+        });
+        let roles: Vec<_> = roles.collect();
+        (0..shards).map(|shard| roles.iter().filter(|role| role.0 == shard).map(|role| role.1).max().unwrap()).collect()
+    }
+}
+
+fn partition(groups: &[&[&str]]) -> FaultKind {
+    let group = |names: &&[&str]| names.iter().map(|name| Target((*name).to_owned())).collect();
+    FaultKind::Partition { groups: groups.iter().map(group).collect() }
+}
+
+/// Lossy, reordering, duplicating, but never silent for long.
+const ROUGH: Chaos =
+    Chaos { loss_ppm: 10_000, reorder_ppm: 30_000, reorder_ms: 60, duplicate_ppm: 20_000, jitter_ms: 2 };
+
+#[test]
+fn in_health_it_is_linearizable_even_when_messages_are_lost_reordered_and_doubled() {
+    for seed in 0..200 {
+        let mut world = World::new(if seed % 2 == 0 { &[(3, 3), (2, 3)] } else { &[(2, 2), (2, 2), (1, 0)] });
+        if seed % 4 > 1 {
+            world.chaos = ROUGH;
+        }
+        let judged = world.run(seed);
+        judged.assert_healthy();
+        assert!(judged.acked_share > 0.97, "seed {seed}: {}", judged.acked_share);
+        let holders = judged.holders(2).into_iter().map(|(term, _)| term).collect::<Vec<_>>();
+        assert_eq!(holders, [0, 0], "seed {seed}: nobody took over");
+    }
+}
+
+#[test]
+fn a_cut_that_outlasts_the_takeover_forks_every_time() {
+    for seed in 0..20 {
+        let world = World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 4_000, partition(&[&["site1"], &["site2"]]));
+        let judged = world.run(seed);
+        assert_eq!(judged.linearizable, Some(false), "seed {seed}");
+        assert!(!judged.split.is_empty(), "seed {seed}: no certificate");
+        assert_eq!(convergence::check(&judged.evidence.trace), None, "seed {seed}: merged afterwards");
+        assert!(judged.live.live, "seed {seed}: {:?}", judged.live.violation);
+        let home = judged.holders(2);
+        assert_eq!(home.iter().map(|(_, node)| node.0).collect::<Vec<_>>(), [1, 4], "seed {seed}: handed back");
+    }
+}
+
+#[test]
+fn a_short_cut_does_no_harm() {
+    for seed in 0..20 {
+        let world = World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 800, partition(&[&["site1"], &["site2"]]));
+        world.run(seed).assert_healthy();
+    }
+}
+
+#[test]
+fn the_death_of_a_holder_loses_nothing_inside_its_site() {
+    for seed in 0..20 {
+        let kill = FaultKind::Kill { target: Target("n1".to_owned()) };
+        let judged = World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 3_000, kill).run(seed);
+        judged.assert_healthy();
+        let (term, holder) = judged.holders(2)[0];
+        assert_eq!((term, holder), (2, HostId(1)), "seed {seed}: taken over by a neighbour and handed back");
+    }
+}
+
+#[test]
+fn a_pause_of_a_holder_is_survived() {
+    for seed in 0..20 {
+        let pause = FaultKind::Pause { target: Target("n1".to_owned()) };
+        World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 3_000, pause).run(seed).assert_healthy();
+    }
+}
