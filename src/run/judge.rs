@@ -1,7 +1,6 @@
 //! Every check on the evidence of a run, and the verdict.
 
 use super::{Liveness, Options, Outcome, Run, Verdict, figures};
-use crate::check::linearizability::Budget;
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
@@ -16,8 +15,7 @@ pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidenc
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
     let counters = figures::counters(&trace, &plan.schedule);
 
-    let budget = Budget { steps: options.check_steps, ..Budget::default() };
-    let report = linearizability::check(&history, budget);
+    let report = linearizability::check(&history, options.budget);
     let linearizable = report.linearizable();
     let mut violations = client_visible(&history, &trace, &report);
     let conflicting_acks = check::split_brain::conflicting_acks(&violations);

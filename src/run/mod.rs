@@ -23,16 +23,10 @@ use crate::trace::HostId;
 use std::time::Duration;
 
 /// What a run may spend on being judged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Budget of the linearizability search per key, in steps, where zones do not apply.
-    pub check_steps: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { check_steps: Budget::default().steps }
-    }
+    /// Budget of the linearizability search, where zones do not apply.
+    pub budget: Budget,
 }
 
 /// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
