@@ -1,5 +1,7 @@
 //! All integration tests, one binary: openraft is monomorphised once.
 
+mod leaks;
+mod properties;
 mod scenario_errors;
 mod scenario_files;
 mod tidy;
