@@ -2,8 +2,9 @@
 //!
 //! It is meant to be nasty and fair. Faults overlap as they like, but never are more nodes killed or
 //! paused at once than leave a majority, and every fault ends: so the cluster must come back. With
-//! eight faults or more of any kind, there are a one-way cut, an isolated leader, a partition and a kill
-//! of the leader among them, whatever the seed.
+//! eight faults or more of any kind there are, whatever the seed, an isolation of the leader, a kill, a
+//! one-way cut and a partition among them; and the first fault takes the leader away while nothing else
+//! is wrong, so that leadership changes at least once.
 
 use super::model::{Chaos, Fault, FaultKind, Target};
 use super::topology::{SiteHosts, TargetRole, Topology};
@@ -41,8 +42,8 @@ impl Default for Nemesis {
 /// With this many faults, [`REQUIRED`] kinds occur under every seed.
 const VARIED: usize = 8;
 
-/// What a schedule of [`VARIED`] faults always has, as far as the kinds are allowed.
-const REQUIRED: [&str; 4] = ["one_way", "isolate", "partition", "kill"];
+/// What a schedule of [`VARIED`] faults always has, as far as the kinds are allowed. Either of the first two opens it.
+const REQUIRED: [&str; 4] = ["isolate", "kill", "one_way", "partition"];
 
 /// How often to look for a time at which one more node may be down, before a harmless fault takes the place.
 const PLACES_TRIED: usize = 64;
@@ -70,15 +71,41 @@ impl Nemesis {
         assert!(!kinds.is_empty() && self.min_ms <= self.max_ms && self.start_ms + self.max_ms <= self.until_ms);
         let most_down = (topology.nodes - 1) / 2;
         let mut faults: Vec<Fault> = Vec::new();
-        for (index, kind) in self.deck(&kinds, &mut draw).into_iter().enumerate() {
+        let mut start_ms = self.start_ms;
+        let (required, others) = self.deck(&kinds, &mut draw);
+        let required = required.into_iter().map(|kind| (kind, true));
+        for (kind, guaranteed) in required.chain(others.into_iter().map(|kind| (kind, false))) {
+            let takes_leader = match kind {
+                "isolate" => guaranteed,
+                // A later kill must find somebody to kill, and a leader there may not be.
+                "kill" => guaranteed && faults.is_empty(),
+                _ => false,
+            };
             // The guaranteed ones last long enough to depose a leader.
-            let guaranteed = self.faults as usize >= VARIED && index < REQUIRED.len() && REQUIRED.contains(&kind);
             let shortest = if guaranteed { self.min_ms.midpoint(self.max_ms) } else { self.min_ms };
-            let mut fault = Fault { at_ms: 0, for_ms: None, kind: draw.kind(kind, guaranteed) };
+            let kind = match kind {
+                "isolate" if takes_leader => {
+                    FaultKind::Isolate { target: Draw::leader(), from_clients: draw.one_in(4) }
+                }
+                "kill" if takes_leader => FaultKind::Kill { target: Draw::leader() },
+                "kill" if guaranteed => FaultKind::Kill { target: draw.node() },
+                kind => draw.kind(kind),
+            };
+            let mut fault = Fault { at_ms: 0, for_ms: None, kind };
+            if takes_leader && faults.is_empty() {
+                let length = draw.between(shortest, self.max_ms);
+                fault.at_ms = self.start_ms + draw.between(0, (self.until_ms - self.start_ms - length).min(1000));
+                fault.for_ms = Some(length);
+                let end_ms = fault.at_ms + length;
+                // A window too short for that has everything at once.
+                start_ms = if end_ms + self.max_ms <= self.until_ms { end_ms } else { self.start_ms };
+                faults.push(fault);
+                continue;
+            }
             let takes_node = |fault: &Fault| matches!(fault.kind, FaultKind::Kill { .. } | FaultKind::Pause { .. });
             for _ in 0..PLACES_TRIED {
                 let length = draw.between(shortest, self.max_ms);
-                fault.at_ms = draw.between(self.start_ms, self.until_ms - length);
+                fault.at_ms = draw.between(start_ms, self.until_ms - length);
                 fault.for_ms = Some(length);
                 let others = faults.iter().filter(|other| takes_node(other));
                 if !takes_node(&fault) || most_at_once(others, &fault) <= most_down {
@@ -88,7 +115,7 @@ impl Nemesis {
             }
             if fault.for_ms.is_none() {
                 fault.for_ms = Some(self.min_ms);
-                fault.kind = draw.kind("latency", false);
+                fault.kind = draw.kind("latency");
             }
             faults.push(fault);
         }
@@ -96,20 +123,24 @@ impl Nemesis {
         faults
     }
 
-    /// The kinds to use: what is required first, then shuffled rounds of all, so that none is rare.
-    fn deck(&self, kinds: &[&'static str], draw: &mut Draw) -> Vec<&'static str> {
+    /// The kinds to use: what is required, and shuffled rounds of all, so that none is rare.
+    fn deck(&self, kinds: &[&'static str], draw: &mut Draw) -> (Vec<&'static str>, Vec<&'static str>) {
         let wanted = self.faults as usize;
-        let mut deck: Vec<&'static str> = Vec::new();
+        let mut required: Vec<&'static str> = Vec::new();
         if wanted >= VARIED {
-            deck.extend(REQUIRED.into_iter().filter(|kind| kinds.contains(kind)));
+            required.extend(REQUIRED.into_iter().filter(|kind| kinds.contains(kind)));
+            if required.starts_with(&REQUIRED[..2]) && draw.one_in(2) {
+                required.swap(0, 1);
+            }
         }
-        while deck.len() < wanted {
+        let mut others: Vec<&'static str> = Vec::new();
+        while others.len() + required.len() < wanted {
             let mut round = kinds.to_vec();
             round.shuffle(&mut draw.stream);
-            deck.extend(round);
+            others.extend(round);
         }
-        deck.truncate(wanted);
-        deck
+        others.truncate(wanted - required.len());
+        (required, others)
     }
 }
 
@@ -205,7 +236,7 @@ impl Draw<'_> {
         }
     }
 
-    fn kind(&mut self, name: &str, guaranteed: bool) -> FaultKind {
+    fn kind(&mut self, name: &str) -> FaultKind {
         match name {
             "partition" => FaultKind::Partition { groups: self.groups() },
             "flapping" => FaultKind::Flapping {
@@ -230,10 +261,7 @@ impl Draw<'_> {
                 let right = nodes.split_off(left);
                 FaultKind::Bridge { left: sorted(nodes), middle, right: sorted(right) }
             }
-            "isolate" => {
-                let target = if guaranteed { Draw::leader() } else { self.victim() };
-                FaultKind::Isolate { target, from_clients: self.one_in(4) }
-            }
+            "isolate" => FaultKind::Isolate { target: self.victim(), from_clients: self.one_in(4) },
             "latency" => {
                 let (a, b) = self.ends();
                 FaultKind::Latency { a, b, extra_ms: self.between(20, 250) }
@@ -243,7 +271,7 @@ impl Draw<'_> {
                 FaultKind::Hold { a, b }
             }
             "messages" => self.messages(),
-            "kill" => FaultKind::Kill { target: if guaranteed { Draw::leader() } else { self.victim() } },
+            "kill" => FaultKind::Kill { target: self.victim() },
             "pause" => FaultKind::Pause { target: self.victim() },
             unknown => unreachable!("kinds are filtered before: {unknown}"),
         }
@@ -334,10 +362,30 @@ mod tests {
             let leader = Draw::leader();
             assert!(count(&|kind| matches!(kind, FaultKind::Kill { .. })) >= 1);
             assert!(count(&|kind| matches!(kind, FaultKind::Isolate { target, .. } if *target == leader)) >= 1);
+            // The leader is taken away first, and for a while that is all.
+            assert!(faults[0].kind.role_targets().contains(&&leader) && faults[0].for_ms >= Some(3500));
+            assert!(faults[0].at_ms <= 5000 && faults[1].at_ms >= faults[0].ends_ms().unwrap());
             faults.iter().for_each(|fault| *seen.entry(fault.kind.name()).or_default() += 1);
         }
         assert_eq!(seen.len(), FaultKind::NAMES.len(), "every kind occurs: {seen:?}");
         assert!(seen.values().all(|count| *count >= 300), "no kind is rare: {seen:?}");
+    }
+
+    #[test]
+    fn either_kind_opens() {
+        let opens = |seed| chaos().generate(&two_sites(), seed)[0].kind.name();
+        let kills = (0..1000).filter(|seed| opens(*seed) == "kill").count();
+        assert!((400..600).contains(&kills), "{kills} of 1000");
+    }
+
+    #[test]
+    fn a_window_too_short_for_an_opening_still_works() {
+        let short = Nemesis { start_ms: 4000, until_ms: 11_000, ..chaos() };
+        for seed in 0..200 {
+            let faults = short.generate(&two_sites(), seed);
+            validate(&faults, &two_sites(), 11_000).unwrap();
+            assert_eq!(faults.len(), 10);
+        }
     }
 
     #[test]
