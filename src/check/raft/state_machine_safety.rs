@@ -1,8 +1,9 @@
 //! State-machine safety: no two nodes, and no two lives of one node, apply different entries at one index.
 //!
 //! Raft paper, section 5.4.3 and figure 3 (`StateMachineSafety` in `raft.tla`). A restarted node applies
-//! again what its snapshot does not cover: the same entries, or it is a violation. What a snapshot
-//! *holds* is not compared here; if it is wrong, clients see it.
+//! again what its snapshot does not cover: the same entries, or it is a violation. Nor may a node skip an
+//! entry, which is applying a different sequence. What a snapshot *holds* is not compared here; if it is
+//! wrong, clients see it.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
@@ -13,11 +14,54 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct StateMachineSafety {
     applied: BTreeMap<u64, (LeaderId, u64, HostId)>,
+    machines: BTreeMap<HostId, Machine>,
+}
+
+/// Where the state machine of one node stands.
+#[derive(Default)]
+struct Machine {
+    /// The last index in it, in this life; `None` after a start.
+    last: Option<u64>,
+    /// The last index that its newest snapshot covers: where a new life may go on from.
+    snapshot: Option<u64>,
+}
+
+impl Machine {
+    /// Whether applying `index` now leaves out an entry. A log begins at index 0 or 1.
+    fn skips(&self, index: u64) -> bool {
+        index > self.last.or(self.snapshot).map_or(1, |last| last + 1)
+    }
 }
 
 impl Property for StateMachineSafety {
     fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
-        let What::ApplyEntry { at, payload } = event.what else { return None };
+        let machine = self.machines.entry(event.host).or_default();
+        let (at, payload) = match event.what {
+            What::ApplyEntry { at, payload } => (at, payload),
+            What::SnapshotBuilt { upto: Some(upto) } => {
+                machine.snapshot = Some(upto.index);
+                return None;
+            }
+            What::SnapshotInstalled { upto: Some(upto), .. } => {
+                (machine.snapshot, machine.last) = (Some(upto.index), Some(upto.index));
+                return None;
+            }
+            What::Start => {
+                machine.last = None;
+                return None;
+            }
+            _ => return None,
+        };
+        if machine.skips(at.index) {
+            let sentence = format!(
+                "{} applied index {} at {} without having applied all before it",
+                event.host,
+                at.index,
+                seconds(event.t_ns)
+            );
+            return Some(violation(CheckName::StateMachineSafety, event, &[event.host], &[at.term], sentence));
+        }
+        machine.last = Some(at.index);
         let leader = LeaderId::from(at);
         let (first, first_payload, by) = *self.applied.entry(at.index).or_insert((leader, payload, event.host));
         if (first, first_payload) == (leader, payload) {
@@ -51,6 +95,22 @@ mod tests {
         again.extend([(1, What::Crash), (1, What::Start)]);
         again.extend(once);
         assert_eq!(violated(&again[..7]), []);
+    }
+
+    #[test]
+    fn skipping_an_entry_is_caught_and_going_on_from_a_snapshot_is_not() {
+        let go_on = |from: What, at_index| [(1, from), (1, apply(at(1, 1, at_index), 1))];
+        assert!(unsafe_apply(&go_on(apply(at(1, 1, 1), 1), 3)));
+        assert!(!unsafe_apply(&go_on(apply(at(1, 1, 1), 1), 2)));
+        assert!(unsafe_apply(&[(1, apply(at(1, 1, 2), 1))]), "the first entry of all");
+        let installed = What::SnapshotInstalled { upto: Some(at(1, 1, 7)), payload: 0 };
+        assert!(!unsafe_apply(&go_on(installed, 8)));
+        assert!(unsafe_apply(&go_on(installed, 9)));
+        let mut restarted = vec![(1, What::SnapshotInstalled { upto: Some(at(1, 1, 7)), payload: 0 })];
+        restarted.extend([(1, apply(at(1, 1, 8), 1)), (1, What::Crash), (1, What::Start)]);
+        let again = |index| [&restarted[..], &[(1, apply(at(1, 1, index), 1))]].concat();
+        assert!(!unsafe_apply(&again(8)));
+        assert!(unsafe_apply(&again(9)), "what came after the snapshot was in memory only");
     }
 
     #[test]

@@ -17,8 +17,9 @@ impl Node {
         if holder == self.id() {
             return self.execute(shard, &command).await;
         }
-        // One hop only: two nodes that disagree must not pass a request to and fro.
-        if self.memory.borrow().contacts.is_peer(from) {
+        // One hop only: two nodes that disagree must not pass a request to and fro. And a witness serves no
+        // clients: it would route around every cut, and quietly be the single point that all depends on.
+        if self.memory.borrow().contacts.is_peer(from) || self.layout.is_witness(self.id()) {
             return Reply::Refused { hint: None };
         }
         let deadline = self.layout.takeover_after;

@@ -59,6 +59,11 @@ impl Layout {
         (0..count).flat_map(move |turn| self.homes[(usize::from(shard) + turn) % count].iter().copied())
     }
 
+    /// Whether a node stands in nobody's line: it belongs to a witness site.
+    pub fn is_witness(&self, node: HostId) -> bool {
+        !self.homes.iter().flatten().any(|home| *home == node)
+    }
+
     /// Every other node.
     pub fn peers(&self, node: HostId) -> impl Iterator<Item = HostId> + '_ {
         self.sites.keys().copied().filter(move |peer| *peer != node)
@@ -106,5 +111,6 @@ mod tests {
         assert_eq!(layout().shard(Key(7)), 1);
         assert!(layout().are_neighbours(HostId(3), HostId(4)) && !layout().are_neighbours(HostId(5), HostId(4)));
         assert_eq!(layout().peers(HostId(5)).count(), 4);
+        assert!(layout().is_witness(HostId(5)) && !layout().is_witness(HostId(4)));
     }
 }
