@@ -1,5 +1,6 @@
 //! All integration tests, one binary: openraft is monomorphised once.
 
+mod cli;
 mod scenario_errors;
 mod scenario_files;
 mod tidy;
