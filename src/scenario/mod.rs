@@ -20,7 +20,6 @@ pub use embedded::{catalogue, embedded, load, load_for};
 pub use parse::ScenarioError;
 pub use schedule::{Materialised, materialise};
 
-
 use crate::fault::chaos::Act;
 use crate::fault::model::{Chaos, Fault};
 use crate::fault::topology::{SiteShape, Topology};

@@ -105,7 +105,15 @@ fn off_a_terminal_there_is_no_colour_and_ascii_on_request() {
     let ran = desk.run("compare brief.toml --ascii");
     assert!(ran.out.is_ascii() && !ran.out.contains('\x1b'), "{}", ran.out);
     assert!(ran.out.lines().all(|line| line.len() <= 80), "{}", ran.out);
-    for part in ["acknowledged", "west acked, under faults", "two primaries for", "First served by one only", "time"] {
+    let table = ran.out.lines().take_while(|line| !line.starts_with("time")).count() - 1;
+    assert!(table <= 20, "a README has room for 20 lines: {}", ran.out);
+    for part in [
+        "acked / failed / unknown",
+        "west acked, under faults",
+        "two primaries for",
+        "First served by one only",
+        "time",
+    ] {
         assert!(ran.out.contains(part), "{part} in {}", ran.out);
     }
 }
