@@ -2,6 +2,7 @@
 
 mod leaks;
 mod properties;
+mod cli;
 mod scenario_errors;
 mod scenario_files;
 mod tidy;

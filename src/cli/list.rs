@@ -26,7 +26,7 @@ impl List {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenarios = match &self.scenario {
             Some(name) => vec![load(name)?],
-            None => scenario::embedded().iter().map(|(name, _)| load(name)).collect::<Result<_, _>>()?,
+            None => scenario::catalogue(),
         };
         if terminal.json {
             for scenario in &scenarios {

@@ -17,6 +17,7 @@ use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
 use schism::scenario::{self, Scenario};
 use schism::systems::System;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use terminal::Terminal;
 
@@ -88,7 +89,7 @@ impl Subject {
     fn options(&self) -> Options {
         let mut options = Options::default();
         if let Some(steps) = self.check_steps {
-            options.budget.steps = steps;
+            options.check_steps = steps;
         }
         options
     }
@@ -127,16 +128,9 @@ pub fn main() -> ExitCode {
             return if asked { Exit::Expected } else { Exit::Usage }.into();
         }
     };
-    let done = terminal::start_logging().and_then(|()| {
-        let mut terminal = Terminal::new(cli.output);
-        match cli.command {
-            Command::List(command) => command.run(&mut terminal),
-            Command::Run(command) => command.run(&mut terminal),
-            Command::Compare(command) => command.run(&mut terminal),
-            Command::Sweep(command) => command.run(&mut terminal),
-            Command::Replay(command) => command.run(&mut terminal),
-        }
-    });
+    // A panic is a fault of the harness, whatever thread it is on; the message is already on stderr.
+    let done = catch_unwind(AssertUnwindSafe(|| dispatch(cli)));
+    let done = done.unwrap_or_else(|_| Err(Failure::Harness("the harness panicked; its message stands above".into())));
     match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -144,5 +138,17 @@ pub fn main() -> ExitCode {
             failure.print();
             exit.into()
         }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    terminal::start_logging()?;
+    let mut terminal = Terminal::new(cli.output);
+    match cli.command {
+        Command::List(command) => command.run(&mut terminal),
+        Command::Run(command) => command.run(&mut terminal),
+        Command::Compare(command) => command.run(&mut terminal),
+        Command::Sweep(command) => command.run(&mut terminal),
+        Command::Replay(command) => command.run(&mut terminal),
     }
 }

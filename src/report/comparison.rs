@@ -8,6 +8,8 @@ use crate::kv;
 use crate::run::compare::{Ended, Seen, is_safety, resolved_targets, unmet};
 use crate::run::{Comparison, Difference, Liveness, Outcome, Run, Verdict};
 use crate::trace::Trace;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// Columns for the names of the rows.
 const LABEL: usize = 26;
@@ -55,25 +57,31 @@ fn header(runs: &[Run], style: Style) -> String {
     style.paint(Tone::Strong, format!("{:LABEL$}{names}", "").trim_end())
 }
 
-/// One row; a cell too long for its column is cut short rather than breaking the table.
+/// One row; a cell too long for its column goes on below.
 fn row(label: &str, cells: Vec<Cell>, style: Style) -> String {
     let width = columns(cells.len());
-    let mut line = format!("{:LABEL$}", label.chars().take(LABEL - 1).collect::<String>());
-    for Cell(text, tone) in cells {
-        let text: String = text.chars().take(width - 1).collect();
-        let padding = " ".repeat(width - text.chars().count());
-        line.push_str(&tone.map_or(text.clone(), |tone| style.paint(tone, &text)));
-        line.push_str(&padding);
-    }
-    line.trim_end().to_string()
+    let broken: Vec<String> = cells.iter().map(|Cell(text, _)| wrap(text, width - 1, 0)).collect();
+    let height = broken.iter().map(|text| text.lines().count()).max().unwrap_or(1).max(1);
+    let line = |at: usize| {
+        let mut line = format!("{:LABEL$}", if at == 0 { label } else { "" });
+        for (Cell(_, tone), text) in cells.iter().zip(&broken) {
+            let text = text.lines().nth(at).unwrap_or("");
+            let padding = " ".repeat(width.saturating_sub(text.chars().count()));
+            line.push_str(&tone.map_or(text.to_string(), |tone| style.paint(tone, text)));
+            line.push_str(&padding);
+        }
+        line.trim_end().to_string()
+    };
+    (0..height).map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
     let mut rows = Vec::new();
     let mut add =
         |label: &str, cell: &dyn Fn(&Run) -> Cell| rows.push(row(label, runs.iter().map(cell).collect(), style));
-    add("acknowledged", &|run| Cell::plain(format!("{} of {}", run.outcome.acked, offered(&run.outcome))));
-    add("failed / unknown", &|run| Cell::plain(format!("{} / {}", run.outcome.failed, run.outcome.unknown)));
+    add("acked / failed / unknown", &|run| {
+        Cell::plain(format!("{} / {} / {}", run.outcome.acked, run.outcome.failed, run.outcome.unknown))
+    });
     for site in sites(runs) {
         let periods: &[(&str, &str)] = if verbose {
             &[("settled", "under faults"), ("faults", "whole cut"), ("run", "whole run")]
@@ -90,8 +98,10 @@ fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
         (_, None) => Cell::plain("-"),
     });
     add("two primaries for", &|run| Cell::plain(two_primaries(run)));
-    add("conflicting acks", &|run| Cell::judged(run.outcome.conflicting_acks, run.outcome.conflicting_acks > 0));
-    add("lost acked writes", &|run| Cell::judged(run.outcome.lost_acked_writes, run.outcome.lost_acked_writes > 0));
+    add("conflicting / lost acks", &|run| {
+        let (conflicting, lost) = (run.outcome.conflicting_acks, run.outcome.lost_acked_writes);
+        Cell::judged(format!("{conflicting} / {lost}"), conflicting + lost > 0)
+    });
     add("linearizable", &|run| match run.outcome.linearizable {
         Some(true) => Cell::judged("yes", false),
         Some(false) => Cell::judged("no", true),
@@ -101,7 +111,7 @@ fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
         add("replicas equal at the end", &|run| Cell::judged(yes(run.outcome.converged), !run.outcome.converged));
         add("leader changes", &|run| Cell::plain(run.outcome.leader_changes));
         add("messages sent", &|run| Cell::plain(run.outcome.counters.messages_sent));
-        add("dropped / reordered / twice", &|run| {
+        add("lost / reordered / twice", &|run| {
             let counters = &run.outcome.counters;
             let (dropped, reordered) = (counters.messages_dropped, counters.messages_reordered);
             Cell::plain(format!("{dropped} / {reordered} / {}", counters.messages_duplicated))
@@ -125,10 +135,6 @@ fn nodes(trace: &Trace) -> Vec<&str> {
     trace.node_ids().map(|node| trace.name(node)).collect()
 }
 
-fn offered(outcome: &Outcome) -> u64 {
-    outcome.acked + outcome.failed + outcome.unknown
-}
-
 /// The sites that have clients, in the scenario's order.
 fn sites(runs: &[Run]) -> Vec<&str> {
     runs[0].explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect()
@@ -140,7 +146,7 @@ fn availability(outcome: &Outcome, site: &str, during: &str) -> Cell {
         Some(figure) if figure.offered > 0 => {
             let (acked, offered) = (figure.acked, figure.offered);
             // Rounded down: 100 % must mean every one.
-            Cell::plain(format!("{:>3} %  ({acked} of {offered})", acked * 100 / offered))
+            Cell::plain(format!("{} % ({acked} of {offered})", acked * 100 / offered))
         }
         _ => Cell::plain("-"),
     }
@@ -173,14 +179,9 @@ fn verdict(run: &Run) -> Cell {
 fn evidence(comparison: &Comparison, verbose: bool, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     for run in &comparison.runs {
-        let mut found: Vec<_> = run.outcome.violations.iter().collect();
-        // The strongest evidence first: a split-brain certificate says more than the broken history it implies.
-        found.sort_by_key(|violation| (!is_safety(violation.check), std::cmp::Reverse(violation.check)));
-        let shown = if verbose { found.len() } else { 1 };
-        for violation in found.iter().take(shown) {
-            let check = violation.check.name();
-            lines.push(wrap(&format!("{}, {check}: {}", run.outcome.system, violation.certificate.sentence), WIDTH, 2));
-        }
+        let most = if verbose { SHOWN } else { 1 };
+        let found = certificates(&run.outcome, most, if verbose { usize::MAX } else { 1 });
+        lines.extend(found.iter().map(|text| wrap(&format!("{}, {text}", run.outcome.system), WIDTH, 2)));
     }
     if let Some(difference) = &comparison.first_availability_difference {
         lines.push(wrap(&format!("First served by one only: {}", sentence(difference)), WIDTH, 2));
@@ -195,6 +196,27 @@ fn evidence(comparison: &Comparison, verbose: bool, style: Style) -> Vec<String>
         lines.push(style.paint(Tone::Warn, &wrap(&format!("Inconclusive: {why}"), WIDTH, 2)));
     }
     lines
+}
+
+/// How many certificates of one check are worth a person's time.
+pub(super) const SHOWN: usize = 3;
+
+/// The evidence of a run, at most `most` of each check and of `checks` checks, and how many there are more.
+/// The strongest first: a split-brain certificate says more than the broken history that it implies.
+pub(super) fn certificates(outcome: &Outcome, most: usize, checks: usize) -> Vec<String> {
+    let mut found: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for violation in &outcome.violations {
+        let key = (!is_safety(violation.check), Reverse(violation.check));
+        found.entry(key).or_default().push(&violation.certificate.sentence);
+    }
+    let mut texts = Vec::new();
+    for ((_, Reverse(check)), sentences) in found.into_iter().take(checks) {
+        texts.extend(sentences.iter().take(most).map(|sentence| format!("{}: {sentence}", check.name())));
+        if sentences.len() > most && most > 1 {
+            texts.push(format!("{}: and {} more", check.name(), sentences.len() - most));
+        }
+    }
+    texts
 }
 
 /// `#267 of client 3, put k0=12 at 9.480 s: raft failed, dual-primary done at n4`; the operation once where all
@@ -270,8 +292,9 @@ mod tests {
         let text = comparison(&compared(&["raft", "dual-primary"]), false, Style::PLAIN);
         for part in [
             "split-brain, seed 7",
-            "east acked, under faults    0 %  (0 of 150)",
-            "100 %  (150 of 150)",
+            "east acked, under faults  0 % (0 of 150)",
+            "100 % (150 of 150)",
+            "786 / 192 / 22",
             "10.9 s (n1 195, n4 195)",
             "violation, as expected",
             "neither node had applied the other's operation",
@@ -281,6 +304,23 @@ mod tests {
             let joined = text.replace("\n  ", " ");
             assert!(joined.contains(part), "{part} in:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_cell_too_long_for_its_column_goes_on_below() {
+        let cells = || vec![Cell::plain("short"), Cell::plain("20.8 s (n1 577, n2 620, n4 901, n5 12)")];
+        let text = row("two primaries for", cells(), Style::PLAIN);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.lines().all(|line| line.len() <= WIDTH) && text.contains("n5 12)"), "{text}");
+    }
+
+    #[test]
+    fn many_certificates_of_one_check_are_counted_not_listed() {
+        let mut run = sample::run(&sample::scenario(), "dual-primary", 7);
+        run.outcome.violations = vec![run.outcome.violations[0].clone(); 9];
+        let texts = certificates(&run.outcome, 3, usize::MAX);
+        assert_eq!((texts.len(), texts[3].as_str()), (4, "split_brain: and 6 more"));
+        assert_eq!(certificates(&run.outcome, 1, 1).len(), 1);
     }
 
     #[test]

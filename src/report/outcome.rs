@@ -1,5 +1,6 @@
 //! One run, for a terminal.
 
+use super::comparison::{SHOWN, certificates};
 use super::style::{Style, Tone, WIDTH, count, seconds, wrap};
 use crate::run::{Liveness, Outcome, Verdict};
 
@@ -17,8 +18,7 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
         outcome.seed,
         style.paint(tone, verdict)
     )];
-    for violation in &outcome.violations {
-        let text = format!("{}: {}", violation.check.name(), violation.certificate.sentence);
+    for text in certificates(outcome, SHOWN, usize::MAX) {
         lines.push(format!("  {}", style.paint(Tone::Bad, &wrap(&text, WIDTH - 2, 4))));
     }
     for why in &outcome.inconclusive {

@@ -41,7 +41,7 @@ pub fn scenario() -> Scenario {
                 "raft".into(),
                 Expectation {
                     because: "Only the side with a quorum may acknowledge.".into(),
-                    availability: vec![bound("west", Some(0.95), None), bound("east", None, Some(0.0))],
+                    availability: vec![bound("west", Some(0.95), None), bound("east", None, Some(0.1))],
                     ..Expectation::default()
                 },
             ),

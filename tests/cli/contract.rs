@@ -1,0 +1,139 @@
+//! Exit codes and JSON lines are what `docs/COMMANDS.md` says.
+
+use super::Desk;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The fields that the document promises, by kind of line.
+fn promised() -> BTreeMap<String, Vec<String>> {
+    let doc = include_str!("../../docs/COMMANDS.md");
+    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut inside = false;
+    for line in doc.lines() {
+        if line.starts_with("```") {
+            inside = line == "```fields";
+        } else if inside {
+            let (kind, names) = line.split_once(": ").unwrap();
+            fields.entry(kind.into()).or_default().extend(names.split_whitespace().map(String::from));
+        }
+    }
+    fields
+}
+
+fn missing(line: &Value) -> Vec<String> {
+    let promised = promised();
+    let kind = line["kind"].as_str().unwrap();
+    let fields = promised.get(kind).unwrap_or_else(|| panic!("{kind} is not documented"));
+    fields.iter().filter(|field| line.get(field.as_str()).is_none()).cloned().collect()
+}
+
+#[test]
+fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
+    let desk = Desk::new();
+    let kinds = |arguments: &str| {
+        let ran = desk.run(arguments);
+        let lines = ran.lines();
+        for line in &lines {
+            assert_eq!(line["schema"], 1, "{arguments}");
+            assert_eq!(missing(line), Vec::<String>::new(), "{arguments}: {line}");
+        }
+        lines.iter().map(|line| line["kind"].as_str().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("list --format json").pop().unwrap(), "list");
+    assert_eq!(kinds("run brief.toml --format json"), ["outcome"]);
+    assert_eq!(kinds("compare brief.toml --format json"), ["outcome", "outcome", "comparison"]);
+    let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json");
+    assert_eq!(swept, ["failure", "failure", "sweep"]);
+    assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);
+}
+
+#[test]
+fn a_missing_field_would_be_noticed() {
+    let line = serde_json::json!({ "schema": 1, "kind": "list" });
+    assert_eq!(missing(&line), ["scenarios"]);
+}
+
+#[test]
+fn the_exit_code_says_how_it_went() {
+    let desk = Desk::new();
+    desk.write("broken.toml", "version = 1\nname = 5\n");
+    desk.write("future.toml", &super::BRIEF.replace("version = 1", "version = 99"));
+    let unexpected = super::BRIEF.replace("safety = \"split_brain\"", "safety = \"holds\"");
+    desk.write("unexpected.toml", &unexpected);
+    for (code, arguments) in [
+        (0, "list"),
+        (0, "--help"),
+        (0, "--version"),
+        (0, "run brief.toml"),
+        (1, "run brief.toml --system dual-primary --no-record"),
+        (0, "compare brief.toml"),
+        (1, "compare unexpected.toml"),
+        (64, ""),
+        (64, "run"),
+        (64, "run brief.toml --seed twelve"),
+        (64, "run brief.toml --system paxos"),
+        (64, "sweep brief.toml --seeds 5..5"),
+        (64, "sweep brief.toml --jobs 0"),
+        (64, "frobnicate"),
+        (65, "run nowhere.toml"),
+        (65, "run broken.toml"),
+        (65, "run future.toml"),
+        (65, "replay brief.toml"),
+    ] {
+        let ran = desk.run(arguments);
+        assert_eq!(ran.code, code, "schism {arguments}\n{}{}", ran.out, ran.err);
+        assert_eq!(ran.err.is_empty(), code < 64, "schism {arguments}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_seed_may_come_from_a_variable_and_a_flag_wins() {
+    let desk = Desk::new();
+    let seed = |arguments: &str| {
+        let output = desk.command(arguments).env("SCHISM_SEED", "0x11").output().unwrap();
+        super::Ran::from(output).last()["seed"].clone()
+    };
+    assert_eq!(seed("run brief.toml --format json"), 17);
+    assert_eq!(seed("run brief.toml --format json --seed 3"), 3);
+    let output = desk.command("run brief.toml").env("SCHISM_SEED", "many").output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn off_a_terminal_there_is_no_colour_and_ascii_on_request() {
+    let desk = Desk::new();
+    let ran = desk.run("compare brief.toml --ascii");
+    assert!(ran.out.is_ascii() && !ran.out.contains('\x1b'), "{}", ran.out);
+    assert!(ran.out.lines().all(|line| line.len() <= 80), "{}", ran.out);
+    let table = ran.out.lines().take_while(|line| !line.starts_with("time")).count() - 1;
+    assert!(table <= 20, "a README has room for 20 lines: {}", ran.out);
+    for part in [
+        "acked / failed / unknown",
+        "west acked, under faults",
+        "two primaries for",
+        "First served by one only",
+        "time",
+    ] {
+        assert!(ran.out.contains(part), "{part} in {}", ran.out);
+    }
+}
+
+#[test]
+fn nothing_is_saved_into_the_source_tree_in_ci() {
+    let desk = Desk::new();
+    let output = desk.command("run brief.toml --save").env("CI", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(!desk.path("sims").exists());
+    assert_eq!(desk.run("run brief.toml --save").code, 0);
+    assert!(desk.path("sims/regressions/brief-raft-0.toml").exists());
+}
+
+#[test]
+fn logs_go_to_stderr_and_only_when_asked() {
+    let desk = Desk::new();
+    let quiet = desk.run("run brief.toml --format json");
+    assert_eq!(quiet.err, "");
+    let output = desk.command("run brief.toml --format json").env("SCHISM_LOG", "openraft=info").output().unwrap();
+    assert!(!output.stderr.is_empty());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), quiet.out, "logs must not change a run");
+}

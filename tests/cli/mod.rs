@@ -1,0 +1,117 @@
+//! The command as its users run it: exit codes, JSON lines, recorded files.
+
+mod contract;
+mod determinism;
+mod replay;
+mod sweep;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// Two data centres cut for three seconds: the smallest run in which dual-primary forks and Raft refuses.
+const BRIEF: &str = r#"
+version = 1
+name = "brief"
+title = "A cut of three seconds"
+
+[[sites]]
+name = "east"
+nodes = 3
+clients = 2
+
+[[sites]]
+name = "west"
+nodes = 2
+clients = 2
+
+[timing]
+duration_ms = 8000
+attempt_timeout_ms = 300
+operation_timeout_ms = 900
+
+[workload]
+operations = 240
+start_ms = 1500
+keys = 2
+
+[[faults]]
+at_ms = 3000
+for_ms = 3000
+fault = "partition"
+groups = [["east"], ["west"]]
+
+[expect.raft]
+safety = "holds"
+live = true
+because = "Only east has a majority."
+
+[expect.dual-primary]
+safety = "split_brain"
+because = "Both sides acknowledge."
+"#;
+
+/// A folder with the scenario above in `brief.toml`; commands run in it.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        let desk = Desk(tempfile::tempdir().unwrap());
+        desk.write("brief.toml", BRIEF);
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: impl AsRef<Path>) -> String {
+        std::fs::read_to_string(self.0.path().join(name)).unwrap()
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+        command.current_dir(self.0.path()).args(arguments.split_whitespace());
+        // What the developer has set must not decide what the tests find.
+        for variable in ["SCHISM_SEED", "SCHISM_SEEDS", "SCHISM_JOBS", "SCHISM_LOG", "CI", "NO_COLOR"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &str) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+}
+
+/// What a command did.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Ran {
+    /// The objects on stdout; every line must be one.
+    fn lines(&self) -> Vec<Value> {
+        let line =
+            |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in `{line}`; {}", self.err));
+        self.out.lines().map(line).collect()
+    }
+
+    fn last(&self) -> Value {
+        self.lines().pop().unwrap_or_else(|| panic!("no output; {}", self.err))
+    }
+}
