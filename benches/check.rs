@@ -2,13 +2,10 @@
 //!
 //! Names read `operations/clients/keys/unknown`. One thread; orders are not written down unless the name says so.
 
-use divan::{AllocProfiler, Bencher};
+use divan::Bencher;
 use schism::check::linearizability::generate::{Mix, Shape, generate};
 use schism::check::linearizability::{Options, check_columns};
 use schism::history::Columns;
-
-#[global_allocator]
-static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

@@ -10,14 +10,16 @@
 //! * [`search`], exhaustive and within a budget, for everything else ([`register`]).
 //!
 //! A pass comes with an order ([`order`]), a violation with a [`Witness`]; [`verify`] checks both and shares
-//! no code with the engines. [`explain`] puts a witness into words.
+//! no code with the engines. [`explain`] puts a witness into words and pictures, [`weaker`] says what still
+//! holds. [`model`] runs the search on objects that are not ours; [`generate`] makes histories to try this on.
 //!
 //! Reads histories only. Knows no system, no trace, no file format and no threads but its own.
 
 mod absence;
-mod explain;
+pub mod explain;
 pub mod generate;
 mod keys;
+pub mod model;
 mod order;
 mod presence;
 mod register;
@@ -25,6 +27,7 @@ mod search;
 mod shrink;
 mod values;
 pub mod verify;
+pub mod weaker;
 mod witness;
 mod zones;
 
