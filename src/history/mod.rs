@@ -5,6 +5,7 @@
 //! invocation, or never). Knows no system, no network and no faults.
 
 pub mod columns;
+pub mod formats;
 
 pub use columns::Columns;
 

@@ -2,26 +2,32 @@
 //!
 //! Some order of the operations, in which each takes effect between its invocation and its answer, must
 //! explain every answer (Herlihy & Wing, "Linearizability: A Correctness Condition for Concurrent
-//! Objects", TOPLAS 12(3), 1990). Each key is judged alone, by the first of two engines that applies:
+//! Objects", TOPLAS 12(3), 1990). Each key is judged alone, by the first engine that applies:
 //!
 //! * [`zones`], in O(n log n), where every written value is unique: put, get, cas, blind deletes
 //!   ([`absence`]) and unknown outcomes;
+//! * [`presence`], zones and a small search, where such keys also have cas that expect absence;
 //! * [`search`], exhaustive and within a budget, for everything else ([`register`]).
 //!
 //! A pass comes with an order ([`order`]), a violation with a [`Witness`]; [`verify`] checks both and shares
-//! no code with the engines. [`explain`] puts a witness into words.
+//! no code with the engines. [`explain`] puts a witness into words and pictures, [`weaker`] says what still
+//! holds. [`model`] runs the search on objects that are not ours; [`generate`] makes histories to try this on.
 //!
 //! Reads histories only. Knows no system, no trace, no file format and no threads but its own.
 
 mod absence;
-mod explain;
+pub mod explain;
 pub mod generate;
 mod keys;
+pub mod model;
 mod order;
+mod presence;
 mod register;
 mod search;
+mod shrink;
 mod values;
 pub mod verify;
+pub mod weaker;
 mod witness;
 mod zones;
 
@@ -109,6 +115,8 @@ pub struct KeyReport {
 pub enum Engine {
     /// O(n log n), for unique values.
     Zones,
+    /// Zones, and a search for where deletes restore absence in time for the cas that expect it.
+    Presence,
     /// Exhaustive, within a budget.
     Search,
 }
@@ -180,8 +188,9 @@ struct Search {
 
 fn check_key(columns: &Columns, key: u32, operations: &[Packed], options: Options) -> KeyReport {
     let (engine, found) = match by_zones::<0>(operations, options.orders) {
-        Some(verdict) => (Engine::Zones, Search { verdict: verdict.map(Some), steps: 0 }),
-        None => (Engine::Search, register::decide(columns, operations, options.budget)),
+        ByZones::Decided(verdict) => (Engine::Zones, Search { verdict: verdict.map(Some), steps: 0 }),
+        ByZones::Creates(layout) => (Engine::Presence, presence::decide(operations, &layout, options.budget)),
+        ByZones::NotApplicable => (Engine::Search, register::decide(columns, operations, options.budget)),
     };
     let id = |at: u32| columns.ids[operations[at as usize].row as usize];
     let answer = match found.verdict {
@@ -195,22 +204,31 @@ fn check_key(columns: &Columns, key: u32, operations: &[Packed], options: Option
     KeyReport { key: Key(key), operations: operations.len(), engine, steps: found.steps, answer }
 }
 
-/// Judges one key by zones alone; `None` if they do not decide it.
-fn by_zones<const MUTANT: u8>(operations: &[Packed], orders: bool) -> Option<Result<Vec<u32>, Conflict>> {
+/// How far zones get.
+enum ByZones {
+    /// To the end: an order, empty unless asked for, or why there is none.
+    Decided(Result<Vec<u32>, Conflict>),
+    /// The chains fit, but some cas expect absence on a key with deletes.
+    Creates(zones::Layout),
+    /// Nowhere.
+    NotApplicable,
+}
+
+fn by_zones<const MUTANT: u8>(operations: &[Packed], orders: bool) -> ByZones {
     let layout = match zones::decide::<MUTANT>(operations) {
-        Zones::NotApplicable => return None,
-        Zones::Conflict(conflict) => return Some(Err(conflict)),
-        Zones::Fit(layout) if layout.deletes && layout.creates => return None,
+        Zones::NotApplicable => return ByZones::NotApplicable,
+        Zones::Conflict(conflict) => return ByZones::Decided(Err(conflict)),
+        Zones::Fit(layout) if layout.deletes && layout.creates => return ByZones::Creates(layout),
         Zones::Fit(layout) => layout,
     };
     let placement = match layout.deletes {
         true => match absence::place::<MUTANT>(operations, &layout) {
             Ok(placement) => placement,
-            Err(conflict) => return Some(Err(conflict)),
+            Err(conflict) => return ByZones::Decided(Err(conflict)),
         },
         false => absence::Placement::default(),
     };
-    Some(Ok(if orders { order::order(operations, &layout, &placement) } else { Vec::new() }))
+    ByZones::Decided(Ok(if orders { order::order(operations, &layout, &placement) } else { Vec::new() }))
 }
 
 /// Runs `work` for every index below `count`, on up to `jobs` threads; results in order of index.

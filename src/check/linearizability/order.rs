@@ -36,12 +36,7 @@ pub(super) fn order(operations: &[Packed], layout: &Layout, placement: &Placemen
     for (_, piece) in places {
         match piece {
             Piece::Operation(operation) => order.push(operation),
-            Piece::Chain(head) => {
-                for (at, cluster) in layout.chain(head) {
-                    order.extend(operations.get(cluster.writer as usize).map(|_| cluster.writer));
-                    order.extend_from_slice(readers.of_cluster(at));
-                }
-            }
+            Piece::Chain(head) => readers.write_chain(operations, layout, head, &mut order),
         }
     }
     order
@@ -65,14 +60,15 @@ fn absences(deletes: &[(Instant, u32)], reads: &[(Instant, u32)]) -> Vec<(Instan
 }
 
 /// The readers of each cluster, by invocation.
-struct Readers {
+pub(super) struct Readers {
     /// Where each cluster's readers begin.
     first: Vec<u32>,
     operations: Vec<u32>,
 }
 
 impl Readers {
-    fn of(operations: &[Packed], layout: &Layout) -> Readers {
+    /// Sorts the readers of one key.
+    pub fn of(operations: &[Packed], layout: &Layout) -> Readers {
         let reads = |operation: &Packed| match operation.effect.observes() && !operation.effect.writes() {
             true => layout.observed(operation),
             false => None,
@@ -98,8 +94,12 @@ impl Readers {
         Readers { first, operations: sorted }
     }
 
-    fn of_cluster(&self, cluster: u32) -> &[u32] {
-        let at = cluster as usize;
-        &self.operations[self.first[at] as usize..self.first[at + 1] as usize]
+    /// Appends a chain: each write, followed by its readers.
+    pub fn write_chain(&self, operations: &[Packed], layout: &Layout, head: u32, order: &mut Vec<u32>) {
+        for (at, cluster) in layout.chain(head) {
+            order.extend(operations.get(cluster.writer as usize).map(|_| cluster.writer));
+            let at = at as usize;
+            order.extend_from_slice(&self.operations[self.first[at] as usize..self.first[at + 1] as usize]);
+        }
     }
 }

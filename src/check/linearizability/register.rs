@@ -1,8 +1,9 @@
 //! One key as a machine for the search: repeated values, cas that do not tell what they found, deletes
 //! that tell whether there was something, appended text.
 
-use super::keys::{Instant, Packed};
+use super::keys::Packed;
 use super::search::{Found, Interval, Machine, search};
+use super::shrink::shrink;
 use super::zones::Conflict;
 use super::{Budget, Search};
 use crate::history::Columns;
@@ -181,17 +182,23 @@ impl Machine for Register<'_> {
 /// Searches one key. An order, and the operations of a conflict, are indices into `operations`.
 pub(super) fn decide(columns: &Columns, operations: &[Packed], budget: Budget) -> Search {
     let kept = relevant(operations);
-    let chosen = |kept: &[u32]| -> Vec<Packed> { kept.iter().map(|at| operations[*at as usize]).collect() };
-    let (found, mut steps) = attempt(columns, &chosen(&kept), budget);
+    let chosen: Vec<Packed> = kept.iter().map(|at| operations[*at as usize]).collect();
+    let back = |order: Vec<u32>| -> Vec<u32> { order.into_iter().map(|at| kept[at as usize]).collect() };
+    let (found, mut steps) = attempt(columns, &chosen, budget);
     let verdict = match found {
         Found::Spent => Ok(None),
-        Found::Order(order) => Ok(Some(order.into_iter().map(|at| kept[at as usize]).collect())),
+        Found::Order(order) => Ok(Some(back(order))),
         Found::Nothing => {
-            // The explanation may cost as much again as the verdict did, and no more.
-            let budget = Budget { steps: steps.max(10_000), ..budget };
-            let (operations, until, more) = shrink(columns, operations, kept, budget);
-            steps += more;
-            Err(Conflict::Exhausted { operations, until })
+            // The explanation may cost some times what the verdict did, and no more.
+            let mut left = Budget { steps: 4 * steps.max(10_000), ..budget };
+            let granted = left.steps;
+            let (few, until) = shrink(&chosen, |part| {
+                let (found, cost) = attempt(columns, part, left);
+                left.steps = left.steps.saturating_sub(cost);
+                found == Found::Nothing
+            });
+            steps += granted - left.steps;
+            Err(Conflict::Exhausted { operations: back(few), until })
         }
     };
     Search { verdict, steps }
@@ -219,45 +226,4 @@ fn relevant(operations: &[Packed]) -> Vec<u32> {
         any || !operation.effect.optional() || seen.binary_search(&written).is_ok()
     };
     (0..operations.len() as u32).filter(|at| useful(&operations[*at as usize])).collect()
-}
-
-/// Finds few operations without an order: the shortest prefix in time, then without the reads that do not
-/// matter. Both keep "no order" true of the whole: a prefix of a linearizable history is linearizable, and so
-/// is one with reads left out. (One with writes left out need not be.)
-fn shrink(columns: &Columns, all: &[Packed], kept: Vec<u32>, mut budget: Budget) -> (Vec<u32>, Instant, u64) {
-    let granted = budget.steps;
-    let mut fails = |operations: &[Packed]| {
-        let (found, steps) = attempt(columns, operations, budget);
-        budget.steps = budget.steps.saturating_sub(steps);
-        found == Found::Nothing
-    };
-    let prefix = |until: Instant| -> Vec<(u32, Packed)> {
-        let started = kept.iter().filter(|at| all[**at as usize].start < until);
-        let cut = started.map(|at| (*at, all[*at as usize])).filter_map(|(at, operation)| {
-            // What was still running may or may not have happened; a running read says nothing.
-            if operation.end <= until {
-                return Some((at, operation));
-            }
-            operation.effect.writes().then(|| (at, operation.made_optional()))
-        });
-        cut.collect()
-    };
-    let bare = |cut: &[(u32, Packed)]| -> Vec<Packed> { cut.iter().map(|(_, operation)| *operation).collect() };
-    let mut ends: Vec<u64> = kept.iter().map(|at| all[*at as usize].end).collect();
-    ends.sort_unstable();
-    let (mut low, mut high) = (0, ends.len().saturating_sub(1));
-    while low < high {
-        let middle = (low + high) / 2;
-        if fails(&bare(&prefix(ends[middle]))) { high = middle } else { low = middle + 1 }
-    }
-    let mut cut = prefix(ends[high]);
-    let mut at = 0;
-    while at < cut.len() && cut.len() <= 64 {
-        let removed = cut.remove(at);
-        if removed.1.effect.writes() || !fails(&bare(&cut)) {
-            cut.insert(at, removed);
-            at += 1;
-        }
-    }
-    (cut.into_iter().map(|(at, _)| at).collect(), ends[high], granted - budget.steps)
 }

@@ -25,7 +25,7 @@ pub(super) trait Machine {
     fn step(&mut self, state: u32, operation: u32) -> Option<u32>;
     /// Whether the operation leaves every state as it is.
     fn is_read(&self, operation: u32) -> bool;
-    /// Operations of one class demand and do the same. Below the number of operations.
+    /// Operations of one class demand and do the same. Below the number of operations, or 4.
     fn class(&self, operation: u32) -> u32;
     /// Whether the state may be left by `operation`, given what is still to come.
     fn may_leave(&self, _state: u32, _operation: u32) -> bool {
@@ -66,6 +66,9 @@ pub(super) fn search<M: Machine>(machine: &mut M, intervals: &[Interval], budget
     let found = search.run(machine);
     (found, search.steps)
 }
+
+/// A machine may number its classes up to here even if it has fewer operations.
+const MIN_CLASSES: usize = 4;
 
 /// No entry: the end of the list.
 const END: u32 = u32::MAX;
@@ -131,7 +134,7 @@ impl<'a> Search<'a> {
             candidates: Vec::new(),
             memo: Memo::new(),
             enabled: Vec::new(),
-            best: vec![(0, 0); intervals.len()],
+            best: vec![(0, 0); intervals.len().max(MIN_CLASSES)],
         }
     }
 

@@ -133,6 +133,42 @@ pub(super) fn decide<const MUTANT: u8>(operations: &[Packed]) -> Zones {
     Zones::Fit(layout)
 }
 
+/// Each cluster's chain, by its first cluster, and place in the chain; `None` if zones do not apply.
+pub(super) type Chains = Option<(Layout, Vec<(u32, u32)>)>;
+
+/// The chains of one key without regard to time.
+pub(super) fn chains(operations: &[Packed]) -> Result<Chains, Conflict> {
+    let Some(mut layout) = clusters(operations)? else { return Ok(None) };
+    read::<0>(operations, &mut layout)?;
+    link::<0>(operations, &mut layout)?;
+    let mut chains: Vec<(u32, u32)> = (0..layout.clusters.len() as u32).map(|at| (at, 0)).collect();
+    let (mut kept, mut reached) = (0, 0);
+    for head in 0..layout.clusters.len() as u32 {
+        let cluster = layout.clusters[head as usize];
+        kept += usize::from(cluster.kept);
+        if cluster.kept && cluster.previous == NOBODY {
+            for (place, (at, _)) in layout.chain(head).enumerate() {
+                chains[at as usize] = (head, place as u32);
+                reached += 1;
+            }
+        }
+    }
+    if reached < kept { Err(circle_around(&layout, &chains)) } else { Ok(Some((layout, chains))) }
+}
+
+/// The circle of cas that no chain's first write reaches.
+fn circle_around(layout: &Layout, chains: &[(u32, u32)]) -> Conflict {
+    let reached = |zone: &Zone| chains[zone.head as usize].0 == zone.head;
+    let heads = (0..layout.clusters.len() as u32).map(|head| Zone { low: 0, high: 0, head });
+    let heads: Vec<Zone> = heads
+        .filter(|zone| {
+            layout.clusters[zone.head as usize].kept && layout.clusters[zone.head as usize].previous == NOBODY
+        })
+        .filter(reached)
+        .collect();
+    circle(layout, &heads, &[])
+}
+
 /// One cluster per write; `None` if zones do not apply.
 fn clusters(operations: &[Packed]) -> Result<Option<Layout>, Conflict> {
     let (mut least, mut greatest, mut writes) = (u64::MAX, 0, 0);

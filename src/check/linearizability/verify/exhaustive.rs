@@ -48,14 +48,16 @@ impl Attempt<'_> {
 /// Confirms that `rows` have no order even if those running at `until_ns` need not have happened, and that
 /// nothing among `all` which matters was left out.
 pub(super) fn refutes(columns: &Columns, rows: &[Row], all: &[Row], until_ns: u64) -> Result<(), String> {
-    let blind = all.iter().all(|row| {
-        let unclear = matches!(row.call, Call::CasMismatch { found: None, .. } | Call::DeleteTold { found: true });
-        !unclear && !matches!(row.call, Call::Append(_))
-    });
-    let unseen = |row: &Row| blind && row.ending == Ending::Info && !all.iter().any(|other| seen(other) == wrote(row));
-    let left_out = all.iter().filter(|row| row.start_ns < until_ns && may_write(row) && !unseen(row));
+    // What saw a value depends on every write of it. What only knows what the value was not depends on every write.
+    let unclear = |row: &Row| {
+        let vague = matches!(row.call, Call::CasMismatch { found: None, .. } | Call::DeleteTold { found: true });
+        vague || matches!(row.call, Call::Append(_))
+    };
+    let all_matter = all.iter().any(unclear);
+    let matters = |row: &Row| may_write(row) && (all_matter || rows.iter().any(|kept| seen(kept) == wrote(row)));
+    let left_out = all.iter().filter(|row| row.start_ns < until_ns && matters(row));
     if let Some(row) = left_out.into_iter().find(|row| !rows.iter().any(|kept| kept.id == row.id)) {
-        return Err(format!("operation {} writes, and was left out", row.id));
+        return Err(format!("operation {} writes what others saw, and was left out", row.id));
     }
     let cut: Vec<Row> = rows
         .iter()

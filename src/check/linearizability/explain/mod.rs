@@ -1,4 +1,10 @@
-//! A witness in one sentence.
+//! A witness for people: one sentence, a small picture for the terminal ([`diagram`]), the same as SVG ([`svg`]).
+
+mod picture;
+mod svg;
+
+pub use picture::diagram;
+pub use svg::svg;
 
 use super::witness::{DeleteNeeded, Life, Reason};
 use crate::history::Columns;
@@ -10,7 +16,7 @@ pub(super) fn sentence(columns: &Columns, key: u32, reason: &Reason) -> String {
 }
 
 /// A time in seconds, as precise as it needs to be: `4.210 s`, or `17 ns` where a history counts in small steps.
-pub(super) fn time(ns: u64) -> String {
+fn time(ns: u64) -> String {
     match ns {
         NEVER_NS => "never".to_owned(),
         0..1_000_000 => format!("{ns} ns"),
@@ -20,7 +26,7 @@ pub(super) fn time(ns: u64) -> String {
 }
 
 /// An operation as people write it: `put k7=21`, `get k7 -> 17`.
-pub(super) fn operation_text(columns: &Columns, row: &Row) -> String {
+fn operation_text(columns: &Columns, row: &Row) -> String {
     let key = columns.key_text(row.key);
     let value = |value: Option<u64>| value.map_or("absent".to_owned(), |value| columns.value_text(value));
     match row.call {
