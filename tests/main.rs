@@ -1,8 +1,8 @@
 //! All integration tests, one binary: openraft is monomorphised once.
 
+mod cli;
 mod leaks;
 mod properties;
-mod cli;
 mod scenario_errors;
 mod scenario_files;
 mod tidy;
