@@ -2,6 +2,7 @@
 
 mod contract;
 mod determinism;
+mod readme;
 mod replay;
 mod sweep;
 

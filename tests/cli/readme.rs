@@ -1,0 +1,36 @@
+//! The README's transcript is what the command prints.
+
+use super::Desk;
+use std::path::Path;
+
+/// The command in the README, without `cargo run -- `.
+const COMMAND: &str = "compare split-brain --seed 7";
+/// As many lines as the README has room for.
+const LINES: usize = 20;
+
+/// The README up to the transcript, the transcript, and the rest.
+fn split(readme: &str) -> (&str, &str, &str) {
+    let start = format!("```console\n$ cargo run -- {COMMAND}\n");
+    let at = readme.find(&start).expect("the README shows the command") + start.len();
+    let end = at + readme[at..].find("```").unwrap();
+    (&readme[..at], &readme[at..end], &readme[end..])
+}
+
+#[test]
+fn the_readme_shows_what_the_command_prints() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let (before, shown, after) = split(&readme);
+    let ran = Desk::new().run(&format!("{COMMAND} --ascii"));
+    let (table, _timeline) = ran.out.split_once("\n\ntime").unwrap();
+    let printed = format!("{table}\n");
+    assert!(printed.lines().count() <= LINES, "{printed}");
+    if shown == printed {
+        return;
+    }
+    if std::env::var_os("BLESS").is_some() && std::env::var_os("CI").is_none() {
+        std::fs::write(&path, format!("{before}{printed}{after}")).unwrap();
+        return;
+    }
+    panic!("README.md shows\n{shown}\nbut the command prints\n{printed}\nto take it over: BLESS=1 cargo test readme");
+}
