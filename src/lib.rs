@@ -1,4 +1,27 @@
-//! `schism`: a consensus testbed and a classroom of network failures.
+//! A consensus testbed and a classroom of network failures: one seed, two systems, one verdict.
+//!
+//! A run is a pure function of a [`scenario`], a [`system`](systems) and a seed:
+//!
+//! ```
+//! use schism::run::{Options, Verdict, run};
+//! use schism::{scenario, systems::System};
+//!
+//! let scenario = scenario::load("split-brain")?;
+//! let run = run(&scenario, System::Raft, 7, &Options::default())?;
+//! assert_eq!(run.outcome.verdict, Verdict::Pass);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! From the top; a module uses those below it only (`docs/ARCHITECTURE.md` says more):
+//!
+//! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
+//! * [`run`](mod@run): from a scenario to a judged outcome; [`run::compare`](mod@run::compare) drives several systems alike.
+//! * [`sim`]: the simulated world. [`scenario`]: the file format. [`check`]: one property a file.
+//! * [`systems`]: what is tested. [`history`]: what clients saw. [`fault`]: what breaks, as data.
+//! * [`host`]: how a node touches the world.
+//! * [`kv`]: the store. [`trace`]: the event log and its digest. [`rng`]: all entropy of a run.
+//!
+//! The crate needs `--cfg tokio_unstable`, without which no seed replays; a run says how to set it.
 
 pub mod check;
 pub mod fault;

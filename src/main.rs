@@ -1,6 +1,6 @@
 //! The `schism` command.
 
-#[cfg(not(tokio_unstable))]
+#[cfg(not(any(tokio_unstable, doc)))]
 compile_error!(
     "schism must be built with `--cfg tokio_unstable`, or no seed replays. The repository's .cargo/config.toml sets it, \
      but a RUSTFLAGS variable or a config of your own replaces that: add `--cfg tokio_unstable` there. \

@@ -1,5 +1,11 @@
 //! All integration tests, one binary: openraft is monomorphised once.
 
+#[cfg(not(tokio_unstable))]
+compile_error!(
+    "the tests must be built with `--cfg tokio_unstable`, or no seed replays. The repository's .cargo/config.toml \
+     sets it, but a RUSTFLAGS variable or a config of your own replaces that: add `--cfg tokio_unstable` there."
+);
+
 mod cli;
 mod leaks;
 mod properties;
