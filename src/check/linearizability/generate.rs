@@ -104,7 +104,11 @@ impl Store {
             let row = &mut rows[at as usize];
             let holds = &mut self.holds[row.key as usize];
             let (call, value) = perform(row.call, *holds);
-            (row.call, *holds) = (call, value);
+            *holds = value;
+            // Nobody learned the answer of an unknown outcome.
+            if row.ending == Ending::Ok {
+                row.call = call;
+            }
         }
     }
 }
