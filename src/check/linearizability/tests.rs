@@ -467,7 +467,7 @@ mod generated {
 
     #[test]
     fn valid_ones_pass_with_an_order_and_stale_ones_fail_with_a_witness() {
-        for (seed, mix) in (0..12).zip([Mix::ReadWrite, Mix::Cas, Mix::Deletes].into_iter().cycle()) {
+        for (seed, mix) in (0..12).zip([Mix::ReadWrite, Mix::Cas, Mix::Deletes, Mix::Creates].into_iter().cycle()) {
             for stale in [false, true] {
                 let columns = generate(Shape { mix, stale, clients: 5 + 9 * seed as usize, ..BASE }, seed);
                 let report = check_columns(&columns, Options::default());
