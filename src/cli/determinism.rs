@@ -61,7 +61,7 @@ impl Again<'_> {
         };
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["run", &argument, "--system", self.system.name(), "--format", "json", "--no-record"]);
-        command.args(["--seed", &self.seed.to_string(), "--check-steps", &self.options.check_steps.to_string()]);
+        command.args(["--seed", &self.seed.to_string(), "--check-steps", &self.options.budget.steps.to_string()]);
         command.arg("--trace-out").arg(&trace_path);
         command.current_dir(&folder.0).env("HOME", &folder.0).env("TZ", "Pacific/Chatham").env("SCHISM_LOG", "debug");
         let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;

@@ -96,7 +96,7 @@ impl Subject {
     fn options(&self) -> Options {
         let mut options = Options::default();
         if let Some(steps) = self.check_steps {
-            options.check_steps = steps;
+            options.budget.steps = steps;
         }
         options
     }

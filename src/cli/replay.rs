@@ -60,7 +60,7 @@ impl Replay {
         })?;
         let mut options = Options::default();
         if let Some(steps) = self.check_steps {
-            options.check_steps = steps;
+            options.budget.steps = steps;
         }
         let now = run(&scenario, system, explicit.seed, &options)?;
         let recorded = recorded_trace(&self.file)?;

@@ -233,7 +233,7 @@ fn in_a_process(
     let failed = |error: std::io::Error| NoRun::Refused(error.to_string());
     let mut child = Command::new(std::env::current_exe().map_err(failed)?)
         .args(["run", argument, "--system", system.name(), "--format", "json"])
-        .args(["--seed", &seed.to_string(), "--check-steps", &options.check_steps.to_string()])
+        .args(["--seed", &seed.to_string(), "--check-steps", &options.budget.steps.to_string()])
         .args((!record).then_some("--no-record"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,14 +1,13 @@
 //! Our checker beside others from crates.io, on the same histories: `cargo run --release` in this folder.
 //!
-//! Each measurement runs in a process of its own, with a limit of ten seconds, and takes CPU time out of the equation
-//! only as far as the machine is quiet. Histories have unique values, reads and writes only, which is what all of them
+//! Each measurement runs in a process of its own, with a limit of ten seconds. Histories have unique values, reads and writes only, which is what all of them
 //! can judge; several keys are given to the others one by one, as they have no notion of keys.
 
 #![allow(dead_code, unused_imports)]
 
 /// The checker alone, without the simulator that the crate around it needs.
+#[path = "../../../src/check"]
 pub mod check {
-    #[path = "../../../../../src/check/linearizability/mod.rs"]
     pub mod linearizability;
 }
 #[path = "../../../src/history/mod.rs"]
