@@ -177,18 +177,18 @@ fn tell(
     verified: Option<&Result<(), String>>,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let size = format!("{} operations on {} keys", columns.len(), report.keys.len());
+    let size = format!("{} on {}", count(columns.len(), "operation"), count(report.keys.len(), "key"));
     let times = format!("read in {}, checked in {}", duration(read_s), duration(check_s));
     let searched: u64 = report.keys.iter().map(|key| key.steps).sum();
     let steps = if searched > 0 { format!(", {searched} steps of search") } else { String::new() };
     let verdict = match report.verdict {
         Verdict::Linearizable => "linearizable".to_owned(),
         Verdict::Violation { .. } => {
-            format!("NOT linearizable: no order explains {} of its keys", report.witnesses().count())
+            format!("NOT linearizable: no order explains {}", count(report.witnesses().count(), "key"))
         }
         Verdict::Unknown => format!(
-            "unknown: the budget ended before {} keys were decided (raise --check-steps or --check-memory)",
-            unknown(report)
+            "unknown: the budget ended before {} could be decided (raise --check-steps or --check-memory)",
+            count(unknown(report), "key")
         ),
     };
     terminal.line(&format!("{file}: {verdict}"))?;
@@ -201,7 +201,7 @@ fn tell(
         terminal.line(&format!("\n  {}", holds(&still_holds(columns, witness))))?;
     }
     if let more @ 1.. = report.witnesses().count().saturating_sub(TOLD) {
-        terminal.line(&format!("\n  and {more} more keys"))?;
+        terminal.line(&format!("\n  and {} more", count(more, "key")))?;
     }
     match verified {
         Some(Ok(())) => terminal.line("  every verdict was confirmed by its proof")?,
@@ -229,12 +229,17 @@ fn holds(weaker: &Weaker) -> String {
         }
     }
     parts.push(match weaker.staleness {
-        Staleness::Exactly(values) => format!("reads were up to {} values behind", values - 1),
-        Staleness::AtLeast(values) => format!("some read was at least {} values behind", values - 1),
+        Staleness::Exactly(values) => format!("reads were up to {} behind", count(values as usize - 1, "value")),
+        Staleness::AtLeast(values) => format!("some read was at least {} behind", count(values as usize - 1, "value")),
         Staleness::Never => "no staleness explains it".to_owned(),
         Staleness::Unknown => "staleness not decided".to_owned(),
     });
     parts.join("; ")
+}
+
+/// `1 key`, `2 keys`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn duration(seconds: f64) -> String {

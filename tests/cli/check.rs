@@ -42,7 +42,7 @@ fn a_violation_is_told_drawn_and_put_into_proportion() {
     assert!(ran.out.contains(STALE), "{}", ran.out);
     assert!(ran.out.contains("|--") && ran.out.contains("get k7 -> 17"), "{}", ran.out);
     assert!(ran.out.contains("still holds: sequential consistency of the key"), "{}", ran.out);
-    assert!(ran.out.contains("reads were up to 1 values behind"), "{}", ran.out);
+    assert!(ran.out.contains("reads were up to 1 value behind"), "{}", ran.out);
     assert!(ran.out.is_ascii(), "{}", ran.out);
     assert!(desk.read("stale.svg").contains("</svg>"));
 }
