@@ -201,7 +201,7 @@ fn tell(
         terminal.line(&format!("\n  {}", holds(&still_holds(columns, witness))))?;
     }
     if let more @ 1.. = report.witnesses().count().saturating_sub(TOLD) {
-        terminal.line(&format!("\n  and {} more", count(more, "key")))?;
+        terminal.line(&format!("\n  and {}", count(more, "more key")))?;
     }
     match verified {
         Some(Ok(())) => terminal.line("  every verdict was confirmed by its proof")?,

@@ -234,6 +234,17 @@ fn a_fork_names_both_cas_and_the_writer() {
 }
 
 #[test]
+fn a_read_of_what_a_cas_had_taken_is_told_as_stale() {
+    let witness = witness_of(&[
+        row(0, 1, Call::Put(1), 1_000 * MS, 1_005 * MS),
+        row(1, 2, Call::Cas { expected: Some(1), new: 2 }, 1_010 * MS, 1_020 * MS + 3),
+        row(2, 3, Call::Get(Some(1)), 1_030 * MS, 1_040 * MS),
+    ]);
+    let expected = "client 3 read 1 at 1.030 s, but 2 had replaced 1 at 1.020 s, acknowledged to client 2.";
+    assert_eq!(witness.sentence, expected);
+}
+
+#[test]
 fn a_lost_write_names_the_read_that_missed_it() {
     let witness = witness_of(&[row(0, 1, Call::Put(1), 0, 5), row(1, 2, Call::Get(None), 10, 20)]);
     assert_eq!(witness.operations, [0, 1]);
