@@ -6,6 +6,7 @@ use divan::Bencher;
 use schism::check::linearizability::generate::{Mix, Shape, generate};
 use schism::check::linearizability::{Options, check_columns};
 use schism::history::Columns;
+use schism::history::formats::{read, write_json};
 
 fn main() {
     divan::main();
@@ -61,6 +62,15 @@ mod million {
     }
 }
 
+/// Reading a million JSON lines.
+#[divan::bench(sample_count = 5)]
+fn read_json_lines_1m(bencher: Bencher) {
+    let text = write_json(&generate(BASE, 1));
+    bencher
+        .counter(divan::counter::BytesCount::new(text.len()))
+        .bench(|| read(divan::black_box(text.as_bytes()), None).expect("we wrote it"));
+}
+
 /// One key, many clients: where searches blow up.
 mod one_key {
     use super::*;
@@ -73,6 +83,17 @@ mod one_key {
     #[divan::bench(args = [(1_000, 10), (1_000, 50), (10_000, 10), (100_000, 10)])]
     fn read_write_stale(bencher: Bencher, (operations, clients): (usize, usize)) {
         judge(bencher, Shape { operations, clients, keys: 1, stale: true, ..BASE }, false, false);
+    }
+}
+
+/// Deletes together with cas that expect absence: zones and a search over presence.
+mod presence {
+    use super::*;
+
+    #[divan::bench(args = [(1_000, 10), (1_000, 50), (10_000, 50)])]
+    fn creates_valid(bencher: Bencher, (operations, clients): (usize, usize)) {
+        let shape = Shape { operations, clients, keys: 1, unknown_ppm: 50_000, mix: Mix::Creates, ..BASE };
+        judge(bencher, shape, false, true);
     }
 }
 

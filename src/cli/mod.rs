@@ -1,8 +1,11 @@
 //! The command line: arguments, exit codes, progress. One file a command.
 
+mod check;
 mod compare;
 mod determinism;
 mod exit;
+mod export;
+mod histories;
 mod list;
 mod recordings;
 mod replay;
@@ -49,6 +52,10 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Run a recorded file again and say whether it still goes the same way.
     Replay(replay::Replay),
+    /// Say whether histories, of whatever system, are linearizable, and why not.
+    Check(check::Check),
+    /// Write a history in a form that other checkers read.
+    Export(export::Export),
 }
 
 /// What to print.
@@ -150,5 +157,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Compare(command) => command.run(&mut terminal),
         Command::Sweep(command) => command.run(&mut terminal),
         Command::Replay(command) => command.run(&mut terminal),
+        Command::Check(command) => command.run(&mut terminal),
+        Command::Export(command) => command.run(&mut terminal),
     }
 }

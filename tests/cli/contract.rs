@@ -45,6 +45,9 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json");
     assert_eq!(swept, ["failure", "failure", "sweep"]);
     assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);
+    desk.write("one.jsonl", "{\"key\":1,\"op\":\"get\",\"out\":7,\"start\":0,\"end\":9,\"status\":\"ok\"}\n");
+    assert_eq!(kinds("check one.jsonl --format json"), ["check"]);
+    assert_eq!(kinds("check one.jsonl one.jsonl --format json"), ["check", "check", "checks"]);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub enum Mix {
     Cas,
     /// 45 % gets, 30 % puts, 10 % cas, 15 % blind deletes. No cas expects absence.
     Deletes,
+    /// The same, but a client that last saw the key absent asks for it to be created.
+    Creates,
 }
 
 /// Generates the history of `shape` and `seed`. The same arguments give the same history on every platform.
@@ -104,7 +106,11 @@ impl Store {
             let row = &mut rows[at as usize];
             let holds = &mut self.holds[row.key as usize];
             let (call, value) = perform(row.call, *holds);
-            (row.call, *holds) = (call, value);
+            *holds = value;
+            // Nobody learned the answer of an unknown outcome.
+            if row.ending == Ending::Ok {
+                row.call = call;
+            }
         }
     }
 }
@@ -139,7 +145,7 @@ fn call(shape: Shape, random: &mut Stream, next_value: &mut u64, seen: Option<u6
     let (gets, puts, cas) = match shape.mix {
         Mix::ReadWrite => (50, 100, 100),
         Mix::Cas => (45, 75, 100),
-        Mix::Deletes => (45, 75, 85),
+        Mix::Deletes | Mix::Creates => (45, 75, 85),
     };
     match draw {
         draw if draw < gets => Call::Get(None),

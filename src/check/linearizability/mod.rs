@@ -4,12 +4,12 @@
 //! explain every answer (Herlihy & Wing, "Linearizability: A Correctness Condition for Concurrent
 //! Objects", TOPLAS 12(3), 1990). Each key is judged alone, by the first engine that applies:
 //!
-//! * [`zones`], in O(n log n), where every written value is unique: put, get, cas, blind deletes
-//!   ([`absence`]) and unknown outcomes;
-//! * [`presence`], zones and a small search, where such keys also have cas that expect absence;
-//! * [`search`], exhaustive and within a budget, for everything else ([`register`]).
+//! * `zones`, in O(n log n), where every written value is unique: put, get, cas, blind deletes
+//!   (`absence`) and unknown outcomes;
+//! * `presence`, zones and a small search, where such keys also have cas that expect absence;
+//! * `search`, exhaustive and within a budget, for everything else (`register`).
 //!
-//! A pass comes with an order ([`order`]), a violation with a [`Witness`]; [`verify`] checks both and shares
+//! A pass comes with an order (`order`), a violation with a [`Witness`]; [`verify`] checks both and shares
 //! no code with the engines. [`explain`] puts a witness into words and pictures, [`weaker`] says what still
 //! holds. [`model`] runs the search on objects that are not ours; [`generate`] makes histories to try this on.
 //!

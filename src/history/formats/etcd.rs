@@ -1,4 +1,4 @@
-//! The log lines of Jepsen's etcd test, as in porcupine's test data: `INFO  jepsen.util - 4	:invoke	:cas	[1 3]`.
+//! The log lines of Jepsen's etcd test, as in porcupine's test data: `INFO  jepsen.util - 4 :invoke :cas [1 3]`, with tabs.
 //!
 //! One register, initially absent. Here a `:fail` of a cas that repeats its value means that it did not match;
 //! `:timed-out` in a read's completion says nothing, in another's that its outcome is unknown.

@@ -20,7 +20,8 @@ fn time(ns: u64) -> String {
     match ns {
         NEVER_NS => "never".to_owned(),
         0..1_000_000 => format!("{ns} ns"),
-        _ if ns.is_multiple_of(1_000_000) => format!("{}.{:03} s", ns / 1_000_000_000, ns % 1_000_000_000 / 1_000_000),
+        // Readers of other forms may have moved an instant by nanoseconds to keep the order of events.
+        _ if ns % 1_000_000 < 1_000 => format!("{}.{:03} s", ns / 1_000_000_000, ns % 1_000_000_000 / 1_000_000),
         _ => format!("{}.{:06} s", ns / 1_000_000_000, ns % 1_000_000_000 / 1_000),
     }
 }
@@ -182,6 +183,26 @@ impl Teller<'_> {
                 self.value(self.home(later)),
                 time(earlier.start_ns),
             );
+        }
+        if matches!(earlier.call, Call::Get(_) | Call::CasMismatch { .. }) && self.home(later) != self.home(earlier) {
+            let (old, new) = (self.value(self.home(earlier)), self.value(self.home(later)));
+            let (did, at) = (self.did(earlier), time(earlier.start_ns));
+            return match later.call {
+                Call::Cas { .. } => {
+                    format!(
+                        "{did} at {at}, but {new} had replaced {old} at {}, acknowledged to client {}.",
+                        time(later.end_ns),
+                        later.client
+                    )
+                }
+                _ => {
+                    format!(
+                        "{did} at {at}, but {new} had replaced {old}: client {} had seen {new} by {}.",
+                        later.client,
+                        time(later.end_ns)
+                    )
+                }
+            };
         }
         format!(
             "{} and was done at {}; by the values of the swaps that came after {}, which began only at {}.",

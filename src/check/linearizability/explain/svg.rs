@@ -33,10 +33,10 @@ pub fn svg(columns: &Columns, witness: &Witness) -> String {
         let fill = if reads { "#9ecae1" } else { "#08519c" };
         let dash = if bar.to.is_none() { " stroke-dasharray=\"4 3\" fill-opacity=\"0.35\"" } else { "" };
         let middle = top + ROW / 2 + 4;
-        let _ = write!(
+        let _ = writeln!(
             text,
             "<g><title>{}</title><text x=\"{MARGIN}\" y=\"{middle}\" fill=\"#111111\">{}: {}</text>\
-             <rect x=\"{from}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"3\" fill=\"{fill}\" stroke=\"#08306b\"{dash}/></g>\n",
+             <rect x=\"{from}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"3\" fill=\"{fill}\" stroke=\"#08306b\"{dash}/></g>",
             escape(&bar.when),
             escape(&bar.who),
             escape(&bar.what),
@@ -50,9 +50,9 @@ pub fn svg(columns: &Columns, witness: &Witness) -> String {
     } else {
         String::new()
     };
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "<text x=\"{MARGIN}\" y=\"{}\" fill=\"#555555\">{shown}time flows to the right, not to scale</text>\n</svg>\n",
+        "<text x=\"{MARGIN}\" y=\"{}\" fill=\"#555555\">{shown}time flows to the right, not to scale</text>\n</svg>",
         MARGIN + ROW * bars.len() + ROW / 2 + 4
     );
     text

@@ -2,7 +2,7 @@
 //!
 //! * [`replays`]: an order is replayed, one operation after another.
 //! * [`refutes`]: a witness is confirmed by drawing every conclusion about "comes before" that unique values
-//!   allow, until something comes before itself ([`before`]); by counting deletes ([`deletes`]); or, where the
+//!   allow, until something comes before itself (`before`); by counting deletes (`deletes`); or, where the
 //!   engine tried every order of a few operations, by trying them again ([`exhaustive`]).
 //!
 //! It is meant to be read in five minutes and is slow on purpose.

@@ -1,0 +1,68 @@
+//! `schism export`: a history in a form that other checkers read, so that they can check us.
+
+use super::exit::{Exit, Failure};
+use super::histories::{self, Form};
+use super::terminal::Terminal;
+use super::{load, parse_system};
+use clap::{Args, ValueEnum};
+use schism::history::{Columns, formats};
+use schism::rng::seeds::{SEED, parse_seed};
+use schism::run::{Options, run};
+use schism::systems::System;
+use std::path::PathBuf;
+
+/// Arguments of `schism export`.
+#[derive(Args)]
+pub struct Export {
+    /// A history to convert; with --system, a scenario to run instead.
+    source: String,
+    /// The form to write.
+    #[arg(long, value_enum)]
+    to: To,
+    /// Run the scenario with this system, and export what its clients saw.
+    #[arg(long, value_parser = parse_system, conflicts_with = "input")]
+    system: Option<System>,
+    /// The seed of that run.
+    #[arg(long, env = SEED, value_parser = parse_seed, default_value = "0")]
+    seed: u64,
+    /// The form of the history [default: as it looks].
+    #[arg(long, value_enum)]
+    input: Option<Form>,
+    /// Write to this file [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The forms that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum To {
+    /// Jepsen's EDN events with independent keys.
+    Jepsen,
+    /// Porcupine's operations as JSON.
+    Porcupine,
+    /// JSON lines, as `schism check` reads them.
+    Json,
+}
+
+impl Export {
+    /// Writes the history.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let columns = match self.system {
+            Some(system) => {
+                let scenario = load(&self.source)?;
+                Columns::from(&run(&scenario, system, self.seed, &Options::default())?.history)
+            }
+            None => histories::read(&self.source, self.input, terminal)?,
+        };
+        let text = match self.to {
+            To::Jepsen => formats::write_jepsen(&columns),
+            To::Porcupine => formats::write_porcupine(&columns),
+            To::Json => formats::write_json(&columns),
+        };
+        match &self.out {
+            Some(path) => std::fs::write(path, text)?,
+            None => terminal.print(&text)?,
+        }
+        Ok(Exit::Expected)
+    }
+}
