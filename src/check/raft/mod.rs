@@ -176,6 +176,27 @@ mod tests {
         assert_eq!(violated(&steps), []);
     }
 
+    /// When all nodes have been down, nodes that lost their votes elect a leader of term 1 again, below the
+    /// one of term 2 that they had elected when the first leader died.
+    #[test]
+    fn real_nodes_that_forget_their_votes_violate_election_safety() {
+        use crate::fault::model::{Fault, FaultKind, Target};
+        use crate::{run, scenario, systems::System};
+        let mut scenario = scenario::load("split-brain").expect("it is embedded");
+        let kill = |node: HostId| FaultKind::Kill { target: Target(node.to_string()) };
+        let kill = |at_ms, node| Fault { at_ms, for_ms: Some(4_000), kind: kill(HostId(node)) };
+        scenario.faults = std::iter::once(kill(3_000, 1)).chain((1..=5).map(|node| kill(9_000, node))).collect();
+        (scenario.timing.duration_ms, scenario.workload.operations) = (16_000, 400);
+        for seed in 0..3 {
+            let checks = |system| {
+                let run = run::run(&scenario, system, seed, &run::Options::default()).expect("it runs");
+                run.outcome.violations.into_iter().map(|violation| violation.check).collect::<Vec<_>>()
+            };
+            assert!(checks(System::RaftAmnesia).contains(&CheckName::ElectionSafety), "seed {seed}");
+            assert_eq!(checks(System::Raft), [], "seed {seed}: the same kills with intact disks");
+        }
+    }
+
     #[test]
     #[cfg_attr(debug_assertions, ignore = "a measurement, not a property: run with --ignored --nocapture")]
     fn cost_of_a_long_run() {
