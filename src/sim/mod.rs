@@ -110,7 +110,7 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
         let (host, desk) = (hosts[client_host.index()].clone(), desk.clone());
         let clients = Client::at_site(plan, site, &host, &desk);
         sim.host(topology.name(client_host), move || {
-            let tasks: Vec<_> = clients.iter().cloned().collect();
+            let tasks: Vec<_> = clients.to_vec();
             let host = host.clone();
             async move {
                 let running: Vec<_> = tasks.into_iter().map(|client| host.spawn(client.run())).collect();

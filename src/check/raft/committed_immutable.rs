@@ -7,16 +7,30 @@
 //! 3. a node truncates, or writes over, an entry that is known to be committed.
 //!
 //! An *uncommitted* tail may be truncated at any time, and a different entry at the same index may be too.
+//! So may entries that others know to be committed, if the very next thing the node does is to put a
+//! snapshot that covers them in their place: openraft clears everything above its own commit position
+//! before it installs a snapshot over a conflicting tail.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
-use crate::trace::{Event, LogPosition, What};
+use crate::trace::{Event, HostId, LogPosition, What};
+use std::collections::BTreeMap;
 
-/// See the module's header. All it needs to remember is in [`Cluster`].
-pub struct CommittedImmutable;
+/// See the module's header. What is known to be committed is in [`Cluster`].
+#[derive(Default)]
+pub struct CommittedImmutable {
+    /// Truncations that a snapshot must cover at once: the last committed index removed, and the violation if not.
+    uncovered: BTreeMap<HostId, (u64, Violation)>,
+}
 
 impl Property for CommittedImmutable {
     fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+        if let Some((last, violation)) = self.uncovered.remove(&event.host) {
+            match event.what {
+                What::Purge { upto } | What::SnapshotInstalled { upto: Some(upto), .. } if upto.index >= last => {}
+                _ => return Some(violation),
+            }
+        }
         match event.what {
             What::Commit { upto } => before
                 .newly_committed(event.host, upto)
@@ -27,11 +41,21 @@ impl Property for CommittedImmutable {
                 ends_elsewhere(event, before, upto, "installed a snapshot up to")
             }
             What::Purge { upto } => ends_elsewhere(event, before, upto, "purged its log up to"),
-            What::Truncate { from } => removes(event, before, from, "truncated"),
+            What::Truncate { from } => {
+                let (last, violation) = removes(event, before, from, "truncated")?;
+                if before.node(event.host).commit.is_some_and(|commit| from <= commit) {
+                    return Some(violation);
+                }
+                self.uncovered.insert(event.host, (last, violation));
+                None
+            }
             What::Append { at, payload } => {
                 let held = before.node(event.host).log.get(&at.index)?;
                 let replaced = held.leader != LeaderId::from(at) || held.payload != payload;
-                if replaced { removes(event, before, at.index, "wrote over") } else { None }
+                replaced
+                    .then(|| removes(event, before, at.index, "wrote over"))
+                    .flatten()
+                    .map(|(_, violation)| violation)
             }
             _ => None,
         }
@@ -68,12 +92,14 @@ fn differs(
     Some(violation(CheckName::CommittedImmutable, event, &nodes, &terms, sentence))
 }
 
-/// The violation if removing everything from index `from` on removes a committed entry.
-fn removes(event: &Event, before: &Cluster, from: u64, did: &str) -> Option<Violation> {
-    let (index, known) = before.node(event.host).log.range(from..).find_map(|(index, held)| {
+/// The violation if removing everything from index `from` on removes a committed entry, and the last such index.
+fn removes(event: &Event, before: &Cluster, from: u64, did: &str) -> Option<(u64, Violation)> {
+    let mut removed = before.node(event.host).log.range(from..).filter_map(|(index, held)| {
         let known = before.committed.get(index)?;
-        (known.leader == held.leader).then_some((index, known))
-    })?;
+        (known.leader == held.leader).then_some((*index, known))
+    });
+    let (index, known) = removed.next()?;
+    let last = removed.last().map_or(index, |(last, _)| last);
     let sentence = format!(
         "{} {did} index {index} from {} at {}, which {} knew to be committed at {}",
         event.host,
@@ -82,7 +108,8 @@ fn removes(event: &Event, before: &Cluster, from: u64, did: &str) -> Option<Viol
         known.by,
         seconds(known.at_ns)
     );
-    Some(violation(CheckName::CommittedImmutable, event, &[event.host, known.by], &[known.leader.term], sentence))
+    let (nodes, terms) = ([event.host, known.by], [known.leader.term]);
+    Some((last, violation(CheckName::CommittedImmutable, event, &nodes, &terms, sentence)))
 }
 
 #[cfg(test)]
@@ -115,15 +142,27 @@ mod tests {
 
     #[test]
     fn truncating_or_writing_over_a_committed_entry_is_caught() {
-        for (node, step) in [
-            (1, What::Truncate { from: 1 }),
-            (2, What::Truncate { from: 1 }), // it does not know yet, but n1 does
-            (1, append(at(2, 2, 1), 5)),
+        for last in [
+            vec![(1, What::Truncate { from: 1 })],
+            vec![(2, What::Truncate { from: 1 }), (2, append(at(2, 2, 1), 5))], // it does not know yet, but n1 does
+            vec![(2, What::Truncate { from: 1 }), (2, What::Crash)],
+            vec![(1, append(at(2, 2, 1), 5))],
         ] {
-            let mut steps = two_entries_first_committed();
-            steps.push((node, step));
-            assert_eq!(violated(&steps), [CheckName::CommittedImmutable], "{step:?}");
+            let steps = [two_entries_first_committed(), last].concat();
+            assert_eq!(violated(&steps), [CheckName::CommittedImmutable], "{steps:?}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_may_take_the_place_of_what_its_node_did_not_know_to_be_committed() {
+        let snapshot = |index| What::SnapshotInstalled { upto: Some(at(1, 1, index)), payload: 0 };
+        let steps = |node, index| {
+            let replaced = vec![(node, What::Truncate { from: 1 }), (3, What::Start), (node, snapshot(index))];
+            [two_entries_first_committed(), replaced].concat()
+        };
+        assert_eq!(violated(&steps(2, 1)), []);
+        assert!(mutable(&steps(2, 0)), "it covers too little");
+        assert!(mutable(&steps(1, 1)), "n1 knew");
     }
 
     #[test]

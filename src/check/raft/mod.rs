@@ -31,7 +31,7 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
         Box::new(log_matching::LogMatching::default()),
         Box::new(leader_completeness::LeaderCompleteness::default()),
         Box::new(state_machine_safety::StateMachineSafety::default()),
-        Box::new(committed_immutable::CommittedImmutable),
+        Box::new(committed_immutable::CommittedImmutable::default()),
         Box::new(monotonic::Monotonic::default()),
     ];
     let mut cluster = Cluster::default();
