@@ -15,7 +15,7 @@ use schism::rng::seeds::{SEED, Seeds, parse_seed};
 use schism::run::{Options, Run, run};
 use schism::scenario::{Latency, Scenario, Site, Timing, VERSION, Workload};
 use schism::systems::System;
-use schism::trace::{MessageKind, Role, What};
+use schism::trace::{HostId, MessageKind, Role, What};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -269,25 +269,22 @@ fn a_failing_case_shrinks_to_a_short_schedule() {
 /// Whether a request of this kind was handled by a node that had already moved to a higher term than the
 /// sender had when it sent it.
 fn handles_stale(run: &Run, kind: MessageKind) -> bool {
-    let mut term = BTreeMap::new();
+    let mut terms: BTreeMap<HostId, u64> = BTreeMap::new();
     let mut sent_in = BTreeMap::new();
-    for event in &run.trace.events {
+    run.trace.events.iter().any(|event| {
+        let term = terms.entry(event.host).or_default();
         match event.what {
-            What::Vote { term: now, .. } => {
-                term.insert(event.host, now);
-            }
+            What::Vote { term: now, .. } => *term = now,
             What::Send { message, class, .. } if class == kind => {
-                sent_in.insert(message, term.get(&event.host).copied().unwrap_or(0));
+                sent_in.insert(message, *term);
             }
             What::Deliver { message, class, .. } if class == kind => {
-                if term.get(&event.host).copied().unwrap_or(0) > sent_in.get(&message).copied().unwrap_or(0) {
-                    return true;
-                }
+                return sent_in.get(&message).is_some_and(|sent| *term > *sent);
             }
             _ => {}
         }
-    }
-    false
+        false
+    })
 }
 
 #[test]

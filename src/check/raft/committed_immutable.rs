@@ -99,7 +99,7 @@ fn removes(event: &Event, before: &Cluster, from: u64, did: &str) -> Option<(u64
         (known.leader == held.leader).then_some((*index, known))
     });
     let (index, known) = removed.next()?;
-    let last = removed.last().map_or(index, |(last, _)| last);
+    let last = removed.next_back().map_or(index, |(last, _)| last);
     let sentence = format!(
         "{} {did} index {index} from {} at {}, which {} knew to be committed at {}",
         event.host,
