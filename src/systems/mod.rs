@@ -9,6 +9,7 @@ pub mod raft;
 use crate::host::Host;
 use crate::kv::{Key, Value};
 use crate::trace::HostId;
+use raft::Defects;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,13 +69,15 @@ pub enum System {
     Raft,
     /// The same, with disks that lose the vote at every restart: a planted defect.
     RaftAmnesia,
+    /// openraft 0.9.25 as published, without the fence that closes a race in it (see [`raft::network`]).
+    RaftUnfenced,
     /// Two primaries that take each other's place.
     DualPrimary,
 }
 
 impl System {
     /// Every system.
-    pub const ALL: [System; 3] = [System::Raft, System::RaftAmnesia, System::DualPrimary];
+    pub const ALL: [System; 4] = [System::Raft, System::RaftAmnesia, System::RaftUnfenced, System::DualPrimary];
 
     /// The systems that a comparison shows unless told otherwise.
     pub const COMPARED: [System; 2] = [System::DualPrimary, System::Raft];
@@ -84,15 +87,18 @@ impl System {
         match self {
             System::Raft => "raft",
             System::RaftAmnesia => "raft-amnesia",
+            System::RaftUnfenced => "raft-unfenced",
             System::DualPrimary => "dual-primary",
         }
     }
 
     /// A fresh cluster of this system.
     pub fn cluster(self, deployment: &Deployment) -> Box<dyn Cluster> {
+        let raft = |defects| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, defects)) };
         match self {
-            System::Raft => Box::new(raft::RaftCluster::new(deployment, raft::Memory::Faithful)),
-            System::RaftAmnesia => Box::new(raft::RaftCluster::new(deployment, raft::Memory::Amnesia)),
+            System::Raft => raft(Defects::default()),
+            System::RaftAmnesia => raft(Defects { amnesia: true, ..Defects::default() }),
+            System::RaftUnfenced => raft(Defects { unfenced: true, ..Defects::default() }),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
         }
     }
@@ -106,7 +112,7 @@ impl fmt::Display for System {
 
 /// A name that is no system's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown system `{0}`; the systems are raft, raft-amnesia and dual-primary")]
+#[error("unknown system `{0}`; the systems are raft, raft-amnesia, raft-unfenced and dual-primary")]
 pub struct UnknownSystem(pub String);
 
 impl FromStr for System {

@@ -1,7 +1,6 @@
 //! The log, the vote and the snapshot of a node: a disk in memory, outside the node's tasks.
 //!
-//! Survives a process kill as if every completed write were synced. With [`Memory::Amnesia`] a restart
-//! finds no vote: the planted defect that election safety must catch.
+//! Survives a process kill as if every completed write were synced.
 
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
@@ -11,15 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
-
-/// Whether a disk remembers the vote across restarts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Memory {
-    /// It does.
-    Faithful,
-    /// It does not.
-    Amnesia,
-}
 
 /// What a node's disk holds.
 #[derive(Debug, Default)]
@@ -45,6 +35,11 @@ impl Disk {
     /// Whether nothing has ever been written.
     pub fn is_blank(&self) -> bool {
         self.vote.is_none() && self.log.is_empty() && self.purged.is_none() && self.snapshot.is_none()
+    }
+
+    /// The vote saved last.
+    pub fn vote(&self) -> Option<Vote<NodeId>> {
+        self.vote
     }
 
     /// Forgets the vote.

@@ -18,7 +18,6 @@ use super::{Cluster, Deployment, Process};
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
 use crate::trace::{HostId, MessageKind};
-pub use log_store::Memory;
 use log_store::{Disk, LogStore};
 use network::Network;
 use observe::{AppendedCommands, ObservedLog, ObservedMachine};
@@ -37,11 +36,20 @@ const LOGS_KEPT: u64 = 50;
 /// A follower further behind than this gets a snapshot.
 const LAG_FOR_SNAPSHOT: u64 = 600;
 
+/// Switchable defects, for checks to find.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Defects {
+    /// Disks lose the vote at every restart.
+    pub amnesia: bool,
+    /// openraft as published: see [`network`] for the race that this leaves open.
+    pub unfenced: bool,
+}
+
 /// A Raft cluster; holds the nodes' disks.
 pub struct RaftCluster {
     config: Arc<Config>,
     members: BTreeMap<u64, EmptyNode>,
-    memory: Memory,
+    defects: Defects,
     nodes: BTreeMap<HostId, Node>,
 }
 
@@ -57,7 +65,7 @@ impl RaftCluster {
     ///
     /// # Panics
     /// If the deployment's time-outs are not a valid Raft configuration; scenarios are validated before.
-    pub fn new(deployment: &Deployment, memory: Memory) -> RaftCluster {
+    pub fn new(deployment: &Deployment, defects: Defects) -> RaftCluster {
         let millis = |span: std::time::Duration| span.as_millis() as u64;
         let config = Config {
             cluster_name: "schism".to_owned(),
@@ -75,7 +83,7 @@ impl RaftCluster {
         RaftCluster {
             config,
             members: deployment.nodes().map(|node| (node_id(node), EmptyNode {})).collect(),
-            memory,
+            defects,
             nodes: deployment.nodes().map(|node| (node, Node::default())).collect(),
         }
     }
@@ -84,12 +92,14 @@ impl RaftCluster {
 impl Cluster for RaftCluster {
     fn process(&self, host: Host) -> Process {
         let node = &self.nodes[&host.id()];
-        if self.memory == Memory::Amnesia {
+        if self.defects.amnesia {
             lock(&node.disk).forget_vote();
         }
         let (disk, machine) = (node.disk.clone(), node.machine.clone());
         let (config, members) = (self.config.clone(), self.members.clone());
-        Box::pin(run_node(host, config, members, disk, machine))
+        let fence = (!self.defects.unfenced).then(|| disk.clone());
+        let network = Network::new(host.clone(), fence);
+        Box::pin(run_node(host, config, members, network, disk, machine))
     }
 
     fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
@@ -102,6 +112,7 @@ async fn run_node(
     host: Host,
     config: Arc<Config>,
     members: BTreeMap<u64, EmptyNode>,
+    network: Network,
     disk: Arc<Mutex<Disk>>,
     visible: Arc<Mutex<Option<Arc<Mutex<Machine>>>>>,
 ) {
@@ -113,7 +124,6 @@ async fn run_node(
     let store = machine.machine();
     let log = ObservedLog::new(LogStore::new(disk), host.clone(), appended.clone());
     let machine = ObservedMachine::new(machine, host.clone());
-    let network = Network::new(host.clone());
     let raft = Raft::new(id, config, network, log, machine).await.expect("a node starts from its own storage");
     // One node founds the cluster; the others learn of it from its log.
     if is_blank && members.keys().next() == Some(&id) {

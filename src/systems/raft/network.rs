@@ -1,8 +1,19 @@
 //! Raft's RPCs over the host's transport.
+//!
+//! # The fence
+//!
+//! openraft 0.9.25 ends the replication tasks of a leader that steps down in the background
+//! (`remove_all_replication` no longer waits for them). Such a task may read the log *after* the new
+//! leader's entries have replaced it, and send them under the old leader's vote behind a `prev_log_id`
+//! from the old log. A follower that has not heard of the new leader accepts that: its log then holds
+//! an entry whose predecessor is not the one it had where it was created, which breaks log matching
+//! (Raft paper, 5.3). A node saves its new vote before it changes its log, so the exact remedy is that a
+//! node which has voted for somebody newer no longer speaks as the old leader. [`Peer`] refuses to.
 
+use super::log_store::Disk;
 use super::types::{NodeId, Raft, Types, host_id};
-use crate::host::Host;
 use crate::host::transport::{CallError, Incoming};
+use crate::host::{Host, lock};
 use crate::trace::{HostId, MessageKind};
 use openraft::EmptyNode;
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable};
@@ -13,6 +24,7 @@ use openraft::raft::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// openraft's pause before it calls an unreachable node again.
@@ -21,20 +33,26 @@ const BACKOFF: Duration = Duration::from_millis(200);
 /// Makes the network client for each peer.
 pub struct Network {
     host: Host,
+    fence: Option<Arc<Mutex<Disk>>>,
 }
 
 impl Network {
-    /// Calls from `host`.
-    pub fn new(host: Host) -> Network {
-        Network { host }
+    /// Calls from `host`, fenced by the vote on its disk if one is given.
+    pub fn new(host: Host, fence: Option<Arc<Mutex<Disk>>>) -> Network {
+        Network { host, fence }
     }
 }
+
+/// The node has voted for a newer leader than the one whose entries it was asked to send.
+#[derive(Debug, thiserror::Error)]
+#[error("this node no longer leads")]
+struct Deposed;
 
 impl RaftNetworkFactory<Types> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: NodeId, _node: &EmptyNode) -> Peer {
-        Peer { host: self.host.clone(), target: host_id(target) }
+        Peer { host: self.host.clone(), target: host_id(target), fence: self.fence.clone() }
     }
 }
 
@@ -42,6 +60,7 @@ impl RaftNetworkFactory<Types> for Network {
 pub struct Peer {
     host: Host,
     target: HostId,
+    fence: Option<Arc<Mutex<Disk>>>,
 }
 
 type Answer<T, E> = Result<T, RPCError<NodeId, EmptyNode, E>>;
@@ -73,6 +92,10 @@ impl RaftNetwork<Types> for Peer {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
+        // The entries were read before this: if the vote is still the leader's own, so was the log then.
+        if self.fence.as_ref().is_some_and(|disk| lock(disk).vote() != Some(rpc.vote)) {
+            return Err(RPCError::Network(NetworkError::new(&Deposed)));
+        }
         self.call(MessageKind::AppendEntries, rpc, &option).await
     }
 
