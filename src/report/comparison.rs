@@ -89,7 +89,10 @@ fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
             &[("settled", "under faults")]
         };
         for (during, what) in periods {
-            add(&format!("{site} acked, {what}"), &|run| availability(&run.outcome, site, during));
+            // A long site name takes the place of the word, then of its own end: columns stay columns.
+            let label = format!("{site} acked, {what}");
+            let label = if label.len() < LABEL { label } else { format!("{site:.12}, {what}") };
+            add(&label, &|run| availability(&run.outcome, site, during));
         }
     }
     add("recovered after", &|run| match (run.outcome.liveness, run.outcome.recovered_ms) {

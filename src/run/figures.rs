@@ -3,8 +3,8 @@
 use super::{Availability, Counters};
 use crate::fault::fold::Timeline;
 use crate::fault::model::{FaultKind, Schedule};
-use crate::history::{History, Operation};
-use crate::scenario::Scenario;
+use crate::history::History;
+use crate::scenario::{Scenario, ScriptedOp};
 use crate::sim::Plan;
 use crate::trace::{HostId, MessageId, Trace, What};
 use std::collections::BTreeMap;
@@ -50,8 +50,9 @@ fn note(handled: &mut [Vec<u8>], message: MessageId) -> u8 {
 }
 
 /// Availability per site and period, in the order of sites: the whole run; while faults are active; and
-/// the same once three maximum election time-outs have passed. Scripted operations that began and ended
-/// within the period count.
+/// the same once three maximum election time-outs have passed. Offered is what the script planned for the
+/// period, whether or not a client stuck in earlier operations found time for it: so the figure is the
+/// same for every system, and waiting counts as being refused.
 pub fn availability(scenario: &Scenario, plan: &Plan, timeline: &Timeline, history: &History) -> Vec<Availability> {
     let end_ns = plan.timing.duration_ms * 1_000_000;
     let mut periods = vec![("run", 0, u64::MAX)];
@@ -61,22 +62,26 @@ pub fn availability(scenario: &Scenario, plan: &Plan, timeline: &Timeline, histo
         periods.push(("settled", first_ns + 3 * plan.timing.election_max_ms * 1_000_000, until_ns));
     }
     let sites = scenario.client_sites();
-    let scripted = plan.script.len();
+    let acked_ns: BTreeMap<u32, u64> = history
+        .operations
+        .iter()
+        .filter(|operation| operation.outcome().is_some())
+        .map(|operation| (operation.id, operation.end_ns))
+        .collect();
     let mut rows = Vec::new();
     for (site, spec) in scenario.sites.iter().enumerate().filter(|(_, site)| site.clients > 0) {
         for (during, from_ns, until_ns) in &periods {
-            let within = |operation: &&Operation| {
-                (operation.id as usize) < scripted
-                    && sites.get(operation.client as usize) == Some(&site)
-                    && operation.start_ns >= *from_ns
-                    && operation.end_ns <= *until_ns
+            let offered = || {
+                plan.script.iter().filter(|op| {
+                    sites.get(op.client as usize) == Some(&site) && (*from_ns..*until_ns).contains(&(op.at_us * 1000))
+                })
             };
-            let operations = || history.operations.iter().filter(within);
+            let in_time = |op: &&ScriptedOp| acked_ns.get(&op.id).is_some_and(|end_ns| end_ns <= until_ns);
             rows.push(Availability {
                 site: spec.name.clone(),
                 during: (*during).to_owned(),
-                acked: operations().filter(|operation| operation.outcome().is_some()).count() as u64,
-                offered: operations().count() as u64,
+                acked: offered().filter(in_time).count() as u64,
+                offered: offered().count() as u64,
             });
         }
     }

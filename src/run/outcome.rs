@@ -64,9 +64,9 @@ pub struct Availability {
     /// `run` (all of it), `faults` (from the first fault's beginning to the last's end), or
     /// `settled` (the same, from three maximum election time-outs after the first fault's beginning).
     pub during: String,
-    /// Acknowledged.
+    /// Acknowledged within the period.
     pub acked: u64,
-    /// Invoked.
+    /// Planned for the period by the script.
     pub offered: u64,
 }
 

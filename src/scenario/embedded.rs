@@ -19,6 +19,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "flapping-link",
         "lossy-wan",
         "leader-isolation",
+        "deposed-leader",
         "five-data-centres",
         "chaos",
     ]
