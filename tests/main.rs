@@ -9,6 +9,7 @@ compile_error!(
 mod cli;
 mod leaks;
 mod properties;
+mod regressions;
 mod scenario_errors;
 mod scenario_files;
 mod tidy;
