@@ -165,6 +165,15 @@ fn any_case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Draws this many cases from a seed. Nothing is written into the source tree.
+fn runner(seed: u64, cases: u32) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    // Shrinking runs the case again and again: bounded, since each run takes a moment.
+    let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
 /// Runs a property on one generated case for each seed; a failing case is shrunk, written, and named.
 fn for_each_seed(
     test: &str,
@@ -178,12 +187,7 @@ fn for_each_seed(
         Err(_) => Seeds::from_environment(default).expect("SCHISM_SEEDS is a range or a count").iter().collect(),
     };
     for seed in seeds {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        // Shrinking runs the case again and again: bounded, since each run takes a moment.
-        let config = Config { cases: 1, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
-        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-        let outcome = runner.run(&cases, |case| holds(&case.run(system)).map_err(TestCaseError::fail));
+        let outcome = runner(seed, 1).run(&cases, |case| holds(&case.run(system)).map_err(TestCaseError::fail));
         if let Err(TestError::Fail(reason, case)) = outcome {
             let run = case.run(system);
             let folder = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
@@ -255,11 +259,8 @@ fn dual_primary_forks_or_loses_under_a_cut_longer_than_its_takeover() {
 fn a_failing_case_shrinks_to_a_short_schedule() {
     // The same search that guards Raft, let loose on a system that does fork.
     let cases = any_case().prop_map(two_sites);
-    let mut bytes = [0; 32];
-    bytes[0] = 3;
-    let config = Config { cases: 50, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let outcome = runner.run(&cases, |case| is_clean(&case.run(System::DualPrimary)).map_err(TestCaseError::fail));
+    let outcome =
+        runner(3, 50).run(&cases, |case| is_clean(&case.run(System::DualPrimary)).map_err(TestCaseError::fail));
     match outcome {
         Err(TestError::Fail(_, case)) => assert!(case.faults.len() <= 2, "shrunk only to {:?}", case.faults),
         other => panic!("dual-primary survived 50 mixtures of faults: {other:?}"),

@@ -118,10 +118,7 @@ fn load(name_or_path: &str) -> Result<Scenario, Failure> {
 
 /// Reads the name of a system, and says what there is if there is no such system.
 fn parse_system(text: &str) -> Result<System, String> {
-    text.parse().map_err(|_| {
-        let names: Vec<&str> = System::ALL.iter().map(|system| system.name()).collect();
-        format!("the systems are {}", names.join(", "))
-    })
+    text.parse().map_err(|_| format!("the systems are {}", System::names()))
 }
 
 /// Runs the command named by the process's arguments.

@@ -5,6 +5,7 @@ use super::recordings::{self, FOLDER, quoted};
 use super::terminal::Terminal;
 use super::{Subject, parse_system};
 use clap::{Args, ValueEnum};
+use schism::report::outcome::{faults, messages};
 use schism::report::style::{Style, Tone, WIDTH, count, wrap};
 use schism::report::{json, recording};
 use schism::rng::seeds::{SEEDS, Seeds};
@@ -310,25 +311,9 @@ fn text(summary: &Summary, style: Style) -> String {
             summary.lost_acked_writes
         ),
     );
-    figure(
-        "messages",
-        format!(
-            "{} sent, {} dropped, {} reordered, {} handled twice",
-            summary.messages_sent, summary.messages_dropped, summary.messages_reordered, summary.messages_duplicated
-        ),
-    );
-    figure(
-        "faults",
-        format!(
-            "{} ({} one-way), {}, {}, {} power losses; {}",
-            count(summary.cuts, "cut"),
-            summary.one_way_cuts,
-            count(summary.crashes, "kill"),
-            count(summary.pauses, "pause"),
-            summary.power_losses,
-            count(summary.leader_changes, "leader change")
-        ),
-    );
+    figure("messages", messages(&summary.counters));
+    let leaders = count(summary.leader_changes, "leader change");
+    figure("faults", format!("{}; {leaders}", faults(&summary.counters)));
     figure(
         "speed",
         format!(

@@ -216,11 +216,6 @@ impl Topology {
         self.all_nodes().union(self.all_clients())
     }
 
-    /// Whether this host is a node.
-    pub fn is_node(&self, host: HostId) -> bool {
-        (1..=self.nodes).contains(&host.index())
-    }
-
     /// The index in [`Topology::sites`] of the site where this host stands.
     pub fn site_of(&self, host: HostId) -> Option<usize> {
         self.sites.iter().position(|site| site.nodes.contains(&host) || site.clients == Some(host))

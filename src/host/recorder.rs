@@ -5,20 +5,10 @@ use crate::trace::{Event, HostId, MessageId, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
-
-/// Where the time of events comes from.
-enum Clock {
-    /// Turmoil's; between the simulator's steps, the start of the next step.
-    Simulated,
-    /// The machine's, for nodes on real sockets.
-    Real(Instant),
-}
 
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
     log: Mutex<Log>,
-    clock: Clock,
     /// Simulated time of the current step's start, for events recorded while no host runs.
     step_ns: AtomicU64,
 }
@@ -35,17 +25,8 @@ struct Log {
 }
 
 impl Recorder {
-    /// A recorder for simulated hosts with these names (entry 0 is the world), of which the first `nodes` are nodes.
-    pub fn simulated(names: Vec<String>, nodes: usize) -> Recorder {
-        Recorder::new(names, nodes, Clock::Simulated)
-    }
-
-    /// A recorder for hosts on real sockets.
-    pub fn real(names: Vec<String>, nodes: usize) -> Recorder {
-        Recorder::new(names, nodes, Clock::Real(Instant::now()))
-    }
-
-    fn new(names: Vec<String>, nodes: usize, clock: Clock) -> Recorder {
+    /// A recorder for hosts with these names (entry 0 is the world), of which the first `nodes` are nodes.
+    pub fn new(names: Vec<String>, nodes: usize) -> Recorder {
         let hosts = names.len();
         let log = Log {
             seqs: vec![0; hosts],
@@ -53,16 +34,12 @@ impl Recorder {
             trace: Trace { names, nodes, events: Vec::new() },
             roles: BTreeMap::new(),
         };
-        Recorder { log: Mutex::new(log), clock, step_ns: AtomicU64::new(0) }
+        Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0) }
     }
 
-    /// Nanoseconds since the start of the run.
+    /// Simulated nanoseconds since the start of the run; between the simulator's steps, the start of the next one.
     pub fn now_ns(&self) -> u64 {
-        match self.clock {
-            Clock::Simulated => turmoil::sim_elapsed()
-                .map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64),
-            Clock::Real(start) => start.elapsed().as_nanos() as u64,
-        }
+        turmoil::sim_elapsed().map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
     }
 
     /// Tells the time at which the simulator's next step starts.

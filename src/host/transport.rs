@@ -159,9 +159,10 @@ impl Transport {
         }
         let frame = wire::encode(&header, payload);
         let sole_copy_of = (fate.duplicate_ns.is_none() && !header.is_reply).then_some(header.call);
-        for delay_ns in std::iter::once(fate.delay_ns).chain(fate.duplicate_ns) {
+        let frames = std::iter::repeat_n(frame, 1 + usize::from(fate.duplicate_ns.is_some()));
+        for (delay_ns, frame) in std::iter::once(fate.delay_ns).chain(fate.duplicate_ns).zip(frames) {
             fabric.depart(from, to, message, class);
-            let copy = Outgoing { message, frame: frame.clone(), sole_copy_of };
+            let copy = Outgoing { message, frame, sole_copy_of };
             let delay = Duration::from_nanos(delay_ns + slowness_ns);
             if delay.is_zero() && !fabric.is_held(from, to) {
                 push(copy);

@@ -2,7 +2,7 @@
 
 use super::comparison::{SHOWN, certificates};
 use super::style::{Style, Tone, WIDTH, count, seconds, wrap};
-use crate::run::{Liveness, Outcome, Verdict};
+use crate::run::{Counters, Liveness, Outcome, Verdict};
 
 /// The judgement and the figures of one run, in at most 80 columns.
 pub fn outcome(outcome: &Outcome, style: Style) -> String {
@@ -62,29 +62,30 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
             count(outcome.lost_acked_writes, "acked write")
         ),
     );
-    figure(
-        "messages",
-        format!(
-            "{} sent, {} dropped, {} reordered, {} handled twice",
-            counters.messages_sent,
-            counters.messages_dropped,
-            counters.messages_reordered,
-            counters.messages_duplicated
-        ),
-    );
-    figure(
-        "faults",
-        format!(
-            "{} ({} one-way), {}, {}, {}",
-            count(counters.cuts, "cut"),
-            counters.one_way_cuts,
-            count(counters.crashes, "kill"),
-            count(counters.pauses, "pause"),
-            format_args!("{} power losses", counters.power_losses)
-        ),
-    );
+    figure("messages", messages(counters));
+    figure("faults", faults(counters));
     figure("digest", outcome.digest.to_string());
     style.plain_text(&(lines.join("\n") + "\n"))
+}
+
+/// What happened to messages, in a run or a sweep.
+pub fn messages(counters: &Counters) -> String {
+    format!(
+        "{} sent, {} dropped, {} reordered, {} handled twice",
+        counters.messages_sent, counters.messages_dropped, counters.messages_reordered, counters.messages_duplicated
+    )
+}
+
+/// What happened to links and processes, in a run or a sweep.
+pub fn faults(counters: &Counters) -> String {
+    format!(
+        "{} ({} one-way), {}, {}, {} power losses",
+        count(counters.cuts, "cut"),
+        counters.one_way_cuts,
+        count(counters.crashes, "kill"),
+        count(counters.pauses, "pause"),
+        counters.power_losses
+    )
 }
 
 #[cfg(test)]

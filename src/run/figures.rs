@@ -30,7 +30,7 @@ pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
             What::FaultBegin { fault, .. } => {
                 let kind = schedule.faults.get(fault as usize).map(|fault| &fault.kind);
                 counters.cuts += u64::from(kind.is_some_and(FaultKind::is_cut));
-                counters.one_way_cuts += u64::from(matches!(kind, Some(FaultKind::OneWay { .. })));
+                counters.one_way_cuts += u64::from(kind.is_some_and(FaultKind::is_one_way_cut));
             }
             _ => {}
         }

@@ -93,6 +93,20 @@ pub struct Counters {
     pub power_losses: u64,
 }
 
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Counters) {
+        self.messages_sent += other.messages_sent;
+        self.messages_dropped += other.messages_dropped;
+        self.messages_reordered += other.messages_reordered;
+        self.messages_duplicated += other.messages_duplicated;
+        self.cuts += other.cuts;
+        self.one_way_cuts += other.one_way_cuts;
+        self.crashes += other.crashes;
+        self.pauses += other.pauses;
+        self.power_losses += other.power_losses;
+    }
+}
+
 /// The judgement and the figures of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {

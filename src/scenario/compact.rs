@@ -120,7 +120,7 @@ pub(super) fn read_act(row: &DeValue, topology: &Topology) -> Result<Act, Wrong>
     let kind = kinds.into_iter().find(|known| known.name() == kind).ok_or_else(|| {
         (
             format!("`{kind}` is no kind of message"),
-            super::parse::allowed(&kind, kinds.iter().map(|kind| kind.name()).collect()),
+            super::suggest::allowed(&kind, kinds.iter().map(|kind| kind.name()).collect()),
         )
     })?;
     let n = match n.get_ref().as_str() {

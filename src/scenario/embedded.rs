@@ -55,7 +55,7 @@ pub fn load_for(name_or_path: &str, systems: Option<&[&str]>) -> Result<Scenario
     let names: Vec<&str> = embedded().iter().map(|(name, _)| *name).collect();
     if !Path::new(name_or_path).exists() {
         let problem = "there is neither a scenario of this name nor such a file".to_string();
-        return Err(ScenarioError::without_text(name_or_path, problem, super::parse::allowed(name_or_path, names)));
+        return Err(ScenarioError::without_text(name_or_path, problem, super::suggest::allowed(name_or_path, names)));
     }
     let text = std::fs::read_to_string(name_or_path).map_err(|error| {
         let help = "give a file of UTF-8 text, or the name of a scenario".to_string();

@@ -12,6 +12,7 @@ mod embedded;
 mod parse;
 mod schedule;
 pub mod script;
+mod suggest;
 mod validate;
 mod write;
 

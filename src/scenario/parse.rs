@@ -1,6 +1,7 @@
 //! From text to a checked scenario, or to an error that points at the line.
 
 use super::compact;
+use super::suggest::allowed;
 use super::validate::{Complaint, Step, validate};
 use super::{Explicit, Recorded, Scenario, VERSION};
 use crate::fault::model::{Fault, FaultKind};
@@ -318,19 +319,4 @@ fn find_key(table: &DeTable, name: &str, span: &Range<usize>) -> Option<Range<us
     }
     let own = table.iter().map(|(key, _)| key).find(|key| key.get_ref() == name && span.contains(&key.span().start));
     own.map(Spanned::span).or_else(|| table.iter().find_map(|(_, value)| within(value.get_ref(), name, span)))
-}
-
-/// "did you mean", where a name is close, and the whole list.
-pub(super) fn allowed(name: &str, names: Vec<&str>) -> String {
-    if names.is_empty() {
-        return "nothing is allowed here".to_string();
-    }
-    let list = names.join(", ");
-    let distance = |candidate: &str| strsim::damerau_levenshtein(name, candidate);
-    match names.iter().min_by_key(|candidate| distance(candidate)) {
-        Some(nearest) if distance(nearest) <= (nearest.len().max(name.len()) / 3).max(1) => {
-            format!("did you mean `{nearest}`? allowed: {list}")
-        }
-        _ => format!("allowed: {list}"),
-    }
 }

@@ -1,6 +1,6 @@
 //! Whether a scenario makes sense: each complaint says where, what, and what is allowed.
 
-use super::parse::allowed;
+use super::suggest::allowed;
 use super::{Expectation, Explicit, Scenario, Site};
 use crate::fault::generate::Nemesis;
 use crate::fault::topology::Topology;

@@ -30,7 +30,7 @@ const IDS_PER_CLIENT: u32 = 10_000;
 /// What the clients of a run share.
 pub struct Desk {
     /// The history as it grows; an operation is entered when it is invoked, as unknown.
-    pub history: Mutex<History>,
+    history: Mutex<History>,
     clients: u32,
     first_free_id: u32,
     keys: u32,
@@ -64,6 +64,13 @@ impl Desk {
     /// Whether every client has done all it had to.
     pub fn is_finished(&self) -> bool {
         lock(&self.progress).finished == self.clients
+    }
+
+    /// Takes the history out, in order of invocation.
+    pub fn take_history(&self) -> History {
+        let mut history = std::mem::take(&mut *lock(&self.history));
+        history.sort();
+        history
     }
 
     fn all_probed(&self) -> bool {

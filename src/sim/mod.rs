@@ -12,9 +12,9 @@ pub mod plan;
 use crate::fault::chaos::Act;
 use crate::fault::fold::{Active, Timeline};
 use crate::history::History;
+use crate::host::Host;
 use crate::host::fabric::{Fabric, FabricConfig};
 use crate::host::recorder::Recorder;
-use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
 use crate::systems::Cluster;
 use crate::trace::{HostId, Trace, What, digest};
@@ -75,7 +75,7 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
     let topology = &plan.topology;
     let active = Active::new(topology, &plan.schedule, plan.baseline, plan.timing.duration_ms)?;
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
-    let recorder = Recorder::simulated(topology.names.clone(), topology.nodes);
+    let recorder = Recorder::new(topology.names.clone(), topology.nodes);
     let latency_ns = plan.latency_ns.clone();
     let config = FabricConfig { seed: plan.seed, latency_ns, active, acts: plan.acts.clone() };
     let fabric = Arc::new(Fabric::new(recorder, topology.names.clone(), config));
@@ -163,12 +163,4 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
 fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {
     let first = items.next();
     items.all(|item| Some(item) == first)
-}
-
-impl Desk {
-    fn take_history(&self) -> History {
-        let mut history = std::mem::take(&mut *lock(&self.history));
-        history.sort();
-        history
-    }
 }

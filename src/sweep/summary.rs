@@ -1,7 +1,7 @@
 //! What a sweep found, in figures.
 
 use crate::check::CheckName;
-use crate::run::{Liveness, Outcome, Verdict};
+use crate::run::{Counters, Liveness, Outcome, Verdict};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -37,24 +37,9 @@ pub struct Summary {
     pub lost_acked_writes: u64,
     /// Operations in split-brain certificates.
     pub conflicting_acks: u64,
-    /// Frames sent.
-    pub messages_sent: u64,
-    /// Frames that never reached a handler.
-    pub messages_dropped: u64,
-    /// Frames handled after one sent later.
-    pub messages_reordered: u64,
-    /// Frames handled twice.
-    pub messages_duplicated: u64,
-    /// Cuts.
-    pub cuts: u64,
-    /// Those of them that were one-way.
-    pub one_way_cuts: u64,
-    /// Process kills.
-    pub crashes: u64,
-    /// Pauses.
-    pub pauses: u64,
-    /// Power losses.
-    pub power_losses: u64,
+    /// What happened to messages, links and processes.
+    #[serde(flatten)]
+    pub counters: Counters,
     /// How often another node became primary.
     pub leader_changes: u64,
     /// Operations in all.
@@ -130,15 +115,7 @@ impl Summary {
         self.simulated_s += outcome.simulated_s;
         (self.tick_ms, self.nodes, self.hosts) = (outcome.tick_ms, outcome.nodes, outcome.hosts);
         let counters = &outcome.counters;
-        self.messages_sent += counters.messages_sent;
-        self.messages_dropped += counters.messages_dropped;
-        self.messages_reordered += counters.messages_reordered;
-        self.messages_duplicated += counters.messages_duplicated;
-        self.cuts += counters.cuts;
-        self.one_way_cuts += counters.one_way_cuts;
-        self.crashes += counters.crashes;
-        self.pauses += counters.pauses;
-        self.power_losses += counters.power_losses;
+        self.counters += *counters;
         for (name, value) in [
             ("operations", outcome.acked + outcome.failed + outcome.unknown),
             ("acked", outcome.acked),

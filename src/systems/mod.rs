@@ -79,8 +79,10 @@ impl System {
     /// Every system.
     pub const ALL: [System; 4] = [System::Raft, System::RaftAmnesia, System::RaftUnfenced, System::DualPrimary];
 
-    /// The systems that a comparison shows unless told otherwise.
-    pub const COMPARED: [System; 2] = [System::DualPrimary, System::Raft];
+    /// The names of all systems, as an error lists them.
+    pub fn names() -> String {
+        System::ALL.map(System::name).join(", ")
+    }
 
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
@@ -112,7 +114,7 @@ impl fmt::Display for System {
 
 /// A name that is no system's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown system `{0}`; the systems are raft, raft-amnesia, raft-unfenced and dual-primary")]
+#[error("unknown system `{0}`; the systems are {names}", names = System::names())]
 pub struct UnknownSystem(pub String);
 
 impl FromStr for System {

@@ -16,6 +16,7 @@
 //! Reads histories only. Knows no system, no trace, no file format and no threads but its own.
 
 mod absence;
+mod argue;
 pub mod explain;
 pub mod generate;
 mod keys;
@@ -199,7 +200,7 @@ fn check_key(columns: &Columns, key: u32, operations: &[Packed], options: Option
             Answer::Linearizable { order }
         }
         Ok(None) => Answer::Unknown,
-        Err(conflict) => Answer::Violation { witness: Box::new(witness::witness(columns, key, operations, conflict)) },
+        Err(conflict) => Answer::Violation { witness: Box::new(argue::witness(columns, key, operations, conflict)) },
     };
     KeyReport { key: Key(key), operations: operations.len(), engine, steps: found.steps, answer }
 }
