@@ -7,6 +7,7 @@ compile_error!(
 );
 
 mod cli;
+mod faults;
 mod leaks;
 mod properties;
 mod regressions;

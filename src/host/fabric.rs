@@ -9,7 +9,7 @@ use super::lock;
 use super::recorder::Recorder;
 use super::task::Gate;
 use crate::fault::chaos::{Act, Fate, Place};
-use crate::fault::fold::{Active, ProcessState};
+use crate::fault::fold::{Active, Passage, ProcessState};
 use crate::trace::{Drop, HostId, MessageId, MessageKind, What};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -188,12 +188,12 @@ impl Fabric {
         lock(&self.state).flights.entry((from, to)).or_default().push(flight);
     }
 
-    /// Waits while the link is held. Returns at once when it is not.
+    /// Waits while the link is held. Returns at once when it is not, or is cut: then the frame is lost.
     pub async fn released(&self, from: HostId, to: HostId, message: MessageId) {
         let mut noted = false;
         poll_fn(|context| {
             let mut state = lock(&self.state);
-            if !state.active.link(from, to).hold {
+            if state.active.link(from, to).passage() != Passage::Held {
                 return Poll::Ready(());
             }
             state.held.entry((from, to)).or_default().push(context.waker().clone());
@@ -207,7 +207,7 @@ impl Fabric {
 
     /// Whether frames from `from` to `to` are held back now.
     pub fn is_held(&self, from: HostId, to: HostId) -> bool {
-        lock(&self.state).active.link(from, to).hold
+        lock(&self.state).active.link(from, to).passage() == Passage::Held
     }
 
     /// A new direction of a connection.
@@ -271,7 +271,7 @@ impl Fabric {
         }
     }
 
-    /// The direction has just been cut: what is under way on it is lost, and breaks its connection. A
+    /// The direction has just been cut: what is under way or held on it is lost, and breaks its connection. A
     /// connection that was idle survives a cut through which nothing is sent, as in life.
     pub fn cut(&self, from: HostId, to: HostId) {
         let is_lost =
@@ -286,9 +286,10 @@ impl Fabric {
             }
         }
         self.lose(Drop::Cut, is_lost);
+        self.release(from, to);
     }
 
-    /// The direction is held no longer: what was held back leaves now.
+    /// The direction is held no longer: what was held back leaves now (into the cut, if there is one).
     pub fn release(&self, from: HostId, to: HostId) {
         let held = lock(&self.state).held.remove(&(from, to)).unwrap_or_default();
         held.into_iter().for_each(Waker::wake);
