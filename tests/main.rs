@@ -13,4 +13,5 @@ mod properties;
 mod regressions;
 mod scenario_errors;
 mod scenario_files;
+mod streams;
 mod tidy;

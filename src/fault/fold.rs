@@ -162,6 +162,11 @@ impl Active {
         }
     }
 
+    /// The hosts of the run.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
     /// The indices of the active faults, ascending.
     pub fn faults(&self) -> impl Iterator<Item = u32> + '_ {
         (0u32..).zip(&self.engaged).filter(|(_, engaged)| engaged.is_some()).map(|(fault, _)| fault)
@@ -242,6 +247,17 @@ impl Chaos {
             duplicate_ppm: either(self.duplicate_ppm, other.duplicate_ppm),
             jitter_ms: self.jitter_ms.max(other.jitter_ms),
         }
+    }
+}
+
+/// The directed links that a fault is about, its roles held by `resolved`; none if it is about processes.
+pub fn links_of(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Vec<(HostId, HostId)> {
+    match effect(kind, topology, resolved) {
+        Effect::Cut(rows) | Effect::Hold(rows) | Effect::Delay(rows, _) | Effect::Messages { rows, .. } => {
+            let from = (0..topology.hosts() as u16).map(HostId);
+            from.zip(rows).flat_map(|(from, row)| row.iter().map(move |to| (from, to))).collect()
+        }
+        Effect::Process(..) => Vec::new(),
     }
 }
 

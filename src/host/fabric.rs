@@ -7,15 +7,17 @@
 
 use super::lock;
 use super::recorder::Recorder;
+use super::stream::Streams;
 use super::task::Gate;
 use crate::fault::chaos::{Act, Fate, Place};
 use crate::fault::fold::{Active, Passage, ProcessState};
 use crate::trace::{Drop, HostId, MessageId, MessageKind, What};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Mutex;
 use std::task::{Poll, Waker};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Everything the fabric is made from.
 pub struct FabricConfig {
@@ -37,7 +39,9 @@ pub struct Fabric {
     latency_ns: Vec<u64>,
     recorder: Recorder,
     gates: Vec<Gate>,
+    runtimes: Mutex<BTreeMap<HostId, Handle>>,
     explicit: Option<BTreeMap<Place, Fate>>,
+    streams: Streams,
     state: Mutex<State>,
 }
 
@@ -51,6 +55,8 @@ struct State {
     next_stream: u64,
     /// Tasks that hold back a frame, by directed link.
     held: BTreeMap<(HostId, HostId), Vec<Waker>>,
+    /// What the faults asked for and could not do here.
+    powerless: BTreeSet<String>,
 }
 
 /// One direction of one connection.
@@ -101,7 +107,9 @@ impl Fabric {
             latency_ns: config.latency_ns,
             recorder,
             gates: (0..hosts).map(|_| Gate::default()).collect(),
+            runtimes: Mutex::default(),
             explicit,
+            streams: Streams::default(),
             state: Mutex::new(State {
                 active: config.active,
                 counts: BTreeMap::new(),
@@ -110,6 +118,7 @@ impl Fabric {
                 streams: BTreeMap::new(),
                 next_stream: 0,
                 held: BTreeMap::new(),
+                powerless: BTreeSet::new(),
             }),
         }
     }
@@ -134,10 +143,44 @@ impl Fabric {
         &self.gates[host.index()]
     }
 
+    /// The host called `name`, if there is one.
+    pub fn host(&self, name: &str) -> Option<HostId> {
+        self.names.iter().position(|known| known == name).map(|index| HostId(index as u16))
+    }
+
+    /// The latency of a link without faults and jitter, in nanoseconds.
+    pub fn one_way_ns(&self, from: HostId, to: HostId) -> u64 {
+        self.latency_ns[from.index() * self.hosts + to.index()]
+    }
+
+    /// Tells on which runtime a host's process runs.
+    pub fn runs_on(&self, host: HostId, runtime: Handle) {
+        lock(&self.runtimes).insert(host, runtime);
+    }
+
+    /// How many tasks of a host's process its gate does not reach: those that were spawned on the runtime itself.
+    pub fn ungated_tasks(&self, host: HostId) -> usize {
+        lock(&self.runtimes).get(&host).map_or(0, |runtime| runtime.metrics().num_alive_tasks())
+    }
+
     /// Twice the one-way latency.
     pub fn round_trip(&self, a: HostId, b: HostId) -> Duration {
-        let one_way = |from: HostId, to: HostId| self.latency_ns[from.index() * self.hosts + to.index()];
-        Duration::from_nanos(one_way(a, b) + one_way(b, a))
+        Duration::from_nanos(self.one_way_ns(a, b) + self.one_way_ns(b, a))
+    }
+
+    /// The byte streams of the run.
+    pub(super) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// Notes that a fault cannot do here what it asks for: the run proves nothing about it.
+    pub fn cannot_act(&self, why: impl Into<String>) {
+        lock(&self.state).powerless.insert(why.into());
+    }
+
+    /// What the faults could not do, in words.
+    pub fn powerless(&self) -> Vec<String> {
+        lock(&self.state).powerless.iter().cloned().collect()
     }
 
     /// Whether messages from `from` to `to` are cut off.
@@ -151,7 +194,7 @@ impl Fabric {
     }
 
     /// Looks at or changes the set of active faults. The simulator calls this between steps, and then
-    /// [`Fabric::cut`], [`Fabric::release`] and [`Fabric::crashed`] for what changed.
+    /// [`Fabric::cut`], [`Fabric::healed`], [`Fabric::release`] and [`Fabric::crashed`] for what changed.
     pub fn with_active<T>(&self, f: impl FnOnce(&mut Active) -> T) -> T {
         f(&mut lock(&self.state).active)
     }
@@ -286,11 +329,26 @@ impl Fabric {
             }
         }
         self.lose(Drop::Cut, is_lost);
-        self.release(from, to);
+        self.streams.cut(self, from, to);
+        self.release_frames(from, to);
+    }
+
+    /// The direction is cut no longer.
+    pub fn healed(&self, from: HostId, to: HostId) {
+        if !self.is_held(from, to) {
+            self.streams.open(self, from, to, true);
+        }
     }
 
     /// The direction is held no longer: what was held back leaves now (into the cut, if there is one).
     pub fn release(&self, from: HostId, to: HostId) {
+        self.release_frames(from, to);
+        if !self.is_cut(from, to) {
+            self.streams.open(self, from, to, false);
+        }
+    }
+
+    fn release_frames(&self, from: HostId, to: HostId) {
         let held = lock(&self.state).held.remove(&(from, to)).unwrap_or_default();
         held.into_iter().for_each(Waker::wake);
     }

@@ -7,11 +7,13 @@
 //! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off.
 //! * [`wire`]: how a frame looks on a connection.
 //! * [`sockets`]: where connections come from.
+//! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 pub mod fabric;
 pub mod recorder;
 pub mod sockets;
+pub mod stream;
 pub mod task;
 pub mod transport;
 pub mod wire;
@@ -68,6 +70,14 @@ impl Host {
     /// This host's name.
     pub fn name(&self) -> &str {
         self.inner.fabric.name(self.inner.id)
+    }
+
+    /// The names of all nodes of the run, `n1` first.
+    pub fn nodes(&self) -> Vec<String> {
+        self.inner.fabric.with_active(|active| {
+            let topology = active.topology();
+            topology.node_ids().map(|node| topology.name(node).to_owned()).collect()
+        })
     }
 
     /// The fabric that connects all hosts of the run.

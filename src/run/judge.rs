@@ -1,28 +1,32 @@
 //! Every check on the evidence of a run, and the verdict.
 
-use super::{Liveness, Options, Outcome, Run, Verdict, figures};
+use super::{Judged, Liveness, Options, Outcome, Run, Subject, Verdict, figures};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
 use crate::scenario::{Explicit, Recorded, Scenario};
 use crate::sim::{Evidence, Plan};
-use crate::systems::System;
 use crate::trace::{Trace, digest};
 
 /// Judges the evidence of a run.
-pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
-    let Evidence { trace, history, acts, .. } = evidence;
+pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
+    let Evidence { trace, history, acts, powerless, .. } = evidence;
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
     let counters = figures::counters(&trace, &plan.schedule);
 
-    let report = linearizability::check(&history, options.budget);
-    let linearizable = report.linearizable();
-    let mut violations = client_visible(&history, &trace, &report);
+    let Judged { linearizable, mut violations } = match &subject.object {
+        Some(object) => object.judge(&history, options.budget),
+        None => {
+            let report = linearizability::check(&history, options.budget);
+            Judged { linearizable: report.linearizable(), violations: client_visible(&history, &trace, &report) }
+        }
+    };
     let conflicting_acks = check::split_brain::conflicting_acks(&violations);
     let lost_acked_writes =
         violations.iter().filter(|violation| violation.check == CheckName::LostWrite).count() as u64;
     violations.extend(check::raft::check(&trace));
-    let (liveness, recovered_ms) = liveness(scenario, system, plan, &timeline, &history, &trace, &mut violations);
+    let (liveness, recovered_ms) =
+        liveness(scenario, &subject.name, plan, &timeline, &history, &trace, &mut violations);
     let converged = check::convergence::check(&trace).is_none();
 
     let mut inconclusive = Vec::new();
@@ -32,6 +36,8 @@ pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidenc
     let last_fault_end_ns = timeline.last_end_ns().unwrap_or(0);
     let two_leaders = scenario.nemesis.is_some();
     inconclusive.extend(check::vacuity::check(&history, &check::vacuity::Params { last_fault_end_ns, two_leaders }));
+    inconclusive.extend(powerless);
+    inconclusive.extend(super::powerless::check(plan, &trace));
     let verdict = match (violations.is_empty(), inconclusive.is_empty()) {
         (false, _) => Verdict::Violation,
         (true, false) => Verdict::Inconclusive,
@@ -45,7 +51,7 @@ pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidenc
     };
     let mut outcome = Outcome {
         scenario: scenario.name.clone(),
-        system: system.name().to_owned(),
+        system: subject.name.clone(),
         seed: plan.seed,
         verdict,
         violations,
@@ -76,7 +82,7 @@ pub fn judge(scenario: &Scenario, system: System, plan: &Plan, evidence: Evidenc
     outcome.digest = run_digest(&outcome, &trace, &history);
     let explicit = Explicit {
         seed: plan.seed,
-        system: system.name().to_owned(),
+        system: subject.name.clone(),
         schedule: plan.schedule.faults.clone(),
         script: plan.script.clone(),
         acts: Some(acts),
@@ -116,14 +122,14 @@ fn client_visible(history: &History, trace: &Trace, report: &linearizability::Re
 
 fn liveness(
     scenario: &Scenario,
-    system: System,
+    system: &str,
     plan: &Plan,
     timeline: &Timeline,
     history: &History,
     trace: &Trace,
     violations: &mut Vec<Violation>,
 ) -> (Liveness, Option<u64>) {
-    let expected = scenario.expect.get(system.name()).and_then(|expectation| expectation.live);
+    let expected = scenario.expect.get(system).and_then(|expectation| expectation.live);
     let required = expected.unwrap_or_else(|| plan.schedule.all_end());
     let params = check::liveness::Params {
         last_fault_end_ns: plan.quiet_from_ns(timeline),

@@ -2,6 +2,7 @@
 //!
 //! * [`plan`]: what the generators of a scenario make of a seed.
 //! * [`judge`](mod@judge): every check, and the verdict.
+//! * [`powerless`]: faults that could not do to a system what they ask for.
 //! * [`figures`]: what is counted.
 //! * [`compare`](mod@compare): the same schedule and script for several systems.
 //! * [`repeat`]: the same run in other circumstances.
@@ -10,16 +11,20 @@ pub mod compare;
 pub mod figures;
 pub mod judge;
 mod outcome;
+pub mod powerless;
 pub mod repeat;
 
 pub use compare::{Comparison, Difference, compare};
 pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};
 
+use crate::check::Violation;
 use crate::check::linearizability::Budget;
+use crate::history::History;
 use crate::scenario::{Scenario, materialise};
 use crate::sim::{Plan, SimulationError, simulate};
-use crate::systems::{Deployment, SiteNodes, System};
+use crate::systems::{Cluster, Deployment, SiteNodes, System};
 use crate::trace::HostId;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a run may spend on being judged.
@@ -34,6 +39,31 @@ pub struct Options {
 #[error(transparent)]
 pub struct RunError(#[from] SimulationError);
 
+/// What is run: a cluster, and how what its clients saw is judged.
+pub struct Subject {
+    /// The name in outcomes and files.
+    pub name: String,
+    /// A fresh cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// Judges a history of an object that is not the key-value store; `None`: it is.
+    pub object: Option<Arc<dyn Judge>>,
+}
+
+/// Judges what clients saw of an object that is not the key-value store.
+pub trait Judge {
+    /// The verdict on a history.
+    fn judge(&self, history: &History, budget: Budget) -> Judged;
+}
+
+/// What a [`Judge`] found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// Whether the history is linearizable; `None`: the budget ended first.
+    pub linearizable: Option<bool>,
+    /// What is wrong.
+    pub violations: Vec<Violation>,
+}
+
 /// Runs a scenario with one system and one seed, and judges it.
 ///
 /// # Errors
@@ -43,8 +73,25 @@ pub struct RunError(#[from] SimulationError);
 /// If the system under test panics.
 pub fn run(scenario: &Scenario, system: System, seed: u64, options: &Options) -> Result<Run, RunError> {
     let plan = plan(scenario, seed);
-    let evidence = simulate(&plan, system.cluster(&deployment(scenario, &plan)).into())?;
-    Ok(judge::judge(scenario, system, &plan, evidence, options))
+    let cluster = system.cluster(&deployment(scenario, &plan)).into();
+    let subject = Subject { name: system.name().to_owned(), cluster, object: None };
+    run_plan(scenario, &plan, &subject, options)
+}
+
+/// As [`run`], with a subject from elsewhere.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// As [`run`].
+pub fn run_subject(scenario: &Scenario, subject: &Subject, seed: u64, options: &Options) -> Result<Run, RunError> {
+    run_plan(scenario, &plan(scenario, seed), subject, options)
+}
+
+fn run_plan(scenario: &Scenario, plan: &Plan, subject: &Subject, options: &Options) -> Result<Run, RunError> {
+    let evidence = simulate(plan, subject.cluster.clone())?;
+    Ok(judge::judge(scenario, subject, plan, evidence, options))
 }
 
 /// Everything that determines the simulation of a scenario under a seed.

@@ -7,13 +7,12 @@
 
 use super::plan::Plan;
 use crate::history::{Acknowledger, History, Operation, Status};
-use crate::host::transport::CallError;
 use crate::host::{Host, lock};
-use crate::kv::protocol::{Reply, Request};
+use crate::kv::protocol::Reply;
 use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
-use crate::rng;
 use crate::scenario::ScriptedOp;
-use crate::trace::{HostId, MessageKind, What};
+use crate::systems::{Answer, Attempt, Cluster};
+use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -84,6 +83,7 @@ pub struct Client {
     id: u32,
     host: Host,
     desk: Arc<Desk>,
+    cluster: Arc<dyn Cluster>,
     script: Vec<ScriptedOp>,
     /// Nodes in the order in which this client turns to them: its own site's first.
     nodes: Vec<HostId>,
@@ -101,12 +101,14 @@ pub struct Client {
 /// How an operation ended, before it is entered into the history.
 struct Ended {
     status: Status,
+    /// Hash of what was returned.
+    hash: u64,
     attempts: u32,
 }
 
 impl Client {
     /// The clients of a site, all on its client host.
-    pub fn at_site(plan: &Plan, site: usize, host: &Host, desk: &Arc<Desk>) -> Vec<Client> {
+    pub fn at_site(plan: &Plan, site: usize, host: &Host, desk: &Arc<Desk>, cluster: &Arc<dyn Cluster>) -> Vec<Client> {
         let first: u32 = plan.clients[..site].iter().map(|count| u32::from(*count)).sum();
         let sites = &plan.topology.sites;
         let own = &sites[site].nodes;
@@ -130,6 +132,7 @@ impl Client {
                     id,
                     host: host.clone(),
                     desk: desk.clone(),
+                    cluster: cluster.clone(),
                     script: plan.script.iter().filter(|op| op.client == id).copied().collect(),
                     nodes,
                     preferred: 0,
@@ -213,7 +216,7 @@ impl Client {
             operations.len() - 1
         };
         self.host.record(What::Invoke { operation: id, client: self.id, tag });
-        let Ended { status, attempts } = self.attempt(id, Command { tag, op }).await;
+        let Ended { status, hash, attempts } = self.attempt(id, Command { tag, op }).await;
         let end_ns = self.host.now_ns();
         {
             let operation = &mut lock(&self.desk.history).operations[entry];
@@ -222,8 +225,7 @@ impl Client {
         match status {
             Status::Ok { outcome, .. } => {
                 self.saw(&op, outcome);
-                let bytes = postcard::to_stdvec(&outcome).expect("an outcome always encodes");
-                self.host.record(What::Ok { operation: id, outcome: rng::hash_bytes(0, &bytes) });
+                self.host.record(What::Ok { operation: id, outcome: hash });
                 self.tag.sequence += 1;
             }
             Status::Fail => {
@@ -248,7 +250,6 @@ impl Client {
 
     /// Sends a command until it is acknowledged or its time is over.
     async fn attempt(&mut self, id: u32, command: Command) -> Ended {
-        let payload = postcard::to_stdvec(&Request { command }).expect("a request always encodes");
         let end_ns = self.host.now_ns() + self.desk.operation_timeout.as_nanos() as u64;
         let mut is_definite = true;
         let mut attempts = 0;
@@ -257,22 +258,18 @@ impl Client {
             let left = Duration::from_nanos(end_ns.saturating_sub(self.host.now_ns()));
             if left.is_zero() {
                 let status = if is_definite { Status::Fail } else { Status::Info };
-                return Ended { status, attempts };
+                return Ended { status, hash: 0, attempts };
             }
-            let place = Some(u64::from(id) << 32 | u64::from(attempts));
-            attempts += 1;
             let timeout = left.min(self.desk.attempt_timeout);
             let node = self.nodes[self.preferred];
-            let call = self.host.transport().call(node, MessageKind::Request, payload.clone(), timeout, place).await;
-            let reply = match call {
-                Ok(bytes) => postcard::from_bytes(&bytes).unwrap_or(Reply::Unknown),
-                Err(CallError::NotSent) => Reply::Refused { hint: None },
-                Err(CallError::Deadline | CallError::Broken) => Reply::Unknown,
-            };
+            let client = &self.host;
+            let attempt = Attempt { client, node, command, operation: id, number: attempts, timeout };
+            attempts += 1;
+            let Answer { reply, hash } = self.cluster.attempt(attempt).await;
             let hint = match reply {
                 Reply::Ok { outcome, acknowledged_by, term } => {
                     let by = Some(Acknowledger { node: acknowledged_by, term });
-                    return Ended { status: Status::Ok { outcome, by }, attempts };
+                    return Ended { status: Status::Ok { outcome, by }, hash, attempts };
                 }
                 Reply::Refused { hint } => hint,
                 Reply::Unknown => {

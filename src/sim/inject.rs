@@ -95,7 +95,10 @@ impl Injector {
                     sim.partition_oneway(from_name, to_name);
                     self.fabric.cut(from, to);
                 }
-                (true, false) => sim.repair_oneway(from_name, to_name),
+                (true, false) => {
+                    sim.repair_oneway(from_name, to_name);
+                    self.fabric.healed(from, to);
+                }
                 _ => {}
             }
             if old.1 && !new.1 {
@@ -128,6 +131,11 @@ impl Injector {
                 _ => {}
             }
             if *new == Paused {
+                if self.fabric.ungated_tasks(host.id()) > 0 {
+                    self.fabric.cannot_act(format!(
+                        "a pause cannot stop the tasks that {name} started with tokio::spawn: start them with Host::spawn"
+                    ));
+                }
                 gate.pause();
                 host.record(What::Pause);
             }

@@ -33,6 +33,8 @@ pub struct Evidence {
     pub history: History,
     /// The acts of the chaos layer.
     pub acts: Vec<Act>,
+    /// What faults asked for and could not do, in words: the run proves nothing about them.
+    pub powerless: Vec<String>,
     /// Each node's final key-value map.
     pub states: BTreeMap<HostId, BTreeMap<Key, Value>>,
     /// When the quiet period began: every fault that ends has ended, and the script is over.
@@ -100,6 +102,7 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
             let (host, process) = (host.clone(), cluster.process(host.clone()));
             async move {
                 host.record(What::Start);
+                host.fabric().runs_on(host.id(), tokio::runtime::Handle::current());
                 Ok(host.spawn(process).await?)
             }
         });
@@ -108,7 +111,7 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
     let desk = Arc::new(Desk::new(plan, quiet_from_ns));
     for (site, client_host) in topology.client_hosts() {
         let (host, desk) = (hosts[client_host.index()].clone(), desk.clone());
-        let clients = Client::at_site(plan, site, &host, &desk);
+        let clients = Client::at_site(plan, site, &host, &desk, &cluster);
         sim.host(topology.name(client_host), move || {
             let tasks: Vec<_> = clients.to_vec();
             let host = host.clone();
@@ -155,9 +158,10 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
     }
     let trace = fabric.recorder().take_trace();
     let acts = fabric.take_acts();
+    let powerless = fabric.powerless();
     drop(sim);
     let history = desk.take_history();
-    Ok(Evidence { trace, history, acts, states, quiet_from_ns, ended_ns })
+    Ok(Evidence { trace, history, acts, powerless, states, quiet_from_ns, ended_ns })
 }
 
 fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {

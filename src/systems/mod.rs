@@ -7,8 +7,11 @@ pub mod dual_primary;
 pub mod raft;
 
 use crate::host::Host;
-use crate::kv::{Key, Value};
-use crate::trace::HostId;
+use crate::host::transport::CallError;
+use crate::kv::protocol::{Reply, Request};
+use crate::kv::{Command, Key, Value};
+use crate::rng;
+use crate::trace::{HostId, MessageKind};
 use raft::Defects;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +31,67 @@ pub trait Cluster {
 
     /// The key-value map of a node as it stands, whether its process runs or not.
     fn state(&self, node: HostId) -> BTreeMap<Key, Value>;
+
+    /// One attempt of a client's operation; by default a [`Request`] over the host's transport.
+    fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
+        Box::pin(attempt.call())
+    }
+}
+
+/// One attempt of a client's operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The host on which the client lives.
+    pub client: &'a Host,
+    /// The node that it turns to.
+    pub node: HostId,
+    /// What it asks for; the same in every attempt.
+    pub command: Command,
+    /// The operation's id in the history.
+    pub operation: u32,
+    /// The count of this operation's attempts before this one.
+    pub number: u32,
+    /// How long the client waits.
+    pub timeout: Duration,
+}
+
+/// The future of an attempt.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// What the client learned.
+    pub reply: Reply,
+    /// Hash of what was returned, for the trace.
+    pub hash: u64,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Answer {
+        let hash = match &reply {
+            Reply::Ok { outcome, .. } => {
+                rng::hash_bytes(0, &postcard::to_stdvec(outcome).expect("an outcome always encodes"))
+            }
+            Reply::Refused { .. } | Reply::Unknown => 0,
+        };
+        Answer { reply, hash }
+    }
+}
+
+impl Attempt<'_> {
+    /// Sends the command in a frame of the store's own protocol and waits for the answer.
+    async fn call(self) -> Answer {
+        let payload = postcard::to_stdvec(&Request { command: self.command }).expect("a request always encodes");
+        let place = Some(u64::from(self.operation) << 32 | u64::from(self.number));
+        let transport = self.client.transport();
+        let reply = match transport.call(self.node, MessageKind::Request, payload, self.timeout, place).await {
+            Ok(bytes) => postcard::from_bytes(&bytes).unwrap_or(Reply::Unknown),
+            Err(CallError::NotSent) => Reply::Refused { hint: None },
+            Err(CallError::Deadline | CallError::Broken) => Reply::Unknown,
+        };
+        reply.into()
+    }
 }
 
 /// What a system is told about its deployment.

@@ -56,11 +56,13 @@ pub enum MessageKind {
     Other,
     /// Its answer.
     OtherReply,
+    /// A piece of a byte stream between two hosts, whatever protocol it carries.
+    Segment,
 }
 
 impl MessageKind {
     /// Every kind, in declaration order.
-    pub const ALL: [MessageKind; 16] = [
+    pub const ALL: [MessageKind; 17] = [
         MessageKind::Request,
         MessageKind::RequestReply,
         MessageKind::AppendEntries,
@@ -77,6 +79,7 @@ impl MessageKind {
         MessageKind::AntiEntropyReply,
         MessageKind::Other,
         MessageKind::OtherReply,
+        MessageKind::Segment,
     ];
 
     /// The kind of this request's answer; a reply is its own.
@@ -115,6 +118,7 @@ impl MessageKind {
             AntiEntropyReply => "anti_entropy_reply",
             Other => "other",
             OtherReply => "other_reply",
+            Segment => "segment",
         }
     }
 }

@@ -216,7 +216,7 @@ fn any_kind() -> impl Strategy<Value = FaultKind> {
             jitter_ms,
         },
     );
-    let kinds = proptest::sample::subsequence(MessageKind::ALL.to_vec(), 0..=16);
+    let kinds = proptest::sample::subsequence(MessageKind::ALL.to_vec(), 0..=MessageKind::ALL.len());
     let pair = (some.clone(), some.clone());
     prop_oneof![
         groups().prop_map(|groups| FaultKind::Partition { groups }),
