@@ -15,6 +15,7 @@
 //! From the top; a module uses those below it only (`docs/ARCHITECTURE.md` says more):
 //!
 //! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
+//! * [`shrink`](mod@shrink): the same violation from less.
 //! * [`run`](mod@run): from a scenario to a judged outcome; [`run::compare`](mod@run::compare) drives several systems alike.
 //! * [`sim`]: the simulated world. [`scenario`]: the file format. [`check`]: one property a file.
 //! * [`systems`]: what is tested. [`history`]: what clients saw. [`fault`]: what breaks, as data.
@@ -32,6 +33,7 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod sim;
 pub mod sweep;
 pub mod systems;

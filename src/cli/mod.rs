@@ -10,6 +10,7 @@ mod list;
 mod recordings;
 mod replay;
 mod run;
+mod shrink;
 mod sweep;
 mod terminal;
 
@@ -52,6 +53,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Run a recorded file again and say whether it still goes the same way.
     Replay(replay::Replay),
+    /// Make a failing run as small as it can be while the same check fails.
+    Shrink(shrink::Shrink),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
     /// Write a history in a form that other checkers read.
@@ -154,6 +157,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Compare(command) => command.run(&mut terminal),
         Command::Sweep(command) => command.run(&mut terminal),
         Command::Replay(command) => command.run(&mut terminal),
+        Command::Shrink(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
         Command::Export(command) => command.run(&mut terminal),
     }

@@ -1,7 +1,7 @@
 //! Where recorded runs are kept, and what names the build that made them.
 
 use super::exit::Failure;
-use schism::report::recording;
+use schism::report::recording::{self, RecordedTrace};
 use schism::rng;
 use schism::run::Run;
 use std::path::{Path, PathBuf};
@@ -24,26 +24,54 @@ pub fn build() -> &'static str {
 /// Writes a run and its trace to the default folder, and returns the path to replay.
 pub fn keep(run: &Run) -> Result<PathBuf, Failure> {
     let path = Path::new(FOLDER).join(recording::file_name(run));
-    recording::save(run, &path)?;
-    recording::save_trace(&run.trace, build(), &recording::trace_path(&path))?;
+    write(run, &path)?;
     Ok(path)
 }
 
-/// Writes a run among the regressions that the tests replay.
-pub fn save_regression(run: &Run) -> Result<PathBuf, Failure> {
-    if std::env::var_os("CI").is_some() {
-        return Err(Failure::Usage(
-            "--save writes into the source tree, which is off while CI is set; use --out FILE".into(),
-        ));
-    }
-    let path = Path::new(REGRESSIONS).join(recording::file_name(run));
-    recording::save(run, &path)?;
+/// Writes a run and its trace to a file and to the one beside it.
+pub fn write(run: &Run, path: &Path) -> Result<(), Failure> {
+    recording::save(run, path)?;
+    Ok(recording::save_trace(&run.trace, build(), &recording::trace_path(path))?)
+}
+
+/// Writes a run and its trace among the regressions that the tests replay.
+pub fn save_regression(run: &Run, file_name: &str) -> Result<PathBuf, Failure> {
+    refuse_in_ci("--save", "; use --out FILE")?;
+    let path = Path::new(REGRESSIONS).join(file_name);
+    write(run, &path)?;
     Ok(path)
+}
+
+/// Refuses what writes into the source tree while `CI` is set; `instead` says what else can be done.
+pub fn refuse_in_ci(flag: &str, instead: &str) -> Result<(), Failure> {
+    match std::env::var_os("CI") {
+        Some(_) => {
+            Err(Failure::Usage(format!("{flag} writes into the source tree, which is off while CI is set{instead}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The trace beside a recording, if there is one; a broken one is an error, not an absence.
+pub fn trace_beside(file: &Path) -> Result<Option<RecordedTrace>, Failure> {
+    let path = recording::trace_path(file);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let help = "remove it to go without: it only serves to name the first event that differs";
+    recording::load_trace(&path)
+        .map(Some)
+        .map_err(|error| Failure::input(format!("{}: {error}; {help}", path.display())))
 }
 
 /// The command that replays a recording, as it can be pasted into a shell.
 pub fn replay_command(path: &Path) -> String {
     format!("schism replay {}", quoted(&path.display().to_string()))
+}
+
+/// The command that shrinks a recording.
+pub fn shrink_command(path: &Path) -> String {
+    format!("schism shrink {}", quoted(&path.display().to_string()))
 }
 
 /// A word for a shell: quoted only where it must be.

@@ -3,10 +3,9 @@
 use super::determinism::divergence;
 use super::exit::{Exit, Failure};
 use super::load;
-use super::recordings::build;
+use super::recordings::{build, trace_beside};
 use super::terminal::Terminal;
 use clap::Args;
-use schism::report::recording::{self, RecordedTrace};
 use schism::report::{json, outcome};
 use schism::run::{Options, Outcome, Run, Verdict, run};
 use schism::scenario::Recorded;
@@ -63,7 +62,7 @@ impl Replay {
             options.budget.steps = steps;
         }
         let now = run(&scenario, system, explicit.seed, &options)?;
-        let recorded = recorded_trace(&self.file)?;
+        let recorded = trace_beside(&self.file)?;
         let same_build = recorded.as_ref().map(|recorded| recorded.build == build());
         let went = compare(&explicit.verdict, &now.outcome);
         let diverges =
@@ -104,15 +103,6 @@ impl Replay {
         }
         Ok(())
     }
-}
-
-/// The trace beside a recording, if there is one; a broken one is an error, not an absence.
-fn recorded_trace(file: &std::path::Path) -> Result<Option<RecordedTrace>, Failure> {
-    let path = recording::trace_path(file);
-    if !path.exists() {
-        return Ok(None);
-    }
-    recording::load_trace(&path).map(Some).map_err(|error| Failure::input(format!("{}: {error}", path.display())))
 }
 
 fn compare(recorded: &Recorded, now: &Outcome) -> Went {

@@ -75,12 +75,13 @@ impl RunOne {
             terminal.remark(&format!("recorded: {}", recordings::replay_command(path)))?;
         }
         if self.save {
-            let path = recordings::save_regression(&done)?;
+            let path = recordings::save_regression(&done, &recording::file_name(&done))?;
             terminal.remark(&format!("saved: {}", recordings::replay_command(&path)))?;
         }
         if done.outcome.verdict == Verdict::Violation && self.out.is_none() && !self.no_record {
             let path = recordings::keep(&done)?;
             terminal.remark(&format!("again: {}", recordings::replay_command(&path)))?;
+            terminal.remark(&format!("smaller: {}", recordings::shrink_command(&path)))?;
         }
         if terminal.json {
             terminal.line(&json::outcome(&done.outcome))?;

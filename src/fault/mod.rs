@@ -6,6 +6,7 @@
 //! * [`validate`]: whether a schedule makes sense there.
 //! * [`timeline`]: a schedule as the ordered beginnings and ends of its faults.
 //! * [`chaos`]: what happens to one message, as a pure hash.
+//! * [`words`]: faults and acts as people read them.
 //! * [`generate`]: the nemesis.
 
 pub mod chaos;
@@ -15,3 +16,4 @@ pub mod model;
 pub mod timeline;
 pub mod topology;
 pub mod validate;
+pub mod words;

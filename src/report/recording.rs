@@ -2,16 +2,19 @@
 //!
 //! The scenario file in explicit form is the recording: schedule, script, acts, verdict, digest. Beside it
 //! lies the trace (`.trace`), which only serves to name the first event that goes differently; it may be
-//! left out. The trace file: a line of magic, then in postcard encoding the build that wrote it, the host
-//! names, the number of nodes and the events.
+//! left out. The trace file: a line of magic, then, compressed (zlib) and in postcard encoding, the build that
+//! wrote it, the host names, the number of nodes and the events.
 
 use crate::run::Run;
 use crate::trace::{Event, Trace};
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"schism-trace 1\n";
+const MAGIC: &[u8] = b"schism-trace 2\n";
 
 /// A recorded trace, and the build that recorded it.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,11 +84,15 @@ fn encode(trace: &Trace, build: &str) -> Vec<u8> {
         nodes: trace.nodes as u32,
         events: trace.events.clone(),
     };
-    postcard::to_extend(&encoded, MAGIC.to_vec()).expect("postcard encodes every event")
+    let plain = postcard::to_stdvec(&encoded).expect("postcard encodes every event");
+    let mut packed = ZlibEncoder::new(MAGIC.to_vec(), Compression::default());
+    packed.write_all(&plain).and_then(|()| packed.finish()).expect("a vector takes all")
 }
 
 fn decode(bytes: &[u8]) -> Option<RecordedTrace> {
-    let Encoded { build, names, nodes, events } = postcard::from_bytes(bytes.strip_prefix(MAGIC)?).ok()?;
+    let mut plain = Vec::new();
+    ZlibDecoder::new(bytes.strip_prefix(MAGIC)?).read_to_end(&mut plain).ok()?;
+    let Encoded { build, names, nodes, events } = postcard::from_bytes(&plain).ok()?;
     Some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events } })
 }
 

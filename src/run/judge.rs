@@ -44,9 +44,10 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         (true, true) => Verdict::Pass,
     };
 
-    let scripted = plan.script.len();
+    // Probes and final reads have larger ids than any operation of the script.
+    let last = plan.script.last().map(|op| op.id);
     let count = |is: fn(&Status) -> bool| {
-        let scripted = history.operations.iter().filter(|operation| (operation.id as usize) < scripted);
+        let scripted = history.operations.iter().filter(|operation| Some(operation.id) <= last);
         scripted.filter(|operation| is(&operation.status)).count() as u64
     };
     let mut outcome = Outcome {

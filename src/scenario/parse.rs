@@ -110,6 +110,20 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Checks a scenario that was made or changed in memory, as [`Scenario::parse`] checks a file.
+    ///
+    /// # Errors
+    /// If it makes no sense; the error names the field, there being no line.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        validate(self, None).map_err(|complaint| {
+            let field: Vec<String> = complaint.path.iter().map(Step::to_string).collect();
+            let problem = format!("`{}`: {}", field.join("."), complaint.problem);
+            ScenarioError::without_text(&self.name, problem, complaint.help)
+        })
+    }
+}
+
 /// The part of [`Explicit`] that is read as it stands.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

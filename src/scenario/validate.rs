@@ -6,6 +6,7 @@ use crate::fault::generate::Nemesis;
 use crate::fault::topology::Topology;
 use crate::fault::validate::{message_chaos, validate as validate_faults};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// One step of the way to a value in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,16 @@ pub(super) enum Step {
     Key(String),
     /// An element of a list.
     Index(usize),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Field(name) => f.write_str(name),
+            Step::Key(name) => f.write_str(name),
+            Step::Index(index) => write!(f, "{index}"),
+        }
+    }
 }
 
 /// What does not make sense.

@@ -1,0 +1,93 @@
+//! What judges a candidate: a run in this process, or whatever a caller brings.
+
+use crate::run::{Options, Run, Verdict, run};
+use crate::scenario::Scenario;
+use crate::systems::System;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a candidate. Shared between threads: candidates are tried side by side.
+pub trait Oracle: Sync {
+    /// What becomes of the candidate, which is always a valid scenario in explicit form. The same candidate
+    /// must always give the same answer.
+    fn run(&self, candidate: &Scenario) -> Trial;
+}
+
+/// What became of one candidate.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trial {
+    /// What went wrong: the names of the failed checks, the strongest first, or one made-up name such as
+    /// `panic`. Empty: nothing.
+    pub failed: Vec<String>,
+    /// The same in a few words, for the necessity table: `passes`, `inconclusive: ...`, `split_brain`.
+    pub verdict: String,
+    /// When the first violation was undeniable, in simulated nanoseconds, if that is known.
+    pub at_ns: Option<u64>,
+    /// What the trial cost, in simulated milliseconds. Not in seconds of the machine: what a shrinker finds
+    /// within its budget must not depend on how fast it ran.
+    pub simulated_ms: u64,
+    /// The run in explicit form, with the acts and the verdict that it really had; `None` if it has none.
+    pub explicit: Option<Scenario>,
+    /// The evidence of the first violation, in a sentence.
+    pub sentence: Option<String>,
+    /// The ids of the operations in the certificates: where to look first for what matters.
+    pub evidence: Vec<u32>,
+}
+
+/// Runs candidates in this process; a panic is caught and counts as the failure `panic`.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOracle {
+    /// The system to run.
+    pub system: System,
+    /// What judging may cost.
+    pub options: Options,
+}
+
+/// The name under which a panic fails.
+pub const PANIC: &str = "panic";
+
+impl Oracle for RunOracle {
+    fn run(&self, candidate: &Scenario) -> Trial {
+        let seed = candidate.explicit.as_ref().map_or(0, |explicit| explicit.seed);
+        // A run leaves nothing behind that a later one could see, so what a panic breaks is gone with it.
+        let done = catch_unwind(AssertUnwindSafe(|| run(candidate, self.system, seed, &self.options)));
+        match done {
+            Ok(Ok(run)) => Trial::of(run),
+            Ok(Err(error)) => Trial { verdict: format!("is refused: {error}"), ..Trial::default() },
+            Err(_) => Trial {
+                failed: vec![PANIC.into()],
+                verdict: "panics".into(),
+                simulated_ms: candidate.timing.duration_ms,
+                ..Trial::default()
+            },
+        }
+    }
+}
+
+impl Trial {
+    /// A finished run as a trial.
+    pub fn of(run: Run) -> Trial {
+        let outcome = run.outcome;
+        let mut failed: Vec<String> = Vec::new();
+        for violation in &outcome.violations {
+            let name = violation.check.name();
+            if !failed.iter().any(|known| known == name) {
+                failed.push(name.to_owned());
+            }
+        }
+        let verdict = match outcome.verdict {
+            Verdict::Pass => "passes".to_owned(),
+            Verdict::Violation => failed.join(", "),
+            Verdict::Inconclusive => format!("inconclusive: {}", outcome.inconclusive.join("; ")),
+        };
+        let certificates = || outcome.violations.iter().map(|violation| &violation.certificate);
+        Trial {
+            verdict,
+            at_ns: certificates().filter_map(|certificate| certificate.at_ns).min(),
+            simulated_ms: (outcome.simulated_s * 1000.0) as u64,
+            sentence: certificates().next().map(|certificate| certificate.sentence.clone()),
+            evidence: certificates().flat_map(|certificate| certificate.operations.iter().copied()).collect(),
+            explicit: Some(run.explicit),
+            failed,
+        }
+    }
+}

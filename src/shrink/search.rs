@@ -1,0 +1,186 @@
+//! The best scenario so far, and trying others in its place: side by side, but as if one after the other.
+//!
+//! Of the candidates of a step the lowest-numbered one that still fails is taken, and only those up to it are
+//! paid for. What ran beside them in vain is remembered, not charged: so neither the result nor the moment at
+//! which the budget ends depends on how many ran at once.
+
+use super::oracle::{Oracle, Trial};
+use super::{Limits, NotReproduced};
+use crate::rng;
+use crate::scenario::{Explicit, Scenario};
+use std::collections::BTreeMap;
+
+/// The state of a search.
+pub(super) struct Search<'a> {
+    oracle: &'a dyn Oracle,
+    kept: &'a str,
+    limits: Limits,
+    best: Scenario,
+    trial: Trial,
+    /// What is known of other candidates, by the hash of their text.
+    known: BTreeMap<u64, Known>,
+    spent_ms: u64,
+    trials: u64,
+}
+
+struct Known {
+    trial: Trial,
+    paid: bool,
+}
+
+impl<'a> Search<'a> {
+    /// Runs the recorded scenario, and begins with the acts that it really had.
+    pub(super) fn new(
+        recorded: &Scenario,
+        kept: &'a str,
+        oracle: &'a dyn Oracle,
+        limits: &Limits,
+    ) -> Result<Search<'a>, NotReproduced> {
+        let trial = oracle.run(recorded);
+        if !fails(&trial, kept) {
+            return Err(NotReproduced { kept: kept.to_owned(), verdict: trial.verdict });
+        }
+        let best = trial.explicit.clone().unwrap_or_else(|| recorded.clone());
+        let spent_ms = trial.simulated_ms;
+        Ok(Search { oracle, kept, limits: *limits, best, trial, known: BTreeMap::new(), spent_ms, trials: 1 })
+    }
+
+    /// The smallest scenario so far that fails.
+    pub(super) fn best(&self) -> &Scenario {
+        &self.best
+    }
+
+    /// What its run showed.
+    pub(super) fn trial(&self) -> &Trial {
+        &self.trial
+    }
+
+    /// How many candidates were paid for.
+    pub(super) fn trials(&self) -> u64 {
+        self.trials
+    }
+
+    /// Whether the budget has ended.
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent_ms >= self.limits.simulated_ms
+    }
+
+    /// Tries candidates in order until one fails as the recorded run did; it becomes the best, and its place
+    /// in the order is returned. `None` among the candidates is a place without one. What makes no sense as
+    /// a scenario, or changes nothing, is passed over without cost.
+    pub(super) fn first(&mut self, candidates: impl IntoIterator<Item = Option<Scenario>>) -> Option<usize> {
+        let mut candidates = candidates.into_iter().enumerate();
+        let jobs = self.limits.jobs.max(1);
+        loop {
+            let mut batch: Vec<(usize, Scenario, u64)> = Vec::new();
+            while batch.len() < jobs {
+                let Some((place, candidate)) = candidates.next() else { break };
+                let sound = candidate.filter(|candidate| *candidate != self.best && candidate.check().is_ok());
+                if let Some(candidate) = sound {
+                    let key = key(&candidate);
+                    // What is known to pass needs no thread, and must not hold up the others.
+                    if self.known.get(&key).is_some_and(|known| known.paid && !fails(&known.trial, self.kept)) {
+                        continue;
+                    }
+                    batch.push((place, candidate, key));
+                }
+            }
+            if batch.is_empty() {
+                return None;
+            }
+            if self.is_spent() {
+                return None;
+            }
+            self.run(&batch);
+            for (place, candidate, key) in batch {
+                if self.is_spent() {
+                    return None;
+                }
+                self.pay(key);
+                if self.known.get(&key).is_some_and(|known| fails(&known.trial, self.kept)) {
+                    let known = self.known.remove(&key).expect("it was just found");
+                    self.best = known.trial.explicit.clone().unwrap_or(candidate);
+                    self.trial = known.trial;
+                    return Some(place);
+                }
+            }
+        }
+    }
+
+    /// What becomes of each candidate, budget or not; whoever asks this asks little.
+    pub(super) fn verdicts(&mut self, candidates: Vec<Scenario>) -> Vec<(String, bool)> {
+        let candidates: Vec<_> = candidates
+            .into_iter()
+            .map(|candidate| (0, key(&candidate), candidate))
+            .map(|(a, k, c)| (a, c, k))
+            .collect();
+        let jobs = self.limits.jobs.max(1);
+        candidates.chunks(jobs).for_each(|batch| self.run(batch));
+        let verdict = |search: &mut Self, key: u64| {
+            search.pay(key);
+            let trial = &search.known[&key].trial;
+            (trial.verdict.clone(), fails(trial, search.kept))
+        };
+        candidates.iter().map(|(_, _, key)| verdict(self, *key)).collect()
+    }
+
+    fn pay(&mut self, key: u64) {
+        let known = self.known.get_mut(&key).expect("a batch was run before it is paid for");
+        if !std::mem::replace(&mut known.paid, true) {
+            self.spent_ms = self.spent_ms.saturating_add(known.trial.simulated_ms);
+            self.trials += 1;
+        }
+    }
+
+    /// Runs those of a batch that are not known, each on a thread of its own.
+    fn run(&mut self, batch: &[(usize, Scenario, u64)]) {
+        let unknown: Vec<_> = batch.iter().filter(|(_, _, key)| !self.known.contains_key(key)).collect();
+        let (oracle, kept) = (self.oracle, self.kept);
+        let trials: Vec<(u64, Trial)> = match unknown.as_slice() {
+            [(_, candidate, key)] => vec![(*key, oracle.run(candidate))],
+            several => std::thread::scope(|scope| {
+                let running: Vec<_> = several
+                    .iter()
+                    .map(|(_, candidate, key)| (*key, scope.spawn(move || oracle.run(candidate))))
+                    .collect();
+                let join = |(key, thread): (u64, std::thread::ScopedJoinHandle<'_, Trial>)| {
+                    (key, thread.join().expect("an oracle does not panic"))
+                };
+                running.into_iter().map(join).collect()
+            }),
+        };
+        for (key, mut trial) in trials {
+            if !fails(&trial, kept) {
+                // Only its verdict will be asked for, and a script is large.
+                trial.explicit = None;
+            }
+            self.known.insert(key, Known { trial, paid: false });
+        }
+    }
+}
+
+/// The explicit form of a scenario that has one, as all do here.
+pub(super) fn explicit(scenario: &Scenario) -> &Explicit {
+    scenario.explicit.as_ref().expect("a shrinker works on explicit forms")
+}
+
+/// The scenario with its explicit form changed.
+pub(super) fn with_explicit(scenario: &Scenario, change: impl FnOnce(&mut Explicit)) -> Scenario {
+    let mut scenario = scenario.clone();
+    change(scenario.explicit.as_mut().expect("a shrinker works on explicit forms"));
+    scenario
+}
+
+fn fails(trial: &Trial, kept: &str) -> bool {
+    trial.failed.iter().any(|failed| failed == kept)
+}
+
+fn key(scenario: &Scenario) -> u64 {
+    // The verdict that a candidate carries is that of another run, and no part of what it asks for.
+    let text = serde_json::to_string(&(
+        (&scenario.sites, &scenario.latency, &scenario.timing, &scenario.workload, &scenario.messages),
+        (&scenario.expect, &scenario.nemesis),
+        scenario.explicit.as_ref().map(|explicit| (&explicit.schedule, &explicit.script, &explicit.acts)),
+    ));
+    rng::hash_bytes(0, text.expect("a scenario is plain data").as_bytes())
+}
