@@ -14,6 +14,7 @@
 //!
 //! From the top; a module uses those below it only (`docs/ARCHITECTURE.md` says more):
 //!
+//! * [`harness`]: `cargo test` for systems that are not ours, with the attribute [`macro@test`].
 //! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): the same violation from less.
 //! * [`run`](mod@run): from a scenario to a judged outcome; [`run::compare`](mod@run::compare) drives several systems alike.
@@ -26,6 +27,7 @@
 
 pub mod check;
 pub mod fault;
+pub mod harness;
 pub mod history;
 pub mod host;
 pub mod kv;
@@ -38,3 +40,5 @@ pub mod sim;
 pub mod sweep;
 pub mod systems;
 pub mod trace;
+
+pub use schism_macros::test;

@@ -8,6 +8,7 @@ compile_error!(
 
 mod cli;
 mod faults;
+mod harness;
 mod leaks;
 mod properties;
 mod regressions;

@@ -8,9 +8,12 @@
 //! * [`wire`]: how a frame looks on a connection.
 //! * [`sockets`]: where connections come from.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
+//! * `http` (feature `hyper`): hyper and tonic over them.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 pub mod fabric;
+#[cfg(feature = "hyper")]
+pub mod http;
 pub mod recorder;
 pub mod sockets;
 pub mod stream;

@@ -37,7 +37,7 @@ pub struct Options {
 /// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct RunError(#[from] SimulationError);
+pub struct RunError(#[from] pub SimulationError);
 
 /// What is run: a cluster, and how what its clients saw is judged.
 pub struct Subject {

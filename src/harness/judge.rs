@@ -1,0 +1,114 @@
+//! The verdict on a history of an object that is not the key-value store.
+
+use super::service::{Answers, Object};
+use crate::check::linearizability::Budget;
+use crate::check::linearizability::model::{Invocation, ModelAnswer, check_model};
+use crate::check::{Certificate, CheckName, Violation};
+use crate::history::{History, Operation, Status};
+use crate::host::lock;
+use crate::run::{Judge, Judged};
+use std::sync::Arc;
+
+/// More operations than this are counted instead of told.
+const TOLD: usize = 5;
+
+/// Judges by an object's model, from the answers that clients got.
+pub(super) struct ObjectJudge<O: Object> {
+    pub object: Arc<O>,
+    pub answers: Answers<O::Ret>,
+}
+
+impl<O: Object> Judge for ObjectJudge<O> {
+    fn judge(&self, history: &History, budget: Budget) -> Judged {
+        let answers = lock(&self.answers);
+        // What definitely failed did not happen.
+        let operations: Vec<&Operation> =
+            history.operations.iter().filter(|operation| operation.status != Status::Fail).collect();
+        let invocations: Vec<Invocation<O::Op, O::Ret>> = operations
+            .iter()
+            .map(|operation| Invocation {
+                op: self.object.operation(&operation.op),
+                ret: operation.outcome().and_then(|_| answers.get(&operation.id).cloned()),
+                start_ns: operation.start_ns,
+                end_ns: operation.end_ns,
+            })
+            .collect();
+        let keys = check_model(&*self.object, &invocations, budget);
+        let violations: Vec<Violation> = keys
+            .iter()
+            .filter(|(_, answer)| *answer == ModelAnswer::Violation)
+            .map(|(key, _)| self.violation(*key, &operations, &invocations, budget))
+            .collect();
+        let is_unknown = keys.iter().any(|(_, answer)| *answer == ModelAnswer::Unknown);
+        let linearizable = match (violations.is_empty(), is_unknown) {
+            (false, _) => Some(false),
+            (true, true) => None,
+            (true, false) => Some(true),
+        };
+        Judged { linearizable, violations }
+    }
+}
+
+impl<O: Object> ObjectJudge<O> {
+    /// The shortest beginning of a key's history that has no order, and the answer that made it so.
+    fn violation(
+        &self,
+        key: u64,
+        operations: &[&Operation],
+        invocations: &[Invocation<O::Op, O::Ret>],
+        budget: Budget,
+    ) -> Violation {
+        let of_key: Vec<usize> =
+            (0..invocations.len()).filter(|at| self.object.key(&invocations[*at].op) == key).collect();
+        let mut ends: Vec<u64> =
+            of_key.iter().filter(|at| invocations[**at].ret.is_some()).map(|at| invocations[*at].end_ns).collect();
+        ends.sort_unstable();
+        // What began before an instant had by then either its answer or none.
+        let until = |at_ns: u64| -> Vec<Invocation<O::Op, O::Ret>> {
+            let begun = of_key.iter().map(|at| &invocations[*at]).filter(|invocation| invocation.start_ns <= at_ns);
+            let seen = |invocation: &Invocation<O::Op, O::Ret>| Invocation {
+                op: invocation.op.clone(),
+                ret: invocation.ret.clone().filter(|_| invocation.end_ns <= at_ns),
+                start_ns: invocation.start_ns,
+                end_ns: invocation.end_ns,
+            };
+            begun.map(seen).collect()
+        };
+        let is_broken = |at_ns: u64| {
+            let answers = check_model(&*self.object, &until(at_ns), budget);
+            answers.iter().any(|(_, answer)| *answer == ModelAnswer::Violation)
+        };
+        let first = ends.partition_point(|at_ns| !is_broken(*at_ns));
+        let at_ns = ends.get(first).copied().unwrap_or(u64::MAX);
+        let begun: Vec<usize> = of_key.into_iter().filter(|at| invocations[*at].start_ns <= at_ns).collect();
+        let last = begun.iter().copied().find(|at| invocations[*at].end_ns == at_ns);
+        let tell = |at: usize| match &invocations[at].ret {
+            Some(ret) if invocations[at].end_ns <= at_ns => {
+                format!("client {}'s {:?} answered {ret:?}", operations[at].client, invocations[at].op)
+            }
+            _ => format!("client {}'s {:?} had no answer", operations[at].client, invocations[at].op),
+        };
+        let before: Vec<usize> = begun.iter().copied().filter(|at| Some(*at) != last).collect();
+        let context = match before.len() {
+            0 => "though nothing came before".to_owned(),
+            count if count > TOLD => format!("and no order of the {count} operations before it explains that"),
+            _ => format!(
+                "and no order explains that after: {}",
+                before.iter().map(|at| tell(*at)).collect::<Vec<_>>().join("; ")
+            ),
+        };
+        let sentence = match last {
+            Some(last) => format!("{} at {:.3} s, {context}", tell(last), at_ns as f64 / 1e9),
+            None => format!("no order explains the answers about {key}"),
+        };
+        Violation {
+            check: CheckName::Linearizability,
+            certificate: Certificate {
+                sentence,
+                operations: begun.into_iter().map(|at| operations[at].id).collect(),
+                at_ns: last.map(|_| at_ns),
+                ..Certificate::default()
+            },
+        }
+    }
+}

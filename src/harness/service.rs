@@ -1,0 +1,210 @@
+//! A service from elsewhere as a system under test: its nodes, its clients, and what its answers mean.
+
+use crate::check::linearizability::model::Model;
+use crate::host::{Host, lock};
+use crate::kv::protocol::Reply;
+use crate::kv::{self, Key, Outcome, Tag, Value};
+use crate::rng;
+use crate::run::Subject;
+use crate::systems::{self, Answering, Attempt, Cluster, Process};
+use crate::trace::HostId;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A service to be tested: what each node runs, and how a client asks it.
+///
+/// One value of it is made for each run. What it holds outlives the processes of its nodes: it is where a
+/// node keeps what its disk would hold. Everything else dies with the process.
+pub trait Service: 'static {
+    /// What the service is for its clients.
+    type Object: Object;
+
+    /// What the service is for its clients.
+    fn object(&self) -> Self::Object;
+
+    /// The process of one node, from its start until it is killed; called again at each restart. The node
+    /// listens and connects through `host`, and starts tasks with [`Host::spawn`].
+    fn node(self: Arc<Self>, host: Host) -> impl Future<Output = ()> + 'static;
+
+    /// One attempt of an operation, as the service's client library would make it, on the client's host. It is
+    /// dropped after [`Call::timeout`], and its outcome is then unknown.
+    fn call(
+        &self,
+        client: &Host,
+        call: Call<'_, <Self::Object as Model>::Op>,
+    ) -> impl Future<Output = Answer<<Self::Object as Model>::Ret>>;
+}
+
+/// A sequential object, and how to ask for it in the words of a scenario's script.
+///
+/// [`KeyValue`] is one; a counter, a queue or a lock is another.
+pub trait Object: Model<Op: Clone + Debug, Ret: Clone + Debug + Serialize> + 'static {
+    /// What a scripted operation asks of this object. A script knows get, put, delete and cas, on keys, with
+    /// values that are unique in the run: a queue may read `put k1=7` as "enqueue 7 in queue 1". Must be a pure
+    /// function. A get is also what ends every run: each client's last word, and one of every key at every node.
+    fn operation(&self, op: &kv::Op) -> Self::Op;
+
+    /// The answer in the store's words, if it has any: a script's cas expects the last value its client saw.
+    fn outcome(&self, _ret: &Self::Ret) -> Outcome {
+        Outcome::Done
+    }
+
+    /// Whether this is the key-value store itself, which has faster and sharper checks of its own.
+    const IS_STORE: bool = false;
+}
+
+/// The key-value store: get, put, delete and cas on keys, which are absent at first.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeyValue;
+
+impl Model for KeyValue {
+    type State = Option<Value>;
+    type Op = kv::Op;
+    type Ret = Outcome;
+
+    fn initial(&self) -> Option<Value> {
+        None
+    }
+
+    fn step(&self, state: &Option<Value>, op: &kv::Op, ret: Option<&Outcome>) -> Option<Option<Value>> {
+        let (after, answer) = match *op {
+            kv::Op::Get { .. } => (*state, Outcome::Value(*state)),
+            kv::Op::Put { value, .. } => (Some(value), Outcome::Done),
+            kv::Op::Delete { .. } => (None, Outcome::Done),
+            kv::Op::Cas { expected, new, .. } if expected == *state => (Some(new), Outcome::Swapped),
+            kv::Op::Cas { .. } => (*state, Outcome::Mismatch { found: *state }),
+        };
+        ret.is_none_or(|ret| *ret == answer).then_some(after)
+    }
+
+    fn key(&self, op: &kv::Op) -> u64 {
+        u64::from(op.key().0)
+    }
+
+    fn is_read(&self, op: &kv::Op) -> bool {
+        !op.is_write()
+    }
+}
+
+impl Object for KeyValue {
+    fn operation(&self, op: &kv::Op) -> kv::Op {
+        *op
+    }
+
+    fn outcome(&self, ret: &Outcome) -> Outcome {
+        *ret
+    }
+
+    const IS_STORE: bool = true;
+}
+
+/// One attempt of an operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a, Op> {
+    /// The name of the node to ask, as [`Host::connect`] takes it.
+    pub node: &'a str,
+    /// What to ask for.
+    pub op: &'a Op,
+    /// The operation's identity, the same in every attempt: an idempotency key.
+    pub tag: Tag,
+    /// How long the client waits.
+    pub timeout: Duration,
+}
+
+/// How an attempt ended. The difference between the last two is what most client libraries get wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<Ret> {
+    /// It took effect, and returned this.
+    Ok(Ret),
+    /// It has not taken effect and will not (Jepsen's `fail`): the client may try elsewhere.
+    Refused {
+        /// The node to try instead, if known.
+        instead: Option<String>,
+    },
+    /// It may have taken effect, or may yet (Jepsen's `info`).
+    Unknown,
+}
+
+impl<Ret> Answer<Ret> {
+    /// An attempt that was refused without a hint.
+    pub fn refused() -> Answer<Ret> {
+        Answer::Refused { instead: None }
+    }
+}
+
+/// A connection that was refused never carried the request; after any other error it may have arrived.
+impl<Ret> From<io::Error> for Answer<Ret> {
+    fn from(error: io::Error) -> Answer<Ret> {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Answer::refused(),
+            _ => Answer::Unknown,
+        }
+    }
+}
+
+/// The answers of a run by operation.
+pub(super) type Answers<Ret> = Arc<Mutex<BTreeMap<u32, Ret>>>;
+
+/// A service as the simulator sees it.
+struct ServiceCluster<S: Service> {
+    service: Arc<S>,
+    object: Arc<S::Object>,
+    answers: Answers<<S::Object as Model>::Ret>,
+}
+
+impl<S: Service> ServiceCluster<S> {
+    fn attempted(&self, attempt: &Attempt<'_>, answer: Answer<<S::Object as Model>::Ret>) -> systems::Answer {
+        match answer {
+            Answer::Ok(ret) => {
+                let outcome = self.object.outcome(&ret);
+                let json = serde_json::to_string(&ret).expect("an answer is plain data");
+                lock(&self.answers).insert(attempt.operation, ret);
+                let reply = Reply::Ok { outcome, acknowledged_by: attempt.node, term: 0 };
+                systems::Answer { reply, hash: rng::hash_bytes(0, json.as_bytes()) }
+            }
+            Answer::Refused { instead } => {
+                let hint = instead.and_then(|name| attempt.client.fabric().host(&name));
+                Reply::Refused { hint }.into()
+            }
+            Answer::Unknown => Reply::Unknown.into(),
+        }
+    }
+}
+
+impl<S: Service> Cluster for ServiceCluster<S> {
+    fn process(&self, host: Host) -> Process {
+        Box::pin(self.service.clone().node(host))
+    }
+
+    /// Nothing is known of it.
+    fn state(&self, _node: HostId) -> BTreeMap<Key, Value> {
+        BTreeMap::new()
+    }
+
+    fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
+        Box::pin(async move {
+            let op = self.object.operation(&attempt.command.op);
+            let node = attempt.client.fabric().name(attempt.node);
+            let call = Call { node, op: &op, tag: attempt.command.tag, timeout: attempt.timeout };
+            let answer = tokio::time::timeout(attempt.timeout, self.service.call(attempt.client, call)).await;
+            self.attempted(&attempt, answer.unwrap_or(Answer::Unknown))
+        })
+    }
+}
+
+/// A fresh service as something that can be run.
+pub fn subject<S: Service>(name: &str, service: S) -> Subject {
+    let (object, answers) = (Arc::new(service.object()), Answers::default());
+    let judge = super::judge::ObjectJudge { object: object.clone(), answers: answers.clone() };
+    let cluster = ServiceCluster { service: Arc::new(service), object, answers };
+    Subject {
+        name: name.to_owned(),
+        cluster: Arc::from(Box::new(cluster) as Box<dyn Cluster>),
+        object: if S::Object::IS_STORE { None } else { Some(Arc::new(judge)) },
+    }
+}

@@ -1,0 +1,178 @@
+//! What a failing test prints: what broke, the evidence, how little it takes, and what to paste.
+//!
+//! At most [`LINES`] lines, the commands last: a failing test is read in a log, by somebody in a hurry.
+
+use super::test::{Failure, REPLAY, SAVE, Test};
+use crate::report::style::wrap;
+use crate::rng::seeds::SEED;
+use crate::shrink::Shrunk;
+use std::path::{Path, PathBuf};
+
+/// The most lines that are printed.
+const LINES: usize = 15;
+/// Columns of text.
+const WIDTH: usize = 100;
+/// Lines of evidence.
+const EVIDENCE: usize = 4;
+
+/// A run that broke something.
+pub(super) struct Broken {
+    pub origin: Origin,
+    /// What failed, strongest first.
+    pub failed: Vec<String>,
+    /// The evidence.
+    pub sentence: String,
+    /// The same, shrunk.
+    pub smaller: Option<Smaller>,
+    /// Where it was kept among the regressions, if that was asked for.
+    pub saved: Option<Result<PathBuf, String>>,
+}
+
+/// What was run.
+pub(super) enum Origin {
+    /// A seed, the `count`-th of `seeds`.
+    Seed { seed: u64, count: u64, seeds: u64 },
+    /// A file kept among the regressions.
+    Regression(PathBuf),
+    /// A file that was asked for.
+    Replay(PathBuf),
+}
+
+/// A shrunk run and its file.
+pub(super) struct Smaller {
+    pub file: PathBuf,
+    pub shrunk: Shrunk,
+}
+
+/// Says why a test fails, and fails it.
+///
+/// # Panics
+/// Always.
+pub(super) fn fail(test: &Test, failure: &Failure) {
+    eprintln!("{}", lines(test, failure).join("\n"));
+    // What there is to say is said: no message of Rust's, no location in this crate.
+    std::panic::resume_unwind(Box::new("the test failed; what there is to say is on stderr"));
+}
+
+fn lines(test: &Test, failure: &Failure) -> Vec<String> {
+    let name = test.name_in_binary();
+    match failure {
+        Failure::Harness(why) => text(&format!("{name} could not be run: {why}"), LINES, 0),
+        Failure::Inconclusive { seed, why, count, seeds } => {
+            let mut lines =
+                vec![format!("{name} is inconclusive: nothing failed, but {count} of {seeds} seeds prove nothing")];
+            lines.extend(text(&format!("seed {seed}: {why}"), EVIDENCE, 2));
+            lines.push(format!("again:   {}", command(test, SEED, &seed.to_string())));
+            lines
+        }
+        Failure::Broken(broken) => self::broken(test, broken),
+    }
+}
+
+fn broken(test: &Test, broken: &Broken) -> Vec<String> {
+    let (name, failed) = (test.name_in_binary(), broken.failed.join(", "));
+    let mut lines = vec![match &broken.origin {
+        Origin::Seed { seed, count, seeds } => {
+            format!("{name} fails under seed {seed} ({count} of {seeds} tried): {failed}")
+        }
+        Origin::Regression(file) => format!("{name} fails again as in {}: {failed}", shown(test, file)),
+        Origin::Replay(file) => format!("{name} fails as {} says: {failed}", shown(test, file)),
+    }];
+    let small = broken.smaller.as_ref().map(|smaller| &smaller.shrunk);
+    if small.is_none_or(|shrunk| shrunk.sentence.is_none()) {
+        lines.extend(text(&broken.sentence, EVIDENCE, 2));
+    }
+    if let Some(shrunk) = small {
+        let (before, after) = (&shrunk.before, &shrunk.after);
+        lines.push(format!(
+            "it takes {} of {} faults, {} of {} operations, {} of {} nodes ({} runs{}):",
+            after.faults,
+            before.faults,
+            after.operations,
+            before.operations,
+            after.nodes,
+            before.nodes,
+            shrunk.trials,
+            if shrunk.finished { "" } else { ", not finished" },
+        ));
+        // The evidence of the small run: that of the large one drowns in operations that do not matter.
+        lines.extend(shrunk.sentence.iter().flat_map(|sentence| text(sentence, EVIDENCE, 2)));
+        let shown = LINES - 4 - lines.len();
+        for left in shrunk.necessity.iter().take(shown) {
+            lines.extend(text(&format!("{}; without it: {}", left.what, left.without), 1, 2));
+        }
+        if shrunk.necessity.len() > shown {
+            lines.push(format!("  and {} more in the file", shrunk.necessity.len() - shown));
+        }
+    }
+    lines.push(format!(
+        "again:   {}",
+        match &broken.origin {
+            Origin::Seed { seed, .. } => command(test, SEED, &seed.to_string()),
+            Origin::Regression(file) | Origin::Replay(file) => command(test, REPLAY, &shown(test, file)),
+        }
+    ));
+    if let Some(Smaller { file, .. }) = &broken.smaller {
+        lines.push(format!("smaller: {}", command(test, REPLAY, &shown(test, file))));
+    }
+    match &broken.saved {
+        Some(Ok(file)) => lines.push(format!("kept:    {}", shown(test, file))),
+        Some(Err(why)) => lines.push(format!("not kept: {why}")),
+        None if broken.smaller.is_some() => {
+            lines.push(format!("to keep it among the regressions, put {SAVE}=1 before the first"))
+        }
+        None => {}
+    }
+    lines
+}
+
+/// Wrapped text of at most `most` lines, each indented.
+fn text(text: &str, most: usize, indent: usize) -> Vec<String> {
+    let wrapped = wrap(text, WIDTH - indent, 0);
+    let mut lines: Vec<String> = wrapped.lines().map(|line| format!("{:indent$}{}", "", line.trim_start())).collect();
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            last.push_str(" ...");
+        }
+    }
+    lines
+}
+
+/// A path as the test itself understands it: its working folder is the package's.
+fn shown(test: &Test, path: &Path) -> String {
+    path.strip_prefix(test.folder).unwrap_or(path).display().to_string()
+}
+
+/// The command that runs this test alone with a variable set, as it can be pasted.
+fn command(test: &Test, variable: &str, value: &str) -> String {
+    let (package, name) = (test.package, test.name_in_binary());
+    let target = target(test);
+    // A test that is ignored must be asked for again.
+    let is_ignored = std::env::args().any(|word| word == "--ignored" || word == "--include-ignored");
+    let run = match (std::env::var_os("NEXTEST").is_some(), is_ignored) {
+        (true, false) => format!("cargo nextest run -p {package} {target} -E 'test(={name})'"),
+        (true, true) => format!("cargo nextest run -p {package} {target} --run-ignored all -E 'test(={name})'"),
+        (false, false) => format!("cargo test -p {package} {target} -- --exact {name}"),
+        (false, true) => format!("cargo test -p {package} {target} -- --include-ignored --exact {name}"),
+    };
+    if cfg!(windows) { format!("$env:{variable}='{value}'; {run}") } else { format!("{variable}={value} {run}") }
+}
+
+/// The cargo flag that names the test's executable.
+fn target(test: &Test) -> String {
+    let name = test.module.split("::").next().unwrap_or_default();
+    let parts: Vec<&str> = test.file.split(['/', '\\']).collect();
+    let below = |folder: &str| {
+        let at = parts.iter().rposition(|part| *part == folder)?;
+        parts.get(at + 1).map(|part| part.trim_end_matches(".rs").to_owned())
+    };
+    // The file's own name tells hyphens from underscores, where it is the target's.
+    let is_crate = |stem: &String| stem.replace('-', "_") == name;
+    match below("tests").filter(is_crate) {
+        Some(stem) => format!("--test {stem}"),
+        None if below("tests").is_some() => format!("--test {name}"),
+        None if test.package.replace('-', "_") == name && !test.file.ends_with("main.rs") => "--lib".to_owned(),
+        None => format!("--bin {name}"),
+    }
+}
