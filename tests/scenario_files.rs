@@ -189,6 +189,8 @@ fn any_fault() -> impl Strategy<Value = Fault> {
         }),
         node().prop_map(|target| FaultKind::Kill { target }),
         node().prop_map(|target| FaultKind::Pause { target }),
+        (node(), 1u64..500).prop_map(|(target, extra_ms)| FaultKind::SlowDisk { target, extra_ms }),
+        node().prop_map(|target| FaultKind::DiskErrors { target }),
     ];
     (0u64..10_000, prop::option::of(1u64..10_000), kind).prop_map(|(at_ms, for_ms, kind)| Fault { at_ms, for_ms, kind })
 }

@@ -63,6 +63,15 @@ pub enum ProcessState {
     Down,
 }
 
+/// What the active faults do to a node's disk. Of several, the slowest and the failing win.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskState {
+    /// Each operation takes this much longer, in nanoseconds.
+    pub extra_ns: u64,
+    /// Each operation fails.
+    pub fails: bool,
+}
+
 /// For each sender, the receivers concerned.
 type Rows = Vec<HostSet>;
 
@@ -74,6 +83,7 @@ enum Effect {
     Delay(Rows, u64),
     Messages { rows: Rows, kinds: Vec<MessageKind>, chaos: Chaos },
     Process(HostSet, ProcessState),
+    Disk(HostSet, DiskState),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +104,7 @@ pub struct Active {
     /// By (link, kind); empty while no message fault is active, when the baseline holds everywhere.
     chaos: Vec<Chaos>,
     processes: Vec<ProcessState>,
+    disks: Vec<DiskState>,
 }
 
 impl Active {
@@ -117,6 +128,7 @@ impl Active {
             links: vec![LinkState::default(); hosts * hosts],
             chaos: Vec::new(),
             processes: vec![ProcessState::Running; hosts],
+            disks: vec![DiskState::default(); hosts],
         })
     }
 
@@ -190,6 +202,11 @@ impl Active {
         self.processes[host.index()]
     }
 
+    /// What the active faults do to a host's disk.
+    pub fn disk(&self, host: HostId) -> DiskState {
+        self.disks[host.index()]
+    }
+
     fn at(&self, from: HostId, to: HostId) -> usize {
         from.index() * self.topology.hosts() + to.index()
     }
@@ -198,6 +215,7 @@ impl Active {
     fn fold(&mut self) {
         self.links.fill(LinkState::default());
         self.processes.fill(ProcessState::Running);
+        self.disks.fill(DiskState::default());
         self.chaos.clear();
         let hosts = self.topology.hosts();
         for engaged in self.engaged.iter().flatten().filter(|engaged| !engaged.dormant) {
@@ -220,6 +238,13 @@ impl Active {
                 Effect::Process(set, state) => {
                     for host in set.iter() {
                         self.processes[host.index()] = self.processes[host.index()].max(*state);
+                    }
+                }
+                Effect::Disk(set, state) => {
+                    for host in set.iter() {
+                        let disk = &mut self.disks[host.index()];
+                        disk.extra_ns = disk.extra_ns.max(state.extra_ns);
+                        disk.fails |= state.fails;
                     }
                 }
             }
@@ -257,7 +282,7 @@ pub fn links_of(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>)
             let from = (0..topology.hosts() as u16).map(HostId);
             from.zip(rows).flat_map(|(from, row)| row.iter().map(move |to| (from, to))).collect()
         }
-        Effect::Process(..) => Vec::new(),
+        Effect::Process(..) | Effect::Disk(..) => Vec::new(),
     }
 }
 
@@ -334,6 +359,10 @@ fn effect(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Ef
         }
         FaultKind::Kill { target } => Effect::Process(one(target), ProcessState::Down),
         FaultKind::Pause { target } => Effect::Process(one(target), ProcessState::Paused),
+        FaultKind::SlowDisk { target, extra_ms } => {
+            Effect::Disk(one(target), DiskState { extra_ns: extra_ms.saturating_mul(1_000_000), fails: false })
+        }
+        FaultKind::DiskErrors { target } => Effect::Disk(one(target), DiskState { extra_ns: 0, fails: true }),
     }
 }
 

@@ -127,11 +127,23 @@ pub enum FaultKind {
         /// The node or role.
         target: Target,
     },
+    /// Each operation of a node's disk takes longer.
+    SlowDisk {
+        /// The node or role.
+        target: Target,
+        /// Extra time of each operation, in milliseconds.
+        extra_ms: u64,
+    },
+    /// Each operation of a node's disk fails with an I/O error and changes nothing.
+    DiskErrors {
+        /// The node or role.
+        target: Target,
+    },
 }
 
 impl FaultKind {
     /// The names of all kinds in scenario files, in declaration order.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 13] = [
         "partition",
         "one_way",
         "majorities_ring",
@@ -143,6 +155,8 @@ impl FaultKind {
         "messages",
         "kill",
         "pause",
+        "slow_disk",
+        "disk_errors",
     ];
 
     /// The name in scenario files.
@@ -159,6 +173,8 @@ impl FaultKind {
             FaultKind::Messages { .. } => "messages",
             FaultKind::Kill { .. } => "kill",
             FaultKind::Pause { .. } => "pause",
+            FaultKind::SlowDisk { .. } => "slow_disk",
+            FaultKind::DiskErrors { .. } => "disk_errors",
         }
     }
 
@@ -176,13 +192,20 @@ impl FaultKind {
         matches!(self, FaultKind::OneWay { .. })
     }
 
+    /// Whether it concerns disks.
+    pub fn is_disk(&self) -> bool {
+        matches!(self, FaultKind::SlowDisk { .. } | FaultKind::DiskErrors { .. })
+    }
+
     /// The targets that may name a role.
     pub fn role_targets(&self) -> Vec<&Target> {
         match self {
             FaultKind::OneWay { from, to } => from.iter().chain(to).collect(),
-            FaultKind::Isolate { target, .. } | FaultKind::Kill { target } | FaultKind::Pause { target } => {
-                vec![target]
-            }
+            FaultKind::Isolate { target, .. }
+            | FaultKind::Kill { target }
+            | FaultKind::Pause { target }
+            | FaultKind::SlowDisk { target, .. }
+            | FaultKind::DiskErrors { target } => vec![target],
             _ => Vec::new(),
         }
     }

@@ -118,17 +118,26 @@ fn kind(kind: &FaultKind, topology: &Topology) -> Result<(), Wrong> {
             }
             message_chaos(chaos)
         }
-        FaultKind::Kill { target } | FaultKind::Pause { target } => {
-            let set = some_hosts("target", std::slice::from_ref(target), topology, Roles::Allowed)?;
-            match set.minus(topology.all_nodes()).iter().next() {
-                Some(client) => wrong(
-                    "target",
-                    format!("`{}` includes `{}`, which is no node", target.0, topology.name(client)),
-                    "allowed: a node, the nodes of a site (`SITE.nodes`), or a role",
-                ),
-                None => Ok(()),
-            }
+        FaultKind::SlowDisk { target, extra_ms } => {
+            positive("extra_ms", *extra_ms)?;
+            nodes_only(target, topology)
         }
+        FaultKind::Kill { target } | FaultKind::Pause { target } | FaultKind::DiskErrors { target } => {
+            nodes_only(target, topology)
+        }
+    }
+}
+
+/// A target of what happens to processes and disks.
+fn nodes_only(target: &Target, topology: &Topology) -> Result<(), Wrong> {
+    let set = some_hosts("target", std::slice::from_ref(target), topology, Roles::Allowed)?;
+    match set.minus(topology.all_nodes()).iter().next() {
+        Some(client) => wrong(
+            "target",
+            format!("`{}` includes `{}`, which is no node", target.0, topology.name(client)),
+            "allowed: a node, the nodes of a site (`SITE.nodes`), or a role",
+        ),
+        None => Ok(()),
     }
 }
 

@@ -55,6 +55,8 @@ impl fmt::Display for FaultKind {
             }
             FaultKind::Kill { target } => write!(f, "kill of {}", target.0),
             FaultKind::Pause { target } => write!(f, "pause of {}", target.0),
+            FaultKind::SlowDisk { target, extra_ms } => write!(f, "disk of {} slower by {extra_ms} ms", target.0),
+            FaultKind::DiskErrors { target } => write!(f, "disk of {} failing", target.0),
         }
     }
 }

@@ -113,6 +113,23 @@ impl Host {
         f(&mut lock(&self.inner.rng))
     }
 
+    /// One operation of this host's disk, as far as faults go: waits as long as a slow disk takes; `writes` are
+    /// durable after it.
+    ///
+    /// # Errors
+    /// When the disk fails; then nothing was written.
+    pub async fn disk_operation(&self, writes: u32) -> std::io::Result<()> {
+        let disk = self.inner.fabric.with_active(|active| active.disk(self.id()));
+        if disk.extra_ns > 0 {
+            self.sleep(Duration::from_nanos(disk.extra_ns)).await;
+        }
+        if disk.fails {
+            return Err(std::io::Error::other("the disk failed (simulated)"));
+        }
+        self.record(What::Sync { writes });
+        Ok(())
+    }
+
     /// Starts a task of this host's process: it dies with the process and stands still while it is paused.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where

@@ -108,6 +108,8 @@ pub(super) fn name(kind: &FaultKind) -> &'static str {
         FaultKind::Messages { .. } => "message chaos",
         FaultKind::Kill { .. } => "kill",
         FaultKind::Pause { .. } => "pause",
+        FaultKind::SlowDisk { .. } => "slow disk",
+        FaultKind::DiskErrors { .. } => "bad disk",
     }
 }
 

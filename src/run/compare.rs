@@ -151,7 +151,11 @@ pub fn resolved_targets(run: &Run) -> Vec<Resolved> {
 
 fn single_target(kind: &FaultKind) -> Option<&Target> {
     match kind {
-        FaultKind::Isolate { target, .. } | FaultKind::Kill { target } | FaultKind::Pause { target } => Some(target),
+        FaultKind::Isolate { target, .. }
+        | FaultKind::Kill { target }
+        | FaultKind::Pause { target }
+        | FaultKind::SlowDisk { target, .. }
+        | FaultKind::DiskErrors { target } => Some(target),
         _ => None,
     }
 }

@@ -14,13 +14,14 @@ pub fn check(plan: &Plan, trace: &Trace) -> Vec<String> {
     let is_node = |host: HostId| (1..=topology.nodes).contains(&host.index());
     // Nodes with nodes, or clients with nodes: which of these two ever sent a message that faults can reach.
     let mut reached = BTreeSet::new();
-    let mut has_primary = false;
+    let (mut has_primary, mut has_disk) = (false, false);
     for event in &trace.events {
         match event.what {
             What::Send { to, .. } => {
                 reached.insert(is_node(event.host) && is_node(to));
             }
             What::Role { role: Role::Primary, .. } => has_primary = true,
+            What::Sync { .. } => has_disk = true,
             _ => {}
         }
     }
@@ -36,6 +37,9 @@ pub fn check(plan: &Plan, trace: &Trace) -> Vec<String> {
                 "{name} cannot act on {role}: no node ever said that it leads (Host::record_role); name a node instead"
             ));
             continue;
+        }
+        if fault.kind.is_disk() && !has_disk {
+            reasons.insert(format!("{name} cannot act: no node's storage asked its host (Host::disk_operation)"));
         }
         let concerned: BTreeSet<bool> =
             links_of(&fault.kind, topology, None).into_iter().map(|(from, to)| is_node(from) && is_node(to)).collect();

@@ -164,6 +164,8 @@ impl<'a> Moves<'a> {
             }
             Kill { target } => Kill { target: self.target(target)? },
             Pause { target } => Pause { target: self.target(target)? },
+            SlowDisk { target, extra_ms } => SlowDisk { target: self.target(target)?, extra_ms: *extra_ms },
+            DiskErrors { target } => DiskErrors { target: self.target(target)? },
         };
         Some(Fault { kind, ..fault.clone() })
     }

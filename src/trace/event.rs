@@ -398,4 +398,9 @@ pub enum What {
         /// Hash of its key-value map.
         state: u64,
     },
+    /// A process that starts found its state machine on disk, with everything up to here applied.
+    Restored {
+        /// The last position applied; none if nothing ever was.
+        upto: Option<LogPosition>,
+    },
 }

@@ -62,6 +62,7 @@ fn concerns_raft(what: &What) -> bool {
             | What::ApplyEntry { .. }
             | What::SnapshotBuilt { .. }
             | What::SnapshotInstalled { .. }
+            | What::Restored { .. }
             | What::Crash
             | What::Start
     )

@@ -1,9 +1,9 @@
 //! State-machine safety: no two nodes, and no two lives of one node, apply different entries at one index.
 //!
 //! Raft paper, section 5.4.3 and figure 3 (`StateMachineSafety` in `raft.tla`). A restarted node applies
-//! again what its snapshot does not cover: the same entries, or it is a violation. Nor may a node skip an
-//! entry, which is applying a different sequence. What a snapshot *holds* is not compared here; if it is
-//! wrong, clients see it.
+//! again what it did not find on its disk: the same entries, or it is a violation. Nor may a node skip an
+//! entry, which is applying a different sequence, or find what it never applied. What a snapshot *holds* is not
+//! compared here; if it is wrong, clients see it.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
@@ -24,6 +24,8 @@ struct Machine {
     last: Option<u64>,
     /// The last index that its newest snapshot covers: where a new life may go on from.
     snapshot: Option<u64>,
+    /// The last index that was ever in it, in any life.
+    ever: u64,
 }
 
 impl Machine {
@@ -44,7 +46,21 @@ impl Property for StateMachineSafety {
             }
             What::SnapshotInstalled { upto: Some(upto), .. } => {
                 (machine.snapshot, machine.last) = (Some(upto.index), Some(upto.index));
+                machine.ever = machine.ever.max(upto.index);
                 return None;
+            }
+            What::Restored { upto } => {
+                machine.last = upto.map(|upto| upto.index);
+                let never = upto.filter(|upto| upto.index > machine.ever)?;
+                let sentence = format!(
+                    "{} started at {} from a state machine that claims index {}, and had never applied beyond {}",
+                    event.host,
+                    seconds(event.t_ns),
+                    never.index,
+                    machine.ever
+                );
+                let (nodes, terms) = ([event.host], [never.term]);
+                return Some(violation(CheckName::StateMachineSafety, event, &nodes, &terms, sentence));
             }
             What::Start => {
                 machine.last = None;
@@ -62,6 +78,7 @@ impl Property for StateMachineSafety {
             return Some(violation(CheckName::StateMachineSafety, event, &[event.host], &[at.term], sentence));
         }
         machine.last = Some(at.index);
+        machine.ever = machine.ever.max(at.index);
         let leader = LeaderId::from(at);
         let (first, first_payload, by) = *self.applied.entry(at.index).or_insert((leader, payload, event.host));
         if (first, first_payload) == (leader, payload) {
@@ -111,6 +128,19 @@ mod tests {
         let again = |index| [&restarted[..], &[(1, apply(at(1, 1, index), 1))]].concat();
         assert!(!unsafe_apply(&again(8)));
         assert!(unsafe_apply(&again(9)), "what came after the snapshot was in memory only");
+    }
+
+    #[test]
+    fn a_machine_on_disk_goes_on_from_what_it_holds_and_may_not_claim_more() {
+        let life = |claims: u64, next: u64| {
+            let restored = What::Restored { upto: Some(at(1, 1, claims)) };
+            let first = [(1, apply(at(1, 1, 1), 1)), (1, apply(at(1, 1, 2), 2)), (1, What::Crash), (1, What::Start)];
+            [&first[..], &[(1, restored), (1, apply(at(1, 1, next), next))]].concat()
+        };
+        assert!(!unsafe_apply(&life(2, 3)));
+        assert!(!unsafe_apply(&life(1, 2)), "it may have lost what was not synced");
+        assert!(unsafe_apply(&life(1, 3)), "and must then apply it again");
+        assert!(unsafe_apply(&life(3, 4)), "it never applied 3");
     }
 
     #[test]

@@ -3,14 +3,24 @@
 //! * [`types`], [`runtime`]: openraft's parameters; time, tasks and randomness from the host.
 //! * [`log_store`], [`state_machine`]: storage, outside the node's tasks.
 //! * [`observe`]: wrappers that record what Raft does to its storage.
+//! * [`sessions`]: which commands a process has appended.
 //! * [`network`]: RPCs over the host's transport.
 //! * [`service`]: the client protocol.
+//!
+//! For openraft applications from elsewhere, which change their type parameters and nothing else: [`runtime`],
+//! [`observe`], and
+//!
+//! * [`chaos`]: faults around any `RaftNetwork`.
+//! * [`faulty`]: faults around any `RaftLogStorage`.
 
+pub mod chaos;
+pub mod faulty;
 pub mod log_store;
 pub mod network;
 pub mod observe;
 pub mod runtime;
 pub mod service;
+pub mod sessions;
 pub mod state_machine;
 pub mod types;
 
@@ -20,9 +30,10 @@ use crate::kv::{Key, Value};
 use crate::trace::{HostId, MessageKind};
 use log_store::{Disk, LogStore};
 use network::Network;
-use observe::{AppendedCommands, ObservedLog, ObservedMachine};
+use observe::{ObservedLog, ObservedMachine};
 use openraft::{Config, EmptyNode, SnapshotPolicy};
 use service::Service;
+use sessions::AppendedCommands;
 use state_machine::{Machine, StateMachine};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -123,7 +134,7 @@ async fn run_node(
     *lock(&visible) = Some(machine.machine());
     let store = machine.machine();
     let log = ObservedLog::new(LogStore::new(disk), host.clone(), appended.clone());
-    let machine = ObservedMachine::new(machine, host.clone());
+    let machine = ObservedMachine::new(machine, host.clone(), appended.clone());
     let raft = Raft::new(id, config, network, log, machine).await.expect("a node starts from its own storage");
     // One node founds the cluster; the others learn of it from its log.
     if is_blank && members.keys().next() == Some(&id) {

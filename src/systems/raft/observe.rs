@@ -1,67 +1,64 @@
-//! What Raft does to its storage, recorded where openraft meets our code.
+//! What Raft does to its storage, recorded where openraft meets it: what the checks of Raft's invariants read.
 //!
 //! The wrappers stand outside the store, so that a buggy store cannot hide, and see every call; the
-//! metrics channel of openraft coalesces and would miss short leaderships.
+//! metrics channel of openraft coalesces and would miss short leaderships. They fit the storage of any openraft
+//! application whose node ids are those of hosts (1 for `n1`) and whose snapshots are bytes in memory.
 
-use super::types::{Entry, NodeId, StorageError, Types, host_id, position};
-use crate::host::{Host, lock};
-use crate::kv::{Applied, Tag};
+use super::types::{host_id, position};
+use crate::host::Host;
+use crate::kv::{Key, Tag};
 use crate::rng;
 use crate::trace::{Role, Scope, What};
+use openraft::entry::RaftPayload;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage, RaftStateMachine};
 use openraft::{
-    EmptyNode, EntryPayload, LogId, OptionalSend, RaftLogReader, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
-    StoredMembership, Vote,
+    LogId, OptionalSend, RaftLogId, RaftLogReader, RaftSnapshotBuilder, RaftTypeConfig, Snapshot, SnapshotMeta,
+    StorageError, StoredMembership, Vote,
 };
-use std::collections::BTreeMap;
+use serde::Serialize;
 use std::fmt::Debug;
 use std::io::Cursor;
 use std::ops::RangeBounds;
-use std::sync::{Arc, Mutex};
 
-/// The newest sequence number of each session that this process has appended to its log.
-///
-/// openraft answers `ForwardToLeader` both before a command is appended and after its entry was
-/// truncated. In the second case another node may still hold the entry and get it committed under a
-/// later leader, so only the first is a definite refusal.
-#[derive(Debug, Clone, Default)]
-pub struct AppendedCommands(Arc<Mutex<BTreeMap<u64, u64>>>);
+/// What an application can tell about its entries. `()` tells nothing.
+pub trait Commands<C: RaftTypeConfig>: Clone + Send + Sync + 'static {
+    /// An entry was appended to this node's log.
+    fn appended(&self, _entry: &C::Entry) {}
 
-impl AppendedCommands {
-    /// Whether the command has been appended to this node's log by this process.
-    pub fn contains(&self, tag: Tag) -> bool {
-        lock(&self.0).get(&tag.session).is_some_and(|last| *last >= tag.sequence)
+    /// The command that an entry carries, if it is a client's.
+    fn command(&self, _entry: &C::Entry) -> Option<(Tag, Key)> {
+        None
     }
 
-    fn insert(&self, tag: Tag) {
-        let mut sessions = lock(&self.0);
-        let last = sessions.entry(tag.session).or_default();
-        *last = tag.sequence.max(*last);
+    /// Whether applying it changed the store, as its response says.
+    fn took_effect(&self, _response: &C::R) -> bool {
+        false
     }
 }
 
-/// Hash of an entry's payload: equal exactly for equal payloads.
-fn payload_hash(payload: &EntryPayload<Types>) -> u64 {
-    let bytes = postcard::to_stdvec(payload).expect("every payload encodes: it is sent to followers");
+impl<C: RaftTypeConfig> Commands<C> for () {}
+
+/// Hash of an entry: equal exactly for equal entries.
+fn entry_hash(entry: &impl Serialize) -> u64 {
+    let bytes = postcard::to_stdvec(entry).expect("every entry encodes: it is sent to followers");
     rng::hash_bytes(0, &bytes)
 }
-
 /// A log storage whose calls are recorded.
-pub struct ObservedLog<L> {
+pub struct ObservedLog<L, W = ()> {
     inner: L,
     host: Host,
-    appended: AppendedCommands,
+    commands: W,
     role: Option<(Role, u64)>,
 }
 
-impl<L> ObservedLog<L> {
+impl<L, W> ObservedLog<L, W> {
     /// Records the calls to `inner` at `host`.
-    pub fn new(inner: L, host: Host, appended: AppendedCommands) -> Self {
-        ObservedLog { inner, host, appended, role: None }
+    pub fn new(inner: L, host: Host, commands: W) -> Self {
+        ObservedLog { inner, host, commands, role: None }
     }
 
     /// A node is leader exactly while its saved vote is its own and known to be granted by a quorum.
-    fn record_role(&mut self, vote: &Vote<NodeId>) {
+    fn record_role(&mut self, vote: &Vote<u64>) {
         let own = vote.leader_id.voted_for().map(host_id) == Some(self.host.id());
         let role = match (own, vote.committed) {
             (true, true) => Role::Primary,
@@ -76,19 +73,19 @@ impl<L> ObservedLog<L> {
     }
 }
 
-impl<L: RaftLogReader<Types>> RaftLogReader<Types> for ObservedLog<L> {
+impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogReader<C>, W: Commands<C>> RaftLogReader<C> for ObservedLog<L, W> {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
         &mut self,
         range: RB,
-    ) -> Result<Vec<Entry>, StorageError> {
+    ) -> Result<Vec<C::Entry>, StorageError<u64>> {
         self.inner.try_get_log_entries(range).await
     }
 }
 
-impl<L: RaftLogStorage<Types>> RaftLogStorage<Types> for ObservedLog<L> {
+impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogStorage<C>, W: Commands<C>> RaftLogStorage<C> for ObservedLog<L, W> {
     type LogReader = L::LogReader;
 
-    async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
+    async fn get_log_state(&mut self) -> Result<LogState<C>, StorageError<u64>> {
         self.inner.get_log_state().await
     }
 
@@ -96,7 +93,7 @@ impl<L: RaftLogStorage<Types>> RaftLogStorage<Types> for ObservedLog<L> {
         self.inner.get_log_reader().await
     }
 
-    async fn save_vote(&mut self, vote: &Vote<NodeId>) -> Result<(), StorageError> {
+    async fn save_vote(&mut self, vote: &Vote<u64>) -> Result<(), StorageError<u64>> {
         self.inner.save_vote(vote).await?;
         let candidate = host_id(vote.leader_id.node_id);
         self.host.record(What::Vote { term: vote.leader_id.term, candidate, committed: vote.committed });
@@ -104,7 +101,7 @@ impl<L: RaftLogStorage<Types>> RaftLogStorage<Types> for ObservedLog<L> {
         Ok(())
     }
 
-    async fn read_vote(&mut self) -> Result<Option<Vote<NodeId>>, StorageError> {
+    async fn read_vote(&mut self) -> Result<Option<Vote<u64>>, StorageError<u64>> {
         // A restarted node whose vote says that it leads resumes leading without an election.
         let vote = self.inner.read_vote().await?;
         if let Some(vote) = &vote {
@@ -113,7 +110,7 @@ impl<L: RaftLogStorage<Types>> RaftLogStorage<Types> for ObservedLog<L> {
         Ok(vote)
     }
 
-    async fn save_committed(&mut self, committed: Option<LogId<NodeId>>) -> Result<(), StorageError> {
+    async fn save_committed(&mut self, committed: Option<LogId<u64>>) -> Result<(), StorageError<u64>> {
         self.inner.save_committed(committed).await?;
         if let Some(log_id) = committed {
             self.host.record(What::Commit { upto: position(&log_id) });
@@ -121,112 +118,123 @@ impl<L: RaftLogStorage<Types>> RaftLogStorage<Types> for ObservedLog<L> {
         Ok(())
     }
 
-    async fn read_committed(&mut self) -> Result<Option<LogId<NodeId>>, StorageError> {
+    async fn read_committed(&mut self) -> Result<Option<LogId<u64>>, StorageError<u64>> {
         self.inner.read_committed().await
     }
 
-    async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<C>) -> Result<(), StorageError<u64>>
     where
-        I: IntoIterator<Item = Entry> + OptionalSend,
+        I: IntoIterator<Item = C::Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries: Vec<Entry> = entries.into_iter().collect();
-        for entry in &entries {
-            self.host.record(What::Append { at: position(&entry.log_id), payload: payload_hash(&entry.payload) });
-            if let EntryPayload::Normal(command) = &entry.payload {
-                self.appended.insert(command.tag);
-            }
+        let entries: Vec<C::Entry> = entries.into_iter().collect();
+        // A command counts as appended even if that fails; an entry is in the log only if it does not.
+        entries.iter().for_each(|entry| self.commands.appended(entry));
+        let appended: Vec<_> = entries.iter().map(|entry| (position(entry.get_log_id()), entry_hash(entry))).collect();
+        self.inner.append(entries, callback).await?;
+        for (at, payload) in appended {
+            self.host.record(What::Append { at, payload });
         }
-        self.inner.append(entries, callback).await
+        Ok(())
     }
 
-    async fn truncate(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
+    async fn truncate(&mut self, log_id: LogId<u64>) -> Result<(), StorageError<u64>> {
         self.host.record(What::Truncate { from: log_id.index });
         self.inner.truncate(log_id).await
     }
 
-    async fn purge(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
+    async fn purge(&mut self, log_id: LogId<u64>) -> Result<(), StorageError<u64>> {
         self.host.record(What::Purge { upto: position(&log_id) });
         self.inner.purge(log_id).await
     }
 }
 
 /// A state machine (or its snapshot builder) whose calls are recorded.
-pub struct ObservedMachine<M> {
+pub struct ObservedMachine<M, W = ()> {
     inner: M,
     host: Host,
+    commands: W,
 }
 
-impl<M> ObservedMachine<M> {
+impl<M, W> ObservedMachine<M, W> {
     /// Records the calls to `inner` at `host`.
-    pub fn new(inner: M, host: Host) -> Self {
-        ObservedMachine { inner, host }
+    pub fn new(inner: M, host: Host, commands: W) -> Self {
+        ObservedMachine { inner, host, commands }
     }
 }
 
-impl<M: RaftSnapshotBuilder<Types>> RaftSnapshotBuilder<Types> for ObservedMachine<M> {
-    async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
+impl<C, M, W> RaftSnapshotBuilder<C> for ObservedMachine<M, W>
+where
+    C: RaftTypeConfig<NodeId = u64>,
+    M: RaftSnapshotBuilder<C>,
+    W: Commands<C>,
+{
+    async fn build_snapshot(&mut self) -> Result<Snapshot<C>, StorageError<u64>> {
         let snapshot = self.inner.build_snapshot().await?;
         self.host.record(What::SnapshotBuilt { upto: snapshot.meta.last_log_id.as_ref().map(position) });
         Ok(snapshot)
     }
 }
 
-impl<M: RaftStateMachine<Types>> RaftStateMachine<Types> for ObservedMachine<M> {
-    type SnapshotBuilder = ObservedMachine<M::SnapshotBuilder>;
+impl<C, M, W> RaftStateMachine<C> for ObservedMachine<M, W>
+where
+    C: RaftTypeConfig<NodeId = u64, SnapshotData = Cursor<Vec<u8>>>,
+    M: RaftStateMachine<C>,
+    W: Commands<C>,
+{
+    type SnapshotBuilder = ObservedMachine<M::SnapshotBuilder, W>;
 
     async fn applied_state(
         &mut self,
-    ) -> Result<(Option<LogId<NodeId>>, StoredMembership<NodeId, EmptyNode>), StorageError> {
-        self.inner.applied_state().await
+    ) -> Result<(Option<LogId<u64>>, StoredMembership<u64, C::Node>), StorageError<u64>> {
+        let state = self.inner.applied_state().await?;
+        self.host.record(What::Restored { upto: state.0.as_ref().map(position) });
+        Ok(state)
     }
 
-    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Option<Applied>>, StorageError>
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<C::R>, StorageError<u64>>
     where
-        I: IntoIterator<Item = Entry> + OptionalSend,
+        I: IntoIterator<Item = C::Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries: Vec<Entry> = entries.into_iter().collect();
+        let entries: Vec<C::Entry> = entries.into_iter().collect();
         let commands: Vec<_> = entries
             .iter()
             .map(|entry| {
-                let payload = payload_hash(&entry.payload);
-                self.host.record(What::ApplyEntry { at: position(&entry.log_id), payload });
-                match &entry.payload {
-                    EntryPayload::Normal(command) => Some(*command),
-                    EntryPayload::Blank | EntryPayload::Membership(_) => None,
-                }
+                self.host.record(What::ApplyEntry { at: position(entry.get_log_id()), payload: entry_hash(entry) });
+                self.commands.command(entry).filter(|_| !entry.is_blank() && entry.get_membership().is_none())
             })
             .collect();
-        let results = self.inner.apply(entries).await?;
-        for (command, result) in commands.into_iter().zip(&results) {
-            if let (Some(command), Some(Applied::Fresh(_))) = (command, result) {
-                self.host.record_apply(command.tag, command.op.key());
+        let responses = self.inner.apply(entries).await?;
+        for (command, response) in commands.into_iter().zip(&responses) {
+            if let Some((tag, key)) = command.filter(|_| self.commands.took_effect(response)) {
+                self.host.record_apply(tag, key);
             }
         }
-        Ok(results)
+        Ok(responses)
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
-        ObservedMachine::new(self.inner.get_snapshot_builder().await, self.host.clone())
+        let inner = self.inner.get_snapshot_builder().await;
+        ObservedMachine::new(inner, self.host.clone(), self.commands.clone())
     }
 
-    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError<u64>> {
         self.inner.begin_receiving_snapshot().await
     }
 
     async fn install_snapshot(
         &mut self,
-        meta: &SnapshotMeta<NodeId, EmptyNode>,
+        meta: &SnapshotMeta<u64, C::Node>,
         snapshot: Box<Cursor<Vec<u8>>>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), StorageError<u64>> {
         let payload = rng::hash_bytes(0, snapshot.get_ref());
         self.inner.install_snapshot(meta, snapshot).await?;
         self.host.record(What::SnapshotInstalled { upto: meta.last_log_id.as_ref().map(position), payload });
         Ok(())
     }
 
-    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<C>>, StorageError<u64>> {
         self.inner.get_current_snapshot().await
     }
 }

@@ -1,7 +1,7 @@
 //! The client protocol on a Raft node: writes through the log, reads through the leader's confirmed lease on
 //! the present (`ensure_linearizable`: a round of heartbeats to a quorum, Raft dissertation section 6.4).
 
-use super::observe::AppendedCommands;
+use super::sessions::AppendedCommands;
 use super::state_machine::Machine;
 use super::types::{NodeId, Raft, host_id};
 use crate::host::{Host, lock};
