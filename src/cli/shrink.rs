@@ -33,7 +33,7 @@ pub struct Shrink {
     #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Budget in simulated seconds, over all candidates.
-    #[arg(long, value_name = "SECONDS", default_value_t = 6000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 8000, value_parser = clap::value_parser!(u64).range(1..))]
     budget: u64,
     /// Write the shrunk run to this file [default: a name of its own in target/schism/].
     #[arg(long, value_name = "FILE")]

@@ -9,10 +9,12 @@
 //! * [`search`]: trying candidates side by side, within a budget, with a result that depends on neither.
 //! * [`ddmin`]: leaving out parts of a list, large ones first.
 //! * [`plain`], [`time`], [`hosts`]: the reductions.
+//! * [`leap`]: draws for runs that hang on a race.
 //! * [`necessity`]: what would happen without each thing that is left.
 
 mod ddmin;
 mod hosts;
+mod leap;
 mod necessity;
 mod oracle;
 mod plain;
@@ -160,6 +162,9 @@ fn begin(search: &mut Search<'_>, title: &str) {
     }
 }
 
+/// More operations or acts than this are too many for a person.
+const LARGE: usize = 8;
+
 /// One round of every reduction; lists are cut into up to `grain` parts. Whether anything got smaller.
 fn round(search: &mut Search<'_>, grain: usize) -> bool {
     let size = |search: &Search<'_>| Size::of(search.best());
@@ -181,6 +186,13 @@ fn round(search: &mut Search<'_>, grain: usize) -> bool {
         |scenario| explicit(scenario).schedule.len(),
         |base, from, to| Some(plain::without_faults(base, from, to)),
     );
+    let selections = plain::around_the_evidence(search.best(), &search.trial().evidence);
+    changed |= search.first(selections.into_iter().map(Some)).is_some();
+    // What is still large after that hangs on a race, or takes long to shrink.
+    if size(search).operations > LARGE || size(search).acts > LARGE {
+        let base = search.best().clone();
+        changed |= search.first(leap::leaps(&base, grain as u64)).is_some();
+    }
     changed |= operations(search, finest(size(search).operations));
     let acts = finest(size(search).acts);
     changed |= ddmin(
@@ -196,9 +208,7 @@ fn round(search: &mut Search<'_>, grain: usize) -> bool {
 
 /// Fewer and simpler operations.
 fn operations(search: &mut Search<'_>, finest: usize) -> bool {
-    let selections = plain::around_the_evidence(search.best(), &search.trial().evidence);
-    let mut changed = search.first(selections.into_iter().map(Some)).is_some();
-    changed |= ddmin(
+    let mut changed = ddmin(
         search,
         finest,
         |scenario| explicit(scenario).script.len(),
