@@ -165,6 +165,9 @@ fn begin(search: &mut Search<'_>, title: &str) {
 /// More operations or acts than this are too many for a person.
 const LARGE: usize = 8;
 
+/// How often a leap is tried in a round.
+const LEAPS: u64 = 2;
+
 /// One round of every reduction; lists are cut into up to `grain` parts. Whether anything got smaller.
 fn round(search: &mut Search<'_>, grain: usize) -> bool {
     let size = |search: &Search<'_>| Size::of(search.best());
@@ -189,9 +192,11 @@ fn round(search: &mut Search<'_>, grain: usize) -> bool {
     let selections = plain::around_the_evidence(search.best(), &search.trial().evidence);
     changed |= search.first(selections.into_iter().map(Some)).is_some();
     // What is still large after that hangs on a race, or takes long to shrink.
-    if size(search).operations > LARGE || size(search).acts > LARGE {
-        let base = search.best().clone();
-        changed |= search.first(leap::leaps(&base, grain as u64)).is_some();
+    for draw in 0..LEAPS {
+        if size(search).operations > LARGE || size(search).acts > LARGE {
+            let base = search.best().clone();
+            changed |= search.first(leap::leaps(&base, grain as u64 ^ draw)).is_some();
+        }
     }
     changed |= operations(search, finest(size(search).operations));
     let acts = finest(size(search).acts);

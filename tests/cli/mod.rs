@@ -4,7 +4,9 @@ mod check;
 mod contract;
 mod determinism;
 mod readme;
+mod regressions;
 mod replay;
+mod shrink;
 mod sweep;
 
 use serde_json::Value;
