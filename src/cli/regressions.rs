@@ -6,7 +6,7 @@ use super::recordings::{self, REGRESSIONS};
 use super::replay::{Went, compare};
 use super::terminal::Terminal;
 use clap::Args;
-use schism::report::style::{Tone, WIDTH, wrap};
+use schism::report::style::{Tone, WIDTH, count, wrap};
 use schism::report::{event, json};
 use schism::run::{Options, Run, run};
 use schism::scenario::{Recorded, Scenario};
@@ -78,14 +78,9 @@ impl Regressions {
         let mut summary = Summary::default();
         for file in files(&self.folder)? {
             let Judged { state, why, run } = self.judge(&file);
-            let drifted = run.filter(|_| state == State::Drifted);
-            let first_diverging_event = match &drifted {
-                Some(run) => {
-                    recordings::trace_beside(&file)?.and_then(|recorded| event::divergence(&recorded.trace, &run.trace))
-                }
-                None => None,
-            };
-            let refreshed = match drifted.filter(|_| self.refresh) {
+            let first_diverging_event =
+                run.as_ref().filter(|_| state != State::Holds).and_then(|run| parts(&file, run));
+            let refreshed = match run.filter(|_| state == State::Drifted && self.refresh) {
                 Some(run) => recordings::write(&run, &file).map(|()| true)?,
                 None => false,
             };
@@ -101,7 +96,8 @@ impl Regressions {
             let refreshed = if self.refresh { format!(", {refreshed} refreshed") } else { String::new() };
             let counts =
                 format!("{holds} hold, {drifted} drifted, {rotted} rotted, {unreadable} unreadable{refreshed}");
-            terminal.line(&wrap(&format!("{} of {}: {counts}", files, self.folder.display()), WIDTH, 2))?;
+            let files = count(files as u64, "file");
+            terminal.line(&wrap(&format!("{files} in {}: {counts}", self.folder.display()), WIDTH, 2))?;
         }
         Ok(if good { Exit::Expected } else { Exit::Violation })
     }
@@ -128,6 +124,15 @@ impl Regressions {
                 run: None,
             },
         }
+    }
+}
+
+/// Where a run parts from its recording, if a trace lies beside that.
+fn parts(file: &Path, now: &Run) -> Option<String> {
+    match recordings::trace_beside(file) {
+        Ok(recorded) => event::divergence(&recorded?.trace, &now.trace),
+        // What only serves to explain must not hide the verdict.
+        Err(failure) => Some(failure.into_text()),
     }
 }
 

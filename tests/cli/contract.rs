@@ -45,8 +45,7 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json");
     assert_eq!(swept, ["failure", "failure", "sweep"]);
     assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);
-    let shrunk = kinds("shrink target/schism/brief-dual-primary-0.toml --format json");
-    assert_eq!(shrunk, ["shrink"]);
+    assert_eq!(kinds("shrink small.toml --system dual-primary --format json"), ["shrink"]);
     assert_eq!(kinds("regressions target/schism --format json").pop().unwrap(), "regressions");
     desk.write("one.jsonl", "{\"key\":1,\"op\":\"get\",\"out\":7,\"start\":0,\"end\":9,\"status\":\"ok\"}\n");
     assert_eq!(kinds("check one.jsonl --format json"), ["check"]);

@@ -2,17 +2,17 @@
 
 use super::{Desk, Ran};
 
-const KEPT: &str = "sims/regressions/brief-dual-primary-3";
+const KEPT: &str = "sims/regressions/small-dual-primary-3";
 
 /// A desk with one kept run, and files that have drifted, rotted and become unreadable.
 fn desk() -> Desk {
     let desk = Desk::new();
-    assert_eq!(desk.run("run brief.toml --system dual-primary --seed 3 --save").code, 1);
+    assert_eq!(desk.run("run small.toml --system dual-primary --seed 3 --save").code, 1);
     let text = desk.read(format!("{KEPT}.toml"));
     // The digest of another build.
     let digest = text.split("digest = \"").nth(1).unwrap().split('"').next().unwrap().to_string();
     desk.write("sims/regressions/drifted.toml", &text.replace(&digest, &"0".repeat(32)));
-    desk.write("sims/regressions/rotted.toml", &text.replace("for_ms = 3000", "for_ms = 100"));
+    desk.write("sims/regressions/rotted.toml", &text.replace("for_ms = 2000", "for_ms = 20"));
     desk.write("sims/regressions/unreadable.toml", "version = 99\n");
     desk
 }
@@ -30,9 +30,9 @@ fn each_kept_run_holds_or_has_drifted_rotted_or_become_unreadable() {
     let ran = desk.run("regressions --format json");
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     let expected = [
-        ("brief-dual-primary-3.toml", "holds"),
         ("drifted.toml", "drifted"),
         ("rotted.toml", "rotted"),
+        ("small-dual-primary-3.toml", "holds"),
         ("unreadable.toml", "unreadable"),
     ];
     assert_eq!(states(&ran), expected.map(|(file, state)| (file.to_string(), state.to_string())));
