@@ -255,10 +255,13 @@ fn whoever_stays_is_renamed_everywhere() {
 
 #[test]
 fn keys_are_renumbered_or_the_unused_ones_dropped() {
-    let [compact, lowered] = plain::fewer_keys(&two_sites()).try_into().unwrap();
+    let mut base = two_sites();
+    base.workload.keys = 20;
+    let [compact, lowered, middle] = plain::fewer_keys(&base).try_into().unwrap();
     let keys = |scenario: &Scenario| explicit(scenario).script.iter().map(|op| op.op.key().0).collect::<Vec<_>>();
     assert_eq!((keys(&compact), compact.workload.keys), (vec![0, 1, 0], 2));
     assert_eq!((keys(&lowered), lowered.workload.keys), (vec![2, 7, 2], 8));
+    assert_eq!(middle.workload.keys, 16);
     let put = plain::put_for_cas(&two_sites(), 2).unwrap();
     assert_eq!(explicit(&put).script[2].op, Op::Put { key: Key(2), value: 9 });
     assert_eq!(plain::put_for_cas(&put, 2), None);
