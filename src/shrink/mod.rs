@@ -7,7 +7,7 @@
 //!
 //! * [`oracle`]: what judges a candidate.
 //! * [`search`]: trying candidates side by side, within a budget, with a result that depends on neither.
-//! * [`ddmin`]: leaving out parts of a list, large ones first.
+//! * [`ddmin`](mod@ddmin): leaving out parts of a list, large ones first.
 //! * [`plain`], [`time`], [`hosts`]: the reductions.
 //! * [`leap`]: draws for runs that hang on a race.
 //! * [`necessity`]: what would happen without each thing that is left.
@@ -262,7 +262,7 @@ fn cast(search: &mut Search<'_>) -> bool {
     changed
 }
 
-/// Less time, in fewer and rounder moments. Slices are at least a `grain`-th of the run, and a tenth of a second.
+/// Less time, in fewer and rounder moments. Slices are at least a `grain`-th of the run.
 fn moments(search: &mut Search<'_>, grain: usize) -> bool {
     const SLICE_MS: u64 = 50;
     let base = search.best().clone();
@@ -287,5 +287,8 @@ fn moments(search: &mut Search<'_>, grain: usize) -> bool {
     }
     let base = search.best().clone();
     changed |= search.first([100, 10, 1].map(|ms| Some(time::rounded(&base, ms)))).is_some();
+    let base = search.best().clone();
+    let units = [100, 10, base.timing.tick_ms];
+    changed |= search.first(units.map(|ms| Some(time::rounded_faults(&base, ms)))).is_some();
     changed
 }

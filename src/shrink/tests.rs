@@ -91,10 +91,11 @@ fn whimsical(seed: u64) -> impl Fn(&Scenario) -> bool + Sync {
     move |scenario: &Scenario| {
         let ask = |question: u64, bound: u64| rng::below(rng::hash(seed, &[question]), bound);
         let size = Size::of(scenario);
-        let needs_operation = |question| seed % 3 == 0 || has_operation(scenario, 1 + ask(question, 60) as u32);
+        let needs_operation =
+            |question| seed.is_multiple_of(3) || has_operation(scenario, 1 + ask(question, 60) as u32);
         size.faults as u64 >= ask(1, 4)
-            && size.nodes as u64 >= 1 + ask(2, 5)
-            && size.clients as u64 >= 1 + ask(3, 3)
+            && size.nodes as u64 > ask(2, 5)
+            && size.clients as u64 > ask(3, 3)
             && size.duration_ms >= ask(4, 9000)
             && size.acts as u64 >= ask(5, 3)
             && needs_operation(6)
@@ -156,6 +157,23 @@ fn a_run_that_does_not_fail_so_is_refused() {
     let error = shrink(&recorded(1), "broken", &Fake(|_: &Scenario| false), &LIMITS).unwrap_err();
     assert_eq!(error.to_string(), "the run does not fail broken: it passes");
     assert!(shrink(&recorded(1), "split_brain", &Fake(|_: &Scenario| true), &LIMITS).is_err());
+}
+
+#[test]
+fn a_panic_is_shrunk_though_it_leaves_no_run_behind() {
+    struct Panics;
+    impl Oracle for Panics {
+        fn run(&self, candidate: &Scenario) -> Trial {
+            let panics = has_operation(candidate, 5);
+            let failed = panics.then(|| PANIC.to_owned()).into_iter().collect();
+            Trial { failed, verdict: "panics".into(), simulated_ms: 1, ..Trial::default() }
+        }
+    }
+    let recorded = with_explicit(&recorded(1), |explicit| explicit.acts = None);
+    let shrunk = shrink(&recorded, PANIC, &Panics, &LIMITS).unwrap();
+    let Size { faults, acts, operations, nodes, .. } = shrunk.after;
+    assert_eq!((faults, acts, operations, nodes), (0, 0, 1, 1));
+    assert_eq!(shrunk.scenario.messages, Default::default(), "no act is left to a hash either");
 }
 
 #[test]
@@ -286,4 +304,11 @@ fn time_is_cut_at_the_end_and_taken_out_of_the_middle() {
     assert_eq!((planned(&less), less.timing.duration_ms), (vec![1000, 2000, 4200], 59_200));
     assert_eq!(times(&time::halved(&base, 0, false).unwrap())[0], (1000, Some(250)));
     assert_eq!(times(&time::halved(&base, 0, true).unwrap())[0], (1250, Some(250)));
+    let odd = with_explicit(&base, |explicit| {
+        explicit.schedule[0].at_ms = 1013;
+        explicit.schedule[1].for_ms = Some(7);
+        explicit.script[0].at_us = 1_012_345;
+    });
+    assert_eq!(times(&time::rounded_faults(&odd, 10))[..2], [(1010, Some(500)), (2000, Some(7))]);
+    assert_eq!(planned(&time::rounded(&odd, 10))[0], 1010);
 }
