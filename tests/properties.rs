@@ -182,6 +182,8 @@ fn for_each_seed(
     system: System,
     holds: impl Fn(&Run) -> Result<(), String>,
 ) {
+    let rotted = crate::regressions::rotted();
+    assert!(rotted.is_empty(), "kept runs first: {}", rotted.join("\n"));
     let seeds: Vec<u64> = match std::env::var(SEED) {
         Ok(text) => vec![parse_seed(&text).expect("SCHISM_SEED is a seed")],
         Err(_) => Seeds::from_environment(default).expect("SCHISM_SEEDS is a range or a count").iter().collect(),

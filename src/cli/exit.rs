@@ -66,6 +66,18 @@ impl Failure {
         }
     }
 
+    /// What is wrong, as plain text.
+    pub fn into_text(self) -> String {
+        match self {
+            Failure::Usage(text) | Failure::Harness(text) => text,
+            Failure::Input(diagnostic) => {
+                let help = diagnostic.help().map_or(String::new(), |help| format!("; {help}"));
+                format!("{diagnostic}{help}")
+            }
+            Failure::Closed => String::new(),
+        }
+    }
+
     /// Says on stderr what is wrong.
     pub fn print(self) {
         match self {

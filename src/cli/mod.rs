@@ -8,9 +8,11 @@ mod export;
 mod histories;
 mod list;
 mod recordings;
+mod regressions;
 mod replay;
 mod run;
 mod shrink;
+mod shrunk;
 mod sweep;
 mod terminal;
 
@@ -53,6 +55,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Run a recorded file again and say whether it still goes the same way.
     Replay(replay::Replay),
+    /// Replay the kept runs, and say which still show what they were kept for.
+    Regressions(regressions::Regressions),
     /// Make a failing run as small as it can be while the same check fails.
     Shrink(shrink::Shrink),
     /// Say whether histories, of whatever system, are linearizable, and why not.
@@ -157,6 +161,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Compare(command) => command.run(&mut terminal),
         Command::Sweep(command) => command.run(&mut terminal),
         Command::Replay(command) => command.run(&mut terminal),
+        Command::Regressions(command) => command.run(&mut terminal),
         Command::Shrink(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
         Command::Export(command) => command.run(&mut terminal),

@@ -27,7 +27,7 @@ pub struct Replay {
 /// How a replay went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Went {
+pub enum Went {
     /// Every event, verdict and counter is the same.
     Identical,
     /// The verdict is the same, the events are not.
@@ -105,7 +105,8 @@ impl Replay {
     }
 }
 
-fn compare(recorded: &Recorded, now: &Outcome) -> Went {
+/// How a run went, beside what was recorded.
+pub fn compare(recorded: &Recorded, now: &Outcome) -> Went {
     if recorded.digest == now.digest {
         return Went::Identical;
     }

@@ -6,6 +6,7 @@
 //! wrote it, the host names, the number of nodes and the events.
 
 use crate::run::Run;
+use crate::scenario::Scenario;
 use crate::trace::{Event, Trace};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
@@ -43,8 +44,16 @@ pub fn file_name(run: &Run) -> String {
 /// # Errors
 /// When the file system refuses.
 pub fn save(run: &Run, path: &Path) -> io::Result<()> {
+    save_scenario(&run.explicit, path)
+}
+
+/// Writes a scenario to `path`, creating its folder.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn save_scenario(scenario: &Scenario, path: &Path) -> io::Result<()> {
     create_parent(path)?;
-    std::fs::write(path, run.explicit.to_toml())
+    std::fs::write(path, scenario.to_toml())
 }
 
 /// The trace file that belongs to a recorded run.

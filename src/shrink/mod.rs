@@ -7,12 +7,14 @@
 //!
 //! * [`oracle`]: what judges a candidate.
 //! * [`search`]: trying candidates side by side, within a budget, with a result that depends on neither.
-//! * [`ddmin`]: leaving out parts of a list, large ones first.
+//! * [`ddmin`](mod@ddmin): leaving out parts of a list, large ones first.
 //! * [`plain`], [`time`], [`hosts`]: the reductions.
+//! * [`leap`]: draws for runs that hang on a race.
 //! * [`necessity`]: what would happen without each thing that is left.
 
 mod ddmin;
 mod hosts;
+mod leap;
 mod necessity;
 mod oracle;
 mod plain;
@@ -160,6 +162,12 @@ fn begin(search: &mut Search<'_>, title: &str) {
     }
 }
 
+/// More operations or acts than this are too many for a person.
+const LARGE: usize = 8;
+
+/// How often a leap is tried in a round.
+const LEAPS: u64 = 2;
+
 /// One round of every reduction; lists are cut into up to `grain` parts. Whether anything got smaller.
 fn round(search: &mut Search<'_>, grain: usize) -> bool {
     let size = |search: &Search<'_>| Size::of(search.best());
@@ -181,6 +189,15 @@ fn round(search: &mut Search<'_>, grain: usize) -> bool {
         |scenario| explicit(scenario).schedule.len(),
         |base, from, to| Some(plain::without_faults(base, from, to)),
     );
+    let selections = plain::around_the_evidence(search.best(), &search.trial().evidence);
+    changed |= search.first(selections.into_iter().map(Some)).is_some();
+    // What is still large after that hangs on a race, or takes long to shrink.
+    for draw in 0..LEAPS {
+        if size(search).operations > LARGE || size(search).acts > LARGE {
+            let base = search.best().clone();
+            changed |= search.first(leap::leaps(&base, grain as u64 ^ draw)).is_some();
+        }
+    }
     changed |= operations(search, finest(size(search).operations));
     let acts = finest(size(search).acts);
     changed |= ddmin(
@@ -196,9 +213,7 @@ fn round(search: &mut Search<'_>, grain: usize) -> bool {
 
 /// Fewer and simpler operations.
 fn operations(search: &mut Search<'_>, finest: usize) -> bool {
-    let selections = plain::around_the_evidence(search.best(), &search.trial().evidence);
-    let mut changed = search.first(selections.into_iter().map(Some)).is_some();
-    changed |= ddmin(
+    let mut changed = ddmin(
         search,
         finest,
         |scenario| explicit(scenario).script.len(),
@@ -247,7 +262,7 @@ fn cast(search: &mut Search<'_>) -> bool {
     changed
 }
 
-/// Less time, in fewer and rounder moments. Slices are at least a `grain`-th of the run, and a tenth of a second.
+/// Less time, in fewer and rounder moments. Slices are at least a `grain`-th of the run.
 fn moments(search: &mut Search<'_>, grain: usize) -> bool {
     const SLICE_MS: u64 = 50;
     let base = search.best().clone();
@@ -272,5 +287,8 @@ fn moments(search: &mut Search<'_>, grain: usize) -> bool {
     }
     let base = search.best().clone();
     changed |= search.first([100, 10, 1].map(|ms| Some(time::rounded(&base, ms)))).is_some();
+    let base = search.best().clone();
+    let units = [100, 10, base.timing.tick_ms];
+    changed |= search.first(units.map(|ms| Some(time::rounded_faults(&base, ms)))).is_some();
     changed
 }

@@ -92,7 +92,8 @@ pub(super) fn around_the_evidence(base: &Scenario, evidence: &[u32]) -> Vec<Scen
     selections
 }
 
-/// With keys numbered without gaps, or else without those above the last one in use.
+/// With keys numbered without gaps, or else without some of those above the last one in use: every key is read
+/// when a run closes, so that keys nobody writes have an effect.
 pub(super) fn fewer_keys(base: &Scenario) -> Vec<Scenario> {
     let used: BTreeSet<Key> = explicit(base).script.iter().map(|op| op.op.key()).collect();
     let used: Vec<Key> = used.into_iter().collect();
@@ -103,9 +104,14 @@ pub(super) fn fewer_keys(base: &Scenario) -> Vec<Scenario> {
         }
     });
     compact.workload.keys = (used.len() as u32).max(1);
-    let mut lowered = base.clone();
-    lowered.workload.keys = used.last().map_or(1, |last| last.0 + 1).min(base.workload.keys);
-    vec![compact, lowered]
+    let least = used.last().map_or(1, |last| last.0 + 1);
+    let doubled = std::iter::successors(Some(least), |keys| keys.checked_mul(2));
+    let lowered = doubled.take_while(|keys| *keys < base.workload.keys).map(|keys| {
+        let mut lowered = base.clone();
+        lowered.workload.keys = keys;
+        lowered
+    });
+    std::iter::once(compact).chain(lowered).collect()
 }
 
 fn with_key(op: Op, key: Key) -> Op {

@@ -85,6 +85,18 @@ pub(super) fn rounded(base: &Scenario, ms: u64) -> Scenario {
     }))
 }
 
+/// With every fault's beginning and length at a multiple of this many milliseconds; neither grows, so that this
+/// and halving cannot go round in circles.
+pub(super) fn rounded_faults(base: &Scenario, ms: u64) -> Scenario {
+    let floor = |t: u64| t - t % ms.max(1);
+    with_explicit(base, |explicit| {
+        for fault in &mut explicit.schedule {
+            fault.at_ms = floor(fault.at_ms);
+            fault.for_ms = fault.for_ms.map(|length| if length < ms { length } else { floor(length) });
+        }
+    })
+}
+
 /// The tick at or before a moment: between two ticks nothing happens.
 fn on_tick(base: &Scenario, ms: u64) -> u64 {
     ms - ms % base.timing.tick_ms.max(1)

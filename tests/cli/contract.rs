@@ -45,6 +45,8 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json");
     assert_eq!(swept, ["failure", "failure", "sweep"]);
     assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);
+    assert_eq!(kinds("shrink small.toml --system dual-primary --format json"), ["shrink"]);
+    assert_eq!(kinds("regressions target/schism --format json").pop().unwrap(), "regressions");
     desk.write("one.jsonl", "{\"key\":1,\"op\":\"get\",\"out\":7,\"start\":0,\"end\":9,\"status\":\"ok\"}\n");
     assert_eq!(kinds("check one.jsonl --format json"), ["check"]);
     assert_eq!(kinds("check one.jsonl one.jsonl --format json"), ["check", "check", "checks"]);
@@ -128,7 +130,9 @@ fn nothing_is_saved_into_the_source_tree_in_ci() {
     assert_eq!(output.status.code(), Some(64));
     assert!(!desk.path("sims").exists());
     assert_eq!(desk.run("run brief.toml --save").code, 0);
-    assert!(desk.path("sims/regressions/brief-raft-0.toml").exists());
+    for file in ["toml", "trace"] {
+        assert!(desk.path(&format!("sims/regressions/brief-raft-0.{file}")).exists());
+    }
 }
 
 #[test]

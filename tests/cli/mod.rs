@@ -4,7 +4,9 @@ mod check;
 mod contract;
 mod determinism;
 mod readme;
+mod regressions;
 mod replay;
+mod shrink;
 mod sweep;
 
 use serde_json::Value;
@@ -54,13 +56,65 @@ safety = "split_brain"
 because = "Both sides acknowledge."
 "#;
 
-/// A folder with the scenario above in `brief.toml`; commands run in it.
+/// Three nodes, cut apart for two seconds and stepped coarsely: cheap enough to be run a hundred times.
+const SMALL: &str = r#"
+version = 1
+name = "small"
+title = "A cut of two seconds, and a pause that matters nothing"
+
+[[sites]]
+name = "east"
+nodes = 2
+clients = 2
+
+[[sites]]
+name = "west"
+nodes = 1
+clients = 1
+
+[latency]
+local_ms = 5
+wan_ms = 10
+
+[timing]
+tick_ms = 5
+duration_ms = 4000
+heartbeat_ms = 100
+election_min_ms = 300
+election_max_ms = 600
+attempt_timeout_ms = 300
+operation_timeout_ms = 900
+
+[workload]
+operations = 60
+start_ms = 500
+keys = 2
+
+[[faults]]
+at_ms = 1000
+for_ms = 2000
+fault = "partition"
+groups = [["east"], ["west"]]
+
+[[faults]]
+at_ms = 1500
+for_ms = 500
+fault = "pause"
+target = "n2"
+
+[expect.raft]
+safety = "holds"
+because = "Only east has a majority."
+"#;
+
+/// A folder with the scenarios above in `brief.toml` and `small.toml`; commands run in it.
 struct Desk(TempDir);
 
 impl Desk {
     fn new() -> Desk {
         let desk = Desk(tempfile::tempdir().unwrap());
         desk.write("brief.toml", BRIEF);
+        desk.write("small.toml", SMALL);
         desk
     }
 

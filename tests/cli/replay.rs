@@ -53,11 +53,35 @@ fn a_recording_whose_events_differ_has_diverged_and_the_event_is_named() {
     let (ran, result) = replay(&desk);
     assert_eq!((ran.code, result.as_str()), (1, "diverged"), "{}", ran.out);
     let event = ran.last()["first_diverging_event"].as_str().unwrap().to_string();
-    assert!(event.starts_with("event ") && event.contains(" was `"), "{event}");
+    assert!(event.starts_with("event ") && event.contains(" was `") && event.contains("` and is `"), "{event}");
+    let ran = desk.run(&format!("replay {RECORDED}"));
+    let said = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(&event.split_whitespace().collect::<Vec<_>>().join(" ")), "{}", ran.out);
     std::fs::remove_file(desk.path("target/schism/brief-dual-primary-3.trace")).unwrap();
     let (ran, result) = replay(&desk);
     assert_eq!((ran.code, result.as_str()), (1, "diverged"));
     assert!(ran.last()["first_diverging_event"].is_null());
+}
+
+#[test]
+fn a_tampered_trace_shows_both_events_and_a_broken_one_is_refused() {
+    let desk = recorded();
+    // A trace of another seed beside this recording, and a digest that no run has.
+    assert_eq!(desk.run("run brief.toml --system dual-primary --seed 4").code, 1);
+    let trace = "target/schism/brief-dual-primary-3.trace";
+    std::fs::copy(desk.path("target/schism/brief-dual-primary-4.trace"), desk.path(trace)).unwrap();
+    let text = desk.read(RECORDED);
+    let digest = text.split("digest = \"").nth(1).unwrap().split('"').next().unwrap();
+    desk.write(RECORDED, &text.replace(digest, &"0".repeat(32)));
+    let event = replay(&desk).0.last()["first_diverging_event"].as_str().unwrap().to_string();
+    let (was, is) = event.split_once("` and is `").unwrap_or_else(|| panic!("both runs in {event}"));
+    let was = was.split_once(" was `").unwrap().1;
+    assert!(was.contains(" s ") && is.contains(" s ") && was != is.trim_end_matches('`'), "{event}");
+
+    std::fs::write(desk.path(trace), b"schism-trace 2\nnothing").unwrap();
+    let ran = desk.run(&format!("replay {RECORDED}"));
+    assert_eq!(ran.code, 65);
+    assert!(ran.err.contains("brief-dual-primary-3.trace") && ran.err.contains("remove it"), "{}", ran.err);
 }
 
 #[test]
