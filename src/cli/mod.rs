@@ -38,7 +38,7 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Seeds: decimal, 0x hex, or a 40-digit git SHA. Ranges: 0..500 (500 excluded), or a count.
+Seeds: decimal, 0x hex, or a 40-digit git SHA. Ranges: 0..500 (500 excluded), a count, or 17+500.
 Exit codes: 0 as expected, 1 a violation, 2 inconclusive, 64 usage, 65 bad input file, 70 nondeterminism
 or a fault of the harness.
 SCHISM_LOG=info (or a filter such as openraft=debug) writes logs to stderr; NO_COLOR turns colour off.";

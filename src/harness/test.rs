@@ -199,7 +199,7 @@ impl Test {
             Some(Err(_)) | None => (None, (runner.folder.join(format!("{stem}.toml")), recorded.to_toml())),
         };
         // What cannot be written is not there to be replayed; the seed still is.
-        let written = std::fs::create_dir_all(&runner.folder).and_then(|()| std::fs::write(&kept.0, &kept.1));
+        let written = std::fs::create_dir_all(&runner.folder).and_then(|()| write_whole(&kept.0, &kept.1));
         let smaller = smaller.filter(|_| written.is_ok());
         let saved = self.save(&kept.0, &kept.1);
         Broken { origin, failed, sentence, smaller, saved }
@@ -224,7 +224,7 @@ impl Test {
         }
         let folder = Path::new(self.folder).join(REGRESSIONS);
         let path = folder.join(written.file_name().expect("a run's file has a name"));
-        let saved = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
+        let saved = std::fs::create_dir_all(&folder).and_then(|()| write_whole(&path, text));
         Some(saved.map(|()| path).map_err(|error| format!("{}: {error}", folder.display())))
     }
 
@@ -244,6 +244,13 @@ impl Test {
     pub(super) fn name_in_binary(&self) -> String {
         self.name().split_once("::").expect("a path begins with its crate").1.to_owned()
     }
+}
+
+/// Writes a file so that whoever reads it meanwhile sees all of it, or the one before: tests run side by side.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let unfinished = path.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(&unfinished, path)
 }
 
 /// How many runs are made at once; one, unless told otherwise: `cargo test` runs several tests already.

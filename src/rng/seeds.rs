@@ -2,7 +2,8 @@
 //!
 //! * A seed: decimal (`17`, `1_000`), hexadecimal (`0x11`), or a 40-digit git SHA, whose first 16 digits
 //!   are the seed, so that a pipeline draws a new seed from every commit and can name it afterwards.
-//! * Seeds: a range as in Rust (`0..500` excludes 500, `0..=499` does not), or a count from 0 (`500`).
+//! * Seeds: a range as in Rust (`0..500` excludes 500, `0..=499` does not), a count from 0 (`500`), or a count from a
+//!   seed (`SHA+500`): what a nightly sweep of a commit uses.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,7 +21,9 @@ pub enum SeedError {
     #[error("`{0}` is not a seed: give a decimal number below 2^64, 0x and up to 16 hex digits, or a 40-digit git SHA")]
     Seed(String),
     /// Neither a range nor a count.
-    #[error("`{0}` is not a range of seeds: give a range such as 0..500 (500 excluded), or a count such as 500")]
+    #[error(
+        "`{0}` is not a range of seeds: give a range such as 0..500 (500 excluded), a count such as 500, or a seed and a count such as 17+500"
+    )]
     Range(String),
     /// A range that holds no seed.
     #[error("`{0}` holds no seed: the end of a range must be above its start")]
@@ -111,6 +114,11 @@ impl FromStr for Seeds {
     fn from_str(text: &str) -> Result<Seeds, SeedError> {
         let seed = |part: &str| parse_seed(part).map_err(|_| SeedError::Range(text.to_string()));
         let empty = || SeedError::Empty(text.to_string());
+        if let Some((start, count)) = text.split_once('+') {
+            let (start, count) = (seed(start)?, seed(count)?);
+            let end = start.checked_add(count).ok_or_else(|| SeedError::Range(text.to_string()))?;
+            return Seeds::new(start, end).ok_or_else(empty);
+        }
         match text.split_once("..") {
             Some((start, end)) => {
                 let start = seed(start)?;
@@ -164,15 +172,27 @@ mod tests {
         assert_eq!(seeds("7..=9"), Ok(7..10));
         assert_eq!(seeds("0x10..0x20"), Ok(16..32));
         assert_eq!(seeds("500"), Ok(0..500));
+        assert_eq!(seeds("17+500"), Ok(17..517));
+        assert_eq!(seeds("00000000000000ff0123456789abcdef01234567+5"), Ok(255..260));
         assert_eq!(Seeds::new(3, 5).unwrap().to_string().parse(), Ok(Seeds::new(3, 5).unwrap()));
     }
 
     #[test]
     fn a_range_without_a_seed_is_refused() {
-        for text in ["0", "5..5", "9..3"] {
+        for text in ["0", "5..5", "9..3", "5+0"] {
             assert_eq!(text.parse::<Seeds>(), Err(SeedError::Empty(text.to_string())), "{text}");
         }
-        for text in ["..", "1..", "..5", "1..x", "a", "00000000000000ff0123456789abcdef01234567"] {
+        for text in [
+            "..",
+            "1..",
+            "..5",
+            "1..x",
+            "a",
+            "1+",
+            "+1",
+            "0xffffffffffffffff+1",
+            "00000000000000ff0123456789abcdef01234567",
+        ] {
             assert_eq!(text.parse::<Seeds>(), Err(SeedError::Range(text.to_string())), "{text}");
         }
     }
