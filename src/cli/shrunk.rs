@@ -1,6 +1,7 @@
 //! What shrinking has left of a run, for people and for scripts.
 
 use schism::fault::words;
+use schism::kv::Op;
 use schism::report::style::{Style, Tone, WIDTH, wrap};
 use schism::scenario::{Explicit, Scenario, ScriptedOp};
 use schism::shrink::{Necessity, Shrunk, Size};
@@ -120,6 +121,11 @@ pub fn text(kept: &str, shrunk: &Shrunk, style: Style) -> String {
     let acts = explicit.acts.iter().flatten();
     list("acts", acts.map(|act| words::act(act, &topology)).collect());
     list("operations", explicit.script.iter().map(|op| operation(op, scenario)).collect());
+    if explicit.script.is_empty() {
+        let closing = "operations: none of the script's; the put and get of each client that close a run, and the \
+                       final reads, show it";
+        lines.push(wrap(closing, WIDTH, 2));
+    }
     if let Some(sentence) = &shrunk.sentence {
         lines.push(style.paint(Tone::Bad, &wrap(&format!("{kept}: {sentence}"), WIDTH, 2)));
     }
@@ -137,12 +143,11 @@ pub fn text(kept: &str, shrunk: &Shrunk, style: Style) -> String {
 fn operation(op: &ScriptedOp, scenario: &Scenario) -> String {
     let site = scenario.client_sites().get(op.client as usize).map_or("?", |site| &scenario.sites[*site].name);
     let (s, ms) = (op.at_us / 1_000_000, op.at_us / 1000 % 1000);
-    let placeholder = if op.op.written().is_some() && !op.fixed_expectation && op.op.to_string().starts_with("cas") {
-        " (expecting what it saw last)"
-    } else {
-        ""
+    let what = match op.op {
+        Op::Cas { key, new, .. } if !op.fixed_expectation => format!("cas {key} from what it saw last to {new}"),
+        op => op.to_string(),
     };
-    format!("#{} of client {} ({site}): {}{placeholder}, at {s}.{ms:03} s", op.id, op.client, op.op)
+    format!("#{} of client {} ({site}): {what}, at {s}.{ms:03} s", op.id, op.client)
 }
 
 fn table(before: &Size, after: &Size) -> String {

@@ -66,7 +66,7 @@ pub struct Shrunk {
     pub before: Size,
     /// How large it is now.
     pub after: Size,
-    /// The evidence of the violation that is left, in a sentence, if there is any.
+    /// The evidence of the failure that was kept, in a sentence, if there is any.
     pub sentence: Option<String>,
     /// What would happen without each fault, each act and the jitter that are left.
     pub necessity: Vec<Necessity>,
@@ -140,12 +140,18 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
     Ok(Shrunk {
         before,
         after: Size::of(&scenario),
-        sentence: search.trial().sentence.clone(),
+        sentence: sentence(search.trial(), kept),
         necessity,
         trials: search.trials(),
         finished,
         scenario,
     })
+}
+
+/// The evidence of one of the failures.
+fn sentence(trial: &Trial, kept: &str) -> Option<String> {
+    let mut told = trial.failed.iter().zip(&trial.sentences);
+    told.find(|(failed, _)| *failed == kept).map(|(_, sentence)| sentence.clone())
 }
 
 /// Leaves out what no run looks at, and cuts the time short: together, since each trial here is a dear one.

@@ -27,8 +27,8 @@ pub struct Trial {
     pub simulated_ms: u64,
     /// The run in explicit form, with the acts and the verdict that it really had; `None` if it has none.
     pub explicit: Option<Scenario>,
-    /// The evidence of the first violation, in a sentence.
-    pub sentence: Option<String>,
+    /// The evidence of each of `failed`, in its order, a sentence each; shorter or empty where there is none.
+    pub sentences: Vec<String>,
     /// The ids of the operations in the certificates: where to look first for what matters.
     pub evidence: Vec<u32>,
 }
@@ -67,11 +67,12 @@ impl Trial {
     /// A finished run as a trial.
     pub fn of(run: Run) -> Trial {
         let outcome = run.outcome;
-        let mut failed: Vec<String> = Vec::new();
+        let (mut failed, mut sentences) = (Vec::<String>::new(), Vec::new());
         for violation in &outcome.violations {
             let name = violation.check.name();
             if !failed.iter().any(|known| known == name) {
                 failed.push(name.to_owned());
+                sentences.push(violation.certificate.sentence.clone());
             }
         }
         let verdict = match outcome.verdict {
@@ -84,7 +85,7 @@ impl Trial {
             verdict,
             at_ns: certificates().filter_map(|certificate| certificate.at_ns).min(),
             simulated_ms: (outcome.simulated_s * 1000.0) as u64,
-            sentence: certificates().next().map(|certificate| certificate.sentence.clone()),
+            sentences,
             evidence: certificates().flat_map(|certificate| certificate.operations.iter().copied()).collect(),
             explicit: Some(run.explicit),
             failed,

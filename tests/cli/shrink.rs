@@ -44,6 +44,7 @@ fn people_are_told_what_is_left_and_what_each_part_is_needed_for() {
     {
         assert!(ran.out.contains(part), "{part} in {}", ran.out);
     }
+    assert!(ran.out.contains("\nlost_write: client "), "the evidence of the check that is kept: {}", ran.out);
     assert!(ran.out.lines().all(|line| line.len() <= 80) && ran.out.is_ascii(), "{}", ran.out);
     let file = desk.read(SHRUNK);
     for left in ["nemesis", "[expect", "[[faults]]", "pause"] {
