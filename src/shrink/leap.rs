@@ -1,8 +1,8 @@
 //! Leaps for runs that hang on a race.
 //!
 //! Where a violation needs two things to happen within milliseconds, leaving anything out moves them apart,
-//! and every small step seems to be needed. But such a run is no rarer among small scenarios than among large
-//! ones: so small ones are drawn, with a few neighbouring operations, no acts, and the edges of faults moved
+//! and every part seems to be needed. But small scenarios hit races too, if enough are tried, and each costs
+//! little: so small ones are drawn, with a few neighbouring operations, no acts, and the edges of faults moved
 //! by some ticks. What is drawn is a hash of the draw's number, so shrinking stays a pure function.
 
 use super::hosts::without_idle_clients;
