@@ -9,10 +9,9 @@ use clap::Args;
 use schism::report::style::{WIDTH, wrap};
 use schism::report::{json, recording};
 use schism::run::run;
-use schism::scenario::{Explicit, Recorded, Scenario, materialise};
-use schism::shrink::{Limits, Oracle, PANIC, RunOracle, Shrunk, Trial, shrink};
+use schism::scenario::Scenario;
+use schism::shrink::{Failed, Limits, Oracle, PANIC, RunOracle, Shrunk, Trial, names, shrink};
 use schism::systems::System;
-use schism::trace::digest;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -33,7 +32,7 @@ pub struct Shrink {
     #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Budget in simulated seconds, over all candidates.
-    #[arg(long, value_name = "SECONDS", default_value_t = 8000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 14000, value_parser = clap::value_parser!(u64).range(1..))]
     budget: u64,
     /// Write the shrunk run to this file [default: a name of its own in target/schism/].
     #[arg(long, value_name = "FILE")]
@@ -55,7 +54,7 @@ impl Shrink {
         let options = self.subject.options();
         let (system, seed) = self.choose(&scenario)?;
         let oracle = RunOracle { system, options };
-        let recorded = if scenario.explicit.is_some() { scenario } else { unrecorded(&scenario, system, seed) };
+        let recorded = if scenario.explicit.is_some() { scenario } else { scenario.materialised(system.name(), seed) };
         // The first trial decides what is kept, and is the one that shrinking begins with.
         let first = oracle.run(&recorded);
         let Some(kept) = self.kept(&first)? else { return self.nothing(&recorded, &first, terminal) };
@@ -133,11 +132,15 @@ impl Shrink {
 
     /// The failure to keep; `None` if there is none.
     fn kept(&self, first: &Trial) -> Result<Option<String>, Failure> {
-        let Some(wanted) = &self.check else { return Ok(first.failed.first().cloned()) };
-        if first.failed.is_empty() || first.failed.contains(wanted) {
-            return Ok(first.failed.iter().find(|failed| *failed == wanted).cloned());
+        let is_it = |failed: &&Failed| self.check.as_ref().is_none_or(|wanted| failed.check == *wanted);
+        let kept = first.failed.iter().find(is_it).map(|failed| failed.check.clone());
+        match &self.check {
+            Some(wanted) if kept.is_none() && !first.failed.is_empty() => {
+                let fails = names(&first.failed);
+                Err(Failure::Usage(format!("`{wanted}` does not fail in this run; what fails: {fails}")))
+            }
+            _ => Ok(kept),
         }
-        Err(Failure::Usage(format!("`{wanted}` does not fail in this run; what fails: {}", first.failed.join(", "))))
     }
 
     /// The run does not fail: nothing to do, unless this very build has recorded that it does.
@@ -170,20 +173,6 @@ impl Oracle for First<'_> {
     fn run(&self, candidate: &Scenario) -> Trial {
         if candidate == self.recorded { self.trial.clone() } else { self.oracle.run(candidate) }
     }
-}
-
-/// The explicit form of a run that nobody has recorded: generators carried out, acts left to their hashes.
-fn unrecorded(scenario: &Scenario, system: System, seed: u64) -> Scenario {
-    let made = materialise(scenario, seed);
-    let explicit = Explicit {
-        seed,
-        system: system.name().to_owned(),
-        schedule: made.schedule.faults,
-        script: made.script,
-        acts: made.acts,
-        verdict: Recorded { verdict: "inconclusive".into(), checks: Vec::new(), digest: digest::of("") },
-    };
-    Scenario { explicit: Some(explicit), ..scenario.clone() }
 }
 
 fn file_name(shrunk: &Scenario) -> String {

@@ -8,7 +8,7 @@
 use super::test::Test;
 use crate::run::{Options, Run, RunError, Subject, Verdict, run_subject};
 use crate::scenario::Scenario;
-use crate::shrink::{Oracle, PANIC, Trial};
+use crate::shrink::{Failed, Oracle, PANIC, Trial, names};
 use crate::sim::SimulationError;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -46,14 +46,10 @@ pub enum Isolation {
 /// What became of one run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Ran {
-    /// What failed, strongest first: names of checks, or `panic`, or `hang`.
-    pub failed: Vec<String>,
-    /// The evidence of the first of them.
-    pub sentence: String,
+    /// What failed, strongest first: checks, or a panic, or a hang.
+    pub failed: Vec<Failed>,
     /// When it was undeniable, in simulated nanoseconds.
     pub at_ns: Option<u64>,
-    /// The operations in the evidence.
-    pub evidence: Vec<u32>,
     /// Why the run proves nothing, if nothing failed.
     pub inconclusive: Vec<String>,
     /// How much time was simulated, in milliseconds.
@@ -68,12 +64,10 @@ impl Ran {
     fn of(run: Run) -> Ran {
         let (verdict, digest) = (run.outcome.verdict, run.outcome.digest);
         let inconclusive = run.outcome.inconclusive.clone();
-        let Trial { failed, at_ns, simulated_ms, explicit, sentence, evidence, .. } = Trial::of(run);
+        let Trial { failed, at_ns, simulated_ms, explicit, .. } = Trial::of(run);
         Ran {
             failed,
-            sentence: sentence.unwrap_or_default(),
             at_ns,
-            evidence,
             inconclusive: if verdict == Verdict::Violation { Vec::new() } else { inconclusive },
             simulated_ms,
             digest: Some(digest),
@@ -83,7 +77,7 @@ impl Ran {
 
     /// A run that did not end.
     fn broken(failed: &str, sentence: String) -> Ran {
-        Ran { failed: vec![failed.to_owned()], sentence, ..Ran::default() }
+        Ran { failed: vec![Failed::named(failed, sentence)], ..Ran::default() }
     }
 }
 
@@ -242,7 +236,7 @@ impl Oracle for Candidates {
     fn run(&self, candidate: &Scenario) -> Trial {
         let ran = self.0.run(Case::Explicit(candidate)).unwrap_or_else(|error| Ran::broken("error", error));
         let verdict = match (ran.failed.is_empty(), ran.inconclusive.is_empty()) {
-            (false, _) => ran.failed.join(", "),
+            (false, _) => names(&ran.failed),
             (true, true) => "passes".into(),
             (true, false) => "passes, but proves nothing".into(),
         };
@@ -253,8 +247,6 @@ impl Oracle for Candidates {
             // A run that broke off has no length of its own.
             simulated_ms: if ran.simulated_ms > 0 { ran.simulated_ms } else { candidate.timing.duration_ms },
             explicit: ran.explicit.and_then(|text| Scenario::parse("explicit", &text).ok()),
-            sentence: Some(ran.sentence),
-            evidence: ran.evidence,
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::test::{Failure, REPLAY, SAVE, Test};
 use crate::report::style::wrap;
 use crate::rng::seeds::SEED;
-use crate::shrink::Shrunk;
+use crate::shrink::{Failed, Shrunk, names};
 use std::path::{Path, PathBuf};
 
 /// The most lines that are printed.
@@ -19,9 +19,7 @@ const EVIDENCE: usize = 4;
 pub(super) struct Broken {
     pub origin: Origin,
     /// What failed, strongest first.
-    pub failed: Vec<String>,
-    /// The evidence.
-    pub sentence: String,
+    pub failed: Vec<Failed>,
     /// The same, shrunk.
     pub smaller: Option<Smaller>,
     /// Where it was kept among the regressions, if that was asked for.
@@ -70,7 +68,7 @@ fn lines(test: &Test, failure: &Failure) -> Vec<String> {
 }
 
 fn broken(test: &Test, broken: &Broken) -> Vec<String> {
-    let (name, failed) = (test.name_in_binary(), broken.failed.join(", "));
+    let (name, failed) = (test.name_in_binary(), names(&broken.failed));
     let mut lines = vec![match &broken.origin {
         Origin::Seed { seed, count, seeds } => {
             format!("{name} fails under seed {seed} ({count} of {seeds} tried): {failed}")
@@ -79,8 +77,8 @@ fn broken(test: &Test, broken: &Broken) -> Vec<String> {
         Origin::Replay(file) => format!("{name} fails as {} says: {failed}", shown(test, file)),
     }];
     let small = broken.smaller.as_ref().map(|smaller| &smaller.shrunk);
-    if small.is_none_or(|shrunk| shrunk.sentence.is_none()) {
-        lines.extend(text(&broken.sentence, EVIDENCE, 2));
+    if small.is_none_or(|shrunk| shrunk.sentence.as_ref().is_none_or(String::is_empty)) {
+        lines.extend(broken.failed.first().iter().flat_map(|failed| text(&failed.sentence, EVIDENCE, 2)));
     }
     if let Some(shrunk) = small {
         let (before, after) = (&shrunk.before, &shrunk.after);

@@ -4,10 +4,8 @@ use super::runner::{Candidates, Case, Isolation, Ran, Runner};
 use super::service::{Service, subject};
 use super::story::{self, Broken, Origin, Smaller};
 use crate::rng::seeds::{SEED, Seeds};
-use crate::run::plan;
-use crate::scenario::{self, Explicit, Recorded, Scenario};
+use crate::scenario::{self, Scenario};
 use crate::shrink::{Limits, shrink};
-use crate::trace::digest::Digest;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -158,9 +156,8 @@ impl Test {
         if ran.failed.is_empty() {
             return Ok(());
         }
-        let (failed, sentence) = (ran.failed, ran.sentence);
-        let origin = origin(file.to_owned());
-        Err(Failure::Broken(Box::new(Broken { origin, failed, sentence, smaller: None, saved: None })))
+        let (origin, failed) = (origin(file.to_owned()), ran.failed);
+        Err(Failure::Broken(Box::new(Broken { origin, failed, smaller: None, saved: None })))
     }
 
     /// The files kept for this test, in order of their names.
@@ -180,14 +177,14 @@ impl Test {
     /// Shrinks a failing run, writes it down, and says what there is to say.
     fn broken(&self, runner: &Arc<Runner>, origin: Origin, ran: &Ran, jobs: usize) -> Broken {
         let Origin::Seed { seed, .. } = origin else { unreachable!("only seeds are shrunk here") };
-        let (failed, sentence) = (ran.failed.clone(), ran.sentence.clone());
+        let failed = ran.failed.clone();
         let recorded = match &ran.explicit {
             Some(text) => Scenario::parse("the run's own record", text).expect("a run writes what it can read"),
-            None => self.materialised(&runner.scenario, seed, ran),
+            None => runner.scenario.materialised(&self.name(), seed),
         };
         let is_wanted = std::env::var(SHRINK).map_or(true, |wish| wish != "0");
         let limits = Limits { jobs, simulated_ms: SHRINK_MS };
-        let shrunk = is_wanted.then(|| shrink(&recorded, &failed[0], &Candidates(runner.clone()), &limits));
+        let shrunk = is_wanted.then(|| shrink(&recorded, &failed[0].check, &Candidates(runner.clone()), &limits));
         let stem = format!("{}-{seed}", self.function);
         let (smaller, kept) = match shrunk {
             Some(Ok(shrunk)) => {
@@ -202,16 +199,7 @@ impl Test {
         let written = std::fs::create_dir_all(&runner.folder).and_then(|()| write_whole(&kept.0, &kept.1));
         let smaller = smaller.filter(|_| written.is_ok());
         let saved = self.save(&kept.0, &kept.1);
-        Broken { origin, failed, sentence, smaller, saved }
-    }
-
-    /// The explicit form of a run that did not end: what its generators made of the seed.
-    fn materialised(&self, scenario: &Scenario, seed: u64, ran: &Ran) -> Scenario {
-        let plan = plan(scenario, seed);
-        let verdict = Recorded { verdict: "violation".into(), checks: ran.failed.clone(), digest: Digest(0) };
-        let (schedule, script, acts) = (plan.schedule.faults, plan.script, plan.acts);
-        let explicit = Explicit { seed, system: self.name(), schedule, script, acts, verdict };
-        Scenario { explicit: Some(explicit), ..scenario.clone() }
+        Broken { origin, failed, smaller, saved }
     }
 
     /// Keeps a run among the regressions, if that is asked for.

@@ -1,8 +1,9 @@
 //! Everything random about a run, written down before it starts.
 
-use super::{Scenario, ScriptedOp, script};
+use super::{Explicit, Recorded, Scenario, ScriptedOp, script};
 use crate::fault::chaos::Act;
 use crate::fault::model::Schedule;
+use crate::trace::digest;
 
 /// What happens in a run, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,4 +29,15 @@ pub fn materialise(scenario: &Scenario, seed: u64) -> Materialised {
     let clients = scenario.client_sites().len() as u32;
     let script = script::generate(&scenario.workload, clients, scenario.timing.duration_ms, seed);
     Materialised { schedule: Schedule { faults }, script, acts: None }
+}
+
+impl Scenario {
+    /// The explicit form of a run that nobody has recorded: generators carried out, acts left to their hashes, and
+    /// no verdict but "inconclusive".
+    pub fn materialised(&self, system: &str, seed: u64) -> Scenario {
+        let Materialised { schedule, script, acts } = materialise(self, seed);
+        let verdict = Recorded { verdict: "inconclusive".into(), checks: Vec::new(), digest: digest::of("") };
+        let (system, schedule) = (system.to_owned(), schedule.faults);
+        Scenario { explicit: Some(Explicit { seed, system, schedule, script, acts, verdict }), ..self.clone() }
+    }
 }

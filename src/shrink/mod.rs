@@ -23,7 +23,7 @@ mod search;
 mod tests;
 mod time;
 
-pub use oracle::{Oracle, PANIC, RunOracle, Trial};
+pub use oracle::{Failed, Oracle, PANIC, RunOracle, Trial, names};
 
 use crate::scenario::Scenario;
 use ddmin::ddmin;
@@ -125,14 +125,10 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
     let before = Size::of(search.best());
     let title = format!("{kept} under {}, shrunk from a run of {}", explicit(recorded).system, recorded.name);
     begin(&mut search, &title);
-    // Coarse rounds first: what is dear to run is not worth fine work.
-    let mut grain = 8;
-    loop {
-        let changed = round(&mut search, grain);
-        if search.is_spent() || !changed && grain == usize::MAX {
-            break;
-        }
-        grain = grain.saturating_mul(if changed { 8 } else { usize::MAX });
+    to_the_end(&mut search);
+    // Where the script alone is not to be had in time, the damage that a run's closing operations show will do.
+    if search.is_spent() && search.give_up_the_script() {
+        to_the_end(&mut search);
     }
     let finished = !search.is_spent();
     let necessity = necessity::table(&mut search);
@@ -140,7 +136,7 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
     Ok(Shrunk {
         before,
         after: Size::of(&scenario),
-        sentence: sentence(search.trial(), kept),
+        sentence: search.trial().failure(kept).map(|failed| failed.sentence.clone()),
         necessity,
         trials: search.trials(),
         finished,
@@ -148,10 +144,17 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
     })
 }
 
-/// The evidence of one of the failures.
-fn sentence(trial: &Trial, kept: &str) -> Option<String> {
-    let mut told = trial.failed.iter().zip(&trial.sentences);
-    told.find(|(failed, _)| *failed == kept).map(|(_, sentence)| sentence.clone())
+/// Rounds of every reduction until nothing changes or the budget ends; coarse ones first, since what is dear to run
+/// is not worth fine work.
+fn to_the_end(search: &mut Search<'_>) {
+    let mut grain = 8;
+    loop {
+        let changed = round(search, grain);
+        if search.is_spent() || !changed && grain == usize::MAX {
+            break;
+        }
+        grain = grain.saturating_mul(if changed { 8 } else { usize::MAX });
+    }
 }
 
 /// Leaves out what no run looks at, and cuts the time short: together, since each trial here is a dear one.
@@ -195,7 +198,7 @@ fn round(search: &mut Search<'_>, grain: usize) -> bool {
         |scenario| explicit(scenario).schedule.len(),
         |base, from, to| Some(plain::without_faults(base, from, to)),
     );
-    let selections = plain::around_the_evidence(search.best(), &search.trial().evidence);
+    let selections = plain::around_the_evidence(search.best(), &search.trial().evidence());
     changed |= search.first(selections.into_iter().map(Some)).is_some();
     // What is still large after that hangs on a race, or takes long to shrink.
     for draw in 0..LEAPS {

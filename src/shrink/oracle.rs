@@ -3,6 +3,7 @@
 use crate::run::{Options, Run, Verdict, run};
 use crate::scenario::Scenario;
 use crate::systems::System;
+use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a candidate. Shared between threads: candidates are tried side by side.
@@ -15,9 +16,8 @@ pub trait Oracle: Sync {
 /// What became of one candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trial {
-    /// What went wrong: the names of the failed checks, the strongest first, or one made-up name such as
-    /// `panic`. Empty: nothing.
-    pub failed: Vec<String>,
+    /// What went wrong, the strongest first. Empty: nothing.
+    pub failed: Vec<Failed>,
     /// The same in a few words, for the necessity table: `passes`, `inconclusive: ...`, `split_brain`.
     pub verdict: String,
     /// When the first violation was undeniable, in simulated nanoseconds, if that is known.
@@ -27,10 +27,24 @@ pub struct Trial {
     pub simulated_ms: u64,
     /// The run in explicit form, with the acts and the verdict that it really had; `None` if it has none.
     pub explicit: Option<Scenario>,
-    /// The evidence of each of `failed`, in its order, a sentence each; shorter or empty where there is none.
-    pub sentences: Vec<String>,
-    /// The ids of the operations in the certificates: where to look first for what matters.
-    pub evidence: Vec<u32>,
+}
+
+/// One thing that went wrong in a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The name of the failed check, or a made-up one such as [`PANIC`].
+    pub check: String,
+    /// The first evidence, in a sentence; may be empty.
+    pub sentence: String,
+    /// The ids of the operations that each certificate of this check rests on.
+    pub operations: Vec<Vec<u32>>,
+}
+
+impl Failed {
+    /// A failure without a certificate.
+    pub fn named(check: &str, sentence: impl Into<String>) -> Failed {
+        Failed { check: check.to_owned(), sentence: sentence.into(), operations: Vec::new() }
+    }
 }
 
 /// Runs candidates in this process; a panic is caught and counts as the failure `panic`.
@@ -54,7 +68,7 @@ impl Oracle for RunOracle {
             Ok(Ok(run)) => Trial::of(run),
             Ok(Err(error)) => Trial { verdict: format!("is refused: {error}"), ..Trial::default() },
             Err(_) => Trial {
-                failed: vec![PANIC.into()],
+                failed: vec![Failed::named(PANIC, "")],
                 verdict: "panics".into(),
                 simulated_ms: candidate.timing.duration_ms,
                 ..Trial::default()
@@ -63,21 +77,37 @@ impl Oracle for RunOracle {
     }
 }
 
+/// The names of what failed, as people read them.
+pub fn names(failed: &[Failed]) -> String {
+    failed.iter().map(|failed| failed.check.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 impl Trial {
+    /// What went wrong under this name.
+    pub(super) fn failure(&self, check: &str) -> Option<&Failed> {
+        self.failed.iter().find(|failed| failed.check == check)
+    }
+
+    /// The ids of the operations in the certificates: where to look first for what matters.
+    pub(super) fn evidence(&self) -> Vec<u32> {
+        self.failed.iter().flat_map(|failed| failed.operations.iter().flatten().copied()).collect()
+    }
+
     /// A finished run as a trial.
     pub fn of(run: Run) -> Trial {
         let outcome = run.outcome;
-        let (mut failed, mut sentences) = (Vec::<String>::new(), Vec::new());
+        let mut failed = Vec::<Failed>::new();
         for violation in &outcome.violations {
-            let name = violation.check.name();
-            if !failed.iter().any(|known| known == name) {
-                failed.push(name.to_owned());
-                sentences.push(violation.certificate.sentence.clone());
-            }
+            let (name, certificate) = (violation.check.name(), &violation.certificate);
+            let at = failed.iter().position(|known| known.check == name).unwrap_or_else(|| {
+                failed.push(Failed::named(name, certificate.sentence.clone()));
+                failed.len() - 1
+            });
+            failed[at].operations.push(certificate.operations.clone());
         }
         let verdict = match outcome.verdict {
             Verdict::Pass => "passes".to_owned(),
-            Verdict::Violation => failed.join(", "),
+            Verdict::Violation => names(&failed),
             Verdict::Inconclusive => format!("inconclusive: {}", outcome.inconclusive.join("; ")),
         };
         let certificates = || outcome.violations.iter().map(|violation| &violation.certificate);
@@ -85,8 +115,6 @@ impl Trial {
             verdict,
             at_ns: certificates().filter_map(|certificate| certificate.at_ns).min(),
             simulated_ms: (outcome.simulated_s * 1000.0) as u64,
-            sentences,
-            evidence: certificates().flat_map(|certificate| certificate.operations.iter().copied()).collect(),
             explicit: Some(run.explicit),
             failed,
         }

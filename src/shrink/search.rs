@@ -8,12 +8,14 @@ use super::oracle::{Oracle, Trial};
 use super::{Limits, NotReproduced};
 use crate::rng;
 use crate::scenario::{Explicit, Scenario};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of a search.
 pub(super) struct Search<'a> {
     oracle: &'a dyn Oracle,
     kept: &'a str,
+    /// Whether the failure must rest on the script alone.
+    scripted: bool,
     limits: Limits,
     best: Scenario,
     trial: Trial,
@@ -37,12 +39,13 @@ impl<'a> Search<'a> {
         limits: &Limits,
     ) -> Result<Search<'a>, NotReproduced> {
         let trial = oracle.run(recorded);
-        if !fails(&trial, kept) {
+        if trial.failure(kept).is_none() {
             return Err(NotReproduced { kept: kept.to_owned(), verdict: trial.verdict });
         }
         let best = trial.explicit.clone().unwrap_or_else(|| recorded.clone());
         let spent_ms = trial.simulated_ms;
-        Ok(Search { oracle, kept, limits: *limits, best, trial, known: BTreeMap::new(), spent_ms, trials: 1 })
+        let scripted = rests_on_the_script(&trial, kept, recorded);
+        Ok(Search { oracle, kept, scripted, limits: *limits, best, trial, known: BTreeMap::new(), spent_ms, trials: 1 })
     }
 
     /// The smallest scenario so far that fails.
@@ -60,9 +63,14 @@ impl<'a> Search<'a> {
         self.trials
     }
 
-    /// Whether the budget has ended.
+    /// Whether the budget has ended; half of it, as long as the failure must rest on the script.
     pub(super) fn is_spent(&self) -> bool {
-        self.spent_ms >= self.limits.simulated_ms
+        self.spent_ms >= self.limits.simulated_ms / if self.scripted { 2 } else { 1 }
+    }
+
+    /// Lets the failure rest on a run's closing operations as well; whether it had to rest on the script before.
+    pub(super) fn give_up_the_script(&mut self) -> bool {
+        std::mem::replace(&mut self.scripted, false)
     }
 
     /// Tries candidates in order until one fails as the recorded run did; it becomes the best, and its place
@@ -79,7 +87,7 @@ impl<'a> Search<'a> {
                 if let Some(candidate) = sound {
                     let key = key(&candidate);
                     // What is known to pass needs no thread, and must not hold up the others.
-                    if self.known.get(&key).is_some_and(|known| known.paid && !fails(&known.trial, self.kept)) {
+                    if self.known.get(&key).is_some_and(|known| known.paid && !self.keeps(&known.trial, &candidate)) {
                         continue;
                     }
                     batch.push((place, candidate, key));
@@ -97,7 +105,7 @@ impl<'a> Search<'a> {
                     return None;
                 }
                 self.pay(key);
-                if self.known.get(&key).is_some_and(|known| fails(&known.trial, self.kept)) {
+                if self.known.get(&key).is_some_and(|known| self.keeps(&known.trial, &candidate)) {
                     let known = self.known.remove(&key).expect("it was just found");
                     self.best = known.trial.explicit.clone().unwrap_or(candidate);
                     self.trial = known.trial;
@@ -116,12 +124,23 @@ impl<'a> Search<'a> {
             .collect();
         let jobs = self.limits.jobs.max(1);
         candidates.chunks(jobs).for_each(|batch| self.run(batch));
-        let verdict = |search: &mut Self, key: u64| {
+        let verdict = |search: &mut Self, candidate: &Scenario, key: u64| {
             search.pay(key);
             let trial = &search.known[&key].trial;
-            (trial.verdict.clone(), fails(trial, search.kept))
+            (trial.verdict.clone(), search.keeps(trial, candidate))
         };
-        candidates.iter().map(|(_, _, key)| verdict(self, *key)).collect()
+        candidates.iter().map(|(_, candidate, key)| verdict(self, candidate, *key)).collect()
+    }
+
+    /// Whether a candidate fails as the recorded run did. Every run closes with operations of its own, which may show
+    /// the damage as well; but if the recorded evidence lies in the script, it must stay there: a violation that a
+    /// person can read off the script is the better lesson.
+    fn keeps(&self, trial: &Trial, candidate: &Scenario) -> bool {
+        if self.scripted {
+            rests_on_the_script(trial, self.kept, candidate)
+        } else {
+            trial.failure(self.kept).is_some()
+        }
     }
 
     fn pay(&mut self, key: u64) {
@@ -150,7 +169,7 @@ impl<'a> Search<'a> {
             }),
         };
         for (key, mut trial) in trials {
-            if !fails(&trial, kept) {
+            if trial.failure(kept).is_none() {
                 // Only its verdict will be asked for, and a script is large.
                 trial.explicit = None;
             }
@@ -171,8 +190,11 @@ pub(super) fn with_explicit(scenario: &Scenario, change: impl FnOnce(&mut Explic
     scenario
 }
 
-fn fails(trial: &Trial, kept: &str) -> bool {
-    trial.failed.iter().any(|failed| failed == kept)
+/// Whether some certificate of the failure rests on operations of the script alone.
+fn rests_on_the_script(trial: &Trial, kept: &str, scenario: &Scenario) -> bool {
+    let script: BTreeSet<u32> = explicit(scenario).script.iter().map(|op| op.id).collect();
+    let is_scripted = |operations: &Vec<u32>| !operations.is_empty() && operations.iter().all(|id| script.contains(id));
+    trial.failure(kept).is_some_and(|failed| failed.operations.iter().any(is_scripted))
 }
 
 fn key(scenario: &Scenario) -> u64 {

@@ -21,12 +21,11 @@ impl<F: Fn(&Scenario) -> bool + Sync> Oracle for Fake<F> {
         }
         let fails = (self.0)(candidate);
         Trial {
-            failed: fails.then(|| "broken".to_owned()).into_iter().collect(),
+            failed: fails.then(|| Failed::named("broken", "")).into_iter().collect(),
             verdict: if fails { "broken" } else { "passes" }.to_owned(),
             at_ns: Some(20_000_000_000),
             simulated_ms: candidate.timing.duration_ms,
             explicit: Some(candidate.clone()),
-            ..Trial::default()
         }
     }
 }
@@ -165,7 +164,7 @@ fn a_panic_is_shrunk_though_it_leaves_no_run_behind() {
     impl Oracle for Panics {
         fn run(&self, candidate: &Scenario) -> Trial {
             let panics = has_operation(candidate, 5);
-            let failed = panics.then(|| PANIC.to_owned()).into_iter().collect();
+            let failed = panics.then(|| Failed::named(PANIC, "")).into_iter().collect();
             Trial { failed, verdict: "panics".into(), simulated_ms: 1, ..Trial::default() }
         }
     }

@@ -214,8 +214,10 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
                 Err(_) => std::future::pending().await,
             }
         };
-        let late = |_| Err(RPCError::Network(NetworkError::new(&Late)));
-        tokio::time::timeout(option.soft_ttl(), answered).await.unwrap_or_else(late)
+        match tokio::time::timeout(option.soft_ttl(), answered).await {
+            Ok(result) => result,
+            Err(_) => Err(RPCError::Network(NetworkError::new(&Late))),
+        }
     }
 
     async fn call<Q, T, E>(&self, request: Q, option: RPCOption, call: Call<C, F::Network, Q, T, E>) -> Answer<C, T, E>
