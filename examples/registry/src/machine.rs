@@ -11,11 +11,14 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// The latest snapshot and what it says of itself.
+type Kept = (SnapshotMeta<u64, BasicNode>, Vec<u8>);
+
 /// The registry. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Machine {
     state: Arc<Mutex<State>>,
-    kept: Arc<Mutex<Option<(SnapshotMeta<u64, BasicNode>, Vec<u8>)>>>,
+    kept: Arc<Mutex<Option<Kept>>>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

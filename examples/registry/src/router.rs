@@ -43,11 +43,13 @@ pub struct Route<C: App> {
 }
 
 impl<C: App> Route<C> {
-    fn raft<E: std::error::Error>(&self) -> Result<Raft<C>, RPCError<u64, BasicNode, E>> {
-        let nodes = self.router.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = || RPCError::Unreachable(Unreachable::new(&io::Error::from(io::ErrorKind::NotFound)));
-        nodes.get(&self.target).cloned().ok_or_else(missing)
+    fn raft(&self) -> Option<Raft<C>> {
+        self.router.nodes.lock().unwrap_or_else(PoisonError::into_inner).get(&self.target).cloned()
     }
+}
+
+fn nobody<E: std::error::Error>() -> RPCError<u64, BasicNode, E> {
+    RPCError::Unreachable(Unreachable::new(&io::Error::from(io::ErrorKind::NotFound)))
 }
 
 impl<C: App> RaftNetworkFactory<C> for Router<C> {
@@ -64,7 +66,7 @@ impl<C: App> RaftNetwork<C> for Route<C> {
         rpc: AppendEntriesRequest<C>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
-        let answer = self.raft()?.append_entries(rpc).await;
+        let answer = self.raft().ok_or_else(nobody)?.append_entries(rpc).await;
         answer.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
     }
 
@@ -73,7 +75,7 @@ impl<C: App> RaftNetwork<C> for Route<C> {
         rpc: InstallSnapshotRequest<C>,
         _option: RPCOption,
     ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, BasicNode, RaftError<u64, InstallSnapshotError>>> {
-        let answer = self.raft()?.install_snapshot(rpc).await;
+        let answer = self.raft().ok_or_else(nobody)?.install_snapshot(rpc).await;
         answer.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
     }
 
@@ -82,7 +84,7 @@ impl<C: App> RaftNetwork<C> for Route<C> {
         rpc: VoteRequest<u64>,
         _option: RPCOption,
     ) -> Result<VoteResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
-        let answer = self.raft()?.vote(rpc).await;
+        let answer = self.raft().ok_or_else(nobody)?.vote(rpc).await;
         answer.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
     }
 }
