@@ -123,7 +123,8 @@ lesson.toml:36:9: unknown fault `partiton`
 36 | fault = \"partiton\"
    |         ^^^^^^^^^^
 help: did you mean `partition`? allowed: partition, one_way, majorities_ring, bridge, isolate, flapping, latency, \
-hold, messages, kill, pause, slow_disk, disk_errors"
+hold, messages, kill, pause, slow_disk, disk_errors, full_disk, lost_sync, corrupt_reads, power_loss, clock, \
+membership"
     );
 }
 

@@ -191,6 +191,14 @@ fn any_fault() -> impl Strategy<Value = Fault> {
         node().prop_map(|target| FaultKind::Pause { target }),
         (node(), 1u64..500).prop_map(|(target, extra_ms)| FaultKind::SlowDisk { target, extra_ms }),
         node().prop_map(|target| FaultKind::DiskErrors { target }),
+        node().prop_map(|target| FaultKind::FullDisk { target }),
+        node().prop_map(|target| FaultKind::LostSync { target }),
+        (node(), 1u32..=1_000_000).prop_map(|(target, ppm)| FaultKind::CorruptReads { target, ppm }),
+        (node(), any::<bool>(), prop::option::of(1u64..500))
+            .prop_map(|(target, torn, at_operation)| { FaultKind::PowerLoss { target, torn, at_operation } }),
+        (node(), -5000i64..5000, 1i64..90_000)
+            .prop_map(|(target, offset_ms, drift_ppm)| { FaultKind::Clock { target, offset_ms, drift_ppm } }),
+        Just(FaultKind::Membership { voters: vec![Target("n1".to_owned())] }),
     ];
     (0u64..10_000, prop::option::of(1u64..10_000), kind).prop_map(|(at_ms, for_ms, kind)| Fault { at_ms, for_ms, kind })
 }
@@ -303,6 +311,8 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_scenario_survives_its_own_file(scenario in any_scenario()) {
         let text = scenario.to_toml();

@@ -61,15 +61,58 @@ pub enum ProcessState {
     Paused,
     /// It is dead, until the last kill that concerns it ends.
     Down,
+    /// It is dead and its disk has no power, until the last power loss that concerns it ends.
+    Off,
 }
 
-/// What the active faults do to a node's disk. Of several, the slowest and the failing win.
+impl ProcessState {
+    /// Whether there is no process.
+    pub fn is_dead(self) -> bool {
+        self >= ProcessState::Down
+    }
+}
+
+/// What the active faults do to a node's disk. Of several, the slowest and the worst win.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DiskState {
     /// Each operation takes this much longer, in nanoseconds.
     pub extra_ns: u64,
     /// Each operation fails.
     pub fails: bool,
+    /// No byte more can be written.
+    pub full: bool,
+    /// Syncs are lied about.
+    pub loses_syncs: bool,
+    /// Probability that a read is corrupted, in parts per million.
+    pub corrupt_ppm: u32,
+    /// Unsynced writes may be torn when the power goes.
+    pub torn: bool,
+    /// The power goes at the n-th operation from now on: the fault, and n.
+    pub power_at: Option<(u32, u64)>,
+}
+
+impl DiskState {
+    /// Both at once.
+    fn and(&self, other: &DiskState) -> DiskState {
+        DiskState {
+            extra_ns: self.extra_ns.max(other.extra_ns),
+            fails: self.fails | other.fails,
+            full: self.full | other.full,
+            loses_syncs: self.loses_syncs | other.loses_syncs,
+            corrupt_ppm: self.corrupt_ppm.max(other.corrupt_ppm),
+            torn: self.torn | other.torn,
+            power_at: self.power_at.or(other.power_at),
+        }
+    }
+}
+
+/// How wrong a node's clock is. Of several faults, offsets and drifts add up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClockState {
+    /// Added to what it reads, in nanoseconds.
+    pub offset_ns: i64,
+    /// How much faster than true time it runs, in parts per million.
+    pub drift_ppm: i64,
 }
 
 /// For each sender, the receivers concerned.
@@ -81,9 +124,21 @@ enum Effect {
     Cut(Rows),
     Hold(Rows),
     Delay(Rows, u64),
-    Messages { rows: Rows, kinds: Vec<MessageKind>, chaos: Chaos },
+    Messages {
+        rows: Rows,
+        kinds: Vec<MessageKind>,
+        chaos: Chaos,
+    },
     Process(HostSet, ProcessState),
     Disk(HostSet, DiskState),
+    /// The power goes, or will go at the n-th operation.
+    Power {
+        set: HostSet,
+        torn: bool,
+        at_operation: Option<u64>,
+    },
+    Clock(HostSet, ClockState),
+    Nothing,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +160,7 @@ pub struct Active {
     chaos: Vec<Chaos>,
     processes: Vec<ProcessState>,
     disks: Vec<DiskState>,
+    clocks: Vec<ClockState>,
 }
 
 impl Active {
@@ -129,6 +185,7 @@ impl Active {
             chaos: Vec::new(),
             processes: vec![ProcessState::Running; hosts],
             disks: vec![DiskState::default(); hosts],
+            clocks: vec![ClockState::default(); hosts],
         })
     }
 
@@ -207,6 +264,19 @@ impl Active {
         self.disks[host.index()]
     }
 
+    /// How wrong a host's clock is.
+    pub fn clock(&self, host: HostId) -> ClockState {
+        self.clocks[host.index()]
+    }
+
+    /// A power loss that waited for its disk operation strikes now; one that is not active is left alone.
+    pub fn strike(&mut self, fault: u32) {
+        if let Some(Engaged { effect: Effect::Power { at_operation, .. }, .. }) = &mut self.engaged[fault as usize] {
+            *at_operation = None;
+            self.fold();
+        }
+    }
+
     fn at(&self, from: HostId, to: HostId) -> usize {
         from.index() * self.topology.hosts() + to.index()
     }
@@ -216,9 +286,11 @@ impl Active {
         self.links.fill(LinkState::default());
         self.processes.fill(ProcessState::Running);
         self.disks.fill(DiskState::default());
+        self.clocks.fill(ClockState::default());
         self.chaos.clear();
         let hosts = self.topology.hosts();
-        for engaged in self.engaged.iter().flatten().filter(|engaged| !engaged.dormant) {
+        let engaged = (0u32..).zip(&self.engaged).filter_map(|(fault, engaged)| Some((fault, engaged.as_ref()?)));
+        for (fault, engaged) in engaged.filter(|(_, engaged)| !engaged.dormant) {
             match &engaged.effect {
                 Effect::Cut(rows) => each(rows, hosts, |at| self.links[at].cut = true),
                 Effect::Hold(rows) => each(rows, hosts, |at| self.links[at].hold = true),
@@ -242,11 +314,27 @@ impl Active {
                 }
                 Effect::Disk(set, state) => {
                     for host in set.iter() {
-                        let disk = &mut self.disks[host.index()];
-                        disk.extra_ns = disk.extra_ns.max(state.extra_ns);
-                        disk.fails |= state.fails;
+                        self.disks[host.index()] = self.disks[host.index()].and(state);
                     }
                 }
+                Effect::Power { set, torn, at_operation } => {
+                    for host in set.iter() {
+                        let power_at = at_operation.map(|n| (fault, n));
+                        let state = DiskState { torn: *torn, power_at, ..DiskState::default() };
+                        self.disks[host.index()] = self.disks[host.index()].and(&state);
+                        if at_operation.is_none() {
+                            self.processes[host.index()] = ProcessState::Off;
+                        }
+                    }
+                }
+                Effect::Clock(set, state) => {
+                    for host in set.iter() {
+                        let clock = &mut self.clocks[host.index()];
+                        clock.offset_ns += state.offset_ns;
+                        clock.drift_ppm += state.drift_ppm;
+                    }
+                }
+                Effect::Nothing => {}
             }
         }
     }
@@ -282,7 +370,7 @@ pub fn links_of(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>)
             let from = (0..topology.hosts() as u16).map(HostId);
             from.zip(rows).flat_map(|(from, row)| row.iter().map(move |to| (from, to))).collect()
         }
-        Effect::Process(..) | Effect::Disk(..) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -360,9 +448,28 @@ fn effect(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Ef
         FaultKind::Kill { target } => Effect::Process(one(target), ProcessState::Down),
         FaultKind::Pause { target } => Effect::Process(one(target), ProcessState::Paused),
         FaultKind::SlowDisk { target, extra_ms } => {
-            Effect::Disk(one(target), DiskState { extra_ns: extra_ms.saturating_mul(1_000_000), fails: false })
+            let extra_ns = extra_ms.saturating_mul(1_000_000);
+            Effect::Disk(one(target), DiskState { extra_ns, ..DiskState::default() })
         }
-        FaultKind::DiskErrors { target } => Effect::Disk(one(target), DiskState { extra_ns: 0, fails: true }),
+        FaultKind::DiskErrors { target } => {
+            Effect::Disk(one(target), DiskState { fails: true, ..DiskState::default() })
+        }
+        FaultKind::FullDisk { target } => Effect::Disk(one(target), DiskState { full: true, ..DiskState::default() }),
+        FaultKind::LostSync { target } => {
+            Effect::Disk(one(target), DiskState { loses_syncs: true, ..DiskState::default() })
+        }
+        FaultKind::CorruptReads { target, ppm } => {
+            Effect::Disk(one(target), DiskState { corrupt_ppm: *ppm, ..DiskState::default() })
+        }
+        FaultKind::PowerLoss { target, torn, at_operation } => {
+            Effect::Power { set: one(target), torn: *torn, at_operation: *at_operation }
+        }
+        FaultKind::Clock { target, offset_ms, drift_ppm } => {
+            let offset_ns = offset_ms.saturating_mul(1_000_000);
+            Effect::Clock(one(target), ClockState { offset_ns, drift_ppm: *drift_ppm })
+        }
+        // Carried out by the clients' side, see `sim`.
+        FaultKind::Membership { .. } => Effect::Nothing,
     }
 }
 

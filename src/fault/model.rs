@@ -139,11 +139,58 @@ pub enum FaultKind {
         /// The node or role.
         target: Target,
     },
+    /// A node's disk is full: it takes no byte more, and what it holds can be read.
+    FullDisk {
+        /// The node or role.
+        target: Target,
+    },
+    /// A node's disk says that it has synced, and has not: what is written meanwhile is safe from a kill, not from
+    /// a power loss.
+    LostSync {
+        /// The node or role.
+        target: Target,
+    },
+    /// A node's disk returns reads with a bit turned over.
+    CorruptReads {
+        /// The node or role.
+        target: Target,
+        /// Probability that a read is hit.
+        ppm: u32,
+    },
+    /// The node loses power: its process dies, what it had written and not synced is gone, and it starts again from
+    /// its disk when the fault ends.
+    PowerLoss {
+        /// The node or role.
+        target: Target,
+        /// Whether some of the unsynced writes reached the disk, whole or in part, in no order.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        torn: bool,
+        /// Strikes at the n-th write or sync of the node's disk after the fault's beginning, n from 1, instead of at
+        /// once; if it never comes to that, it does not strike.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_operation: Option<u64>,
+    },
+    /// A node's clock is wrong and runs wrong: as it reads the time, and as it waits.
+    Clock {
+        /// The node or role.
+        target: Target,
+        /// Added to the time it reads, in milliseconds.
+        #[serde(default)]
+        offset_ms: i64,
+        /// How much faster than true time it runs, in parts per million; negative: slower.
+        #[serde(default)]
+        drift_ppm: i64,
+    },
+    /// The cluster is asked, once, at the beginning, to go over to these voters.
+    Membership {
+        /// The voters to be.
+        voters: Vec<Target>,
+    },
 }
 
 impl FaultKind {
     /// The names of all kinds in scenario files, in declaration order.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 19] = [
         "partition",
         "one_way",
         "majorities_ring",
@@ -157,6 +204,12 @@ impl FaultKind {
         "pause",
         "slow_disk",
         "disk_errors",
+        "full_disk",
+        "lost_sync",
+        "corrupt_reads",
+        "power_loss",
+        "clock",
+        "membership",
     ];
 
     /// The name in scenario files.
@@ -175,6 +228,12 @@ impl FaultKind {
             FaultKind::Pause { .. } => "pause",
             FaultKind::SlowDisk { .. } => "slow_disk",
             FaultKind::DiskErrors { .. } => "disk_errors",
+            FaultKind::FullDisk { .. } => "full_disk",
+            FaultKind::LostSync { .. } => "lost_sync",
+            FaultKind::CorruptReads { .. } => "corrupt_reads",
+            FaultKind::PowerLoss { .. } => "power_loss",
+            FaultKind::Clock { .. } => "clock",
+            FaultKind::Membership { .. } => "membership",
         }
     }
 
@@ -194,19 +253,41 @@ impl FaultKind {
 
     /// Whether it concerns disks.
     pub fn is_disk(&self) -> bool {
-        matches!(self, FaultKind::SlowDisk { .. } | FaultKind::DiskErrors { .. })
+        use FaultKind::*;
+        matches!(
+            self,
+            SlowDisk { .. }
+                | DiskErrors { .. }
+                | FullDisk { .. }
+                | LostSync { .. }
+                | CorruptReads { .. }
+                | PowerLoss { .. }
+        )
+    }
+
+    /// The one host or role that it concerns, if it is of that sort.
+    pub fn target(&self) -> Option<&Target> {
+        use FaultKind::*;
+        match self {
+            Isolate { target, .. }
+            | Kill { target }
+            | Pause { target }
+            | SlowDisk { target, .. }
+            | DiskErrors { target }
+            | FullDisk { target }
+            | LostSync { target }
+            | CorruptReads { target, .. }
+            | PowerLoss { target, .. }
+            | Clock { target, .. } => Some(target),
+            _ => None,
+        }
     }
 
     /// The targets that may name a role.
     pub fn role_targets(&self) -> Vec<&Target> {
         match self {
             FaultKind::OneWay { from, to } => from.iter().chain(to).collect(),
-            FaultKind::Isolate { target, .. }
-            | FaultKind::Kill { target }
-            | FaultKind::Pause { target }
-            | FaultKind::SlowDisk { target, .. }
-            | FaultKind::DiskErrors { target } => vec![target],
-            _ => Vec::new(),
+            _ => self.target().into_iter().collect(),
         }
     }
 }

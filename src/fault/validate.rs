@@ -122,9 +122,41 @@ fn kind(kind: &FaultKind, topology: &Topology) -> Result<(), Wrong> {
             positive("extra_ms", *extra_ms)?;
             nodes_only(target, topology)
         }
-        FaultKind::Kill { target } | FaultKind::Pause { target } | FaultKind::DiskErrors { target } => {
+        FaultKind::CorruptReads { target, ppm } => {
+            if !(1..=1_000_000).contains(ppm) {
+                return wrong("ppm", "it is no probability", "allowed: 1 to 1000000 parts per million");
+            }
             nodes_only(target, topology)
         }
+        FaultKind::PowerLoss { target, at_operation, .. } => {
+            positive("at_operation", at_operation.unwrap_or(1))?;
+            nodes_only(target, topology)
+        }
+        FaultKind::Clock { target, offset_ms, drift_ppm } => {
+            if (*offset_ms, *drift_ppm) == (0, 0) {
+                return wrong("offset_ms", "the clock is right", "give offset_ms or drift_ppm");
+            }
+            if !(-900_000..=9_000_000).contains(drift_ppm) {
+                return wrong("drift_ppm", "no clock runs like that", "allowed: -900000 (ten times slower) to 9000000");
+            }
+            nodes_only(target, topology)
+        }
+        FaultKind::Membership { voters } => {
+            let set = some_hosts("voters", voters, topology, Roles::Refused)?;
+            match set.minus(topology.all_nodes()).iter().next() {
+                Some(client) => wrong(
+                    "voters",
+                    format!("`{}` is no node", topology.name(client)),
+                    "allowed: nodes, or the nodes of a site (`SITE.nodes`)",
+                ),
+                None => Ok(()),
+            }
+        }
+        FaultKind::Kill { target }
+        | FaultKind::Pause { target }
+        | FaultKind::DiskErrors { target }
+        | FaultKind::FullDisk { target }
+        | FaultKind::LostSync { target } => nodes_only(target, topology),
     }
 }
 

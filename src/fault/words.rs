@@ -57,6 +57,19 @@ impl fmt::Display for FaultKind {
             FaultKind::Pause { target } => write!(f, "pause of {}", target.0),
             FaultKind::SlowDisk { target, extra_ms } => write!(f, "disk of {} slower by {extra_ms} ms", target.0),
             FaultKind::DiskErrors { target } => write!(f, "disk of {} failing", target.0),
+            FaultKind::FullDisk { target } => write!(f, "disk of {} full", target.0),
+            FaultKind::LostSync { target } => write!(f, "disk of {} not syncing", target.0),
+            FaultKind::CorruptReads { target, ppm } => {
+                write!(f, "disk of {} misreading {} % of reads", target.0, f64::from(*ppm) / 1e4)
+            }
+            FaultKind::PowerLoss { target, torn, at_operation } => {
+                write!(f, "power loss of {}{}", target.0, if *torn { ", torn writes" } else { "" })?;
+                at_operation.map_or(Ok(()), |n| write!(f, ", at disk operation {n}"))
+            }
+            FaultKind::Clock { target, offset_ms, drift_ppm } => {
+                write!(f, "clock of {} off by {offset_ms} ms and {drift_ppm} ppm", target.0)
+            }
+            FaultKind::Membership { voters } => write!(f, "membership {}", all(voters)),
         }
     }
 }

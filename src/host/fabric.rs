@@ -5,12 +5,13 @@
 //! every frame that dies of one is recorded where and when it died: a simulated TCP connection that
 //! lost a segment never delivers anything again.
 
+use super::clock::Clocks;
 use super::lock;
 use super::recorder::Recorder;
 use super::stream::Streams;
 use super::task::Gate;
 use crate::fault::chaos::{Act, Fate, Place};
-use crate::fault::fold::{Active, Passage, ProcessState};
+use crate::fault::fold::{Active, Passage};
 use crate::trace::{Drop, HostId, MessageId, MessageKind, What};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -42,6 +43,7 @@ pub struct Fabric {
     runtimes: Mutex<BTreeMap<HostId, Handle>>,
     explicit: Option<BTreeMap<Place, Fate>>,
     streams: Streams,
+    clocks: Clocks,
     state: Mutex<State>,
 }
 
@@ -57,6 +59,8 @@ struct State {
     held: BTreeMap<(HostId, HostId), Vec<Waker>>,
     /// What the faults asked for and could not do here.
     powerless: BTreeSet<String>,
+    /// Power losses whose operation has come.
+    struck: Vec<u32>,
 }
 
 /// One direction of one connection.
@@ -110,6 +114,7 @@ impl Fabric {
             runtimes: Mutex::default(),
             explicit,
             streams: Streams::default(),
+            clocks: Clocks::default(),
             state: Mutex::new(State {
                 active: config.active,
                 counts: BTreeMap::new(),
@@ -119,6 +124,7 @@ impl Fabric {
                 next_stream: 0,
                 held: BTreeMap::new(),
                 powerless: BTreeSet::new(),
+                struck: Vec::new(),
             }),
         }
     }
@@ -173,6 +179,30 @@ impl Fabric {
         &self.streams
     }
 
+    /// The clocks of the run.
+    pub(super) fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// Tells the clocks how fast each of them runs now.
+    pub fn set_clock_rates(&self) {
+        let now_ns = self.recorder.now_ns();
+        for host in (0..self.hosts as u16).map(HostId) {
+            let drift_ppm = self.with_active(|active| active.clock(host).drift_ppm);
+            self.clocks.set_rate(host, now_ns, drift_ppm);
+        }
+    }
+
+    /// The operation of a power loss has come; the simulator carries it out at its next step.
+    pub(super) fn strike(&self, fault: u32) {
+        lock(&self.state).struck.push(fault);
+    }
+
+    /// The power losses whose operation has come since this was last asked.
+    pub fn take_struck(&self) -> Vec<u32> {
+        std::mem::take(&mut lock(&self.state).struck)
+    }
+
     /// Notes that a fault cannot do here what it asks for: the run proves nothing about it.
     pub fn cannot_act(&self, why: impl Into<String>) {
         lock(&self.state).powerless.insert(why.into());
@@ -190,7 +220,7 @@ impl Fabric {
 
     /// Whether a host's process is down.
     pub fn is_down(&self, host: HostId) -> bool {
-        lock(&self.state).active.process(host) == ProcessState::Down
+        lock(&self.state).active.process(host).is_dead()
     }
 
     /// Looks at or changes the set of active faults. The simulator calls this between steps, and then

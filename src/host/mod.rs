@@ -9,8 +9,11 @@
 //! * [`sockets`]: where connections come from.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * `http` (feature `hyper`): hyper and tonic over them.
+//! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
+mod clock;
+pub mod disk;
 pub mod fabric;
 #[cfg(feature = "hyper")]
 pub mod http;
@@ -24,6 +27,7 @@ pub mod wire;
 use crate::kv::{Key, Tag};
 use crate::rng::{self, Stream};
 use crate::trace::{HostId, Role, Scope, What};
+use disk::Disk;
 use fabric::Fabric;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -49,6 +53,7 @@ struct Inner {
     fabric: Arc<Fabric>,
     transport: Mutex<Transport>,
     rng: Mutex<Stream>,
+    disk: Arc<Disk>,
 }
 
 impl std::fmt::Debug for Host {
@@ -62,7 +67,8 @@ impl Host {
     pub fn new(id: HostId, fabric: Arc<Fabric>) -> Host {
         let rng = Mutex::new(rng::stream(fabric.seed(), &format!("host {}", id.0)));
         let transport = Mutex::new(Transport::new(id, fabric.clone()));
-        Host { inner: Arc::new(Inner { id, fabric, transport, rng }) }
+        let disk = Arc::new(Disk::new(id, fabric.clone()));
+        Host { inner: Arc::new(Inner { id, fabric, transport, rng, disk }) }
     }
 
     /// This host's id.
@@ -81,6 +87,10 @@ impl Host {
             let topology = active.topology();
             topology.node_ids().map(|node| topology.name(node).to_owned()).collect()
         })
+    }
+
+    fn disk_device(&self) -> &Arc<Disk> {
+        &self.inner.disk
     }
 
     /// The fabric that connects all hosts of the run.
@@ -103,11 +113,6 @@ impl Host {
         self.inner.fabric.recorder().now_ns()
     }
 
-    /// Sleeps for a span of this host's time.
-    pub async fn sleep(&self, span: Duration) {
-        tokio::time::sleep(span).await;
-    }
-
     /// Runs `f` with this host's own stream of random numbers.
     pub fn with_rng<T>(&self, f: impl FnOnce(&mut Stream) -> T) -> T {
         f(&mut lock(&self.inner.rng))
@@ -125,6 +130,9 @@ impl Host {
         }
         if disk.fails {
             return Err(std::io::Error::other("the disk failed (simulated)"));
+        }
+        if disk.full {
+            return Err(std::io::ErrorKind::StorageFull.into());
         }
         self.record(What::Sync { writes });
         Ok(())

@@ -42,6 +42,16 @@ impl Store {
         &self.values
     }
 
+    /// A store that was taken apart.
+    pub fn from_parts(values: BTreeMap<Key, Value>, sessions: BTreeMap<u64, Session>) -> Store {
+        Store { values, sessions }
+    }
+
+    /// All sessions, ascending.
+    pub fn sessions(&self) -> &BTreeMap<u64, Session> {
+        &self.sessions
+    }
+
     /// The session of a client process, if it has issued a command.
     pub fn session(&self, session: u64) -> Option<&Session> {
         self.sessions.get(&session)

@@ -32,6 +32,7 @@ pub fn event(trace: &Trace, event: &Event) -> String {
         What::ApplyEntry { at, .. } => format!("applies {at}"),
         What::Apply { tag, key } => format!("applies {tag} on {key}"),
         What::Acknowledge { tag, key, term } => format!("acknowledges {tag} on {key} in term {term}"),
+        What::PowerOff { lost } => format!("loses power, and {lost} unsynced writes with it"),
         What::Restored { upto } => format!("finds its state machine{}", up_to(upto)),
         What::SnapshotBuilt { upto } => format!("builds a snapshot{}", up_to(upto)),
         What::SnapshotInstalled { upto, .. } => format!("installs a snapshot{}", up_to(upto)),

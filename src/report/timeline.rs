@@ -109,7 +109,12 @@ pub(super) fn name(kind: &FaultKind) -> &'static str {
         FaultKind::Kill { .. } => "kill",
         FaultKind::Pause { .. } => "pause",
         FaultKind::SlowDisk { .. } => "slow disk",
-        FaultKind::DiskErrors { .. } => "bad disk",
+        FaultKind::DiskErrors { .. } | FaultKind::CorruptReads { .. } => "bad disk",
+        FaultKind::FullDisk { .. } => "full disk",
+        FaultKind::LostSync { .. } => "no sync",
+        FaultKind::PowerLoss { .. } => "power",
+        FaultKind::Clock { .. } => "clock",
+        FaultKind::Membership { .. } => "members",
     }
 }
 

@@ -10,7 +10,6 @@
 
 use super::{Liveness, Options, Outcome, Run, RunError, Verdict, run};
 use crate::check::CheckName;
-use crate::fault::model::{FaultKind, Target};
 use crate::history::{Operation, Status};
 use crate::kv::{self, Op};
 use crate::scenario::{AvailabilityBound, Expectation, Safety, Scenario};
@@ -141,23 +140,12 @@ pub fn resolved_targets(run: &Run) -> Vec<Resolved> {
         .filter_map(|event| match event.what {
             What::FaultBegin { fault, resolved: Some(host) } => Some(Resolved {
                 fault,
-                target: schedule.get(fault as usize).and_then(|fault| single_target(&fault.kind)).map(|t| t.0.clone()),
+                target: schedule.get(fault as usize).and_then(|fault| fault.kind.target()).map(|t| t.0.clone()),
                 host: run.trace.name(host).to_string(),
             }),
             _ => None,
         })
         .collect()
-}
-
-fn single_target(kind: &FaultKind) -> Option<&Target> {
-    match kind {
-        FaultKind::Isolate { target, .. }
-        | FaultKind::Kill { target }
-        | FaultKind::Pause { target }
-        | FaultKind::SlowDisk { target, .. }
-        | FaultKind::DiskErrors { target } => Some(target),
-        _ => None,
-    }
 }
 
 /// The lowest operation id that ended differently under two of the runs and that `wanted` accepts.

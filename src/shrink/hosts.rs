@@ -166,6 +166,16 @@ impl<'a> Moves<'a> {
             Pause { target } => Pause { target: self.target(target)? },
             SlowDisk { target, extra_ms } => SlowDisk { target: self.target(target)?, extra_ms: *extra_ms },
             DiskErrors { target } => DiskErrors { target: self.target(target)? },
+            FullDisk { target } => FullDisk { target: self.target(target)? },
+            LostSync { target } => LostSync { target: self.target(target)? },
+            CorruptReads { target, ppm } => CorruptReads { target: self.target(target)?, ppm: *ppm },
+            PowerLoss { target, torn, at_operation } => {
+                PowerLoss { target: self.target(target)?, torn: *torn, at_operation: *at_operation }
+            }
+            Clock { target, offset_ms, drift_ppm } => {
+                Clock { target: self.target(target)?, offset_ms: *offset_ms, drift_ppm: *drift_ppm }
+            }
+            Membership { voters } => Membership { voters: self.targets(voters)? },
         };
         Some(Fault { kind, ..fault.clone() })
     }

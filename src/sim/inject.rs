@@ -3,7 +3,7 @@
 //! The state of links and processes is a fold over the active faults; turmoil and the fabric are told
 //! the difference between the state before and after an edge, never "repair everything".
 
-use crate::fault::fold::{Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
+use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
 use crate::host::Host;
 use crate::host::fabric::Fabric;
 use crate::trace::{HostId, What};
@@ -40,6 +40,9 @@ impl Injector {
         while let Some(edge) = self.edges.next_if(|edge| edge.t_ns <= now_ns) {
             self.apply(sim, &edge);
         }
+        for fault in self.fabric.take_struck() {
+            self.change(sim, |active| active.strike(fault));
+        }
     }
 
     fn apply(&self, sim: &mut turmoil::Sim<'_>, edge: &Edge) {
@@ -55,9 +58,15 @@ impl Injector {
             Phase::End => world.record(What::FaultEnd { fault: edge.fault }),
             Phase::FlapUp | Phase::FlapDown => {}
         }
+        self.change(sim, |active| active.apply(edge, resolved));
+    }
+
+    /// Changes the set of active faults and carries out what that changes.
+    fn change(&self, sim: &mut turmoil::Sim<'_>, change: impl FnOnce(&mut Active)) {
         let before = self.state();
-        self.fabric.with_active(|active| active.apply(edge, resolved));
+        self.fabric.with_active(change);
         let after = self.state();
+        self.fabric.set_clock_rates();
         self.carry_out_links(sim, &before, &after);
         self.carry_out_processes(sim, &before, &after);
     }
@@ -108,7 +117,7 @@ impl Injector {
     }
 
     fn carry_out_processes(&self, sim: &mut turmoil::Sim<'_>, before: &Applied, after: &Applied) {
-        use ProcessState::{Down, Paused, Running};
+        use ProcessState::{Off, Paused, Running};
         for (at, (old, new)) in before.processes.iter().zip(&after.processes).enumerate() {
             let (name, host) = (self.names[at].as_str(), &self.hosts[at]);
             let gate = self.fabric.gate(host.id());
@@ -121,13 +130,21 @@ impl Injector {
                     host.record(What::Resume);
                 }
             }
-            match (old, new) {
-                (_, Down) => {
+            if new.is_dead() {
+                // First the disk: what the process's destructors still want to write must not reach it.
+                if *new == Off {
+                    host.power_off();
+                } else {
+                    host.detach_disk();
+                }
+            }
+            match (old.is_dead(), new.is_dead()) {
+                (false, true) => {
                     host.record(What::Crash);
                     sim.crash(name);
                     self.fabric.crashed(host.id());
                 }
-                (Down, Running | Paused) => sim.bounce(name),
+                (true, false) => sim.bounce(name),
                 _ => {}
             }
             if *new == Paused {

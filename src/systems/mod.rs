@@ -12,7 +12,7 @@ use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Value};
 use crate::rng;
 use crate::trace::{HostId, MessageKind};
-use raft::Defects;
+use raft::{Defects, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -137,11 +137,15 @@ pub enum System {
     RaftUnfenced,
     /// Two primaries that take each other's place.
     DualPrimary,
+    /// The replicated store on openraft, kept in memory that outlives the process: what real storage costs shows
+    /// beside it.
+    RaftMemory,
 }
 
 impl System {
     /// Every system.
-    pub const ALL: [System; 4] = [System::Raft, System::RaftAmnesia, System::RaftUnfenced, System::DualPrimary];
+    pub const ALL: [System; 5] =
+        [System::Raft, System::RaftAmnesia, System::RaftUnfenced, System::DualPrimary, System::RaftMemory];
 
     /// The names of all systems, as an error lists them.
     pub fn names() -> String {
@@ -155,16 +159,20 @@ impl System {
             System::RaftAmnesia => "raft-amnesia",
             System::RaftUnfenced => "raft-unfenced",
             System::DualPrimary => "dual-primary",
+            System::RaftMemory => "raft-memory",
         }
     }
 
     /// A fresh cluster of this system.
     pub fn cluster(self, deployment: &Deployment) -> Box<dyn Cluster> {
-        let raft = |defects| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, defects)) };
+        let on =
+            |medium, defects| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, medium, defects)) };
+        let raft = |defects| on(Medium::Disk, defects);
         match self {
             System::Raft => raft(Defects::default()),
             System::RaftAmnesia => raft(Defects { amnesia: true, ..Defects::default() }),
             System::RaftUnfenced => raft(Defects { unfenced: true, ..Defects::default() }),
+            System::RaftMemory => on(Medium::Memory, Defects::default()),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
         }
     }

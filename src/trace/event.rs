@@ -398,6 +398,11 @@ pub enum What {
         /// Hash of its key-value map.
         state: u64,
     },
+    /// The disk lost power.
+    PowerOff {
+        /// How many writes were not synced, and are gone or torn.
+        lost: u32,
+    },
     /// A process that starts found its state machine on disk, with everything up to here applied.
     Restored {
         /// The last position applied; none if nothing ever was.

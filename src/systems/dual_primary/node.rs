@@ -65,7 +65,7 @@ pub(super) struct Node {
 impl Node {
     /// Runs a process until it is killed.
     pub async fn run(host: Host, layout: Arc<Layout>, disk: Arc<Mutex<Disk>>) {
-        let now_ns = host.now_ns();
+        let now_ns = host.local_ns();
         let silence_ns = layout.takeover_after.as_nanos() as u64;
         let shards = layout.shards().count();
         let memory = Memory {
@@ -123,7 +123,7 @@ impl Node {
 
     /// A process that stood still (paused, swapped out) has missed what the others decided: it starts over.
     fn notice_standstill(&self) {
-        let now_ns = self.host.now_ns();
+        let now_ns = self.host.local_ns();
         let mut memory = self.memory.borrow_mut();
         if now_ns - memory.beat_ns > self.longest_standstill().as_nanos() as u64 {
             memory.contacts.start_over(now_ns);
@@ -138,7 +138,7 @@ impl Node {
         let deadline = self.layout.takeover_after / 2;
         let answer = self.host.transport().call(peer, MessageKind::Heartbeat, pulse, deadline, None).await;
         if let Some(pulse) = answer.ok().and_then(|bytes| decode::<Pulse>(&bytes)) {
-            self.memory.borrow_mut().contacts.answered(peer, self.host.now_ns());
+            self.memory.borrow_mut().contacts.answered(peer, self.host.local_ns());
             self.take_pulse(peer, &pulse);
         }
     }
@@ -154,7 +154,7 @@ impl Node {
     /// Answers one request; `None` when it cannot be decoded.
     async fn answer(self: Rc<Self>, incoming: Incoming) -> Option<Vec<u8>> {
         let from = incoming.from;
-        self.memory.borrow_mut().contacts.heard(from, self.host.now_ns());
+        self.memory.borrow_mut().contacts.heard(from, self.host.local_ns());
         match incoming.kind {
             MessageKind::Request => Some(encode(&self.serve(from, decode(&incoming.payload)?, incoming.payload).await)),
             MessageKind::Heartbeat => {

@@ -16,7 +16,7 @@ impl Node {
     pub fn serves(&self, shard: u16) -> Option<u64> {
         let claim = self.claim(shard);
         let memory = self.memory.borrow();
-        let now_ns = self.host.now_ns();
+        let now_ns = self.host.local_ns();
         let is_awake = now_ns - memory.beat_ns <= self.longest_standstill().as_nanos() as u64;
         let holds = claim.holder == self.id() && memory.joined && !memory.handing_back.contains(&shard);
         let barrier = memory.barrier[usize::from(shard)];
@@ -60,7 +60,7 @@ impl Node {
 
     /// Looks around: has it caught up, is somebody to be replaced, is somebody back?
     pub fn review(self: &Rc<Self>) {
-        let now_ns = self.host.now_ns();
+        let now_ns = self.host.local_ns();
         {
             let mut memory = self.memory.borrow_mut();
             let waited_ns = now_ns - memory.joining_since_ns;
@@ -108,14 +108,14 @@ impl Node {
         self.record_roles();
         let exchange = self.memory.borrow_mut().contacts.exchange_with(successor);
         self.changed.notify_waiters();
-        let deadline_ns = self.host.now_ns() + self.layout.takeover_after.as_nanos() as u64;
+        let deadline_ns = self.host.local_ns() + self.layout.takeover_after.as_nanos() as u64;
         loop {
             let changed = self.changed.notified();
             let is_done = {
                 let memory = self.memory.borrow();
                 memory.contacts.peer(successor).is_some_and(|peer| peer.exchange_done >= exchange)
             };
-            if self.claim(shard) != claim || self.host.now_ns() >= deadline_ns {
+            if self.claim(shard) != claim || self.host.local_ns() >= deadline_ns {
                 break;
             }
             if is_done {

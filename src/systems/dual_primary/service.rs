@@ -25,7 +25,7 @@ impl Node {
         let deadline = self.layout.takeover_after;
         match self.host.transport().call(holder, MessageKind::Request, payload, deadline, None).await {
             Ok(bytes) => {
-                self.memory.borrow_mut().contacts.answered(holder, self.host.now_ns());
+                self.memory.borrow_mut().contacts.answered(holder, self.host.local_ns());
                 decode(&bytes).unwrap_or(Reply::Unknown)
             }
             Err(CallError::NotSent) => Reply::Refused { hint: None },
@@ -51,7 +51,7 @@ impl Node {
         if let Op::Get { .. } = command.op {
             return Some(Outcome::Value(disk.replica.get(key)));
         }
-        let (applied, update) = disk.replica.apply(command, self.host.now_ns(), self.id());
+        let (applied, update) = disk.replica.apply(command, self.host.wall_ns(), self.id());
         if let Some(update) = update {
             if update.write.is_some() {
                 self.host.record_apply(command.tag, key);
@@ -73,7 +73,7 @@ impl Node {
             if self.serves(shard) != Some(term) {
                 return false;
             }
-            let now_ns = self.host.now_ns();
+            let now_ns = self.host.local_ns();
             let all_have = {
                 let contacts = &self.memory.borrow().contacts;
                 self.neighbours().all(|neighbour| {

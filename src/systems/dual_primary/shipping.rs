@@ -46,7 +46,7 @@ impl Node {
         let Some(pulse) = answer.ok().and_then(|bytes| decode::<Pulse>(&bytes)) else { return false };
         {
             let contacts = &mut self.memory.borrow_mut().contacts;
-            contacts.answered(peer, self.host.now_ns());
+            contacts.answered(peer, self.host.local_ns());
             contacts.acked(peer, upto);
         }
         self.take_pulse(peer, &pulse);
@@ -62,7 +62,7 @@ impl Node {
         let call = transport.call(peer, MessageKind::AntiEntropy, encode(&everything), deadline, None);
         let answer = call.await.ok().and_then(|bytes| decode::<Batch>(&bytes));
         if let Some(batch) = &answer {
-            self.memory.borrow_mut().contacts.answered(peer, self.host.now_ns());
+            self.memory.borrow_mut().contacts.answered(peer, self.host.local_ns());
             self.merge_and_pass_on(&batch.updates);
         }
         self.memory.borrow_mut().contacts.end_exchange(peer, number, answer.is_some());

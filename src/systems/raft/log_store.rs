@@ -1,23 +1,30 @@
-//! The log, the vote and the snapshot of a node: a disk in memory, outside the node's tasks.
+//! The log, the vote and the snapshot of a node: in memory for reading, and behind a [`Journal`] for keeping.
 //!
-//! Survives a process kill as if every completed write were synced.
+//! Without a journal (the system `raft-memory`) what is in memory outlives the process, as if every completed write
+//! were synced; with one it is read back from the disk at each start.
 
+use super::journal::Journal;
+use super::tables::Change;
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
-use openraft::{EmptyNode, LogId, OptionalSend, RaftLogReader, SnapshotMeta, Vote};
+use openraft::{EmptyNode, LogId, OptionalSend, RaftLogReader, SnapshotMeta, StorageIOError, Vote};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
 
-/// What a node's disk holds.
+/// What a node's disk holds beside the state machine.
 #[derive(Debug, Default)]
 pub struct Disk {
-    vote: Option<Vote<NodeId>>,
-    committed: Option<LogId<NodeId>>,
-    log: BTreeMap<u64, Entry>,
-    purged: Option<LogId<NodeId>>,
+    /// The vote saved last.
+    pub vote: Option<Vote<NodeId>>,
+    /// What was last known to be committed.
+    pub committed: Option<LogId<NodeId>>,
+    /// The entries after `purged`.
+    pub log: BTreeMap<u64, Entry>,
+    /// The last entry that the log no longer holds.
+    pub purged: Option<LogId<NodeId>>,
     /// The latest snapshot.
     pub snapshot: Option<StoredSnapshot>,
 }
@@ -31,33 +38,23 @@ pub struct StoredSnapshot {
     pub data: Vec<u8>,
 }
 
-impl Disk {
-    /// Whether nothing has ever been written.
-    pub fn is_blank(&self) -> bool {
-        self.vote.is_none() && self.log.is_empty() && self.purged.is_none() && self.snapshot.is_none()
-    }
-
-    /// The vote saved last.
-    pub fn vote(&self) -> Option<Vote<NodeId>> {
-        self.vote
-    }
-
-    /// Forgets the vote.
-    pub fn forget_vote(&mut self) {
-        self.vote = None;
-    }
-}
-
 /// openraft's log storage on a [`Disk`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LogStore {
     disk: Arc<Mutex<Disk>>,
+    journal: Option<Journal>,
 }
 
 impl LogStore {
     /// The log on this disk.
-    pub fn new(disk: Arc<Mutex<Disk>>) -> LogStore {
-        LogStore { disk }
+    pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal>) -> LogStore {
+        LogStore { disk, journal }
+    }
+
+    fn change(&self, change: impl FnOnce() -> Change) {
+        if let Some(journal) = &self.journal {
+            journal.change(change());
+        }
     }
 }
 
@@ -85,7 +82,11 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote<NodeId>) -> Result<(), StorageError> {
         lock(&self.disk).vote = Some(*vote);
-        Ok(())
+        self.change(|| Change::Vote(*vote));
+        match &self.journal {
+            Some(journal) => Ok(journal.flushed().await.map_err(|error| StorageIOError::write_vote(&error))?),
+            None => Ok(()),
+        }
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote<NodeId>>, StorageError> {
@@ -94,6 +95,8 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_committed(&mut self, committed: Option<LogId<NodeId>>) -> Result<(), StorageError> {
         lock(&self.disk).committed = committed;
+        // A hint, which may be lost.
+        self.change(|| Change::Committed(committed));
         Ok(())
     }
 
@@ -106,20 +109,29 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        self.change(|| Change::Append(entries.clone()));
         lock(&self.disk).log.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
-        callback.log_io_completed(Ok(()));
+        match &self.journal {
+            Some(journal) => journal.flush(|result| callback.log_io_completed(result)),
+            None => callback.log_io_completed(Ok(())),
+        }
         Ok(())
     }
 
     async fn truncate(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
         lock(&self.disk).log.split_off(&log_id.index);
+        self.change(|| Change::Truncate(log_id.index));
         Ok(())
     }
 
     async fn purge(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
-        let mut disk = lock(&self.disk);
-        disk.log = disk.log.split_off(&(log_id.index + 1));
-        disk.purged = Some(log_id);
+        {
+            let mut disk = lock(&self.disk);
+            disk.log = disk.log.split_off(&(log_id.index + 1));
+            disk.purged = Some(log_id);
+        }
+        self.change(|| Change::Purge(log_id));
         Ok(())
     }
 }

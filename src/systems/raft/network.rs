@@ -93,7 +93,7 @@ impl RaftNetwork<Types> for Peer {
         option: RPCOption,
     ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
         // The entries were read before this: if the vote is still the leader's own, so was the log then.
-        if self.fence.as_ref().is_some_and(|disk| lock(disk).vote() != Some(rpc.vote)) {
+        if self.fence.as_ref().is_some_and(|disk| lock(disk).vote != Some(rpc.vote)) {
             return Err(RPCError::Network(NetworkError::new(&Deposed)));
         }
         self.call(MessageKind::AppendEntries, rpc, &option).await

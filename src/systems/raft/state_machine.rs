@@ -1,6 +1,8 @@
-//! The replicated store as openraft's state machine: volatile, rebuilt from snapshot and log.
+//! The replicated store as openraft's state machine: in memory for reading, and behind a [`Journal`] for keeping.
 
+use super::journal::Journal;
 use super::log_store::{Disk, StoredSnapshot};
+use super::tables::{self, Change};
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
 use crate::kv::{Applied, Store};
@@ -18,31 +20,50 @@ use std::sync::{Arc, Mutex};
 pub struct Machine {
     /// The store with its sessions.
     pub store: Store,
-    applied: Option<LogId<NodeId>>,
-    membership: StoredMembership<NodeId, EmptyNode>,
+    /// The last entry applied.
+    pub applied: Option<LogId<NodeId>>,
+    /// The membership as of that entry.
+    pub membership: StoredMembership<NodeId, EmptyNode>,
 }
 
 /// openraft's state machine over a [`Machine`], snapshots going to a [`Disk`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StateMachine {
     machine: Arc<Mutex<Machine>>,
     disk: Arc<Mutex<Disk>>,
+    journal: Option<Journal>,
 }
 
 impl StateMachine {
-    /// The machine that a starting process rebuilds from the latest snapshot on its disk.
+    /// A machine that a starting process has read from its disk.
+    pub fn new(machine: Machine, disk: Arc<Mutex<Disk>>, journal: Option<Journal>) -> StateMachine {
+        StateMachine { machine: Arc::new(Mutex::new(machine)), disk, journal }
+    }
+
+    /// The machine that a starting process rebuilds from the latest snapshot in memory.
     ///
     /// # Errors
     /// When the snapshot cannot be decoded.
     pub fn restore(disk: Arc<Mutex<Disk>>) -> Result<StateMachine, postcard::Error> {
         let snapshot = lock(&disk).snapshot.clone();
         let machine = snapshot.map(|snapshot| postcard::from_bytes(&snapshot.data)).transpose()?.unwrap_or_default();
-        Ok(StateMachine { machine: Arc::new(Mutex::new(machine)), disk })
+        Ok(StateMachine::new(machine, disk, None))
     }
 
     /// The machine itself, for reads.
     pub fn machine(&self) -> Arc<Mutex<Machine>> {
         self.machine.clone()
+    }
+
+    /// The way to the disk, if there is one.
+    pub fn journal(&self) -> Option<Journal> {
+        self.journal.clone()
+    }
+
+    async fn keep(&self, changes: impl IntoIterator<Item = Change>) -> std::io::Result<()> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        changes.into_iter().for_each(|change| journal.change(change));
+        journal.flushed().await
     }
 }
 
@@ -52,7 +73,11 @@ impl RaftSnapshotBuilder<Types> for StateMachine {
         let data = postcard::to_stdvec(&machine).map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         let snapshot_id = machine.applied.map_or_else(String::new, |log_id| log_id.to_string());
         let meta = SnapshotMeta { last_log_id: machine.applied, last_membership: machine.membership, snapshot_id };
-        lock(&self.disk).snapshot = Some(StoredSnapshot { meta: meta.clone(), data: data.clone() });
+        let stored = StoredSnapshot { meta: meta.clone(), data: data.clone() };
+        lock(&self.disk).snapshot = Some(stored.clone());
+        // openraft purges what a snapshot covers: it must be there first.
+        let kept = self.keep([Change::Snapshot(stored)]).await;
+        kept.map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), &error))?;
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(data)) })
     }
 }
@@ -73,18 +98,33 @@ impl RaftStateMachine<Types> for StateMachine {
         I::IntoIter: OptionalSend,
     {
         let mut machine = lock(&self.machine);
+        let mut changed = tables::Applied::default();
         let apply = |entry: Entry| {
             machine.applied = Some(entry.log_id);
+            changed.upto = machine.applied;
             match entry.payload {
                 EntryPayload::Blank => None,
-                EntryPayload::Normal(command) => Some(machine.store.apply(&command)),
+                EntryPayload::Normal(command) => {
+                    let applied = machine.store.apply(&command);
+                    let key = command.op.key();
+                    changed.values.push((key, machine.store.get(key)));
+                    let session = command.tag.session;
+                    changed.sessions.extend(machine.store.session(session).map(|last| (session, *last)));
+                    Some(applied)
+                }
                 EntryPayload::Membership(membership) => {
                     machine.membership = StoredMembership::new(Some(entry.log_id), membership);
+                    changed.membership = Some(machine.membership.clone());
                     None
                 }
             }
         };
-        Ok(entries.into_iter().map(apply).collect())
+        let results = entries.into_iter().map(apply).collect();
+        // No need to wait: what is lost of this is applied again from the log.
+        if let Some(journal) = &self.journal {
+            journal.change(Change::Apply(changed));
+        }
+        Ok(results)
     }
 
     async fn get_snapshot_builder(&mut self) -> StateMachine {
@@ -103,9 +143,11 @@ impl RaftStateMachine<Types> for StateMachine {
         let data = snapshot.into_inner();
         let machine: Machine = postcard::from_bytes(&data)
             .map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), &error))?;
-        *lock(&self.machine) = machine;
-        lock(&self.disk).snapshot = Some(StoredSnapshot { meta: meta.clone(), data });
-        Ok(())
+        let stored = StoredSnapshot { meta: meta.clone(), data };
+        lock(&self.machine).clone_from(&machine);
+        lock(&self.disk).snapshot = Some(stored.clone());
+        let kept = self.keep([Change::Machine(Box::new(machine)), Change::Snapshot(stored)]).await;
+        Ok(kept.map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), &error))?)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {

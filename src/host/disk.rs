@@ -1,0 +1,267 @@
+//! A node's disk: a simulated block device under [`redb::StorageBackend`].
+//!
+//! Writes go to the image that the machine sees, and are remembered until a sync makes them durable. A **process kill**
+//! leaves the image as it is: the operating system will write it. A **power loss** takes the image back to what was
+//! durable, and lets some of the unsynced writes reach the disk if it tears. Either way the dead process's handle is
+//! dead too: what its destructors still want to write (redb flushes when it is dropped) never happens, or a power loss
+//! would be a clean shutdown.
+//!
+//! A sync takes no time here, since redb calls it from the middle of a commit. Whoever writes waits for
+//! [`Host::disk_latency`] *before* it syncs: between the write and the sync the power can go.
+
+use super::fabric::Fabric;
+use super::{Host, lock};
+use crate::fault::fold::DiskState;
+use crate::rng;
+use crate::trace::{HostId, What};
+use redb::StorageBackend;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a sync takes on a healthy disk.
+const SYNC: Duration = Duration::from_millis(1);
+/// What a disk writes at once: a torn write ends at a multiple of this.
+const SECTOR: usize = 512;
+
+/// The disk of a host. Outlives its processes.
+pub(super) struct Disk {
+    host: HostId,
+    fabric: Arc<Fabric>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What a reader sees.
+    image: Vec<u8>,
+    /// What a power loss leaves.
+    durable: Vec<u8>,
+    unsynced: Vec<Unsynced>,
+    /// The number of the process that may use the disk; handles of earlier ones are dead.
+    process: u64,
+    /// Writes and syncs so far.
+    operations: u64,
+    /// Reads so far.
+    reads: u64,
+    /// The power loss that waits for an operation, and the operation.
+    armed: Option<(u32, u64)>,
+}
+
+enum Unsynced {
+    Write { at: usize, bytes: Vec<u8> },
+    Length(usize),
+}
+
+impl Unsynced {
+    fn apply(&self, image: &mut Vec<u8>) {
+        match self {
+            Unsynced::Length(length) => image.resize(*length, 0),
+            Unsynced::Write { at, bytes } => {
+                if image.len() < at + bytes.len() {
+                    image.resize(at + bytes.len(), 0);
+                }
+                image[*at..at + bytes.len()].copy_from_slice(bytes);
+            }
+        }
+    }
+
+    /// What a hash of its place and number lets through: all, the first sectors, or nothing.
+    fn tear(&self, seed: u64, number: usize) -> Option<Unsynced> {
+        let Unsynced::Write { at, bytes } = self else {
+            return (rng::hash(seed, &[number as u64]) & 1 == 0).then(|| self.copy());
+        };
+        let draw = rng::hash(seed, &[number as u64, *at as u64]);
+        let sectors = bytes.len().div_ceil(SECTOR) as u64;
+        match draw & 3 {
+            0 | 1 => None,
+            2 => Some(self.copy()),
+            _ => {
+                let length = (rng::below(draw >> 2, sectors) as usize * SECTOR).min(bytes.len());
+                Some(Unsynced::Write { at: *at, bytes: bytes[..length].to_vec() })
+            }
+        }
+    }
+
+    fn copy(&self) -> Unsynced {
+        match self {
+            Unsynced::Length(length) => Unsynced::Length(*length),
+            Unsynced::Write { at, bytes } => Unsynced::Write { at: *at, bytes: bytes.clone() },
+        }
+    }
+}
+
+impl Disk {
+    pub(super) fn new(host: HostId, fabric: Arc<Fabric>) -> Disk {
+        Disk { host, fabric, state: Mutex::default() }
+    }
+
+    /// The process has died: its handle is dead.
+    pub(super) fn detach(&self) {
+        lock(&self.state).process += 1;
+    }
+
+    /// The power has gone.
+    fn power_off(&self, torn: bool) {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.process += 1;
+        let unsynced = std::mem::take(&mut state.unsynced);
+        if torn {
+            let seed = rng::hash(self.fabric.seed(), &[0x7465_6172, u64::from(self.host.0), state.operations]);
+            let through = unsynced.iter().enumerate().filter_map(|(number, write)| write.tear(seed, number));
+            through.for_each(|write| write.apply(&mut state.durable));
+        }
+        state.image.clone_from(&state.durable);
+        drop(guard);
+        self.fabric.recorder().record(self.host, What::PowerOff { lost: unsynced.len() as u32 });
+    }
+
+    fn faults(&self) -> DiskState {
+        self.fabric.with_active(|active| active.disk(self.host))
+    }
+
+    /// Counts a write or sync, and whether it is the one at which the power goes.
+    fn count(&self, faults: &DiskState) -> io::Result<()> {
+        let struck = {
+            let mut state = lock(&self.state);
+            state.operations += 1;
+            match faults.power_at {
+                None => {
+                    state.armed = None;
+                    None
+                }
+                Some((fault, n)) => {
+                    let now = state.operations;
+                    let (_, at) = *state.armed.get_or_insert((fault, now + n - 1));
+                    (now >= at).then_some(fault)
+                }
+            }
+        };
+        match struck {
+            None => Ok(()),
+            Some(fault) => {
+                self.power_off(faults.torn);
+                self.fabric.strike(fault);
+                Err(io::Error::other("the power has gone (simulated)"))
+            }
+        }
+    }
+}
+
+/// The disk as a process has it open.
+#[derive(Clone)]
+pub struct DiskFile {
+    disk: Arc<Disk>,
+    process: u64,
+}
+
+impl std::fmt::Debug for DiskFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DiskFile({})", self.disk.host)
+    }
+}
+
+impl DiskFile {
+    /// What the faults say, if this handle is still alive and the disk answers at all.
+    fn usable(&self) -> io::Result<DiskState> {
+        if lock(&self.disk.state).process != self.process {
+            return Err(io::Error::other("the process has died (simulated)"));
+        }
+        let faults = self.disk.faults();
+        if faults.fails {
+            return Err(io::Error::other("the disk failed (simulated)"));
+        }
+        Ok(faults)
+    }
+
+    fn change(&self, change: Unsynced) -> io::Result<()> {
+        let faults = self.usable()?;
+        let end = match &change {
+            Unsynced::Length(length) => *length,
+            Unsynced::Write { at, bytes } => at + bytes.len(),
+        };
+        if faults.full && end > lock(&self.disk.state).image.len() {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        self.disk.count(&faults)?;
+        let mut state = lock(&self.disk.state);
+        change.apply(&mut state.image);
+        state.unsynced.push(change);
+        Ok(())
+    }
+}
+
+impl StorageBackend for DiskFile {
+    fn len(&self) -> io::Result<u64> {
+        self.usable()?;
+        Ok(lock(&self.disk.state).image.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let faults = self.usable()?;
+        let mut state = lock(&self.disk.state);
+        let from = offset as usize;
+        let bytes =
+            state.image.get(from..from + out.len()).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        out.copy_from_slice(bytes);
+        state.reads += 1;
+        if faults.corrupt_ppm > 0 && !out.is_empty() {
+            let draw = rng::hash(self.disk.fabric.seed(), &[0x6269_7473, u64::from(self.disk.host.0), state.reads]);
+            if rng::happens(draw, faults.corrupt_ppm) {
+                let bit = rng::below(rng::hash(draw, &[1]), out.len() as u64 * 8) as usize;
+                out[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.change(Unsynced::Length(length as usize))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let faults = self.usable()?;
+        self.disk.count(&faults)?;
+        let mut guard = lock(&self.disk.state);
+        let state = &mut *guard;
+        let writes = state.unsynced.len() as u32;
+        if !faults.loses_syncs {
+            for write in state.unsynced.drain(..) {
+                write.apply(&mut state.durable);
+            }
+        }
+        drop(guard);
+        self.disk.fabric.recorder().record(self.disk.host, What::Sync { writes });
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.change(Unsynced::Write { at: offset as usize, bytes: bytes.to_vec() })
+    }
+}
+
+impl Host {
+    /// This host's disk, for the process that runs now. Another process's handle fails every call.
+    pub fn disk(&self) -> DiskFile {
+        let disk = self.disk_device().clone();
+        let process = lock(&disk.state).process;
+        DiskFile { disk, process }
+    }
+
+    /// How long a sync of this host's disk takes now.
+    pub fn disk_latency(&self) -> Duration {
+        SYNC + Duration::from_nanos(self.disk_device().faults().extra_ns)
+    }
+
+    /// The process has died, and the kernel has what it wrote.
+    pub fn detach_disk(&self) {
+        self.disk_device().detach();
+    }
+
+    /// The power has gone; what was not synced is lost, or torn.
+    pub fn power_off(&self) {
+        let disk = self.disk_device();
+        disk.power_off(disk.faults().torn);
+    }
+}

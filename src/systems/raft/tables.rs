@@ -1,0 +1,293 @@
+//! How a node's state lies in its database, and reading it back.
+//!
+//! One database holds log, vote, state machine and snapshot, so that a commit is one point in the node's history.
+//! Every row but plain numbers ends with a checksum of its own: redb's checksums guard its pages between a crash and
+//! the next opening, ours guard what is read.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `format`, `vote`, `committed`, `purged`, `applied`, `membership` | encoded |
+//! | `log` | index | encoded entry |
+//! | `values` | key | value |
+//! | `sessions` | session | encoded session |
+//! | `snapshot` | `meta`, `data` | encoded, bytes |
+
+use super::log_store::{Disk, StoredSnapshot};
+use super::state_machine::Machine;
+use super::types::{Entry, NodeId};
+use crate::kv::store::Session;
+use crate::kv::{Key, Store, Value};
+use crate::rng;
+use openraft::{EmptyNode, LogId, StoredMembership, Vote};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle, WriteTransaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const VALUES: TableDefinition<'_, u32, u64> = TableDefinition::new("values");
+const SESSIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sessions");
+const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapshot");
+
+/// What the row `format` says.
+const FORMAT: &str = "schism raft storage 1";
+/// The cache is small: everything is also in memory.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It holds something else.
+    #[error("this is no storage of a schism node, but {found}; give the node an empty disk, or its own")]
+    Foreign {
+        /// What was found.
+        found: String,
+    },
+    /// A row does not read as it was written.
+    #[error(
+        "row {row} of table `{table}` is damaged; restore the node from another one: wipe its disk and add it anew"
+    )]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        row: String,
+    },
+    /// The database itself cannot be opened or read.
+    #[error("the database cannot be read: {0}")]
+    Database(#[from] redb::Error),
+}
+
+macro_rules! into_database_error {
+    ($($error:ty),*) => {
+        $(impl From<$error> for OpenError {
+            fn from(error: $error) -> OpenError {
+                OpenError::Database(error.into())
+            }
+        })*
+    };
+}
+into_database_error!(
+    redb::DatabaseError,
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError
+);
+
+/// One change of a node's durable state. Changes are made in order, many at a time.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The vote.
+    Vote(Vote<NodeId>),
+    /// What is known to be committed.
+    Committed(Option<LogId<NodeId>>),
+    /// Entries at the log's end.
+    Append(Vec<Entry>),
+    /// The log ends before this index.
+    Truncate(u64),
+    /// The log begins after this position.
+    Purge(LogId<NodeId>),
+    /// Entries were applied.
+    Apply(Applied),
+    /// The state machine is this now.
+    Machine(Box<Machine>),
+    /// The latest snapshot.
+    Snapshot(StoredSnapshot),
+}
+
+/// What applying some entries changed.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// The last entry applied.
+    pub upto: Option<LogId<NodeId>>,
+    /// The membership, if it changed.
+    pub membership: Option<StoredMembership<NodeId, EmptyNode>>,
+    /// Keys with their values now.
+    pub values: Vec<(Key, Option<Value>)>,
+    /// Sessions with their last commands.
+    pub sessions: Vec<(u64, Session)>,
+}
+
+fn seal(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = postcard::to_stdvec(value).expect("plain data encodes");
+    bytes.extend(rng::hash_bytes(0, &bytes).to_le_bytes());
+    bytes
+}
+
+fn unseal<T: DeserializeOwned>(table: &'static str, row: impl std::fmt::Display, bytes: &[u8]) -> Result<T, OpenError> {
+    let damaged = || OpenError::Damaged { table, row: row.to_string() };
+    let (data, sum) = bytes.split_last_chunk::<8>().ok_or_else(damaged)?;
+    if rng::hash_bytes(0, data).to_le_bytes() != *sum {
+        return Err(damaged());
+    }
+    postcard::from_bytes(data).map_err(|_| damaged())
+}
+
+/// Opens the database on a device, or makes one on a blank device.
+///
+/// # Errors
+/// See [`OpenError`]: what is there and is not ours is refused, never overwritten.
+pub fn open(device: impl StorageBackend) -> Result<Database, OpenError> {
+    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(device)?;
+    prepare(&database)?;
+    Ok(database)
+}
+
+fn prepare(database: &Database) -> Result<(), OpenError> {
+    let transaction = database.begin_write()?;
+    let tables: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
+    // Power may have gone after redb's first page and before our first commit: then there are no tables either.
+    if tables.is_empty() {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("format", seal(&FORMAT.to_owned()).as_slice())?;
+        drop(meta);
+        drop(transaction.open_table(LOG)?);
+        drop(transaction.open_table(VALUES)?);
+        drop(transaction.open_table(SESSIONS)?);
+        drop(transaction.open_table(SNAPSHOT)?);
+        return Ok(transaction.commit()?);
+    }
+    let found = || OpenError::Foreign { found: format!("a database with the tables {}", tables.join(", ")) };
+    if !tables.iter().any(|table| table == META.name()) {
+        return Err(found());
+    }
+    let format: String = {
+        let meta = transaction.open_table(META).map_err(|_| found())?;
+        let row = meta.get("format")?.ok_or_else(found)?;
+        unseal("meta", "format", row.value())?
+    };
+    if format != FORMAT {
+        return Err(OpenError::Foreign { found: format!("`{format}`") });
+    }
+    Ok(transaction.abort()?)
+}
+
+/// Reads everything back.
+///
+/// # Errors
+/// When a row is damaged, or the database cannot be read.
+pub fn load(database: &Database) -> Result<(Disk, Machine), OpenError> {
+    let transaction = database.begin_read()?;
+    let meta = transaction.open_table(META)?;
+    fn row<T: DeserializeOwned>(
+        table: &impl ReadableTable<&'static str, &'static [u8]>,
+        name: &'static str,
+    ) -> Result<Option<T>, OpenError> {
+        table.get(name)?.map(|bytes| unseal("meta", name, bytes.value())).transpose()
+    }
+    let mut log = std::collections::BTreeMap::new();
+    for entry in transaction.open_table(LOG)?.iter()? {
+        let (index, bytes) = entry?;
+        log.insert(index.value(), unseal("log", index.value(), bytes.value())?);
+    }
+    let mut values = std::collections::BTreeMap::new();
+    for entry in transaction.open_table(VALUES)?.iter()? {
+        let (key, value) = entry?;
+        values.insert(Key(key.value()), value.value());
+    }
+    let mut sessions = std::collections::BTreeMap::new();
+    for entry in transaction.open_table(SESSIONS)?.iter()? {
+        let (session, bytes) = entry?;
+        sessions.insert(session.value(), unseal("sessions", session.value(), bytes.value())?);
+    }
+    let stored = transaction.open_table(SNAPSHOT)?;
+    let snapshot = match (stored.get("meta")?, stored.get("data")?) {
+        (Some(meta), Some(data)) => Some(StoredSnapshot {
+            meta: unseal("snapshot", "meta", meta.value())?,
+            data: unseal("snapshot", "data", data.value())?,
+        }),
+        _ => None,
+    };
+    let disk = Disk {
+        vote: row(&meta, "vote")?,
+        committed: row(&meta, "committed")?,
+        log,
+        purged: row(&meta, "purged")?,
+        snapshot,
+    };
+    let machine = Machine {
+        store: Store::from_parts(values, sessions),
+        applied: row(&meta, "applied")?,
+        membership: row(&meta, "membership")?.unwrap_or_default(),
+    };
+    Ok((disk, machine))
+}
+
+/// Makes all changes in one commit, which is durable when this returns.
+///
+/// # Errors
+/// When the disk refuses; then none of them was made.
+pub fn commit(database: &Database, changes: &[Change]) -> Result<(), OpenError> {
+    let transaction = database.begin_write()?;
+    for change in changes {
+        write(&transaction, change)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), OpenError> {
+    let set = |name: &str, bytes: Vec<u8>| -> Result<(), OpenError> {
+        transaction.open_table(META)?.insert(name, bytes.as_slice())?;
+        Ok(())
+    };
+    match change {
+        Change::Vote(vote) => set("vote", seal(vote)),
+        Change::Committed(Some(committed)) => set("committed", seal(committed)),
+        Change::Committed(None) => {
+            transaction.open_table(META)?.remove("committed")?;
+            Ok(())
+        }
+        Change::Append(entries) => {
+            let mut log = transaction.open_table(LOG)?;
+            for entry in entries {
+                log.insert(entry.log_id.index, seal(entry).as_slice())?;
+            }
+            Ok(())
+        }
+        Change::Truncate(from) => {
+            transaction.open_table(LOG)?.retain_in(*from.., |_, _| false)?;
+            Ok(())
+        }
+        Change::Purge(upto) => {
+            transaction.open_table(LOG)?.retain_in(..=upto.index, |_, _| false)?;
+            set("purged", seal(upto))
+        }
+        Change::Apply(applied) => {
+            let mut values = transaction.open_table(VALUES)?;
+            for (key, value) in &applied.values {
+                match value {
+                    Some(value) => values.insert(key.0, value)?,
+                    None => values.remove(key.0)?,
+                };
+            }
+            let mut sessions = transaction.open_table(SESSIONS)?;
+            for (id, session) in &applied.sessions {
+                sessions.insert(id, seal(session).as_slice())?;
+            }
+            if let Some(membership) = &applied.membership {
+                set("membership", seal(membership))?;
+            }
+            applied.upto.iter().try_for_each(|upto| set("applied", seal(upto)))
+        }
+        Change::Machine(machine) => {
+            transaction.open_table(VALUES)?.retain(|_, _| false)?;
+            transaction.open_table(SESSIONS)?.retain(|_, _| false)?;
+            write(
+                transaction,
+                &Change::Apply(Applied {
+                    upto: machine.applied,
+                    membership: Some(machine.membership.clone()),
+                    values: machine.store.values().iter().map(|(key, value)| (*key, Some(*value))).collect(),
+                    sessions: machine.store.sessions().iter().map(|(id, session)| (*id, *session)).collect(),
+                }),
+            )
+        }
+        Change::Snapshot(snapshot) => {
+            let mut table = transaction.open_table(SNAPSHOT)?;
+            table.insert("meta", seal(&snapshot.meta).as_slice())?;
+            table.insert("data", seal(&snapshot.data).as_slice())?;
+            Ok(())
+        }
+    }
+}
