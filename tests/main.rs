@@ -14,5 +14,6 @@ mod properties;
 mod regressions;
 mod scenario_errors;
 mod scenario_files;
+mod storage;
 mod streams;
 mod tidy;

@@ -44,6 +44,8 @@ struct State {
     operations: u64,
     /// Reads so far.
     reads: u64,
+    /// Whether the power is gone.
+    is_off: bool,
     /// The power loss that waits for an operation, and the operation.
     armed: Option<(u32, u64)>,
 }
@@ -106,6 +108,9 @@ impl Disk {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         state.process += 1;
+        if std::mem::replace(&mut state.is_off, true) {
+            return;
+        }
         let unsynced = std::mem::take(&mut state.unsynced);
         if torn {
             let seed = rng::hash(self.fabric.seed(), &[0x7465_6172, u64::from(self.host.0), state.operations]);
@@ -115,6 +120,11 @@ impl Disk {
         state.image.clone_from(&state.durable);
         drop(guard);
         self.fabric.recorder().record(self.host, What::PowerOff { lost: unsynced.len() as u32 });
+    }
+
+    /// A process starts: the disk has power.
+    pub(super) fn power_on(&self) {
+        lock(&self.state).is_off = false;
     }
 
     fn faults(&self) -> DiskState {

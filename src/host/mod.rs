@@ -105,6 +105,7 @@ impl Host {
 
     /// Forgets the connections of the process that died; called before a process starts.
     pub fn restart(&self) {
+        self.inner.disk.power_on();
         *lock(&self.inner.transport) = Transport::new(self.inner.id, self.inner.fabric.clone());
     }
 

@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::scenario::{Scenario, ScriptedOp};
 use crate::sim::Plan;
 use crate::trace::{HostId, MessageId, Trace, What};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts what happened to messages, links and processes.
 pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
@@ -15,6 +15,8 @@ pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
     // Newest frame handled so far on each directed pair, and how often each frame was handled.
     let mut newest: BTreeMap<(HostId, HostId), u32> = BTreeMap::new();
     let mut handled: Vec<Vec<u8>> = vec![Vec::new(); trace.names.len()];
+    // Hosts that have lost power and whose process has not been seen to die of it yet.
+    let mut powerless = BTreeSet::new();
     for event in &trace.events {
         match event.what {
             What::Send { .. } => counters.messages_sent += 1,
@@ -25,7 +27,12 @@ pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
                 *newest = message.number.max(*newest);
                 counters.messages_duplicated += u64::from(note(&mut handled, message) == 2);
             }
+            What::Crash if powerless.remove(&event.host) => {}
             What::Crash => counters.crashes += 1,
+            What::PowerOff { .. } => {
+                powerless.insert(event.host);
+                counters.power_losses += 1;
+            }
             What::Pause => counters.pauses += 1,
             What::FaultBegin { fault, .. } => {
                 let kind = schedule.faults.get(fault as usize).map(|fault| &fault.kind);

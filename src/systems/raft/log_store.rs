@@ -112,11 +112,15 @@ impl RaftLogStorage<Types> for LogStore {
         let entries: Vec<Entry> = entries.into_iter().collect();
         self.change(|| Change::Append(entries.clone()));
         lock(&self.disk).log.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
-        match &self.journal {
-            Some(journal) => journal.flush(|result| callback.log_io_completed(result)),
-            None => callback.log_io_completed(Ok(())),
-        }
-        Ok(())
+        // openraft 0.9 waits for the callback before it goes on. Waiting here as well lets whoever observes this call see
+        // an entry once it is durable: one that the power took before that was never in the log.
+        let flushed = match &self.journal {
+            Some(journal) => journal.flushed().await,
+            None => Ok(()),
+        };
+        let result = flushed.as_ref().map(|()| ()).map_err(|error| StorageIOError::write_logs(error).into());
+        callback.log_io_completed(flushed);
+        result
     }
 
     async fn truncate(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {

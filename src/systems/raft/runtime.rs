@@ -1,19 +1,72 @@
 //! openraft's view of time, tasks and randomness, through the host.
 //!
 //! Tasks are spawned with `spawn_local` under their host (see [`crate::host::task`]); random numbers come
-//! from the host's own stream, so that one node's elections do not depend on what another draws.
+//! from the host's own stream, so that one node's elections do not depend on what another draws; and time is what the
+//! host's clock counts, right or wrong.
 
 use crate::host::{Host, task};
 use openraft::async_runtime::AsyncRuntime;
 use openraft::impls::TokioRuntime;
 use rand::RngCore;
 use std::future::Future;
+use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// The asynchronous runtime of a simulated (or real) host, for openraft's `AsyncRuntime` parameter.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostRuntime;
+
+/// An instant by the clock of the host whose task is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostInstant(Duration);
+
+impl openraft::Instant for HostInstant {
+    fn now() -> HostInstant {
+        HostInstant(Duration::from_nanos(task::current().local_ns()))
+    }
+}
+
+impl Add<Duration> for HostInstant {
+    type Output = HostInstant;
+
+    fn add(self, span: Duration) -> HostInstant {
+        HostInstant(self.0 + span)
+    }
+}
+
+impl Sub<Duration> for HostInstant {
+    type Output = HostInstant;
+
+    fn sub(self, span: Duration) -> HostInstant {
+        HostInstant(self.0.saturating_sub(span))
+    }
+}
+
+impl Sub for HostInstant {
+    type Output = Duration;
+
+    fn sub(self, earlier: HostInstant) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl AddAssign<Duration> for HostInstant {
+    fn add_assign(&mut self, span: Duration) {
+        *self = *self + span;
+    }
+}
+
+impl SubAssign<Duration> for HostInstant {
+    fn sub_assign(&mut self, span: Duration) {
+        *self = *self - span;
+    }
+}
+
+/// How long a span of the running task's host takes in truth.
+fn true_span(span: Duration) -> Duration {
+    let host = task::current();
+    host.fabric().true_span(host.id(), span)
+}
 
 /// Random numbers from the stream of the host whose task is running.
 pub struct HostRng(Host);
@@ -41,7 +94,7 @@ impl AsyncRuntime for HostRuntime {
     type JoinError = tokio::task::JoinError;
     type JoinHandle<T: Send + 'static> = tokio::task::JoinHandle<T>;
     type Sleep = tokio::time::Sleep;
-    type Instant = Instant;
+    type Instant = HostInstant;
     type TimeoutError = tokio::time::error::Elapsed;
     type Timeout<R, T: Future<Output = R> + Send> = tokio::time::Timeout<T>;
     type ThreadLocalRng = HostRng;
@@ -58,19 +111,19 @@ impl AsyncRuntime for HostRuntime {
     }
 
     fn sleep(duration: Duration) -> Self::Sleep {
-        tokio::time::sleep(duration)
+        tokio::time::sleep(true_span(duration))
     }
 
-    fn sleep_until(deadline: Instant) -> Self::Sleep {
-        tokio::time::sleep_until(deadline)
+    fn sleep_until(deadline: HostInstant) -> Self::Sleep {
+        Self::sleep(deadline - <HostInstant as openraft::Instant>::now())
     }
 
     fn timeout<R, F: Future<Output = R> + Send>(duration: Duration, future: F) -> Self::Timeout<R, F> {
-        tokio::time::timeout(duration, future)
+        tokio::time::timeout(true_span(duration), future)
     }
 
-    fn timeout_at<R, F: Future<Output = R> + Send>(deadline: Instant, future: F) -> Self::Timeout<R, F> {
-        tokio::time::timeout_at(deadline, future)
+    fn timeout_at<R, F: Future<Output = R> + Send>(deadline: HostInstant, future: F) -> Self::Timeout<R, F> {
+        Self::timeout(deadline - <HostInstant as openraft::Instant>::now(), future)
     }
 
     fn is_panic(join_error: &Self::JoinError) -> bool {
