@@ -39,7 +39,7 @@ pub fn check(plan: &Plan, trace: &Trace) -> Vec<String> {
             continue;
         }
         if fault.kind.is_disk() && !has_disk {
-            reasons.insert(format!("{name} cannot act: no node's storage asked its host (Host::disk_operation)"));
+            reasons.insert(format!("{name} cannot act: no node keeps its data on its host's disk (Host::disk)"));
         }
         let concerned: BTreeSet<bool> =
             links_of(&fault.kind, topology, None).into_iter().map(|(from, to)| is_node(from) && is_node(to)).collect();

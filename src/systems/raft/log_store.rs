@@ -118,9 +118,12 @@ impl RaftLogStorage<Types> for LogStore {
             Some(journal) => journal.flushed().await,
             None => Ok(()),
         };
-        let result = flushed.as_ref().map(|()| ()).map_err(|error| StorageIOError::write_logs(error).into());
+        let refused = flushed.as_ref().err().map(StorageIOError::write_logs);
         callback.log_io_completed(flushed);
-        result
+        match refused {
+            None => Ok(()),
+            Some(error) => Err(error.into()),
+        }
     }
 
     async fn truncate(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
