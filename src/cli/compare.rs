@@ -7,6 +7,7 @@ use super::{OneSeed, Subject, parse_system};
 use clap::Args;
 use schism::report::{comparison, json};
 use schism::run::{Comparison, compare};
+use schism::scenario::Scenario;
 use schism::systems::System;
 use std::path::Path;
 
@@ -15,8 +16,8 @@ use std::path::Path;
 pub struct Compare {
     #[command(flatten)]
     subject: Subject,
-    /// The systems to compare, separated by commas.
-    #[arg(long, value_parser = parse_system, value_delimiter = ',', default_values = ["raft", "dual-primary"])]
+    /// The systems to compare, separated by commas [default: those of which the scenario expects something].
+    #[arg(long, value_parser = parse_system, value_delimiter = ',')]
     systems: Vec<System>,
     #[command(flatten)]
     seed: OneSeed,
@@ -32,7 +33,8 @@ impl Compare {
     /// Runs every system and prints the comparison.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
-        let compared = compare(&scenario, &self.systems, self.seed.seed, &self.subject.options())?;
+        let systems = if self.systems.is_empty() { named_by(&scenario) } else { self.systems.clone() };
+        let compared = compare(&scenario, &systems, self.seed.seed, &self.subject.options())?;
         if let Some(folder) = &self.out {
             self.write(&compared, folder)?;
         }
@@ -54,6 +56,13 @@ impl Compare {
         }
         Ok(())
     }
+}
+
+/// The systems of which a scenario expects something, or else the two of the first lesson.
+fn named_by(scenario: &Scenario) -> Vec<System> {
+    let named = System::ALL.into_iter().filter(|system| scenario.expect.contains_key(system.name()));
+    let named: Vec<System> = named.collect();
+    if named.is_empty() { vec![System::Raft, System::DualPrimary] } else { named }
 }
 
 /// 0 when every system behaved as expected; what is wrong outweighs what is inconclusive.

@@ -21,6 +21,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "leader-isolation",
         "deposed-leader",
         "five-data-centres",
+        "stale-reads",
         "power-loss",
         "chaos",
     ]

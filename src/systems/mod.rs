@@ -135,6 +135,8 @@ pub enum System {
     RaftAmnesia,
     /// openraft 0.9.25 as published, without the fence that closes a race in it (see [`raft::network`]).
     RaftUnfenced,
+    /// The same, with any node answering reads from its own state: a shortcut that costs the truth.
+    RaftLocalReads,
     /// Two primaries that take each other's place.
     DualPrimary,
     /// The replicated store on openraft, kept in memory that outlives the process: what real storage costs shows
@@ -144,8 +146,14 @@ pub enum System {
 
 impl System {
     /// Every system.
-    pub const ALL: [System; 5] =
-        [System::Raft, System::RaftAmnesia, System::RaftUnfenced, System::DualPrimary, System::RaftMemory];
+    pub const ALL: [System; 6] = [
+        System::Raft,
+        System::RaftAmnesia,
+        System::RaftUnfenced,
+        System::RaftLocalReads,
+        System::DualPrimary,
+        System::RaftMemory,
+    ];
 
     /// The names of all systems, as an error lists them.
     pub fn names() -> String {
@@ -158,6 +166,7 @@ impl System {
             System::Raft => "raft",
             System::RaftAmnesia => "raft-amnesia",
             System::RaftUnfenced => "raft-unfenced",
+            System::RaftLocalReads => "raft-local-reads",
             System::DualPrimary => "dual-primary",
             System::RaftMemory => "raft-memory",
         }
@@ -172,6 +181,7 @@ impl System {
             System::Raft => raft(Defects::default()),
             System::RaftAmnesia => raft(Defects { amnesia: true, ..Defects::default() }),
             System::RaftUnfenced => raft(Defects { unfenced: true, ..Defects::default() }),
+            System::RaftLocalReads => raft(Defects { local_reads: true, ..Defects::default() }),
             System::RaftMemory => on(Medium::Memory, Defects::default()),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
         }

@@ -63,6 +63,8 @@ pub struct Defects {
     pub amnesia: bool,
     /// openraft as published: see [`network`] for the race that this leaves open.
     pub unfenced: bool,
+    /// Any node answers a read from what it has applied, and asks nobody: see [`service`].
+    pub local_reads: bool,
 }
 
 /// Where nodes keep their state.
@@ -207,7 +209,7 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<d
     if setup.members.keys().next() == Some(&id) && !raft.is_initialized().await? {
         raft.initialize(setup.members.clone()).await?;
     }
-    let service = Service::new(host.clone(), raft.clone(), store, appended);
+    let service = Service::new(host.clone(), raft.clone(), store, appended, setup.defects.local_reads);
     Ok(Running { raft, service })
 }
 
