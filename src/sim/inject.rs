@@ -3,8 +3,9 @@
 //! The state of links and processes is a fold over the active faults; turmoil and the fabric are told
 //! the difference between the state before and after an edge, never "repair everything".
 
+use super::admin::Wanted;
 use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
-use crate::host::Host;
+use crate::host::{Host, lock};
 use crate::host::fabric::Fabric;
 use crate::trace::{HostId, What};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub struct Injector {
     edges: std::iter::Peekable<std::vec::IntoIter<Edge>>,
     fabric: Arc<Fabric>,
     hosts: Vec<Host>,
+    wanted: Wanted,
 }
 
 /// The part of the folded state that must be carried out.
@@ -29,9 +31,9 @@ struct Applied {
 
 impl Injector {
     /// Starts at the timeline's beginning.
-    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>) -> Injector {
+    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>, wanted: Wanted) -> Injector {
         let edges = timeline.edges.into_iter().peekable();
-        Injector { names: topology.names.clone(), nodes: topology.nodes, edges, fabric, hosts }
+        Injector { names: topology.names.clone(), nodes: topology.nodes, edges, fabric, hosts, wanted }
     }
 
     /// Applies every edge that is due at `now`.
@@ -67,6 +69,7 @@ impl Injector {
         self.fabric.with_active(change);
         let after = self.state();
         self.fabric.set_clock_rates();
+        *lock(&self.wanted) = self.fabric.with_active(|active| active.voters());
         self.carry_out_links(sim, &before, &after);
         self.carry_out_processes(sim, &before, &after);
     }

@@ -3,14 +3,17 @@
 //!
 //! * [`plan`]: everything that determines a simulation, materialised.
 //! * [`inject`]: applies what each edge of the schedule changes.
+//! * [`admin`]: changes the cluster's members, where faults ask for it.
 //! * [`client`]: clients that follow a script and write the history.
 
+mod admin;
 pub mod client;
 mod inject;
 pub mod plan;
 
 use crate::fault::chaos::Act;
 use crate::fault::fold::{Active, Timeline};
+use crate::fault::model::FaultKind;
 use crate::history::History;
 use crate::host::Host;
 use crate::host::fabric::{Fabric, FabricConfig};
@@ -18,11 +21,12 @@ use crate::host::recorder::Recorder;
 use crate::kv::{Key, Value};
 use crate::systems::Cluster;
 use crate::trace::{HostId, Trace, What, digest};
+use admin::{Wanted, administer};
 use client::{Client, Desk};
 use inject::Injector;
 pub use plan::Plan;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// What a simulation leaves behind.
@@ -107,15 +111,27 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
             }
         });
     }
+    let wanted: Wanted = Arc::new(Mutex::new(topology.all_nodes()));
+    let mut administrator = None;
+    if plan.schedule.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Membership { .. })) {
+        administrator = topology.client_hosts().next().map(|(_, host)| host);
+        if administrator.is_none() {
+            fabric.cannot_act("membership cannot act: an administrator works where clients are, and there are none");
+        }
+    }
     let quiet_from_ns = plan.quiet_from_ns(&timeline);
     let desk = Arc::new(Desk::new(plan, quiet_from_ns));
     for (site, client_host) in topology.client_hosts() {
         let (host, desk) = (hosts[client_host.index()].clone(), desk.clone());
+        let (cluster, wanted) = (cluster.clone(), wanted.clone());
         let clients = Client::at_site(plan, site, &host, &desk, &cluster);
         sim.host(topology.name(client_host), move || {
             let tasks: Vec<_> = clients.to_vec();
             let host = host.clone();
+            let administrator = (administrator == Some(client_host))
+                .then(|| administer(host.clone(), cluster.clone(), wanted.clone()));
             async move {
+                administrator.map(|administrator| host.spawn(administrator));
                 let running: Vec<_> = tasks.into_iter().map(|client| host.spawn(client.run())).collect();
                 for task in running {
                     task.await?;
@@ -131,7 +147,7 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
         }
     }
 
-    let mut injector = Injector::new(topology, timeline, fabric.clone(), hosts);
+    let mut injector = Injector::new(topology, timeline, fabric.clone(), hosts, wanted);
     let limit = Duration::from_nanos(quiet_from_ns) + plan.liveness_limit();
     let mut next_poll = Duration::from_nanos(quiet_from_ns);
     let states = || -> BTreeMap<_, _> { topology.node_ids().map(|node| (node, cluster.state(node))).collect() };

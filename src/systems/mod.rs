@@ -11,7 +11,7 @@ use crate::host::transport::CallError;
 use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Value};
 use crate::rng;
-use crate::trace::{HostId, MessageKind};
+use crate::trace::{HostId, HostSet, MessageKind};
 use raft::{Defects, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +36,41 @@ pub trait Cluster {
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
         Box::pin(attempt.call())
     }
+
+    /// One try of an administrator to make other nodes vote; `None`: this system's members are fixed.
+    fn reconfigure<'a>(&'a self, _request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
+        None
+    }
+}
+
+/// One try of an administrator to make other nodes vote.
+#[derive(Debug, Clone, Copy)]
+pub struct Reconfiguration<'a> {
+    /// The host on which the administrator works.
+    pub client: &'a Host,
+    /// The node that it turns to.
+    pub node: HostId,
+    /// Those who shall vote.
+    pub voters: HostSet,
+    /// How long it waits.
+    pub timeout: Duration,
+}
+
+/// The future of a reconfiguration.
+pub type Reconfiguring<'a> = Pin<Box<dyn Future<Output = Reconfigured> + 'a>>;
+
+/// How an administrator's try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reconfigured {
+    /// Those who shall vote do, and nobody else.
+    Done,
+    /// This node cannot do it.
+    Refused {
+        /// The node to ask instead, if known.
+        hint: Option<HostId>,
+    },
+    /// It may have been done, or a part of it.
+    Unknown,
 }
 
 /// One attempt of a client's operation.

@@ -5,7 +5,7 @@
 //! * [`observe`]: wrappers that record what Raft does to its storage.
 //! * [`sessions`]: which commands a process has appended.
 //! * [`network`]: RPCs over the host's transport.
-//! * [`service`]: the client protocol.
+//! * [`service`]: the client protocol. [`members`]: the administrator's.
 //!
 //! For openraft applications from elsewhere, which change their type parameters and nothing else: [`runtime`],
 //! [`observe`], and
@@ -17,6 +17,7 @@ pub mod chaos;
 pub mod faulty;
 pub mod journal;
 pub mod log_store;
+pub mod members;
 pub mod network;
 pub mod observe;
 pub mod runtime;
@@ -26,7 +27,7 @@ pub mod state_machine;
 pub mod tables;
 pub mod types;
 
-use super::{Cluster, Deployment, Process};
+use super::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
@@ -137,6 +138,16 @@ impl Cluster for RaftCluster {
         let machine = lock(&self.nodes[&node].machine).clone();
         machine.map_or_else(BTreeMap::new, |machine| lock(&machine).store.values().clone())
     }
+
+    fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
+        let Reconfiguration { client, node, voters, timeout } = request;
+        let payload = postcard::to_stdvec(&voters).expect("a set of hosts encodes");
+        Some(Box::pin(async move {
+            let answer = client.transport().call(node, MessageKind::Members, payload, timeout, None).await;
+            let decoded = answer.ok().and_then(|bytes| postcard::from_bytes(&bytes).ok());
+            decoded.unwrap_or(Reconfigured::Unknown)
+        }))
+    }
 }
 
 /// A node that runs.
@@ -155,6 +166,7 @@ async fn run_process(setup: Rc<Setup>, host: Host, node: Node) {
             let running = running?;
             match incoming.kind {
                 MessageKind::Request => running.service.answer(&incoming.payload).await,
+                MessageKind::Members => members::answer(&running.raft, &incoming.payload).await,
                 _ => network::answer(&running.raft, &incoming).await,
             }
         });
