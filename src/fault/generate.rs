@@ -58,9 +58,8 @@ impl Nemesis {
     pub fn possible_kinds(topology: &Topology) -> Vec<&'static str> {
         let enough_nodes = |kind: &&'static str| match *kind {
             "lost_sync" | "corrupt_reads" => false,
-            "majorities_ring" | "bridge" | "kill" | "pause" | "disk_errors" | "full_disk" | "power_loss" | "membership" => {
-                topology.nodes >= 3
-            }
+            "majorities_ring" | "bridge" | "kill" | "pause" | "disk_errors" | "full_disk" | "power_loss"
+            | "membership" => topology.nodes >= 3,
             _ => topology.nodes >= 2,
         };
         FaultKind::NAMES.into_iter().filter(enough_nodes).collect()

@@ -5,8 +5,8 @@
 
 use super::admin::Wanted;
 use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
-use crate::host::{Host, lock};
 use crate::host::fabric::Fabric;
+use crate::host::{Host, lock};
 use crate::trace::{HostId, What};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,13 @@ struct Applied {
 
 impl Injector {
     /// Starts at the timeline's beginning.
-    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>, wanted: Wanted) -> Injector {
+    pub fn new(
+        topology: &Topology,
+        timeline: Timeline,
+        fabric: Arc<Fabric>,
+        hosts: Vec<Host>,
+        wanted: Wanted,
+    ) -> Injector {
         let edges = timeline.edges.into_iter().peekable();
         Injector { names: topology.names.clone(), nodes: topology.nodes, edges, fabric, hosts, wanted }
     }

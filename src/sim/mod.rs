@@ -128,8 +128,8 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
         sim.host(topology.name(client_host), move || {
             let tasks: Vec<_> = clients.to_vec();
             let host = host.clone();
-            let administrator = (administrator == Some(client_host))
-                .then(|| administer(host.clone(), cluster.clone(), wanted.clone()));
+            let administrator =
+                (administrator == Some(client_host)).then(|| administer(host.clone(), cluster.clone(), wanted.clone()));
             async move {
                 administrator.map(|administrator| host.spawn(administrator));
                 let running: Vec<_> = tasks.into_iter().map(|client| host.spawn(client.run())).collect();

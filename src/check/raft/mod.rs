@@ -7,9 +7,12 @@
 //! `raft.tla`. Does not look at metrics or messages: only at what nodes wrote and applied.
 
 mod cluster;
+mod commit_quorum;
 mod committed_immutable;
 mod election_safety;
+mod exactly_once;
 mod leader_completeness;
+mod log_durability;
 mod log_matching;
 mod monotonic;
 mod state_machine_safety;
@@ -33,6 +36,9 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(committed_immutable::CommittedImmutable::default()),
         Box::new(monotonic::Monotonic::default()),
+        Box::new(commit_quorum::CommitQuorum::default()),
+        Box::new(log_durability::LogDurability),
+        Box::new(exactly_once::ExactlyOnce::default()),
     ];
     let mut cluster = Cluster::default();
     let mut violations = Vec::new();
@@ -63,6 +69,9 @@ fn concerns_raft(what: &What) -> bool {
             | What::SnapshotBuilt { .. }
             | What::SnapshotInstalled { .. }
             | What::Restored { .. }
+            | What::FoundLog { .. }
+            | What::Members { .. }
+            | What::Apply { .. }
             | What::Crash
             | What::Start
     )

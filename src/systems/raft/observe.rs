@@ -12,8 +12,8 @@ use crate::trace::{HostSet, LogPosition, Role, Scope, What};
 use openraft::entry::RaftPayload;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage, RaftStateMachine};
 use openraft::{
-    LogId, Membership, OptionalSend, RaftLogId, RaftLogReader, RaftSnapshotBuilder, RaftTypeConfig, Snapshot, SnapshotMeta,
-    StorageError, StoredMembership, Vote,
+    LogId, Membership, OptionalSend, RaftLogId, RaftLogReader, RaftSnapshotBuilder, RaftTypeConfig, Snapshot,
+    SnapshotMeta, StorageError, StoredMembership, Vote,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -225,12 +225,15 @@ where
         let commands: Vec<_> = entries
             .iter()
             .map(|entry| {
-                self.host.record(What::ApplyEntry { at: position(entry.get_log_id()), payload: entry_hash(entry) });
-                self.commands.command(entry).filter(|_| !entry.is_blank() && entry.get_membership().is_none())
+                let command =
+                    self.commands.command(entry).filter(|_| !entry.is_blank() && entry.get_membership().is_none());
+                (What::ApplyEntry { at: position(entry.get_log_id()), payload: entry_hash(entry) }, command)
             })
             .collect();
         let responses = self.inner.apply(entries).await?;
-        for (command, response) in commands.into_iter().zip(&responses) {
+        // An effect stands right after the entry that had it.
+        for ((applied, command), response) in commands.into_iter().zip(&responses) {
+            self.host.record(applied);
             if let Some((tag, key)) = command.filter(|_| self.commands.took_effect(response)) {
                 self.host.record_apply(tag, key);
             }
