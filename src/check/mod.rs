@@ -76,6 +76,8 @@ pub enum CheckName {
     LogDurability,
     /// A command takes effect once, through the same entry everywhere (Raft dissertation, 6.3).
     ExactlyOnce,
+    /// No process panics.
+    Panic,
 }
 
 /// Simulated nanoseconds as seconds for people.
@@ -101,6 +103,7 @@ impl CheckName {
             CheckName::CommitQuorum => "commit_quorum",
             CheckName::LogDurability => "log_durability",
             CheckName::ExactlyOnce => "exactly_once",
+            CheckName::Panic => "panic",
         }
     }
 }

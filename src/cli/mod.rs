@@ -119,13 +119,12 @@ pub struct OneSeed {
 
 /// Loads a scenario by name or path; it may only speak of systems that exist.
 fn load(name_or_path: &str) -> Result<Scenario, Failure> {
-    let systems = System::ALL.map(System::name);
-    scenario::load_for(name_or_path, Some(&systems)).map_err(|error| Failure::Input(Box::new(error)))
+    scenario::load_for(name_or_path, Some(&System::names())).map_err(|error| Failure::Input(Box::new(error)))
 }
 
 /// Reads the name of a system, and says what there is if there is no such system.
 fn parse_system(text: &str) -> Result<System, String> {
-    text.parse().map_err(|_| format!("the systems are {}", System::names()))
+    text.parse().map_err(|_| format!("the systems are {}", System::names().join(", ")))
 }
 
 /// Runs the command named by the process's arguments.

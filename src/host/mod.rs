@@ -10,11 +10,13 @@
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * `http` (feature `hyper`): hyper and tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
+//! * `panics`: what becomes of a node that panics.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 mod clock;
 pub mod disk;
 pub mod fabric;
+mod panics;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub mod recorder;

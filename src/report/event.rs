@@ -45,6 +45,7 @@ pub fn event(trace: &Trace, event: &Event) -> String {
         What::Role { role, scope, term } => {
             format!("becomes {} of {scope:?} in term {term}", format!("{role:?}").to_lowercase())
         }
+        What::Panic => "panics".into(),
         What::Crash => "is killed".into(),
         What::Start => "starts".into(),
         What::Pause => "is paused".into(),

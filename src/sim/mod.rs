@@ -16,7 +16,7 @@ use crate::fault::fold::{Active, Timeline};
 use crate::fault::model::FaultKind;
 use crate::history::History;
 use crate::host::Host;
-use crate::host::fabric::{Fabric, FabricConfig};
+use crate::host::fabric::{Fabric, FabricConfig, Panic};
 use crate::host::recorder::Recorder;
 use crate::kv::{Key, Value};
 use crate::systems::Cluster;
@@ -39,6 +39,8 @@ pub struct Evidence {
     pub acts: Vec<Act>,
     /// What faults asked for and could not do, in words: the run proves nothing about them.
     pub powerless: Vec<String>,
+    /// The panics of nodes.
+    pub panics: Vec<Panic>,
     /// Each node's final key-value map.
     pub states: BTreeMap<HostId, BTreeMap<Key, Value>>,
     /// When the quiet period began: every fault that ends has ended, and the script is over.
@@ -73,7 +75,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// See [`SimulationError`].
 ///
 /// # Panics
-/// If a node's task panics: the system under test is broken, and the seed says where.
+/// If the code of clients panics, or a task that a node did not start with `Host::spawn`. Other panics of a node end
+/// its process, which starts again a second later.
 pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, SimulationError> {
     if cfg!(not(tokio_unstable)) {
         return Err(SimulationError::NotDeterministic);
@@ -174,10 +177,10 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
     }
     let trace = fabric.recorder().take_trace();
     let acts = fabric.take_acts();
-    let powerless = fabric.powerless();
+    let (powerless, panics) = (fabric.powerless(), fabric.panics());
     drop(sim);
     let history = desk.take_history();
-    Ok(Evidence { trace, history, acts, powerless, states, quiet_from_ns, ended_ns })
+    Ok(Evidence { trace, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })
 }
 
 fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {

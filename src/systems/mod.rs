@@ -1,8 +1,10 @@
 //! The systems under test, each built as its users would build it, against [`Host`] only.
 //!
 //! * [`raft`]: the replicated store on openraft.
+//! * [`bugs`]: switchable bugs, each of which makes a system of its own.
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
 
+pub mod bugs;
 pub mod dual_primary;
 pub mod raft;
 
@@ -12,7 +14,8 @@ use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Value};
 use crate::rng;
 use crate::trace::{HostId, HostSet, MessageKind};
-use raft::{Defects, Medium};
+use bugs::Bug;
+use raft::{Design, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -161,15 +164,10 @@ impl Deployment {
 }
 
 /// The systems, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum System {
     /// The replicated store on openraft.
     Raft,
-    /// The same, with disks that lose the vote at every restart: a planted defect.
-    RaftAmnesia,
-    /// openraft 0.9.25 as published, without the fence that closes a race in it (see [`raft::network`]).
-    RaftUnfenced,
     /// The same, with any node answering reads from its own state: a shortcut that costs the truth.
     RaftLocalReads,
     /// Two primaries that take each other's place.
@@ -177,48 +175,44 @@ pub enum System {
     /// The replicated store on openraft, kept in memory that outlives the process: what real storage costs shows
     /// beside it.
     RaftMemory,
+    /// A system with a bug.
+    Bugged(Bug),
 }
 
 impl System {
-    /// Every system.
-    pub const ALL: [System; 6] = [
-        System::Raft,
-        System::RaftAmnesia,
-        System::RaftUnfenced,
-        System::RaftLocalReads,
-        System::DualPrimary,
-        System::RaftMemory,
-    ];
+    /// Every system that is meant as it is.
+    pub const SOUND: [System; 4] = [System::Raft, System::RaftLocalReads, System::DualPrimary, System::RaftMemory];
 
-    /// The names of all systems, as an error lists them.
-    pub fn names() -> String {
-        System::ALL.map(System::name).join(", ")
+    /// Every system, those with a bug last.
+    pub fn all() -> impl Iterator<Item = System> {
+        System::SOUND.into_iter().chain(Bug::ALL.iter().copied().map(System::Bugged))
+    }
+
+    /// The names of all systems.
+    pub fn names() -> Vec<&'static str> {
+        System::all().map(System::name).collect()
     }
 
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             System::Raft => "raft",
-            System::RaftAmnesia => "raft-amnesia",
-            System::RaftUnfenced => "raft-unfenced",
             System::RaftLocalReads => "raft-local-reads",
             System::DualPrimary => "dual-primary",
             System::RaftMemory => "raft-memory",
+            System::Bugged(bug) => bug.name(),
         }
     }
 
     /// A fresh cluster of this system.
     pub fn cluster(self, deployment: &Deployment) -> Box<dyn Cluster> {
-        let on =
-            |medium, defects| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, medium, defects)) };
-        let raft = |defects| on(Medium::Disk, defects);
+        let raft = |design| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, design)) };
         match self {
-            System::Raft => raft(Defects::default()),
-            System::RaftAmnesia => raft(Defects { amnesia: true, ..Defects::default() }),
-            System::RaftUnfenced => raft(Defects { unfenced: true, ..Defects::default() }),
-            System::RaftLocalReads => raft(Defects { local_reads: true, ..Defects::default() }),
-            System::RaftMemory => on(Medium::Memory, Defects::default()),
+            System::Raft => raft(Design::default()),
+            System::RaftLocalReads => raft(Design { local_reads: true, ..Design::default() }),
+            System::RaftMemory => raft(Design { medium: Medium::Memory, ..Design::default() }),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
+            System::Bugged(bug) => raft(Design { bug: Some(bug), ..Design::default() }),
         }
     }
 }
@@ -229,15 +223,28 @@ impl fmt::Display for System {
     }
 }
 
+impl Serialize for System {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for System {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<System, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A name that is no system's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown system `{0}`; the systems are {names}", names = System::names())]
+#[error("unknown system `{0}`; the systems are {names}", names = System::names().join(", "))]
 pub struct UnknownSystem(pub String);
 
 impl FromStr for System {
     type Err = UnknownSystem;
 
     fn from_str(name: &str) -> Result<System, UnknownSystem> {
-        System::ALL.into_iter().find(|system| system.name() == name).ok_or_else(|| UnknownSystem(name.to_owned()))
+        System::all().find(|system| system.name() == name).ok_or_else(|| UnknownSystem(name.to_owned()))
     }
 }

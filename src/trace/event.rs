@@ -422,6 +422,8 @@ pub enum What {
         /// Its last position, purged or not; none if nothing was ever appended.
         last: Option<LogPosition>,
     },
+    /// The process panicked; it is dead a moment later.
+    Panic,
     /// The entry appended just before this changes the members.
     Members {
         /// Where it is.

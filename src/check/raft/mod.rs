@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn real_nodes_that_forget_their_votes_violate_election_safety() {
         use crate::fault::model::{Fault, FaultKind, Target};
-        use crate::{run, scenario, systems::System};
+        use crate::systems::{System, bugs::Bug};
+        use crate::{run, scenario};
         let mut scenario = scenario::load("split-brain").expect("it is embedded");
         let kill = |node: HostId| FaultKind::Kill { target: Target(node.to_string()) };
         let kill = |at_ms, node| Fault { at_ms, for_ms: Some(4_000), kind: kill(HostId(node)) };
@@ -202,7 +203,7 @@ mod tests {
                 let run = run::run(&scenario, system, seed, &run::Options::default()).expect("it runs");
                 run.outcome.violations.into_iter().map(|violation| violation.check).collect::<Vec<_>>()
             };
-            assert!(checks(System::RaftAmnesia).contains(&CheckName::ElectionSafety), "seed {seed}");
+            assert!(checks(System::Bugged(Bug::RaftAmnesia)).contains(&CheckName::ElectionSafety), "seed {seed}");
             assert_eq!(checks(System::Raft), [], "seed {seed}: the same kills with intact disks");
         }
     }

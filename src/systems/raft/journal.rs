@@ -6,9 +6,11 @@
 
 use super::tables::{self, Change};
 use crate::host::{Host, lock};
+use crate::systems::bugs::Bug;
 use redb::Database;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Told when everything queued before is durable, or why it is not.
@@ -20,6 +22,8 @@ pub struct Journal {
     host: Host,
     database: Arc<Database>,
     queue: Arc<Mutex<Queue>>,
+    /// The bug [`Bug::SyncErrorIgnored`].
+    ignores_errors: bool,
 }
 
 #[derive(Default)]
@@ -33,13 +37,23 @@ struct Queue {
 
 impl Journal {
     /// Commits to `database`, on the disk of `host`.
-    pub fn new(host: Host, database: Database) -> Journal {
-        Journal { host, database: Arc::new(database), queue: Arc::default() }
+    pub fn new(host: Host, database: Database, bug: Option<Bug>) -> Journal {
+        let ignores_errors = bug == Some(Bug::SyncErrorIgnored);
+        Journal { host, database: Arc::new(database), queue: Arc::default(), ignores_errors }
     }
 
     /// Queues a change.
     pub fn change(&self, change: Change) {
         lock(&self.queue).changes.push(change);
+    }
+
+    /// Queues a change after a while, which nobody waits for.
+    pub fn change_in(&self, delay: Duration, change: Change) {
+        let this = self.clone();
+        self.host.spawn(async move {
+            this.host.sleep(delay).await;
+            this.change(change);
+        });
     }
 
     /// Tells `waiter` when all that was queued so far is durable.
@@ -73,8 +87,9 @@ impl Journal {
                 let mut queue = lock(&self.queue);
                 (std::mem::take(&mut queue.changes), std::mem::take(&mut queue.waiters), queue.failed.clone())
             };
-            let failed =
-                failed.or_else(|| tables::commit(&self.database, &changes).err().map(|error| error.to_string()));
+            let failed = failed
+                .or_else(|| tables::commit(&self.database, &changes).err().map(|error| error.to_string()))
+                .filter(|_| !self.ignores_errors);
             for waiter in waiters {
                 waiter(failed.clone().map_or(Ok(()), |failed| Err(io::Error::other(failed))));
             }

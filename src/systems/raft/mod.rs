@@ -3,6 +3,7 @@
 //! * [`types`], [`runtime`]: openraft's parameters; time, tasks and randomness from the host.
 //! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`journal`]: group commit. [`tables`]: redb.
 //! * [`observe`]: wrappers that record what Raft does to its storage.
+//! * [`planted`]: what the bugs of the state machine do.
 //! * [`sessions`]: which commands a process has appended.
 //! * [`network`]: RPCs over the host's transport.
 //! * [`service`]: the client protocol. [`members`]: the administrator's.
@@ -20,6 +21,7 @@ pub mod log_store;
 pub mod members;
 pub mod network;
 pub mod observe;
+pub mod planted;
 pub mod runtime;
 pub mod service;
 pub mod sessions;
@@ -27,6 +29,7 @@ pub mod state_machine;
 pub mod tables;
 pub mod types;
 
+use super::bugs::Bug;
 use super::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
@@ -36,10 +39,12 @@ use journal::Journal;
 use log_store::{Disk, LogStore};
 use network::Network;
 use observe::{ObservedLog, ObservedMachine};
-use openraft::{Config, EmptyNode, SnapshotPolicy};
-use service::Service;
+use openraft::{Config, EmptyNode, Membership, SnapshotPolicy, StoredMembership};
+use planted::Planted;
+use redb::backends::InMemoryBackend;
+use service::{Reads, Service};
 use sessions::AppendedCommands;
-use state_machine::{Machine, StateMachine};
+use state_machine::{Machine, StateMachine, restore};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -57,21 +62,22 @@ const LAG_FOR_SNAPSHOT: u64 = 600;
 /// How long a node whose storage failed waits before it starts again, as a supervisor would have it.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Switchable defects, for checks to find.
+/// How the system is built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Defects {
-    /// Disks lose the vote at every restart.
-    pub amnesia: bool,
-    /// openraft as published: see [`network`] for the race that this leaves open.
-    pub unfenced: bool,
+pub struct Design {
+    /// Where nodes keep their state.
+    pub medium: Medium,
     /// Any node answers a read from what it has applied, and asks nobody: see [`service`].
     pub local_reads: bool,
+    /// A bug, for checks to find. Each layer is told and knows its own.
+    pub bug: Option<Bug>,
 }
 
 /// Where nodes keep their state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Medium {
     /// A redb database on the host's disk: durable before it is answered.
+    #[default]
     Disk,
     /// Memory that outlives the process: what storage costs shows beside it.
     Memory,
@@ -87,8 +93,7 @@ pub struct RaftCluster {
 struct Setup {
     config: Arc<Config>,
     members: BTreeMap<u64, EmptyNode>,
-    medium: Medium,
-    defects: Defects,
+    design: Design,
 }
 
 /// What outlives a node's processes.
@@ -105,7 +110,7 @@ impl RaftCluster {
     ///
     /// # Panics
     /// If the deployment's time-outs are not a valid Raft configuration; scenarios are validated before.
-    pub fn new(deployment: &Deployment, medium: Medium, defects: Defects) -> RaftCluster {
+    pub fn new(deployment: &Deployment, design: Design) -> RaftCluster {
         let millis = |span: Duration| span.as_millis() as u64;
         let config = Config {
             cluster_name: "schism".to_owned(),
@@ -122,7 +127,7 @@ impl RaftCluster {
         let config = Arc::new(config.validate().expect("scenario time-outs are validated"));
         let members = deployment.nodes().map(|node| (node_id(node), EmptyNode {})).collect();
         RaftCluster {
-            setup: Rc::new(Setup { config, members, medium, defects }),
+            setup: Rc::new(Setup { config, members, design }),
             nodes: deployment.nodes().map(|node| (node, Node::default())).collect(),
         }
     }
@@ -159,7 +164,7 @@ struct Running {
 /// A process: starts the node, and starts it again after its storage has failed.
 async fn run_process(setup: Rc<Setup>, host: Host, node: Node) {
     let current: Rc<RefCell<Option<Rc<Running>>>> = Rc::default();
-    let answering = current.clone();
+    let (answering, bug) = (current.clone(), setup.design.bug);
     let handler = Rc::new(move |incoming: Incoming| {
         let running = answering.borrow().clone();
         let answer: Pin<Box<dyn Future<Output = Option<Vec<u8>>>>> = Box::pin(async move {
@@ -167,7 +172,7 @@ async fn run_process(setup: Rc<Setup>, host: Host, node: Node) {
             match incoming.kind {
                 MessageKind::Request => running.service.answer(&incoming.payload).await,
                 MessageKind::Members => members::answer(&running.raft, &incoming.payload).await,
-                _ => network::answer(&running.raft, &incoming).await,
+                _ => network::answer(&running.raft, &incoming, bug).await,
             }
         });
         answer
@@ -197,31 +202,40 @@ async fn run_process(setup: Rc<Setup>, host: Host, node: Node) {
 /// Starts a node from what its disk holds.
 async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<dyn std::error::Error>> {
     let id = node_id(host.id());
-    let (disk, machine) = match setup.medium {
-        Medium::Memory => (node.memory.clone(), StateMachine::restore(node.memory.clone())?),
+    let Design { medium, local_reads, bug } = setup.design;
+    let (disk, mut machine, journal) = match medium {
+        Medium::Memory => (node.memory.clone(), restore(&node.memory)?, None),
         Medium::Disk => {
-            let database = tables::open(host.disk())?;
+            let database = match tables::open(host.disk()) {
+                // As where a volume is not mounted, and an empty folder stands in its place.
+                Err(_) if bug == Some(Bug::BlankStart) => tables::open(InMemoryBackend::new())?,
+                opened => opened?,
+            };
             let (disk, machine) = tables::load(&database)?;
-            let (disk, journal) = (Arc::new(Mutex::new(disk)), Journal::new(host.clone(), database));
-            (disk.clone(), StateMachine::new(machine, disk, Some(journal)))
+            (Arc::new(Mutex::new(disk)), machine, Some(Journal::new(host.clone(), database, bug)))
         }
     };
-    if setup.defects.amnesia {
+    let voters = setup.members.keys().copied().collect();
+    let first = StoredMembership::new(None, Membership::new(vec![voters], None));
+    let planted = Planted::new(bug, host.clone(), first, &mut machine);
+    let machine = StateMachine::new(machine, disk.clone(), journal, planted);
+    if bug == Some(Bug::RaftAmnesia) {
         lock(&disk).vote = None;
     }
     let appended = AppendedCommands::default();
     *lock(&node.machine) = Some(machine.machine());
     let store = machine.machine();
-    let fence = (!setup.defects.unfenced).then(|| disk.clone());
-    let network = Network::new(host.clone(), fence);
-    let log = ObservedLog::new(LogStore::new(disk, machine.journal()), host.clone(), appended.clone());
+    let network = Network::new(host.clone(), disk.clone(), bug);
+    let log = ObservedLog::new(LogStore::new(disk, machine.journal(), bug), host.clone(), appended.clone());
     let machine = ObservedMachine::new(machine, host.clone(), appended.clone());
     let raft = Raft::new(id, setup.config.clone(), network, log, machine).await?;
     // One node founds the cluster; the others learn of it from its log.
     if setup.members.keys().next() == Some(&id) && !raft.is_initialized().await? {
         raft.initialize(setup.members.clone()).await?;
     }
-    let service = Service::new(host.clone(), raft.clone(), store, appended, setup.defects.local_reads);
+    let lease = Duration::from_millis(setup.config.election_timeout_max);
+    let reads = if local_reads { Reads::Local } else { Reads::of(bug, lease) };
+    let service = Service::new(host.clone(), raft.clone(), store, appended, reads, bug);
     Ok(Running { raft, service })
 }
 
