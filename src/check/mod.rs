@@ -76,6 +76,8 @@ pub enum CheckName {
     LogDurability,
     /// A command takes effect once, through the same entry everywhere (Raft dissertation, 6.3).
     ExactlyOnce,
+    /// Two snapshots of one position hold the same (2, 7).
+    SnapshotAgreement,
     /// No process panics.
     Panic,
 }
@@ -103,6 +105,7 @@ impl CheckName {
             CheckName::CommitQuorum => "commit_quorum",
             CheckName::LogDurability => "log_durability",
             CheckName::ExactlyOnce => "exactly_once",
+            CheckName::SnapshotAgreement => "snapshot_agreement",
             CheckName::Panic => "panic",
         }
     }

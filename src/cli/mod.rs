@@ -15,6 +15,7 @@ mod shrink;
 mod shrunk;
 mod sweep;
 mod terminal;
+mod zoo;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -23,6 +24,7 @@ use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
 use schism::scenario::{self, Scenario};
 use schism::systems::System;
+use schism::systems::bugs::Bug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use terminal::Terminal;
@@ -59,6 +61,8 @@ enum Command {
     Regressions(regressions::Regressions),
     /// Make a failing run as small as it can be while the same check fails.
     Shrink(shrink::Shrink),
+    /// Hunt planted bugs with one nemesis, and say how many seeds each takes.
+    Zoo(zoo::Zoo),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
     /// Write a history in a form that other checkers read.
@@ -109,6 +113,29 @@ impl Subject {
     }
 }
 
+/// Which system to run.
+#[derive(Args, Clone, Copy)]
+pub struct Which {
+    /// The system to run.
+    #[arg(long, value_parser = parse_system)]
+    system: Option<System>,
+    /// Run the system that this bug is for, with the bug (`schism zoo --list` tells them all).
+    #[arg(long, value_name = "NAME", value_parser = parse_bug, conflicts_with = "system")]
+    bug: Option<Bug>,
+}
+
+impl Which {
+    /// The system that was named, if any was.
+    fn named(self) -> Option<System> {
+        self.system.or(self.bug.map(System::Bugged))
+    }
+
+    /// The system that was named, or `raft`.
+    fn or_raft(self) -> System {
+        self.named().unwrap_or(System::Raft)
+    }
+}
+
 /// The seed of a single run.
 #[derive(Args, Clone, Copy)]
 pub struct OneSeed {
@@ -125,6 +152,17 @@ fn load(name_or_path: &str) -> Result<Scenario, Failure> {
 /// Reads the name of a system, and says what there is if there is no such system.
 fn parse_system(text: &str) -> Result<System, String> {
     text.parse().map_err(|_| format!("the systems are {}", System::names().join(", ")))
+}
+
+/// Reads the name of a bug, and says what there is if there is no such bug.
+fn parse_bug(text: &str) -> Result<Bug, String> {
+    let names = || Bug::ALL.iter().map(|bug| bug.name()).collect::<Vec<_>>().join(", ");
+    Bug::named(text).ok_or_else(|| format!("the bugs are {}", names()))
+}
+
+/// How many cores there are.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Runs the command named by the process's arguments.
@@ -162,6 +200,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Replay(command) => command.run(&mut terminal),
         Command::Regressions(command) => command.run(&mut terminal),
         Command::Shrink(command) => command.run(&mut terminal),
+        Command::Zoo(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
         Command::Export(command) => command.run(&mut terminal),
     }

@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::recordings::{self, FOLDER, quoted};
 use super::terminal::Terminal;
-use super::{Subject, parse_system};
+use super::{Subject, Which, cores};
 use clap::{Args, ValueEnum};
 use schism::report::outcome::{faults, messages};
 use schism::report::style::{Style, Tone, WIDTH, count, wrap};
@@ -30,9 +30,8 @@ const FILES: usize = 100;
 pub struct Sweep {
     #[command(flatten)]
     subject: Subject,
-    /// The system to run.
-    #[arg(long, value_parser = parse_system, default_value = "raft")]
-    system: System,
+    #[command(flatten)]
+    which: Which,
     /// The seeds: a range such as 0..500, or a count from 0.
     #[arg(long, env = SEEDS, default_value = "100")]
     seeds: Seeds,
@@ -91,17 +90,16 @@ impl Sweep {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
         // One number: threads beyond the cores only make each seed slower.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = self.jobs.map_or(cores, usize::from);
+        let jobs = self.jobs.map_or_else(cores, usize::from);
         let watchdog = Duration::from_secs(self.watchdog);
         // A process is killed on time by the thread that waits for it, so that thread gets longer.
         let pool = Pool { jobs, watchdog: if self.processes { watchdog * 2 } else { watchdog } };
         let mut out = self.out.as_deref().map(create).transpose()?;
-        let bar = terminal.progress(self.seeds.count(), &format!("{} {}", scenario.name, self.system));
+        let bar = terminal.progress(self.seeds.count(), &format!("{} {}", scenario.name, self.which.or_raft()));
         bar.tick();
         let recorded = Arc::new(AtomicUsize::new(0));
         let job = self.job(&scenario, Arc::clone(&recorded), watchdog);
-        let mut summary = Summary::new(&scenario.name, self.system.name(), jobs);
+        let mut summary = Summary::new(&scenario.name, self.which.or_raft().name(), jobs);
         let mut troubles = Vec::new();
         let mut wrong = None;
         let started = Instant::now();
@@ -127,7 +125,7 @@ impl Sweep {
 
     /// The work of one seed, in this process or in a fresh one.
     fn job(&self, scenario: &Scenario, recorded: Arc<AtomicUsize>, watchdog: Duration) -> Job {
-        let (system, options) = (self.system, self.subject.options());
+        let (system, options) = (self.which.or_raft(), self.subject.options());
         // What a sweep expects is not worth a file a seed.
         let record = self.expect == Expect::Pass;
         if self.processes {
@@ -194,7 +192,7 @@ impl Sweep {
     }
 
     fn command(&self, seed: u64) -> String {
-        format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), self.system)
+        format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), self.which.or_raft())
     }
 
     /// A fault of the harness outweighs everything: with it, no other figure can be trusted.

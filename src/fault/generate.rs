@@ -297,7 +297,7 @@ impl Draw<'_> {
                 FaultKind::PowerLoss { target: self.victim(), torn: self.one_in(2), at_operation }
             }
             "clock" => {
-                let drift_ppm = self.between(0, 400_000) as i64 - 200_000;
+                let drift_ppm = self.between(0, 1_200_000) as i64 - 600_000;
                 FaultKind::Clock { target: self.victim(), offset_ms: self.between(0, 4000) as i64 - 2000, drift_ppm }
             }
             "membership" => {

@@ -16,9 +16,9 @@
 mod clock;
 pub mod disk;
 pub mod fabric;
-mod panics;
 #[cfg(feature = "hyper")]
 pub mod http;
+mod panics;
 pub mod recorder;
 pub mod sockets;
 pub mod stream;

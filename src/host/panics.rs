@@ -39,7 +39,8 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
 /// A source file's path without what differs from machine to machine.
 fn portable(file: &str) -> &str {
     // `~/.cargo/registry/src/INDEX/CRATE-VERSION/src/...` and `/rustc/COMMIT/library/...`
-    let after = |root: &str| file.split_once(root).and_then(|(_, rest)| rest.split_once(['/', '\\'])).map(|(_, rest)| rest);
+    let after =
+        |root: &str| file.split_once(root).and_then(|(_, rest)| rest.split_once(['/', '\\'])).map(|(_, rest)| rest);
     after("/registry/src/").or_else(|| after("\\registry\\src\\")).or_else(|| after("/rustc/")).unwrap_or(file)
 }
 

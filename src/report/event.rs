@@ -39,7 +39,7 @@ pub fn event(trace: &Trace, event: &Event) -> String {
             let other = |word: &str, set: HostSet| if set.is_empty() { String::new() } else { format!("{word}{set}") };
             format!("has voters {voters}{}{} as of {at}", other(", and also ", joint), other("; learners ", learners))
         }
-        What::SnapshotBuilt { upto } => format!("builds a snapshot{}", up_to(upto)),
+        What::SnapshotBuilt { upto, .. } => format!("builds a snapshot{}", up_to(upto)),
         What::SnapshotInstalled { upto, .. } => format!("installs a snapshot{}", up_to(upto)),
         What::Sync { writes } => format!("syncs {writes} writes"),
         What::Role { role, scope, term } => {

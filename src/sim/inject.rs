@@ -47,7 +47,16 @@ impl Injector {
         wanted: Wanted,
     ) -> Injector {
         let edges = timeline.edges.into_iter().peekable();
-        Injector { names: topology.names.clone(), nodes: topology.nodes, edges, fabric, hosts, wanted, panics: 0, panicked: BTreeMap::new() }
+        Injector {
+            names: topology.names.clone(),
+            nodes: topology.nodes,
+            edges,
+            fabric,
+            hosts,
+            wanted,
+            panics: 0,
+            panicked: BTreeMap::new(),
+        }
     }
 
     /// Applies every edge that is due at `now`.
@@ -121,7 +130,8 @@ impl Injector {
                 .collect(),
             processes: hosts()
                 .map(|host| {
-                    let own = if self.panicked.contains_key(&host) { ProcessState::Down } else { ProcessState::Running };
+                    let own =
+                        if self.panicked.contains_key(&host) { ProcessState::Down } else { ProcessState::Running };
                     active.process(host).max(own)
                 })
                 .collect(),

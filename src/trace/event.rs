@@ -346,6 +346,8 @@ pub enum What {
     SnapshotBuilt {
         /// The last position it covers.
         upto: Option<LogPosition>,
+        /// Hash of its content, where that is the same on every node.
+        payload: Option<u64>,
     },
     /// A snapshot received from another node replaced the state.
     SnapshotInstalled {

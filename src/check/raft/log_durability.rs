@@ -67,7 +67,7 @@ mod tests {
             assert_eq!(violated(&truncated(What::FoundLog { last: Some(at(1, 1, index)) })), []);
         }
         assert_eq!(violated(&truncated(What::FoundLog { last: None })), [CheckName::LogDurability]);
-        let built = (1, What::SnapshotBuilt { upto: Some(at(1, 1, 1)) });
+        let built = (1, What::SnapshotBuilt { upto: Some(at(1, 1, 1)), payload: None });
         let steps = [(1, append(at(1, 1, 1), 1)), built, (1, What::Purge { upto: at(1, 1, 1) })];
         assert_eq!(violated(&[&steps[..], &[(1, What::FoundLog { last: None })]].concat()), []);
     }

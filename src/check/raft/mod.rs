@@ -15,6 +15,7 @@ mod leader_completeness;
 mod log_durability;
 mod log_matching;
 mod monotonic;
+mod snapshot_agreement;
 mod state_machine_safety;
 
 use super::{Certificate, CheckName, Violation, seconds};
@@ -39,6 +40,7 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
         Box::new(commit_quorum::CommitQuorum::default()),
         Box::new(log_durability::LogDurability),
         Box::new(exactly_once::ExactlyOnce::default()),
+        Box::new(snapshot_agreement::SnapshotAgreement::default()),
     ];
     let mut cluster = Cluster::default();
     let mut violations = Vec::new();
@@ -176,7 +178,7 @@ mod tests {
             steps.extend([(node, What::Commit { upto: at(2, 2, 2) }), (node, apply(at(2, 2, 2), 21))]);
         }
         // n2 snapshots, purges, is killed, resumes as the same leader and goes on.
-        steps.push((2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)) }));
+        steps.push((2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)), payload: None }));
         steps.push((2, What::Purge { upto: at(1, 1, 1) }));
         steps.extend([(2, What::Crash), (2, What::Start), (2, apply(at(2, 2, 2), 21))]);
         for node in all {

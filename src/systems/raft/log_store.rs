@@ -43,7 +43,7 @@ pub struct StoredSnapshot {
 /// When a vote that nobody syncs reaches the disk, with [`Bug::VoteNotSynced`].
 const WRITEBACK: Duration = Duration::from_secs(5);
 /// How many entries too many are purged, with [`Bug::PurgePastSnapshot`]: twice as many as are to be kept.
-const PURGED_BEYOND: u64 = 100;
+const PURGED_BEYOND: u64 = 60;
 
 /// openraft's log storage on a [`Disk`].
 #[derive(Clone)]

@@ -53,12 +53,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use types::{Raft, node_id};
 
-/// Entries between snapshots. Low, so that snapshots and purging happen in every run of a minute.
-const LOGS_PER_SNAPSHOT: u64 = 300;
+/// Entries between snapshots. Low, so that snapshots and purging happen several times in a run of seconds.
+const LOGS_PER_SNAPSHOT: u64 = 150;
 /// Entries kept below a snapshot, for followers that are a little behind.
-const LOGS_KEPT: u64 = 50;
+const LOGS_KEPT: u64 = 30;
 /// A follower further behind than this gets a snapshot.
-const LAG_FOR_SNAPSHOT: u64 = 600;
+const LAG_FOR_SNAPSHOT: u64 = 300;
 /// How long a node whose storage failed waits before it starts again, as a supervisor would have it.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 

@@ -31,6 +31,11 @@ pub trait Commands<C: RaftTypeConfig>: Clone + Send + Sync + 'static {
         None
     }
 
+    /// Whether snapshots of one position are equal on every node, byte for byte.
+    fn compares_snapshots(&self) -> bool {
+        false
+    }
+
     /// Whether applying it changed the store, as its response says.
     fn took_effect(&self, _response: &C::R) -> bool {
         false
@@ -189,13 +194,14 @@ impl<M, W> ObservedMachine<M, W> {
 
 impl<C, M, W> RaftSnapshotBuilder<C> for ObservedMachine<M, W>
 where
-    C: RaftTypeConfig<NodeId = u64>,
+    C: RaftTypeConfig<NodeId = u64, SnapshotData = Cursor<Vec<u8>>>,
     M: RaftSnapshotBuilder<C>,
     W: Commands<C>,
 {
     async fn build_snapshot(&mut self) -> Result<Snapshot<C>, StorageError<u64>> {
         let snapshot = self.inner.build_snapshot().await?;
-        self.host.record(What::SnapshotBuilt { upto: snapshot.meta.last_log_id.as_ref().map(position) });
+        let payload = self.commands.compares_snapshots().then(|| rng::hash_bytes(0, snapshot.snapshot.get_ref()));
+        self.host.record(What::SnapshotBuilt { upto: snapshot.meta.last_log_id.as_ref().map(position), payload });
         Ok(snapshot)
     }
 }
