@@ -13,6 +13,7 @@ use schism::run::{Options, Outcome, Verdict, run};
 use schism::scenario::Scenario;
 use schism::sweep::{Fate, Pool, Summary, sweep};
 use schism::systems::System;
+use schism::zoo::rates::Power;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -262,21 +263,32 @@ fn in_a_process(
     Ok(Done { outcome, recording: None })
 }
 
+/// A summary, and what it is worth if nothing failed.
+#[derive(Serialize)]
+struct Worth<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    power: Option<&'a Power>,
+}
+
 fn print(summary: &Summary, troubles: &[Trouble], terminal: &mut Terminal) -> Result<(), Failure> {
+    let is_clean = summary.violations + summary.panics + summary.hangs == 0;
+    let power = if is_clean { Power::of(&summary.scenario, summary.seeds - summary.inconclusive) } else { None };
     if terminal.json {
         for trouble in troubles {
             terminal.line(&json::line("failure", trouble))?;
         }
-        return terminal.line(&json::line("sweep", summary));
+        return terminal.line(&json::line("sweep", Worth { summary, power: power.as_ref() }));
     }
     for trouble in troubles {
         let text = format!("seed {}: {}", trouble.seed, trouble.why);
         terminal.line(&terminal.style.plain_text(&format!("{}\n  {}", wrap(&text, WIDTH, 2), trouble.replay)))?;
     }
-    terminal.print(&text(summary, terminal.style))
+    terminal.print(&text(summary, power.as_ref(), terminal.style))
 }
 
-fn text(summary: &Summary, style: Style) -> String {
+fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
     let mut verdicts = vec![count(summary.violations, "violation"), format!("{} inconclusive", summary.inconclusive)];
     if summary.liveness_failures > 0 {
         verdicts.push(format!("{} not live", summary.liveness_failures));
@@ -312,6 +324,19 @@ fn text(summary: &Summary, style: Style) -> String {
     figure("messages", messages(&summary.counters));
     let leaders = count(summary.leader_changes, "leader change");
     figure("faults", format!("{}; {leaders}", faults(&summary.counters)));
+    let occurred = summary.situations.iter().filter(|(_, seeds)| **seeds > 0);
+    let occurred: Vec<String> = occurred.map(|(situation, seeds)| format!("{} {seeds}", situation.name())).collect();
+    if !occurred.is_empty() {
+        figure("situations", format!("(seeds that met them) {}", occurred.join(", ")));
+    }
+    let never = summary.situations.iter().filter(|(_, seeds)| **seeds == 0);
+    let never: Vec<&str> = never.map(|(situation, _)| situation.name()).collect();
+    if !never.is_empty() {
+        figure("never", never.join(", "));
+    }
+    if let Some(power) = power {
+        figure("power", power.sentence());
+    }
     figure(
         "speed",
         format!(

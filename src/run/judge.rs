@@ -1,6 +1,6 @@
 //! Every check on the evidence of a run, and the verdict.
 
-use super::{Judged, Liveness, Options, Outcome, Run, Subject, Verdict, figures};
+use super::{Judged, Liveness, Options, Outcome, Run, Subject, Verdict, figures, situations};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
@@ -40,6 +40,9 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
     inconclusive.extend(check::vacuity::check(&history, &check::vacuity::Params { last_fault_end_ns, two_leaders }));
     inconclusive.extend(powerless);
     inconclusive.extend(super::powerless::check(plan, &trace));
+    let situations = situations::count(plan, &trace);
+    let missing = scenario.situations.iter().filter(|situation| situations[situation] == 0);
+    inconclusive.extend(missing.map(|situation| format!("{} never occurred, and is required", situation.name())));
     let verdict = match (violations.is_empty(), inconclusive.is_empty()) {
         (false, _) => Verdict::Violation,
         (true, false) => Verdict::Inconclusive,
@@ -81,6 +84,7 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         nodes: plan.topology.nodes,
         hosts: plan.topology.hosts() - 1,
         counters,
+        situations,
     };
     outcome.digest = run_digest(&outcome, &trace, &history);
     let explicit = Explicit {

@@ -4,6 +4,7 @@
 //! * [`judge`](mod@judge): every check, and the verdict.
 //! * [`powerless`]: faults that could not do to a system what they ask for.
 //! * [`figures`]: what is counted.
+//! * [`situations`]: what occurred that is worth meeting.
 //! * [`compare`](mod@compare): the same schedule and script for several systems.
 //! * [`repeat`]: the same run in other circumstances.
 
@@ -13,6 +14,7 @@ pub mod judge;
 mod outcome;
 pub mod powerless;
 pub mod repeat;
+pub mod situations;
 
 pub use compare::{Comparison, Difference, compare};
 pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};

@@ -24,6 +24,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "stale-reads",
         "power-loss",
         "chaos",
+        "zoo",
     ]
 }
 
