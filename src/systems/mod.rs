@@ -2,9 +2,15 @@
 //!
 //! * [`raft`]: the replicated store on openraft.
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
+//! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
+//! * [`quorum`]: no primary, overlapping quorums.
+//! * [`storage`]: what those share that keep their data on a disk.
 
 pub mod dual_primary;
+pub mod primary_backup;
+pub mod quorum;
 pub mod raft;
+pub mod storage;
 
 use crate::host::Host;
 use crate::host::transport::CallError;
@@ -12,6 +18,7 @@ use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Value};
 use crate::rng;
 use crate::trace::{HostId, MessageKind};
+use primary_backup::{Flaws, Policy, PrimaryBackupCluster};
 use raft::{Defects, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -103,7 +110,7 @@ pub struct Deployment {
     pub heartbeat: Duration,
     /// Shortest and longest election time-out.
     pub election: (Duration, Duration),
-    /// Silence after which dual-primary takes over another site's keys.
+    /// Silence after which dual-primary takes over another site's keys, and a backup its primary's place; a lease's length.
     pub takeover_after: Duration,
 }
 
@@ -142,17 +149,29 @@ pub enum System {
     /// The replicated store on openraft, kept in memory that outlives the process: what real storage costs shows
     /// beside it.
     RaftMemory,
+    /// A primary that acknowledges at once and ships afterwards; the next node takes over from a silent one.
+    PrimaryBackupAsync,
+    /// A primary that acknowledges what every backup has; nobody takes over.
+    PrimaryBackupSync,
+    /// A primary that holds a lease of a majority: right as long as all clocks run at one rate.
+    Lease,
+    /// No primary: any node reads and writes overlapping quorums.
+    Quorum,
 }
 
 impl System {
     /// Every system.
-    pub const ALL: [System; 6] = [
+    pub const ALL: [System; 10] = [
         System::Raft,
         System::RaftAmnesia,
         System::RaftUnfenced,
         System::RaftLocalReads,
         System::DualPrimary,
         System::RaftMemory,
+        System::PrimaryBackupAsync,
+        System::PrimaryBackupSync,
+        System::Lease,
+        System::Quorum,
     ];
 
     /// The names of all systems, as an error lists them.
@@ -169,6 +188,10 @@ impl System {
             System::RaftLocalReads => "raft-local-reads",
             System::DualPrimary => "dual-primary",
             System::RaftMemory => "raft-memory",
+            System::PrimaryBackupAsync => "primary-backup-async",
+            System::PrimaryBackupSync => "primary-backup-sync",
+            System::Lease => "lease",
+            System::Quorum => "quorum",
         }
     }
 
@@ -177,12 +200,18 @@ impl System {
         let on =
             |medium, defects| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, medium, defects)) };
         let raft = |defects| on(Medium::Disk, defects);
+        let primary_backup =
+            |policy| -> Box<dyn Cluster> { Box::new(PrimaryBackupCluster::new(deployment, policy, Flaws::default())) };
         match self {
             System::Raft => raft(Defects::default()),
             System::RaftAmnesia => raft(Defects { amnesia: true, ..Defects::default() }),
             System::RaftUnfenced => raft(Defects { unfenced: true, ..Defects::default() }),
             System::RaftLocalReads => raft(Defects { local_reads: true, ..Defects::default() }),
             System::RaftMemory => on(Medium::Memory, Defects::default()),
+            System::PrimaryBackupAsync => primary_backup(Policy::Asynchronous),
+            System::PrimaryBackupSync => primary_backup(Policy::Synchronous),
+            System::Lease => primary_backup(Policy::Lease),
+            System::Quorum => Box::new(quorum::QuorumCluster::new(deployment)),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
         }
     }

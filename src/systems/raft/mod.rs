@@ -1,7 +1,7 @@
 //! The replicated store on openraft.
 //!
 //! * [`types`], [`runtime`]: openraft's parameters; time, tasks and randomness from the host.
-//! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`journal`]: group commit. [`tables`]: redb.
+//! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`tables`]: redb.
 //! * [`observe`]: wrappers that record what Raft does to its storage.
 //! * [`sessions`]: which commands a process has appended.
 //! * [`network`]: RPCs over the host's transport.
@@ -15,7 +15,6 @@
 
 pub mod chaos;
 pub mod faulty;
-pub mod journal;
 pub mod log_store;
 pub mod network;
 pub mod observe;
@@ -26,12 +25,13 @@ pub mod state_machine;
 pub mod tables;
 pub mod types;
 
+use super::storage::journal::Journal;
+use super::storage::process::RESTART_PAUSE;
 use super::{Cluster, Deployment, Process};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
 use crate::trace::{HostId, MessageKind, What};
-use journal::Journal;
 use log_store::{Disk, LogStore};
 use network::Network;
 use observe::{ObservedLog, ObservedMachine};
@@ -53,9 +53,6 @@ const LOGS_PER_SNAPSHOT: u64 = 300;
 const LOGS_KEPT: u64 = 50;
 /// A follower further behind than this gets a snapshot.
 const LAG_FOR_SNAPSHOT: u64 = 600;
-/// How long a node whose storage failed waits before it starts again, as a supervisor would have it.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
-
 /// Switchable defects, for checks to find.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Defects {
@@ -190,7 +187,7 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<d
         Medium::Disk => {
             let database = tables::open(host.disk())?;
             let (disk, machine) = tables::load(&database)?;
-            let (disk, journal) = (Arc::new(Mutex::new(disk)), Journal::new(host.clone(), database));
+            let (disk, journal) = (Arc::new(Mutex::new(disk)), Journal::new(host.clone(), database, tables::commit));
             (disk.clone(), StateMachine::new(machine, disk, Some(journal)))
         }
     };
