@@ -4,7 +4,7 @@ use super::Policy;
 use super::node::Node;
 use super::replica::{Epoch, Executed};
 use crate::kv::protocol::{Reply, Request};
-use crate::kv::{Command, Op, Outcome};
+use crate::kv::{Command, Key, Outcome};
 use std::rc::Rc;
 
 impl Node {
@@ -15,12 +15,13 @@ impl Node {
             let hint = self.memory.borrow().primary.filter(|primary| *primary != self.id());
             return Reply::Refused { hint };
         };
-        let Some(outcome) = self.execute(&command, epoch) else { return Reply::Unknown };
-        // A read as well waits for all that it may have seen: what was read must not be lost.
-        if !self.is_confirmed(epoch).await {
-            return unknown(&command);
-        }
-        self.host.record_acknowledge(command.tag, command.op.key(), epoch.round);
+        let (key, is_write) = (command.op.key(), command.op.is_write());
+        let outcome = if is_write { self.write(&command, epoch).await } else { self.read(key, epoch).await };
+        let Some(outcome) = outcome else {
+            // A read that was not served has no effect, whatever the reason.
+            return if is_write { Reply::Unknown } else { Reply::Refused { hint: None } };
+        };
+        self.host.record_acknowledge(command.tag, key, epoch.round);
         Reply::Ok { outcome, acknowledged_by: self.id(), term: epoch.round }
     }
 
@@ -30,20 +31,38 @@ impl Node {
         self.memory.borrow().tenure.as_ref().map(|tenure| tenure.epoch)
     }
 
-    /// Reads or changes the state; `None` for a command older than its session's last.
+    /// Reads what is confirmed, as this node holds it alone: nobody is asked.
+    async fn read(&self, key: Key, epoch: Epoch) -> Option<Outcome> {
+        let start = self.memory.borrow().tenure.as_ref()?.start;
+        self.is_confirmed(epoch, start).await.then(|| {
+            let memory = self.memory.borrow();
+            let before = memory.tenure.as_ref().and_then(|tenure| tenure.before(key, self.confirmed()));
+            Outcome::Value(before.unwrap_or_else(|| self.replica.borrow().get(key)))
+        })
+    }
+
+    /// Executes a write, and waits until it is confirmed; `None` when its outcome is not known.
+    async fn write(self: &Rc<Self>, command: &Command, epoch: Epoch) -> Option<Outcome> {
+        let outcome = self.execute(command, epoch)?;
+        let upto = self.replica.borrow().progress.position.index;
+        self.make_durable(epoch, upto);
+        self.is_confirmed(epoch, upto).await.then_some(outcome)
+    }
+
+    /// Changes the state; `None` for a command older than its session's last.
     fn execute(&self, command: &Command, epoch: Epoch) -> Option<Outcome> {
         let key = command.op.key();
         let mut replica = self.replica.borrow_mut();
-        if let Op::Get { .. } = command.op {
-            return Some(Outcome::Value(replica.get(key)));
-        }
         match replica.execute(command, epoch, self.host.wall_ns()) {
             Executed::Fresh(update) => {
+                let before = replica.get(key);
                 let rows = replica.apply(&update, self.setup.flaws.last_writer_wins);
                 rows.into_iter().for_each(|row| self.journal.change(row));
                 self.host.record_apply(command.tag, key);
+                drop(replica);
+                let confirmed = self.confirmed();
                 if let Some(tenure) = &mut self.memory.borrow_mut().tenure {
-                    tenure.push(update);
+                    tenure.push(update, before, confirmed);
                 }
                 self.pushed.notify_waiters();
                 Some(update.outcome)
@@ -53,17 +72,15 @@ impl Node {
         }
     }
 
-    /// Waits until everything that this node has now is as safe as its policy promises; `false` if it stops serving
-    /// in this epoch first.
-    async fn is_confirmed(self: &Rc<Self>, epoch: Epoch) -> bool {
-        let upto = self.replica.borrow().progress.position.index;
-        self.make_durable(epoch, upto);
+    /// Waits until so many updates are as safe as the policy promises; `false` if this node stops serving in this
+    /// epoch first.
+    async fn is_confirmed(&self, epoch: Epoch, upto: u64) -> bool {
         loop {
             let changed = self.changed.notified();
             if self.epoch_served() != Some(epoch) {
                 return false;
             }
-            if self.setup.flaws.ack_before_backup || self.confirmed() >= upto {
+            if self.confirmed() >= upto {
                 return true;
             }
             changed.await;
@@ -94,14 +111,10 @@ impl Node {
         let memory = self.memory.borrow();
         let Some(tenure) = &memory.tenure else { return 0 };
         match self.setup.policy {
+            _ if self.setup.flaws.ack_before_backup => u64::MAX,
             Policy::Asynchronous => tenure.durable,
             Policy::Synchronous => tenure.held_by_all(),
             Policy::Lease => tenure.held_by_majority(),
         }
     }
-}
-
-/// The reply to a command that may have been carried out; a read has no effect, so it is merely refused.
-fn unknown(command: &Command) -> Reply {
-    if command.op.is_write() { Reply::Unknown } else { Reply::Refused { hint: None } }
 }

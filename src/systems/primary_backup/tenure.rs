@@ -1,6 +1,7 @@
 //! What a primary knows: the history since its beginning, who has how much of it, and until when its lease holds.
 
 use super::replica::{Epoch, Position, Progress, Update};
+use crate::kv::{Key, Value};
 use crate::trace::HostId;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,6 +32,8 @@ pub struct Tenure {
     /// What the first kept update follows.
     base: Position,
     log: VecDeque<Update>,
+    /// Updates that may not be confirmed: index, key, and what the key held before.
+    unconfirmed: VecDeque<(u64, Key, Option<Value>)>,
     backups: BTreeMap<HostId, Backup>,
 }
 
@@ -52,16 +55,26 @@ impl Tenure {
             durable: base.index,
             base,
             log: VecDeque::new(),
+            unconfirmed: VecDeque::new(),
             backups: backups.map(|backup| (backup, Backup::default())).collect(),
         }
     }
 
-    /// Takes note of an update that was made.
-    pub fn push(&mut self, update: Update) {
+    /// Takes note of an update that was made, and of what its key held before; `confirmed` updates are safe.
+    pub fn push(&mut self, update: Update, before: Option<Value>, confirmed: u64) {
+        let settled = self.unconfirmed.partition_point(|(index, ..)| *index <= confirmed);
+        self.unconfirmed.drain(..settled);
+        self.unconfirmed.push_back((update.position.index, update.key, before));
         self.log.push_back(update);
         if self.log.len() > KEPT {
             self.base = self.log.pop_front().map_or(self.base, |oldest| oldest.position);
         }
+    }
+
+    /// What a key held before its first update that is not confirmed, if there is one.
+    pub fn before(&self, key: Key, confirmed: u64) -> Option<Option<Value>> {
+        let mut unconfirmed = self.unconfirmed.iter();
+        unconfirmed.find(|(index, other, _)| *index > confirmed && *other == key).map(|(_, _, before)| *before)
     }
 
     /// Whether this history goes through a position, as far as it is kept.

@@ -1,0 +1,238 @@
+//! The ladder: systems one idea apart (the rungs), over scenarios one kind of fault apart (the columns).
+//!
+//! Every column but the one about compare-and-set is run with its compare-and-sets turned into plain writes, so that a
+//! column shows one thing: otherwise a store that cannot do them fails everywhere for the same reason.
+//!
+//! * [`table`]: for a terminal, and as Markdown.
+
+mod table;
+
+use crate::check::CheckName;
+use crate::rng::seeds::Seeds;
+use crate::run::compare::is_safety;
+use crate::run::{Outcome, Verdict};
+use crate::scenario::{Scenario, load};
+use crate::systems::System;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A system, and what its idea is worth.
+#[derive(Debug, Clone, Copy)]
+pub struct Rung {
+    /// The system.
+    pub system: System,
+    /// What it has that the one before has not.
+    pub buys: &'static str,
+    /// What it still loses.
+    pub loses: &'static str,
+}
+
+/// The rungs, from the bottom.
+pub const RUNGS: [Rung; 7] = [
+    Rung {
+        system: System::DualPrimary,
+        buys: "Everybody is served on either side of a cut.",
+        loses: "Silence is taken for death, so both sides sell the same stock; the last writer wins.",
+    },
+    Rung {
+        system: System::PrimaryBackupAsync,
+        buys: "One order of all writes, and quick answers: one node decides, the others copy.",
+        loses: "What the primary had not yet shipped when it fell silent; and two primaries, if it was only cut off.",
+    },
+    Rung {
+        system: System::PrimaryBackupSync,
+        buys: "Nothing acknowledged is ever lost: every node has it, and nobody takes over.",
+        loses: "Its availability: one node away, and no write is acknowledged; the primary away, and nothing is.",
+    },
+    Rung {
+        system: System::Lease,
+        buys: "A majority is enough, and another takes over once the lease is over; reads ask nobody.",
+        loses: "The truth of reads, when a clock runs slow: the lease is over for everybody but its holder.",
+    },
+    Rung {
+        system: System::Quorum,
+        buys: "No leader to lose and no clock to trust: reads and writes of overlapping majorities.",
+        loses: "Decisions: two compare-and-sets may both win, since a read and a write are two steps.",
+    },
+    Rung {
+        system: System::RaftLocalReads,
+        buys: "Consensus on one log: every write has its place in it before it is acknowledged, a decision too.",
+        loses: "Reads answered by any node alone, which is up to date only as long as nobody is cut off.",
+    },
+    Rung {
+        system: System::Raft,
+        buys: "Reads that a majority has confirmed: linearizable under all of these faults.",
+        loses: "The minority's side of a cut waits, and every answer costs a round trip to a majority.",
+    },
+];
+
+/// A scenario, and the kind of fault that it stands for.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// The scenario's name.
+    pub name: &'static str,
+    /// What it is about.
+    pub about: &'static str,
+    /// Whether compare-and-sets stay what they are.
+    pub keeps_cas: bool,
+}
+
+/// The columns.
+pub const COLUMNS: [Column; 6] = [
+    Column { name: "concurrent-cas", about: "nothing is broken, clients compete", keeps_cas: true },
+    Column { name: "failover", about: "the primary is cut off, then dies", keeps_cas: false },
+    Column { name: "split-brain", about: "two data centres are cut apart", keeps_cas: false },
+    Column { name: "stale-reads", about: "the same, with many reads", keeps_cas: false },
+    Column { name: "power-loss", about: "power, disks, processes, links", keeps_cas: false },
+    Column { name: "clock-drift", about: "a clock runs slow, its node is cut off", keeps_cas: false },
+];
+
+impl Column {
+    /// What is run.
+    ///
+    /// # Panics
+    /// Never in a build that passed its tests: each embedded scenario is read by one.
+    pub fn scenario(&self) -> Scenario {
+        let mut scenario = load(self.name).expect("an embedded scenario is sound");
+        if !self.keeps_cas {
+            let workload = &mut scenario.workload;
+            workload.put += std::mem::take(&mut workload.cas);
+        }
+        scenario
+    }
+}
+
+/// What was found of one system under one scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cell {
+    /// The system.
+    pub system: &'static str,
+    /// The scenario.
+    pub scenario: &'static str,
+    /// Runs.
+    pub seeds: u64,
+    /// Runs with a violation of safety.
+    pub unsafe_seeds: u64,
+    /// Runs that did not come back after the last fault.
+    pub stuck_seeds: u64,
+    /// Runs that prove nothing.
+    pub inconclusive: u64,
+    /// Runs per failed check.
+    pub checks: BTreeMap<CheckName, u64>,
+    /// Operations acknowledged while faults were active (in the whole run, if there are none).
+    pub acked: u64,
+    /// Operations offered then.
+    pub offered: u64,
+}
+
+impl Cell {
+    fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        let failed: BTreeSet<CheckName> = outcome.violations.iter().map(|violation| violation.check).collect();
+        self.unsafe_seeds += u64::from(failed.iter().any(|check| is_safety(*check)));
+        self.stuck_seeds += u64::from(failed.contains(&CheckName::Liveness));
+        self.inconclusive += u64::from(outcome.verdict == Verdict::Inconclusive);
+        for check in failed {
+            *self.checks.entry(check).or_default() += 1;
+        }
+        let has_faults = outcome.availability.iter().any(|figure| figure.during == "faults");
+        let during = if has_faults { "faults" } else { "run" };
+        for figure in outcome.availability.iter().filter(|figure| figure.during == during) {
+            self.acked += figure.acked;
+            self.offered += figure.offered;
+        }
+    }
+
+    /// What went wrong, in a word: the worst that was found.
+    pub fn word(&self) -> &'static str {
+        let found = |check| self.checks.contains_key(&check);
+        match () {
+            () if found(CheckName::SplitBrain) => "forks",
+            () if found(CheckName::LostWrite) => "loses",
+            () if found(CheckName::Linearizability) => "stale",
+            () if self.unsafe_seeds > 0 => "breaks",
+            () if self.stuck_seeds > 0 => "stuck",
+            () => "safe",
+        }
+    }
+
+    /// In how many runs that was seen, if anything was.
+    pub fn bad_seeds(&self) -> u64 {
+        if self.unsafe_seeds > 0 { self.unsafe_seeds } else { self.stuck_seeds }
+    }
+
+    /// The share acknowledged, in per cent.
+    pub fn acked_percent(&self) -> u64 {
+        self.acked * 100 / self.offered.max(1)
+    }
+
+    /// The cell as text: `safe`, or `loses 3/5`.
+    pub fn verdict(&self) -> String {
+        match self.bad_seeds() {
+            0 => self.word().to_string(),
+            bad => format!("{} {bad}/{}", self.word(), self.seeds),
+        }
+    }
+}
+
+/// The whole table.
+pub struct Ladder {
+    seeds: Seeds,
+    /// By rung, then by column.
+    cells: Vec<Cell>,
+}
+
+/// The last JSON line.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Rungs.
+    rungs: usize,
+    /// Columns.
+    scenarios: usize,
+    /// Runs in all.
+    runs: u64,
+}
+
+impl Ladder {
+    /// An empty table for these seeds.
+    pub fn new(seeds: Seeds) -> Ladder {
+        let cell = |system: System, scenario: &'static str| Cell {
+            system: system.name(),
+            scenario,
+            seeds: 0,
+            unsafe_seeds: 0,
+            stuck_seeds: 0,
+            inconclusive: 0,
+            checks: BTreeMap::new(),
+            acked: 0,
+            offered: 0,
+        };
+        let row = |rung: &Rung| COLUMNS.map(|column| cell(rung.system, column.name));
+        Ladder { seeds, cells: RUNGS.iter().flat_map(row).collect() }
+    }
+
+    /// Books a run.
+    pub fn add(&mut self, rung: usize, column: usize, outcome: &Outcome) {
+        self.cells[rung * COLUMNS.len() + column].add(outcome);
+    }
+
+    /// All cells, by rung, then by column.
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// How much there is.
+    pub fn summary(&self) -> Summary {
+        let runs = self.cells.iter().map(|cell| cell.seeds).sum();
+        Summary { rungs: RUNGS.len(), scenarios: COLUMNS.len(), runs }
+    }
+
+    /// Whether the topmost rung is safe everywhere.
+    pub fn is_top_safe(&self) -> bool {
+        self.cells.iter().rev().take(COLUMNS.len()).all(|cell| cell.bad_seeds() == 0)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&Rung, &[Cell])> {
+        RUNGS.iter().zip(self.cells.chunks(COLUMNS.len()))
+    }
+}
