@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use clap::Args;
 use schism::report::json;
-use schism::report::ladder::{COLUMNS, Ladder, RUNGS};
+use schism::report::ladder::{COLUMNS, Figures, Ladder, RUNGS};
 use schism::rng::seeds::{SEEDS, Seeds};
 use schism::run::{Options, run};
 use schism::scenario::Scenario;
@@ -43,7 +43,7 @@ impl LadderOf {
         };
         let job = move |number: u64| {
             let (rung, column, seed) = place(number);
-            run(&scenarios[column], RUNGS[rung].system, seed, &Options::default()).map(|run| run.outcome)
+            run(&scenarios[column], RUNGS[rung].system, seed, &Options::default()).map(|run| Figures::of(&run))
         };
         let all = Seeds::first(count * (RUNGS.len() * COLUMNS.len()) as u64);
         let bar = terminal.progress(all.count(), "ladder");
@@ -52,8 +52,8 @@ impl LadderOf {
         sweep(all, &pool, job, |number, fate| {
             let (rung, column, seed) = place(number);
             let problem = match fate {
-                Fate::Done(Ok(outcome)) => {
-                    ladder.add(rung, column, &outcome);
+                Fate::Done(Ok(figures)) => {
+                    ladder.add(rung, column, &figures);
                     None
                 }
                 Fate::Done(Err(error)) => Some(error.to_string()),

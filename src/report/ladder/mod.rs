@@ -8,11 +8,13 @@
 mod table;
 
 use crate::check::CheckName;
+use crate::kv::{Op, Tag};
 use crate::rng::seeds::Seeds;
 use crate::run::compare::is_safety;
-use crate::run::{Outcome, Verdict};
+use crate::run::{Run, Verdict};
 use crate::scenario::{Scenario, load};
 use crate::systems::System;
+use crate::trace::{HostId, Trace, What};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,6 +104,100 @@ impl Column {
     }
 }
 
+/// What a run shows, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// A certified split-brain.
+    Forks,
+    /// An acknowledged write is gone.
+    Loses,
+    /// Some answer was older than one that was given before.
+    Stale,
+    /// Another check of safety failed.
+    Breaks,
+    /// Not everybody was served again after the last fault.
+    Stuck,
+    /// Nothing failed.
+    Safe,
+}
+
+impl Finding {
+    /// What `run` shows.
+    pub fn of(run: &Run) -> Finding {
+        let outcome = &run.outcome;
+        match () {
+            () if outcome.violates(CheckName::SplitBrain) => Finding::Forks,
+            () if loses(run) => Finding::Loses,
+            () if outcome.linearizable == Some(false) => Finding::Stale,
+            () if outcome.violations.iter().any(|violation| is_safety(violation.check)) => Finding::Breaks,
+            () if outcome.verdict == Verdict::Violation => Finding::Stuck,
+            () => Finding::Safe,
+        }
+    }
+
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Finding::Forks => "forks",
+            Finding::Loses => "loses",
+            Finding::Stale => "stale",
+            Finding::Breaks => "breaks",
+            Finding::Stuck => "stuck",
+            Finding::Safe => "safe",
+        }
+    }
+}
+
+/// Whether a write that a read proves gone is gone indeed. To a client a stale read looks the same if a later write
+/// hides the truth for good; the nodes know better: what a majority of them applied was not lost. A cas that was
+/// acknowledged beside another one is lost wherever it was applied.
+fn loses(run: &Run) -> bool {
+    let lost = run.outcome.violations.iter().filter(|violation| violation.check == CheckName::LostWrite);
+    let mut writes = lost.filter_map(|violation| {
+        let id = violation.certificate.operations.first()?;
+        run.history.operations.iter().find(|operation| operation.id == *id)
+    });
+    writes.any(|write| matches!(write.op, Op::Cas { .. }) || !is_applied_by_majority(&run.trace, write.tag))
+}
+
+fn is_applied_by_majority(trace: &Trace, wanted: Tag) -> bool {
+    let applied = trace.events.iter().filter_map(|event| match event.what {
+        What::Apply { tag, .. } if tag == wanted => Some(event.host),
+        _ => None,
+    });
+    applied.collect::<BTreeSet<HostId>>().len() * 2 > trace.nodes
+}
+
+/// What counts of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// What it shows.
+    pub finding: Finding,
+    /// Whether it proves nothing.
+    pub is_inconclusive: bool,
+    /// Operations acknowledged while faults were active (in the whole run, if there are none).
+    pub acked: u64,
+    /// Operations offered then.
+    pub offered: u64,
+}
+
+impl Figures {
+    /// Those of `run`.
+    pub fn of(run: &Run) -> Figures {
+        let outcome = &run.outcome;
+        let has_faults = outcome.availability.iter().any(|figure| figure.during == "faults");
+        let during = if has_faults { "faults" } else { "run" };
+        let figures = || outcome.availability.iter().filter(|figure| figure.during == during);
+        Figures {
+            finding: Finding::of(run),
+            is_inconclusive: outcome.verdict == Verdict::Inconclusive,
+            acked: figures().map(|figure| figure.acked).sum(),
+            offered: figures().map(|figure| figure.offered).sum(),
+        }
+    }
+}
+
 /// What was found of one system under one scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cell {
@@ -111,54 +207,33 @@ pub struct Cell {
     pub scenario: &'static str,
     /// Runs.
     pub seeds: u64,
-    /// Runs with a violation of safety.
-    pub unsafe_seeds: u64,
-    /// Runs that did not come back after the last fault.
-    pub stuck_seeds: u64,
+    /// Runs by what they show.
+    pub findings: BTreeMap<Finding, u64>,
     /// Runs that prove nothing.
     pub inconclusive: u64,
-    /// Runs per failed check.
-    pub checks: BTreeMap<CheckName, u64>,
-    /// Operations acknowledged while faults were active (in the whole run, if there are none).
+    /// See [`Figures`].
     pub acked: u64,
-    /// Operations offered then.
+    /// See [`Figures`].
     pub offered: u64,
 }
 
 impl Cell {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, figures: &Figures) {
         self.seeds += 1;
-        let failed: BTreeSet<CheckName> = outcome.violations.iter().map(|violation| violation.check).collect();
-        self.unsafe_seeds += u64::from(failed.iter().any(|check| is_safety(*check)));
-        self.stuck_seeds += u64::from(failed.contains(&CheckName::Liveness));
-        self.inconclusive += u64::from(outcome.verdict == Verdict::Inconclusive);
-        for check in failed {
-            *self.checks.entry(check).or_default() += 1;
-        }
-        let has_faults = outcome.availability.iter().any(|figure| figure.during == "faults");
-        let during = if has_faults { "faults" } else { "run" };
-        for figure in outcome.availability.iter().filter(|figure| figure.during == during) {
-            self.acked += figure.acked;
-            self.offered += figure.offered;
-        }
+        *self.findings.entry(figures.finding).or_default() += 1;
+        self.inconclusive += u64::from(figures.is_inconclusive);
+        self.acked += figures.acked;
+        self.offered += figures.offered;
     }
 
-    /// What went wrong, in a word: the worst that was found.
-    pub fn word(&self) -> &'static str {
-        let found = |check| self.checks.contains_key(&check);
-        match () {
-            () if found(CheckName::SplitBrain) => "forks",
-            () if found(CheckName::LostWrite) => "loses",
-            () if found(CheckName::Linearizability) => "stale",
-            () if self.unsafe_seeds > 0 => "breaks",
-            () if self.stuck_seeds > 0 => "stuck",
-            () => "safe",
-        }
+    /// The worst that was found.
+    pub fn worst(&self) -> Finding {
+        self.findings.keys().next().copied().unwrap_or(Finding::Safe)
     }
 
-    /// In how many runs that was seen, if anything was.
+    /// In how many runs something was found.
     pub fn bad_seeds(&self) -> u64 {
-        if self.unsafe_seeds > 0 { self.unsafe_seeds } else { self.stuck_seeds }
+        self.findings.iter().filter(|(finding, _)| **finding != Finding::Safe).map(|(_, seeds)| seeds).sum()
     }
 
     /// The share acknowledged, in per cent.
@@ -169,8 +244,8 @@ impl Cell {
     /// The cell as text: `safe`, or `loses 3/5`.
     pub fn verdict(&self) -> String {
         match self.bad_seeds() {
-            0 => self.word().to_string(),
-            bad => format!("{} {bad}/{}", self.word(), self.seeds),
+            0 => self.worst().word().to_string(),
+            bad => format!("{} {bad}/{}", self.worst().word(), self.seeds),
         }
     }
 }
@@ -200,10 +275,8 @@ impl Ladder {
             system: system.name(),
             scenario,
             seeds: 0,
-            unsafe_seeds: 0,
-            stuck_seeds: 0,
+            findings: BTreeMap::new(),
             inconclusive: 0,
-            checks: BTreeMap::new(),
             acked: 0,
             offered: 0,
         };
@@ -212,8 +285,8 @@ impl Ladder {
     }
 
     /// Books a run.
-    pub fn add(&mut self, rung: usize, column: usize, outcome: &Outcome) {
-        self.cells[rung * COLUMNS.len() + column].add(outcome);
+    pub fn add(&mut self, rung: usize, column: usize, figures: &Figures) {
+        self.cells[rung * COLUMNS.len() + column].add(figures);
     }
 
     /// All cells, by rung, then by column.

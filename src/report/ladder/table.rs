@@ -4,7 +4,7 @@ use super::{COLUMNS, Cell, Ladder, RUNGS};
 use crate::report::style::{Style, Tone, WIDTH, broken_name, count, wrap};
 
 /// Columns for the systems' names.
-const LABEL: usize = 14;
+const LABEL: usize = 13;
 
 impl Ladder {
     /// For a terminal.
@@ -13,7 +13,13 @@ impl Ladder {
         let line = |cells: Vec<String>, tones: &[Option<Tone>]| {
             let mut line = String::new();
             for (at, text) in cells.iter().enumerate() {
-                let padding = " ".repeat(if at == 0 { LABEL } else { width }.saturating_sub(text.chars().count()));
+                let width = match at {
+                    0 => LABEL,
+                    // What is left over of the line.
+                    1 => width + 1,
+                    _ => width,
+                };
+                let padding = " ".repeat(width.saturating_sub(text.chars().count()));
                 let tone = tones.get(at).copied().flatten();
                 line.push_str(&tone.map_or(text.clone(), |tone| style.paint(tone, text)));
                 line.push_str(&padding);
@@ -31,7 +37,13 @@ impl Ladder {
             let tone = |cell: &Cell| Some(if cell.bad_seeds() > 0 { Tone::Bad } else { Tone::Good });
             let tones: Vec<_> = [None].into_iter().chain(cells.iter().map(tone)).collect();
             let label = |row: usize| [at(&name, row)].into_iter();
-            lines.push(line(label(0).chain(cells.iter().map(Cell::verdict)).collect(), &tones));
+            // With many seeds the line has no room for their number, which the legend gives.
+            let fitting = |verdict: String| match verdict.split_once('/') {
+                Some((short, _)) if verdict.len() >= width => short.to_string(),
+                _ => verdict,
+            };
+            let verdicts = cells.iter().map(|cell| fitting(cell.verdict()));
+            lines.push(line(label(0).chain(verdicts).collect(), &tones));
             let shares = cells.iter().map(|cell| format!("{} %", cell.acked_percent()));
             lines.push(line(label(1).chain(shares).collect(), &[]));
             lines.extend((2..name.len()).map(|row| line(label(row).collect(), &[])));
