@@ -8,7 +8,7 @@
 mod table;
 
 use crate::check::CheckName;
-use crate::kv::{Op, Tag};
+use crate::kv::{Op, Outcome, Tag};
 use crate::rng::seeds::Seeds;
 use crate::run::compare::is_safety;
 use crate::run::{Run, Verdict};
@@ -127,7 +127,7 @@ impl Finding {
     pub fn of(run: &Run) -> Finding {
         let outcome = &run.outcome;
         match () {
-            () if outcome.violates(CheckName::SplitBrain) => Finding::Forks,
+            () if forks(run) => Finding::Forks,
             () if loses(run) => Finding::Loses,
             () if outcome.linearizable == Some(false) => Finding::Stale,
             () if outcome.violations.iter().any(|violation| is_safety(violation.check)) => Finding::Breaks,
@@ -149,16 +149,36 @@ impl Finding {
     }
 }
 
+/// Whether a certified split-brain left a write that a majority never had. A leader that got its predecessor's writes
+/// in a snapshot or from its disk is not seen to apply them, and a stale read beside it is no fork.
+fn forks(run: &Run) -> bool {
+    is_any_written_in_vain(run, CheckName::SplitBrain)
+}
+
 /// Whether a write that a read proves gone is gone indeed. To a client a stale read looks the same if a later write
-/// hides the truth for good; the nodes know better: what a majority of them applied was not lost. A cas that was
-/// acknowledged beside another one is lost wherever it was applied.
+/// hides the truth for good; the nodes know better: what a majority of them applied was not lost.
 fn loses(run: &Run) -> bool {
-    let lost = run.outcome.violations.iter().filter(|violation| violation.check == CheckName::LostWrite);
-    let mut writes = lost.filter_map(|violation| {
-        let id = violation.certificate.operations.first()?;
-        run.history.operations.iter().find(|operation| operation.id == *id)
-    });
-    writes.any(|write| matches!(write.op, Op::Cas { .. }) || !is_applied_by_majority(&run.trace, write.tag))
+    is_any_written_in_vain(run, CheckName::LostWrite) || is_swapped_twice(run)
+}
+
+/// Whether a violation of this kind names an acknowledged write that no majority applied.
+fn is_any_written_in_vain(run: &Run, check: CheckName) -> bool {
+    let violations = run.outcome.violations.iter().filter(|violation| violation.check == check);
+    // The second operation of a lost write is the read that proves it.
+    let concerned = if check == CheckName::LostWrite { 1 } else { usize::MAX };
+    let ids = violations.flat_map(|violation| violation.certificate.operations.iter().take(concerned));
+    let ids: BTreeSet<u32> = ids.copied().collect();
+    let operations = run.history.operations.iter().filter(|operation| ids.contains(&operation.id));
+    operations.into_iter().any(|operation| !is_applied_by_majority(&run.trace, operation.tag))
+}
+
+/// Whether two swaps of one value were acknowledged: each value is written once, so one of them was told a lie.
+fn is_swapped_twice(run: &Run) -> bool {
+    let mut swapped = BTreeSet::new();
+    run.history.operations.iter().any(|operation| match (operation.op, operation.outcome()) {
+        (Op::Cas { key, expected: Some(value), .. }, Some(Outcome::Swapped)) => !swapped.insert((key, value)),
+        _ => false,
+    })
 }
 
 fn is_applied_by_majority(trace: &Trace, wanted: Tag) -> bool {

@@ -114,7 +114,6 @@ impl Cluster for PrimaryBackupCluster {
 
     fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
         let view = self.states[&node].borrow().clone();
-        let values = view.borrow().values();
-        values
+        view.borrow().values()
     }
 }

@@ -80,7 +80,6 @@ impl Cluster for QuorumCluster {
 
     fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
         let view = self.states[&node].borrow().clone();
-        let values = view.borrow().values();
-        values
+        view.borrow().values()
     }
 }

@@ -4,9 +4,11 @@
 //! guard what is read.
 
 use crate::rng;
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
+use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use redb::Database;
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
