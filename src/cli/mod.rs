@@ -6,6 +6,7 @@ mod determinism;
 mod exit;
 mod export;
 mod histories;
+mod ladder;
 mod list;
 mod recordings;
 mod regressions;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::RunOne),
     /// Run several systems under the same faults and the same clients, side by side.
     Compare(compare::Compare),
+    /// Run systems one idea apart under faults one kind apart: what each idea buys.
+    Ladder(ladder::LadderOf),
     /// Run one system under many seeds, on all cores.
     Sweep(sweep::Sweep),
     /// Run a recorded file again and say whether it still goes the same way.
@@ -196,6 +199,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::List(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(&mut terminal),
         Command::Compare(command) => command.run(&mut terminal),
+        Command::Ladder(command) => command.run(&mut terminal),
         Command::Sweep(command) => command.run(&mut terminal),
         Command::Replay(command) => command.run(&mut terminal),
         Command::Regressions(command) => command.run(&mut terminal),

@@ -121,7 +121,7 @@ pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
 }
 
 /// What a system is told about its deployment.
-fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
+pub fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
     let millis = Duration::from_millis;
     let timing = &scenario.timing;
     let site = |site: &crate::fault::fold::SiteHosts| SiteNodes {

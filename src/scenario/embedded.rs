@@ -23,6 +23,9 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "five-data-centres",
         "stale-reads",
         "power-loss",
+        "failover",
+        "clock-drift",
+        "concurrent-cas",
         "chaos",
         "zoo",
     ]

@@ -162,6 +162,18 @@ zoo! {
     AcknowledgedBeforeCommit = "acknowledged-before-commit", Writes, System::Raft,
         "A leader acknowledges a write once it is in its own log.",
         ("Jepsen: MongoDB (2013)", "https://aphyr.com/posts/284-jepsen-mongodb");
+    AcknowledgedBeforeBackup = "acknowledged-before-backup", Writes, System::PrimaryBackupSync,
+        "A primary acknowledges before its backups, or its own disk, have confirmed.",
+        ("Jepsen: Redis (2013)", "https://aphyr.com/posts/283-jepsen-redis");
+    LastWriterWins = "last-writer-wins", Apply, System::PrimaryBackupSync,
+        "Of two writes to a key the one with the later time of day stays, whichever came last.",
+        ("Riak, 2013", "https://basho.com/clocks-are-bad-or-welcome-to-distributed-systems/");
+    LateDuplicateApplied = "late-duplicate-applied", Apply, System::Lease,
+        "A backup applies an update that comes late or twice without looking at its number.",
+        ("cockroach #39064", "https://github.com/cockroachdb/cockroach/pull/39064");
+    EarlyTakeover = "early-takeover", Elections, System::Lease,
+        "A new primary takes over after half of the old one's lease.",
+        ("kubernetes #114872", "https://github.com/kubernetes/kubernetes/pull/114872");
 }
 
 impl Bug {

@@ -3,10 +3,16 @@
 //! * [`raft`]: the replicated store on openraft.
 //! * [`bugs`]: switchable bugs, each of which makes a system of its own.
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
+//! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
+//! * [`quorum`]: no primary, overlapping quorums.
+//! * [`storage`]: what those share that keep their data on a disk.
 
 pub mod bugs;
 pub mod dual_primary;
+pub mod primary_backup;
+pub mod quorum;
 pub mod raft;
+pub mod storage;
 
 use crate::host::Host;
 use crate::host::transport::CallError;
@@ -15,6 +21,7 @@ use crate::kv::{Command, Key, Value};
 use crate::rng;
 use crate::trace::{HostId, HostSet, MessageKind};
 use bugs::Bug;
+use primary_backup::{Policy, PrimaryBackupCluster};
 use raft::{Design, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -141,7 +148,7 @@ pub struct Deployment {
     pub heartbeat: Duration,
     /// Shortest and longest election time-out.
     pub election: (Duration, Duration),
-    /// Silence after which dual-primary takes over another site's keys.
+    /// Silence after which dual-primary takes over another site's keys, and a backup its primary's place; a lease's length.
     pub takeover_after: Duration,
 }
 
@@ -175,13 +182,30 @@ pub enum System {
     /// The replicated store on openraft, kept in memory that outlives the process: what real storage costs shows
     /// beside it.
     RaftMemory,
+    /// A primary that acknowledges at once and ships afterwards; the next node takes over from a silent one.
+    PrimaryBackupAsync,
+    /// A primary that acknowledges what every backup has; nobody takes over.
+    PrimaryBackupSync,
+    /// A primary that holds a lease of a majority: right as long as all clocks run at one rate.
+    Lease,
+    /// No primary: any node reads and writes overlapping quorums.
+    Quorum,
     /// A system with a bug.
     Bugged(Bug),
 }
 
 impl System {
     /// Every system that is meant as it is.
-    pub const SOUND: [System; 4] = [System::Raft, System::RaftLocalReads, System::DualPrimary, System::RaftMemory];
+    pub const SOUND: [System; 8] = [
+        System::Raft,
+        System::RaftLocalReads,
+        System::DualPrimary,
+        System::RaftMemory,
+        System::PrimaryBackupAsync,
+        System::PrimaryBackupSync,
+        System::Lease,
+        System::Quorum,
+    ];
 
     /// Every system, those with a bug last.
     pub fn all() -> impl Iterator<Item = System> {
@@ -200,6 +224,10 @@ impl System {
             System::RaftLocalReads => "raft-local-reads",
             System::DualPrimary => "dual-primary",
             System::RaftMemory => "raft-memory",
+            System::PrimaryBackupAsync => "primary-backup-async",
+            System::PrimaryBackupSync => "primary-backup-sync",
+            System::Lease => "lease",
+            System::Quorum => "quorum",
             System::Bugged(bug) => bug.name(),
         }
     }
@@ -207,12 +235,22 @@ impl System {
     /// A fresh cluster of this system.
     pub fn cluster(self, deployment: &Deployment) -> Box<dyn Cluster> {
         let raft = |design| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, design)) };
+        let primary_backup =
+            |policy, bug| -> Box<dyn Cluster> { Box::new(PrimaryBackupCluster::new(deployment, policy, bug)) };
         match self {
             System::Raft => raft(Design::default()),
             System::RaftLocalReads => raft(Design { local_reads: true, ..Design::default() }),
             System::RaftMemory => raft(Design { medium: Medium::Memory, ..Design::default() }),
+            System::PrimaryBackupAsync => primary_backup(Policy::Asynchronous, None),
+            System::PrimaryBackupSync => primary_backup(Policy::Synchronous, None),
+            System::Lease => primary_backup(Policy::Lease, None),
+            System::Quorum => Box::new(quorum::QuorumCluster::new(deployment)),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
-            System::Bugged(bug) => raft(Design { bug: Some(bug), ..Design::default() }),
+            System::Bugged(bug) => match bug.species().system {
+                System::PrimaryBackupSync => primary_backup(Policy::Synchronous, Some(bug)),
+                System::Lease => primary_backup(Policy::Lease, Some(bug)),
+                _ => raft(Design { bug: Some(bug), ..Design::default() }),
+            },
         }
     }
 }

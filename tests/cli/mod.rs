@@ -3,6 +3,7 @@
 mod check;
 mod contract;
 mod determinism;
+mod ladder;
 mod readme;
 mod regressions;
 mod replay;

@@ -3,11 +3,11 @@
 //! Without a journal (the system `raft-memory`) what is in memory outlives the process, as if every completed write
 //! were synced; with one it is read back from the disk at each start.
 
-use super::journal::Journal;
 use super::tables::Change;
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
 use crate::systems::bugs::Bug;
+use crate::systems::storage::journal::Journal;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{EmptyNode, LogId, OptionalSend, RaftLogReader, SnapshotMeta, StorageIOError, Vote};
 use std::collections::BTreeMap;
@@ -49,13 +49,13 @@ const PURGED_BEYOND: u64 = 60;
 #[derive(Clone)]
 pub struct LogStore {
     disk: Arc<Mutex<Disk>>,
-    journal: Option<Journal>,
+    journal: Option<Journal<Change>>,
     bug: Option<Bug>,
 }
 
 impl LogStore {
     /// The log on this disk.
-    pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal>, bug: Option<Bug>) -> LogStore {
+    pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal<Change>>, bug: Option<Bug>) -> LogStore {
         LogStore { disk, journal, bug }
     }
 

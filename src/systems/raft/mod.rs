@@ -1,7 +1,7 @@
 //! The replicated store on openraft.
 //!
 //! * [`types`], [`runtime`]: openraft's parameters; time, tasks and randomness from the host.
-//! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`journal`]: group commit. [`tables`]: redb.
+//! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`tables`]: redb.
 //! * [`observe`]: wrappers that record what Raft does to its storage.
 //! * [`planted`]: what the bugs of the state machine do.
 //! * [`sessions`]: which commands a process has appended.
@@ -16,7 +16,6 @@
 
 pub mod chaos;
 pub mod faulty;
-pub mod journal;
 pub mod log_store;
 pub mod members;
 pub mod network;
@@ -30,12 +29,13 @@ pub mod tables;
 pub mod types;
 
 use super::bugs::Bug;
+use super::storage::journal::Journal;
+use super::storage::process::RESTART_PAUSE;
 use super::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
 use crate::trace::{HostId, MessageKind, What};
-use journal::Journal;
 use log_store::{Disk, LogStore};
 use network::Network;
 use observe::{ObservedLog, ObservedMachine};
@@ -59,8 +59,6 @@ const LOGS_PER_SNAPSHOT: u64 = 150;
 const LOGS_KEPT: u64 = 30;
 /// A follower further behind than this gets a snapshot.
 const LAG_FOR_SNAPSHOT: u64 = 300;
-/// How long a node whose storage failed waits before it starts again, as a supervisor would have it.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// How the system is built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -212,7 +210,8 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<d
                 opened => opened?,
             };
             let (disk, machine) = tables::load(&database)?;
-            (Arc::new(Mutex::new(disk)), machine, Some(Journal::new(host.clone(), database, bug)))
+            let commit = if bug == Some(Bug::SyncErrorIgnored) { planted::commit_or_not } else { tables::commit };
+            (Arc::new(Mutex::new(disk)), machine, Some(Journal::new(host.clone(), database, commit)))
         }
     };
     let voters = setup.members.keys().copied().collect();

@@ -2,16 +2,27 @@
 
 use super::log_store::StoredSnapshot;
 use super::state_machine::Machine;
+use super::tables::{self, Change};
 use super::types::NodeId;
 use crate::host::{Host, lock};
 use crate::kv::{Command, Store};
 use crate::systems::bugs::Bug;
+use crate::systems::storage::rows::OpenError;
 use openraft::{EmptyNode, StoredMembership};
+use redb::Database;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// How long a session may be idle before a replica forgets it, with [`Bug::SessionsExpireByClock`].
 const IDLE_NS: u64 = 1_000_000_000;
+
+/// Makes changes in one commit, or does not, and says that it did ([`Bug::SyncErrorIgnored`]).
+pub fn commit_or_not(database: &Database, changes: &[Change]) -> Result<(), OpenError> {
+    if let Err(error) = tables::commit(database, changes) {
+        tracing::warn!("a commit failed: {error}");
+    }
+    Ok(())
+}
 
 /// The bug of a state machine, if it has one.
 #[derive(Clone)]

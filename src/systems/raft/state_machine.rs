@@ -1,12 +1,12 @@
 //! The replicated store as openraft's state machine: in memory for reading, and behind a [`Journal`] for keeping.
 
-use super::journal::Journal;
 use super::log_store::{Disk, StoredSnapshot};
 use super::planted::Planted;
 use super::tables::{self, Change};
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
 use crate::kv::{Applied, Store};
+use crate::systems::storage::journal::Journal;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     EmptyNode, EntryPayload, LogId, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageIOError,
@@ -32,7 +32,7 @@ pub struct Machine {
 pub struct StateMachine {
     machine: Arc<Mutex<Machine>>,
     disk: Arc<Mutex<Disk>>,
-    journal: Option<Journal>,
+    journal: Option<Journal<Change>>,
     planted: Planted,
 }
 
@@ -47,7 +47,12 @@ pub fn restore(disk: &Mutex<Disk>) -> Result<Machine, postcard::Error> {
 
 impl StateMachine {
     /// A machine that a starting process has read from its disk.
-    pub fn new(machine: Machine, disk: Arc<Mutex<Disk>>, journal: Option<Journal>, planted: Planted) -> StateMachine {
+    pub fn new(
+        machine: Machine,
+        disk: Arc<Mutex<Disk>>,
+        journal: Option<Journal<Change>>,
+        planted: Planted,
+    ) -> StateMachine {
         StateMachine { machine: Arc::new(Mutex::new(machine)), disk, journal, planted }
     }
 
@@ -57,7 +62,7 @@ impl StateMachine {
     }
 
     /// The way to the disk, if there is one.
-    pub fn journal(&self) -> Option<Journal> {
+    pub fn journal(&self) -> Option<Journal<Change>> {
         self.journal.clone()
     }
 
