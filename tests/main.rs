@@ -18,3 +18,4 @@ mod scenario_files;
 mod storage;
 mod streams;
 mod tidy;
+mod zoo;

@@ -268,7 +268,6 @@ fn in_a_process(
 struct Worth<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
-    #[serde(skip_serializing_if = "Option::is_none")]
     power: Option<&'a Power>,
 }
 

@@ -28,7 +28,7 @@ pub fn line(entry: &Entry) -> String {
 fn seeds_to_detection(entry: &Entry) -> String {
     let hunted = &entry.hunted;
     match hunted.median() {
-        Some(median) => format!("{median} ({} starts)", hunted.detections()),
+        Some(median) => format!("{median} ({})", count(hunted.detections(), "start")),
         None => format!("not in {}", hunted.seeds()),
     }
 }

@@ -42,6 +42,8 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     assert_eq!(kinds("list --format json").pop().unwrap(), "list");
     assert_eq!(kinds("run brief.toml --format json"), ["outcome"]);
     assert_eq!(kinds("compare brief.toml --format json"), ["outcome", "outcome", "comparison"]);
+    assert_eq!(kinds("zoo --bug cas-outside-log --starts 1 --budget 4 --clean 2 --format json"), ["bug", "zoo"]);
+    assert!(kinds("zoo --list --format json").iter().all(|kind| kind == "species"));
     let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json");
     assert_eq!(swept, ["failure", "failure", "sweep"]);
     assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);

@@ -41,7 +41,6 @@ use network::Network;
 use observe::{ObservedLog, ObservedMachine};
 use openraft::{Config, EmptyNode, Membership, SnapshotPolicy, StoredMembership};
 use planted::Planted;
-use redb::backends::InMemoryBackend;
 use service::{Reads, Service};
 use sessions::AppendedCommands;
 use state_machine::{Machine, StateMachine, restore};
@@ -205,12 +204,11 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<d
         Medium::Memory => (node.memory.clone(), restore(&node.memory)?, None),
         Medium::Disk => {
             let database = match tables::open(host.disk()) {
-                // As where a volume is not mounted, and an empty folder stands in its place.
-                Err(_) if bug == Some(Bug::BlankStart) => tables::open(InMemoryBackend::new())?,
+                Err(_) if bug == Some(Bug::BlankStart) => tables::blank()?,
                 opened => opened?,
             };
             let (disk, machine) = tables::load(&database)?;
-            let commit = if bug == Some(Bug::SyncErrorIgnored) { planted::commit_or_not } else { tables::commit };
+            let commit = if bug == Some(Bug::SyncErrorIgnored) { planted::COMMIT_OR_NOT } else { tables::commit };
             (Arc::new(Mutex::new(disk)), machine, Some(Journal::new(host.clone(), database, commit)))
         }
     };

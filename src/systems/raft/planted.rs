@@ -7,9 +7,8 @@ use super::types::NodeId;
 use crate::host::{Host, lock};
 use crate::kv::{Command, Store};
 use crate::systems::bugs::Bug;
-use crate::systems::storage::rows::OpenError;
+use crate::systems::storage::journal::Commit;
 use openraft::{EmptyNode, StoredMembership};
-use redb::Database;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -17,12 +16,12 @@ use std::sync::{Arc, Mutex};
 const IDLE_NS: u64 = 1_000_000_000;
 
 /// Makes changes in one commit, or does not, and says that it did ([`Bug::SyncErrorIgnored`]).
-pub fn commit_or_not(database: &Database, changes: &[Change]) -> Result<(), OpenError> {
+pub const COMMIT_OR_NOT: Commit<Change> = |database, changes| {
     if let Err(error) = tables::commit(database, changes) {
         tracing::warn!("a commit failed: {error}");
     }
     Ok(())
-}
+};
 
 /// The bug of a state machine, if it has one.
 #[derive(Clone)]

@@ -106,6 +106,14 @@ fn prepare(database: &Database) -> Result<(), OpenError> {
     Ok(transaction.abort()?)
 }
 
+/// Opens an empty database in memory, as where a volume is not mounted and an empty folder stands in its place.
+///
+/// # Errors
+/// Never, as far as is known.
+pub fn blank() -> Result<Database, OpenError> {
+    open(redb::backends::InMemoryBackend::new())
+}
+
 /// Reads everything back.
 ///
 /// # Errors

@@ -1,0 +1,81 @@
+//! A small, fixed version of the zoo: one bug a layer, few seeds; and the system without a bug.
+
+use schism::check::CheckName;
+use schism::run::{Options, Verdict, run};
+use schism::scenario::load;
+use schism::sweep::Pool;
+use schism::systems::System;
+use schism::systems::bugs::Bug;
+use schism::zoo::SCENARIO;
+use schism::zoo::hunt::{Terms, hunt};
+use std::time::Duration;
+
+#[test]
+fn plain_bugs_are_found_within_a_few_seeds_and_the_clean_system_passes_them() {
+    let scenario = load(SCENARIO).unwrap();
+    let pool = Pool { jobs: 1, watchdog: Duration::from_secs(600) };
+    let terms = Terms { starts: 1, budget: 12, pool };
+    for (bug, check) in [
+        (Bug::VoteNotSynced, CheckName::Monotonic),
+        (Bug::AcknowledgedBeforeSync, CheckName::LogDurability),
+        (Bug::SnapshotWithoutSessions, CheckName::ExactlyOnce),
+        (Bug::ReplyToWrongRequest, CheckName::CommitQuorum),
+        (Bug::VoteIgnoresLog, CheckName::Monotonic),
+        (Bug::SessionsExpireByClock, CheckName::ExactlyOnce),
+        (Bug::ReadWithoutReadIndex, CheckName::Linearizability),
+        (Bug::AcknowledgedBeforeCommit, CheckName::Linearizability),
+    ] {
+        let hunted = hunt(&scenario, bug, &terms, &Options::default(), || ());
+        assert!(hunted.is_found(), "{bug} is not found in {} seeds", hunted.seeds());
+        assert!(hunted.checks.contains_key(&check), "{bug} is found by {:?}", hunted.checks);
+    }
+    for seed in 0..6 {
+        let outcome = run(&scenario, System::Raft, seed, &Options::default()).unwrap().outcome;
+        assert_eq!(outcome.verdict, Verdict::Pass, "seed {seed}: {:?} {:?}", outcome.violations, outcome.inconclusive);
+    }
+}
+
+/// Other members, and back again, under a schedule that does nothing else.
+#[test]
+fn members_change_by_joint_consensus_and_back_again() {
+    use schism::fault::model::{Fault, FaultKind, Target};
+    use schism::scenario::Situation;
+    use schism::trace::{HostSet, What};
+    let mut scenario = load(SCENARIO).unwrap();
+    scenario.nemesis = None;
+    scenario.workload.operations = 400;
+    let voters = ["n1", "n2", "n3"].map(|name| Target(name.into())).to_vec();
+    scenario.faults = vec![Fault { at_ms: 4000, for_ms: Some(6000), kind: FaultKind::Membership { voters } }];
+    let changed = run(&scenario, System::Raft, 1, &Options::default()).unwrap();
+    assert_eq!(changed.outcome.verdict, Verdict::Pass, "{:?}", changed.outcome.violations);
+    assert!(changed.outcome.situations[&Situation::MembersChanged] >= 2);
+    let mut sizes: Vec<(usize, bool)> = changed
+        .trace
+        .events
+        .iter()
+        .filter_map(|event| match event.what {
+            What::Members { voters, joint, .. } => Some((voters.len(), joint != HostSet::EMPTY)),
+            _ => None,
+        })
+        .collect();
+    sizes.dedup();
+    sizes.sort_unstable();
+    sizes.dedup();
+    assert_eq!(sizes, [(3, false), (3, true), (5, false), (5, true)]);
+    // Where members are fixed, such a run proves nothing.
+    let fixed = run(&scenario, System::PrimaryBackupAsync, 1, &Options::default()).unwrap().outcome;
+    assert_eq!(fixed.verdict, Verdict::Inconclusive);
+    assert!(fixed.inconclusive.iter().any(|why| why.contains("members of this system are fixed")), "{fixed:?}");
+}
+
+/// A required situation that does not occur makes a run inconclusive.
+#[test]
+fn a_run_without_a_required_situation_is_inconclusive() {
+    use schism::scenario::Situation;
+    let mut scenario = load("split-brain").unwrap();
+    scenario.workload.operations = 300;
+    scenario.situations = vec![Situation::SnapshotInstalled, Situation::LeaderPaused];
+    let outcome = run(&scenario, System::Raft, 1, &Options::default()).unwrap().outcome;
+    assert_eq!(outcome.verdict, Verdict::Inconclusive);
+    assert!(outcome.inconclusive.iter().any(|why| why.starts_with("leader_paused never occurred")), "{outcome:?}");
+}
