@@ -3,6 +3,7 @@
 //! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
+//! * [`page`]: runs as one HTML file to look into.
 //! * [`json`]: the same for scripts.
 //! * [`recording`]: runs written to files, to be replayed.
 //! * [`overlap`]: what each of several simultaneous primaries acknowledged.
@@ -14,6 +15,7 @@ pub mod event;
 pub mod json;
 pub mod outcome;
 pub mod overlap;
+pub mod page;
 pub mod recording;
 #[cfg(test)]
 pub mod sample;
