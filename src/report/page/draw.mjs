@@ -36,7 +36,7 @@ export function drawPane(context, run, view, rows, colours, stops) {
     drawOverlaps(context, run, rows, scale, colours);
   });
   const chosen = view.operation === null ? null : run.byId.get(view.operation);
-  if (messages.arrows) drawArrows(context, messages.shown, rows, scale, colours, null);
+  if (messages.arrows) drawArrows(context, messages.shown, rows, scale, colours, chosen && carriersOf(run, chosen));
   drawDensity(context, messages.shown, rows, scale, colours);
   clipped(context, rows, scale, () => {
     drawNumbers(context, run, rows, scale, colours);
@@ -67,11 +67,11 @@ function drawAxis(context, rows, scale, colours) {
     const x = Math.round(scale.x(t)) + 0.5;
     context.strokeStyle = colours.grid;
     context.beginPath();
-    context.moveTo(x, rows.axis.height - 6);
+    context.moveTo(x, rows.axis.height);
     context.lineTo(x, rows.height);
     context.stroke();
     context.fillStyle = colours.faint;
-    if (x + 22 < scale.right) context.fillText(`${(t / 1000).toFixed(digits)} s`, Math.max(x, scale.left + 14), rows.axis.height - 10);
+    if (x + 22 < scale.right) context.fillText(`${(t / 1000).toFixed(digits)} s`, Math.max(x, scale.left + 14), rows.axis.height - 2);
   }
 }
 
@@ -283,21 +283,30 @@ function drawNumbers(context, run, rows, scale, colours) {
       const width = context.measureText(text).width;
       if (box.width < Math.min(width, 40)) continue;
       const shown = fitted(context, text, box.width);
-      context.fillText(shown, box.x + 2, y);
+      outlined(context, shown, box.x + 2, y, colours);
       free = box.x + context.measureText(shown).width + 10;
     }
-    drawCommits(context, run.commits.get(row.host), y, free, scale);
+    drawCommits(context, run.commits.get(row.host), y, free, scale, colours);
   }
 }
 
-function drawCommits(context, commits, y, free, scale) {
+/** Text that can be read on top of lines. */
+function outlined(context, text, x, y, colours) {
+  context.strokeStyle = colours.paper;
+  context.lineWidth = 3;
+  context.lineJoin = "round";
+  context.strokeText(text, x, y);
+  context.fillText(text, x, y);
+}
+
+function drawCommits(context, commits, y, free, scale, colours) {
   let next = Math.max(free, scale.left);
   let low = 0;
   while (low < commits.length && commits[low].t < scale.from) low++;
   for (let i = Math.max(0, low - 1); i < commits.length && commits[i].t <= scale.until; i++) {
     const x = Math.max(scale.left, scale.x(commits[i].t));
     if (x < next) continue;
-    context.fillText(`c${commits[i].index}`, x, y);
+    outlined(context, `c${commits[i].index}`, x, y, colours);
     next = x + 64;
   }
 }
@@ -324,25 +333,60 @@ function drawOperations(context, run, view, rows, scale, colours, chosen) {
       drawCross(context, x + width / 2, y + height / 2, Math.min(3, height / 2));
     }
     if (evidence) {
-      context.strokeStyle = colours.bad;
+      context.strokeStyle = context.fillStyle = colours.bad;
       context.lineWidth = 1.5;
-      context.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
+      if (width > 4) context.strokeRect(x - 0.5, y - 0.5, width + 1, height + 1);
+      else context.fillRect(x, y + height - 3, Math.max(2, width), 3);
     }
     if (operation === chosen) {
       context.strokeStyle = colours.accent;
       context.lineWidth = 2.5;
       context.strokeRect(x - 2.5, y - 2.5, width + 5, height + 5);
     }
-    const left = Math.max(x, scale.left);
-    const text = pitch > 12 ? barText(operation, x + width - left) : "";
-    if (text) {
-      context.font = colours.small;
-      context.textAlign = "left";
-      context.fillStyle = operation.op === "get" || unknown || operation.status === "fail" ? colours.ink : colours.paper;
-      context.fillText(text, left + 4, y + height - 2.5);
-    }
+    const letter = run.firsts.get(operation.id);
+    if (letter) drawFirst(context, letter, x, y + height / 2, colours);
+    if (pitch > 12) drawBarText(context, run, operation, x, y + height - 2.5, width, scale, colours);
     context.globalAlpha = 1;
   }
+}
+
+/** A letter before the operation that first ended differently under another system. */
+function drawFirst(context, letter, x, y, colours) {
+  context.fillStyle = colours.accent;
+  context.beginPath();
+  context.arc(x - 8, y, 7, 0, 7);
+  context.fill();
+  context.fillStyle = colours.paper;
+  context.font = colours.label;
+  context.textAlign = "center";
+  context.fillText(letter, x - 8, y + 4);
+}
+
+/** The words of an operation: on its bar, or else beside it where nothing follows. */
+function drawBarText(context, run, operation, x, y, width, scale, colours) {
+  context.font = colours.small;
+  context.textAlign = "left";
+  const left = Math.max(x, scale.left);
+  const text = barText(operation, x + width - left);
+  if (text) {
+    const onDark = operation.op !== "get" && operation.status === "ok";
+    context.fillStyle = onDark ? colours.paper : colours.ink;
+    context.fillText(text, left + 4, y);
+    return;
+  }
+  const next = run.nextOfClient.get(operation.id);
+  const room = (next ? scale.x(next.start) : scale.right) - (x + width) - 8;
+  const full = `${opText(operation)}${operation.by === null ? "" : ` by ${run.name(operation.by)}`}`;
+  const beside = [full, opText(operation)].find((words) => words.length * 6.2 < room);
+  if (!beside) return;
+  context.fillStyle = run.evidence.has(operation.id) ? colours.ink : colours.faint;
+  context.fillText(beside, x + width + 4, y);
+}
+
+/** The messages that carried what a chosen operation's certificates rest on. */
+function carriersOf(run, operation) {
+  const messages = (run.evidence.get(operation.id) ?? []).flatMap(({ at }) => run.outcome.violations[at].certificate.messages ?? []);
+  return new Set(messages.map(({ host, number }) => `m${host}.${number}`));
 }
 
 /** An unknown operation has no right end: from when its client gave up, only a dashed arrow. */
@@ -423,9 +467,13 @@ function plate(context, text, x, y, scale, colours) {
 
 /** The numbers of the tour's stops, and the first differences, on the axis. */
 function drawStops(context, run, view, rows, scale, colours, stops) {
-  for (const stop of stops) {
-    if (stop.t < scale.from || stop.t > scale.until || (stop.system !== null && stop.system !== run.index)) continue;
+  let free = -Infinity;
+  const shown = stops.filter((stop) => stop.t >= scale.from && stop.t <= scale.until && (stop.system === null || stop.system === run.index));
+  for (const stop of shown.sort((a, b) => a.t - b.t || a.number - b.number)) {
     const x = scale.x(stop.t);
+    // Numbers that would cover each other stand side by side.
+    const disc = Math.min(Math.max(x, free), scale.right - 8);
+    free = disc + 18;
     const current = view.stop === stop.number - 1;
     context.strokeStyle = colours.accent;
     context.globalAlpha = current ? 1 : 0.55;
@@ -439,13 +487,13 @@ function drawStops(context, run, view, rows, scale, colours, stops) {
     context.globalAlpha = 1;
     context.fillStyle = current ? colours.accent : colours.paper;
     context.beginPath();
-    context.arc(x, 9, 8, 0, 7);
+    context.arc(disc, 9, 8, 0, 7);
     context.fill();
     context.stroke();
     context.fillStyle = current ? colours.paper : colours.accent;
     context.font = colours.label;
     context.textAlign = "center";
-    context.fillText(String(stop.number), x, 13);
+    context.fillText(String(stop.number), disc, 13);
   }
 }
 

@@ -2,8 +2,8 @@
 import { lowerBound } from "./decode.mjs";
 import { eventText, opText, seconds } from "./words.mjs";
 
-/** How many entries of the logs are shown at once, and how many events. */
-const ENTRIES = 14;
+/** The width of an entry in the table of logs, in pixels, and how many events are listed. */
+const ENTRY_WIDTH = 74;
 const EVENTS_SHOWN = 9;
 
 /** An element with attributes and children; text is text. */
@@ -20,13 +20,8 @@ export function element(name, attributes = {}, ...children) {
 /** Shows a run's state at the view's instant in `panel`. */
 export function inspect(panel, run, view, colours) {
   const states = [...run.replay.at(view.t).values()];
-  panel.replaceChildren(
-    element("h3", {}, `State at ${seconds(view.t)}`),
-    nodesTable(run, states, view),
-    storesTable(run, states),
-    logsTable(run, states, view, colours),
-    eventsList(run, view),
-  );
+  const parts = [nodesTable(run, states, view), logsTable(run, states, view, colours, Math.max(4, Math.floor((panel.clientWidth - 40) / ENTRY_WIDTH))), storesTable(run, states), eventsList(run, view)];
+  panel.replaceChildren(element("h3", {}, `State at ${seconds(view.t)}`), ...parts.filter(Boolean));
 }
 
 const head = (...names) => element("thead", {}, element("tr", {}, names.map((name) => element("th", { scope: "col" }, name))));
@@ -72,26 +67,31 @@ function diskText({ synced, lost, log }, raft) {
   return parts.join(", ") || "not recorded";
 }
 
-/** Every key at every node; where live nodes differ the row says so. */
+/**
+ * Every key at every node; where live nodes differ the row says so. In Raft a node that has applied less is merely
+ * behind; between primaries there is no such order.
+ */
 function storesTable(run, states) {
   const keys = [...new Set(states.flatMap(({ store }) => [...store.keys()]))].sort((a, b) => a - b);
   if (!keys.length) return element("p", { class: "faint" }, "Every store is empty.");
+  const newest = Math.max(...states.map(({ applied }) => applied ?? 0));
+  const behind = `${states.filter((state) => state.up && (state.applied ?? 0) < newest).map(({ node }) => run.name(node)).join(", ")} behind`;
   const rows = keys.map((key) => {
     const values = states.map(({ store }) => store.get(key) ?? null);
     const differ = new Set(values.filter((_, i) => states[i].up)).size > 1;
-    return element("tr", { class: differ ? "differ" : null },
+    return element("tr", { class: differ && !run.isRaft ? "differ" : null },
       element("th", { scope: "row" }, `k${key}`),
       values.map((value, i) => element("td", { class: states[i].up ? null : "faint" }, value === null ? "–" : String(value))),
-      element("td", {}, differ ? "≠" : "="));
+      element("td", {}, !differ ? "=" : run.isRaft ? behind : "≠"));
   });
-  return table("Stores: key by node, ≠ where nodes differ", head("key", ...states.map(({ node }) => run.name(node)), ""), rows, "grid");
+  return table("Stores: key by node, and whether they are equal", head("key", ...states.map(({ node }) => run.name(node)), ""), rows, "grid");
 }
 
 /** The ends of the logs: index by node, coloured by term as the ribbons are. */
-function logsTable(run, states, view, colours) {
+function logsTable(run, states, view, colours, most) {
   const last = Math.max(...states.map(({ log }) => log.length - 1));
   if (!run.isRaft || last < 0) return null;
-  const first = Math.max(0, last - ENTRIES + 1);
+  const first = Math.max(0, last - most + 1);
   const indices = Array.from({ length: last - first + 1 }, (_, i) => first + i);
   const rows = states.map((state) => element("tr", { class: view.node === state.node ? "chosen" : null },
     element("th", { scope: "row" }, run.name(state.node)),

@@ -1,17 +1,16 @@
 // Where things stand in a pane, and what time is where. All panes of a page share one layout.
 import { lowerBound } from "./decode.mjs";
 
-/** Rows of a pane, from the top; `y` is a row's middle where it has one, else its top. */
-export function layoutOf(run, { width }) {
+/** Rows of a pane, from the top; `y` is a row's middle where it has one, else its top. `shards`: of any pane. */
+export function layoutOf(run, { width, shards }) {
   const gutter = width < 520 ? 68 : 96;
   const faults = packFaults(run.faults);
-  const rows = { gutter, width, axis: { y: 0, height: 26 } };
+  const rows = { gutter, width, axis: { y: 0, height: 34 } };
   let y = rows.axis.height;
   rows.faults = { y, lanes: faults.lanes, laneOf: faults.laneOf, height: faults.lanes * 18 + 4 };
   y += rows.faults.height;
-  const scopes = run.scopes.filter((scope) => scope !== "all");
-  const ribbon = scopes.length > 1 ? Math.min(26, 9 * scopes.length) : 14;
-  const pitch = ribbon + 30;
+  const ribbon = shards > 1 ? Math.min(26, 10 * shards) : 14;
+  const pitch = ribbon + 26;
   rows.hosts = hostsInOrder(run).map((host) => {
     const isNode = host <= run.nodes.length;
     const height = isNode ? pitch : 24;
@@ -31,8 +30,8 @@ export function layoutOf(run, { width }) {
   for (const [index, site] of run.sites.entries()) {
     if (!site.clients.length) continue;
     for (const kind of ["availability", "latency"]) {
-      rows.charts.push({ site: index, kind, y: y + 14, height: 34 });
-      y += 54;
+      rows.charts.push({ site: index, kind, y: y + 14, height: 30 });
+      y += 48;
     }
   }
   rows.height = y;

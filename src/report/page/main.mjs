@@ -32,11 +32,13 @@ async function start() {
     const margin = Math.max(150, (operation.end - operation.start) * 1.5);
     view.show(operation.start - margin, operation.end + margin, { operation: operation.id, t: operation.end, stop: null });
   };
-  const panes = runs.map((run) => makePane(run, view, stops, choose));
+  const shards = Math.max(...runs.map((run) => run.scopes.filter((scope) => scope !== "all").length));
+  const panes = runs.map((run) => makePane(run, view, stops, choose, shards));
   document.getElementById("panes").replaceChildren(...panes.map(({ place }) => place));
   document.getElementById("panes").classList.add(`n${runs.length}`);
   const tour = setUpTour(view, runs, stops);
   setUpDifferences(page, runs, choose);
+  for (const run of runs) run.firsts = firstsOf(page);
   fillTables(document.getElementById("tables"), runs, choose);
   setUpSearch(view, runs, choose);
   setUpFilters(view, runs);
@@ -46,6 +48,7 @@ async function start() {
   setUpTheme(redraw);
   setUpKeys(view, setUpPlaying(view, runs), tour);
   setUpZoom(view);
+  view.set({ t: stops[0]?.t ?? 0 });
   followHash(view);
   addEventListener("resize", redraw);
   addEventListener("beforeprint", redraw);
@@ -55,7 +58,7 @@ async function start() {
   document.documentElement.dataset.ready = "true";
 }
 
-function makePane(run, view, stops, choose) {
+function makePane(run, view, stops, choose, shards) {
   const canvas = element("canvas", { tabindex: "0", role: "img", "aria-label": `${run.system} over time: ${summary(run)} The tables at the end hold the same.` });
   const labels = element("div", { class: "labels" });
   const stage = element("div", { class: "stage" }, canvas, labels);
@@ -85,7 +88,7 @@ function makePane(run, view, stops, choose) {
   };
   const restyle = () => {
     const width = Math.floor(stage.clientWidth);
-    rows = layoutOf(run, { width });
+    rows = layoutOf(run, { width, shards });
     const ratio = devicePixelRatio || 1;
     Object.assign(canvas, { width: width * ratio, height: rows.height * ratio });
     Object.assign(canvas.style, { width: `${width}px`, height: `${rows.height}px` });
@@ -185,6 +188,7 @@ function setUpTour(view, runs, stops) {
     const stop = stops[Math.min(Math.max(index, 0), stops.length - 1)];
     if (!stop) return;
     view.show(stop.from, stop.until, { stop: stop.number - 1, t: stop.t, operation: stop.operations[0] ?? null, node: null, hover: null });
+    place.closest(".tour").scrollIntoView({ block: "start" });
   };
   const buttons = stops.map((stop, index) => element("li", {}, element("button", { type: "button", onclick: () => go(index) }, element("b", {}, String(stop.number)), ` ${stop.title}`)));
   place.replaceChildren(...buttons);
@@ -199,6 +203,15 @@ function setUpTour(view, runs, stops) {
   view.onChange((changed) => changed.includes("stop") && show());
   show();
   return { go };
+}
+
+/** Letters for the operations that first ended differently, by their ids. */
+function firstsOf({ comparison }) {
+  const firsts = new Map();
+  for (const [letter, found] of [["A", comparison?.availability], ["S", comparison?.safety]]) {
+    if (found) firsts.set(found.operation, (firsts.get(found.operation) ?? "") + letter);
+  }
+  return firsts;
 }
 
 /** The first operations that ended differently, with a way to them. */

@@ -45,26 +45,31 @@ export function lineOf(message, rows, scale) {
   };
 }
 
-/** Draws arrows, dimmed where something else is selected. */
-export function drawArrows(context, shown, rows, scale, colours, selected) {
+/** Draws arrows; those of the chosen ids on top and thick. */
+export function drawArrows(context, shown, rows, scale, colours, chosen) {
   context.save();
   context.beginPath();
   context.rect(scale.left, 0, scale.right - scale.left, rows.height);
   context.clip();
   const crowd = shown.length > 500 ? 0.45 : shown.length > 150 ? 0.65 : 0.9;
-  for (const message of shown) {
+  const isChosen = (message) => chosen?.has(message.id) ?? false;
+  const draw = (message, alpha, width) => {
     const line = lineOf(message, rows, scale);
-    if (line) drawArrow(context, message, line, scale, colours, selected && !selected(message) ? crowd * 0.45 : crowd, shown.length < 400);
-  }
+    if (line) drawArrow(context, message, line, scale, colours, alpha, shown.length < 400 || width > 2, width);
+  };
+  for (const message of shown) draw(message, crowd, 1.1);
+  for (const message of shown.filter(isChosen)) draw(message, 1, 3);
   context.restore();
 }
 
-function drawArrow(context, message, line, scale, colours, alpha, heads) {
+function drawArrow(context, message, line, scale, colours, alpha, heads, width) {
   const died = message.fate === "dropped";
   const colour = died ? colours.bad : colours[familyOf(message.kind)] ?? colours.request;
-  context.globalAlpha = died ? Math.max(alpha, 0.75) : alpha;
-  context.strokeStyle = context.fillStyle = colour;
-  context.lineWidth = 1.1;
+  // What waits for a dead connection is lost long after it was sent: a faint line, so that it covers nothing.
+  const stale = died && message.end - message.sent > 60;
+  context.globalAlpha = stale ? 0.3 : died ? Math.max(alpha, 0.7) : alpha;
+  context.strokeStyle = context.fillStyle = width > 2 ? colours.accent : colour;
+  context.lineWidth = width;
   context.setLineDash(message.held ? [2, 4] : message.delay > 0 ? [7, 3] : []);
   context.beginPath();
   context.moveTo(line.x0, line.y0);
@@ -72,6 +77,7 @@ function drawArrow(context, message, line, scale, colours, alpha, heads) {
   context.stroke();
   context.setLineDash([]);
   if (died) {
+    context.globalAlpha = Math.max(context.globalAlpha, 0.6);
     drawCross(context, line.x1, line.y1, 3.5);
   } else if (heads && message.fate !== "open") {
     drawHead(context, line, message.fate === "discarded");

@@ -38,6 +38,7 @@ export function buildRun(page, raw, index) {
     name: (host) => raw.names[host] ?? "?",
   };
   run.byId = new Map(operations.map((operation) => [operation.id, operation]));
+  run.nextOfClient = nextOfClient(operations);
   run.byTag = new Map(operations.map((operation) => [operation.tag, operation]));
   run.messages = messagesOf(events, end);
   Object.assign(run, spansOf(run));
@@ -46,6 +47,16 @@ export function buildRun(page, raw, index) {
   run.evidence = evidenceOf(run);
   run.refused = refusedOf(run);
   return run;
+}
+
+/** By operation id, the operation that the same client invoked next. */
+function nextOfClient(operations) {
+  const [last, next] = [new Map(), new Map()];
+  for (const operation of operations) {
+    if (last.has(operation.client)) next.set(last.get(operation.client), operation);
+    last.set(operation.client, operation.id);
+  }
+  return next;
 }
 
 /** A number for (host, count): a key for maps that is cheaper than text. */

@@ -28,10 +28,10 @@ pub fn strip(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> St
         .collect();
     format!(
         "<header><p class=\"where\"><b>{}</b> <span>seed {}</span> \
-         <span>schedule <code title=\"{schedule}\">{}</code></span></p><h1>{}</h1>{story}</header>{notes}\
-         <div class=\"cards\">{cards}</div>\
+         <span>schedule <code title=\"{schedule}\">{}</code></span></p><h1>{}</h1>{story}\
          <p class=\"again\"><span>See it again</span> <code id=\"command\">{}</code> \
-         <button type=\"button\" id=\"copy\">Copy</button></p>",
+         <button type=\"button\" id=\"copy\">Copy</button></p></header>{notes}\
+         <div class=\"cards\">{cards}</div>",
         escaped(&outcome.scenario),
         outcome.seed,
         &outcome.schedule_digest.to_string()[..12],
@@ -62,13 +62,14 @@ fn card(run: &Run) -> String {
     });
     format!(
         "<section class=\"card {verdict}\" data-system=\"{system}\" data-verdict=\"{verdict}\"><h2>{system} \
-         <span class=\"badge\">{mark} {verdict}, {expected}</span></h2>\
-         <p class=\"sentence\">{sentence}</p>{because}{witness}{more}\
-         <p class=\"digest\">digest <code>{digest}</code></p></section>",
+         <span class=\"badge\">{mark} {verdict}, {expected}</span> \
+         <span class=\"digest\">digest <code title=\"{digest}\">{short}</code></span></h2>\
+         <p class=\"sentence\">{sentence}</p>{because}{witness}{more}</section>",
         system = escaped(&outcome.system),
         sentence = escaped(&sentence(outcome)),
         more = more(outcome),
         digest = outcome.digest,
+        short = &outcome.digest.to_string()[..12],
     )
 }
 
@@ -99,7 +100,7 @@ fn sentence(outcome: &Outcome) -> String {
         .filter(|figure| figure.during == "settled" && figure.acked < figure.offered)
         .min_by_key(|figure| figure.acked * 1000 / figure.offered)
         .map_or_else(String::new, |figure| {
-            format!(", and {} got {} of {} while it lasted", figure.site, figure.acked, figure.offered)
+            format!(", and {} got {} of {} under the faults", figure.site, figure.acked, figure.offered)
         });
     match outcome.verdict {
         Verdict::Pass => {

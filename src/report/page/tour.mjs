@@ -112,7 +112,7 @@ function refusalStop(run) {
   return {
     title: "Why Raft refused",
     text: `${refusalText(run, refusal)}${example}`,
-    system: run.index, t: first?.start ?? fault.from, ...around(fault.from, Math.min(fault.until, fault.from + 3500), 0.1),
+    system: run.index, t: first?.start ?? fault.from, ...around(fault.from, Math.min(fault.until, fault.from + 2600), 0.1),
     operations: refusal.operations.map(({ id }) => id), nodes: refusal.minority,
   };
 }
