@@ -243,7 +243,8 @@ mod tests {
         };
         let mut bytes = Vec::new();
         for chunk in text.trim_end_matches('=').as_bytes().chunks(4) {
-            let word = chunk.iter().fold(0u32, |word, byte| word << 6 | u32::from(digit(*byte))) << (6 * (4 - chunk.len()));
+            let word =
+                chunk.iter().fold(0u32, |word, byte| word << 6 | u32::from(digit(*byte))) << (6 * (4 - chunk.len()));
             bytes.extend_from_slice(&word.to_be_bytes()[1..chunk.len()]);
         }
         bytes
@@ -272,7 +273,8 @@ mod tests {
 
     #[test]
     fn base64_is_the_standard_one() {
-        let samples = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("\u{7f}~?", "f34/")];
+        let samples =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("\u{7f}~?", "f34/")];
         for (plain, text) in samples {
             assert_eq!(base64(plain.as_bytes()), text);
             assert_eq!(unbase64(text), plain.as_bytes());
@@ -318,7 +320,10 @@ mod tests {
             let embedded = |name: &str| undelta(&columns[name]["numbers"]);
             assert_eq!(embedded("id"), recorded(|operation| Some(i64::from(operation.id))));
             assert_eq!(embedded("end_ns"), recorded(|operation| Some(operation.end_ns as i64)));
-            assert_eq!(embedded("found"), recorded(|operation| operation.observed().flatten().map(|found| found as i64)));
+            assert_eq!(
+                embedded("found"),
+                recorded(|operation| operation.observed().flatten().map(|found| found as i64))
+            );
             assert_eq!(embedded("by"), recorded(|operation| operation.acknowledger().map(|by| i64::from(by.node.0))));
             assert_eq!(system["outcome"], serde_json::to_value(&run.outcome).unwrap());
         }

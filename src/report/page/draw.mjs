@@ -418,6 +418,7 @@ function drawOpenEnded(context, x, y, width, height, colours) {
 
 /** Lines between the operations of a certificate: all of a split-brain, and whatever is chosen. */
 function drawJoins(context, run, view, rows, scale, colours) {
+  const plates = [];
   run.outcome.violations.forEach(({ check, certificate }, at) => {
     const ids = certificate.operations ?? [];
     const chosen = view.operation !== null && ids.includes(view.operation);
@@ -441,21 +442,22 @@ function drawJoins(context, run, view, rows, scale, colours) {
       context.arc(x, y, chosen ? 3.5 : 2.5, 0, 7);
       context.fill();
     }
-    const roomy = scale.perMs * (scale.until - scale.from) > 0 && scale.until - scale.from < 4000;
-    if (chosen || roomy) {
+    if (chosen || (view.operation === null && scale.until - scale.from < 4000)) {
       const text = check === "lost_write" ? `lost: ${opText(a.operation)}` : `${opText(a.operation)}  ✗  ${opText(b.operation)}`;
-      plate(context, text, Math.max(a.x, b.x) + bend * 0.75 + 4, (a.y + b.y) / 2, scale, colours);
+      plate(context, text, Math.max(a.x, b.x) + bend * 0.75 + 4, (a.y + b.y) / 2, scale, colours, plates);
     }
     context.globalAlpha = 1;
   });
 }
 
-/** Text on a plate of its own, within the picture. */
-function plate(context, text, x, y, scale, colours) {
+/** Text on a plate of its own, within the picture, where none of the other plates is. */
+function plate(context, text, x, y, scale, colours, plates) {
   context.font = colours.label;
   context.textAlign = "left";
   const width = context.measureText(text).width + 10;
   const left = Math.max(scale.left, Math.min(x, scale.right - width));
+  if (plates.some((other) => Math.abs(other.y - y) < 17 && other.left < left + width && left < other.left + other.width)) return;
+  plates.push({ left, y, width });
   context.fillStyle = colours.paper;
   context.fillRect(left, y - 8, width, 16);
   context.strokeStyle = colours.bad;

@@ -55,6 +55,8 @@ async function start() {
   addEventListener("afterprint", redraw);
   view.onChange(() => panes.forEach((pane) => pane.dirty()));
   redraw();
+  // For the console, and for tests.
+  globalThis.schism = { runs, view, stops };
   document.documentElement.dataset.ready = "true";
 }
 

@@ -104,7 +104,10 @@ fn sentence(outcome: &Outcome) -> String {
         });
     match outcome.verdict {
         Verdict::Pass => {
-            format!("Kept every promise: {} of {operations} operations acknowledged, none contradicted{waited}.", outcome.acked)
+            format!(
+                "Kept every promise: {} of {operations} operations acknowledged, none contradicted{waited}.",
+                outcome.acked
+            )
         }
         Verdict::Inconclusive => format!("Proves nothing: {}.", outcome.inconclusive.join("; ")),
         Verdict::Violation if outcome.conflicting_acks + outcome.lost_acked_writes > 0 => format!(

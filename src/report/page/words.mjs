@@ -87,6 +87,9 @@ export function eventText(run, i) {
   return `${run.name(events.host[i])} ${said}`;
 }
 
+/** Whether a kind of event has words of its own. */
+export const hasWords = (name) => name in EVENTS;
+
 function genericText(name, columns, row) {
   const fields = Object.entries(columns).filter(([, cells]) => cells[row] !== null);
   return [name.replaceAll("_", " "), ...fields.map(([column, cells]) => `${column}=${cells[row]}`)].join(" ");
