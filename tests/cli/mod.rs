@@ -3,6 +3,7 @@
 mod check;
 mod contract;
 mod determinism;
+mod page;
 mod readme;
 mod regressions;
 mod replay;

@@ -1,4 +1,5 @@
 // Two small charts per site: what share of its operations was acknowledged, and how long that took.
+import { fitted } from "./layout.mjs";
 import { opText } from "./words.mjs";
 
 /** Operations of each site, in order of the time at which the script planned them. */
@@ -25,7 +26,7 @@ export function drawCharts(context, run, view, rows, scale, colours) {
     context.fillStyle = colours.faint;
     context.font = colours.small;
     context.textAlign = "left";
-    context.fillText(titleOf(run, chart, operations, view), scale.left, chart.y - 4);
+    context.fillText(fitted(context, titleOf(run, chart, operations, view), scale.right - scale.left), scale.left, chart.y - 4);
   }
 }
 

@@ -1,6 +1,6 @@
 // One pane on its canvas: axis, faults, ribbons of the nodes, clients' operations, marks.
 import { barText, drawCharts, operationAt } from "./charts.mjs";
-import { scaleOf, ticksOf } from "./layout.mjs";
+import { fitted, scaleOf, ticksOf } from "./layout.mjs";
 import { drawArrows, drawCross, drawDensity, messageAt, messagesInView } from "./messages.mjs";
 import { showsOperation } from "./view.mjs";
 import { opText } from "./words.mjs";
@@ -129,16 +129,6 @@ function drawCut(context, fault, rows, x0, x1, colours) {
     context.stroke();
   });
   context.setLineDash([]);
-}
-
-/** The longest beginning of a text that fits, or nothing. */
-function fitted(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  for (let length = text.length - 1; length > 3; length--) {
-    const short = `${text.slice(0, length).trimEnd()}…`;
-    if (context.measureText(short).width <= width) return short;
-  }
-  return "";
 }
 
 function drawLines(context, run, rows, scale, colours, view) {

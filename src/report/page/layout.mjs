@@ -90,3 +90,13 @@ export function within(items, starts, longest, from, until, end) {
   }
   return found;
 }
+
+/** The longest beginning of a text that fits, or nothing. */
+export function fitted(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  for (let length = text.length - 1; length > 3; length--) {
+    const short = `${text.slice(0, length).trimEnd()}…`;
+    if (context.measureText(short).width <= width) return short;
+  }
+  return "";
+}

@@ -44,6 +44,7 @@ async function start() {
   setUpFilters(view, runs);
   setUpCopy();
   setUpRoutine(view, runs);
+  if (innerWidth < 640) document.querySelector(".legend").open = false;
   const redraw = () => panes.forEach((pane) => pane.restyle());
   setUpTheme(redraw);
   setUpKeys(view, setUpPlaying(view, runs), tour);
@@ -190,7 +191,11 @@ function setUpTour(view, runs, stops) {
     const stop = stops[Math.min(Math.max(index, 0), stops.length - 1)];
     if (!stop) return;
     view.show(stop.from, stop.until, { stop: stop.number - 1, t: stop.t, operation: stop.operations[0] ?? null, node: null, hover: null });
-    place.closest(".tour").scrollIntoView({ block: "start" });
+    // Where panes are stacked, the one that the stop is about; it stops below the tour, which stays in sight.
+    const stacked = runs.length > 1 && stop.system !== null && innerWidth < 1000 && innerWidth > 640;
+    const target = stacked ? document.querySelectorAll(".pane")[stop.system] : place.closest(".tour");
+    target.style.scrollMarginTop = stacked ? `${place.closest(".tour").offsetHeight}px` : "";
+    target.scrollIntoView({ block: "start" });
   };
   const buttons = stops.map((stop, index) => element("li", {}, element("button", { type: "button", onclick: () => go(index) }, element("b", {}, String(stop.number)), ` ${stop.title}`)));
   place.replaceChildren(...buttons);
