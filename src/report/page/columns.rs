@@ -83,10 +83,12 @@ impl Table {
 }
 
 fn encode(name: &str, cells: &[Cell], hashes: &mut Hashes) -> Value {
-    if cells.iter().any(|cell| matches!(cell, Cell::Text(_))) {
+    let is_hash = HASHES.contains(&name);
+    // A number that JavaScript cannot hold goes as text, and its column with it.
+    let is_text = |cell: &Cell| matches!(cell, Cell::Text(_)) || (!is_hash && matches!(cell, Cell::Large(_)));
+    if cells.iter().any(is_text) {
         return texts(cells);
     }
-    let is_hash = HASHES.contains(&name) || cells.iter().any(|cell| matches!(cell, Cell::Large(_)));
     let numbers = cells.iter().map(|cell| match cell {
         Cell::Small(small) if is_hash => Some(hashes.number(*small as u64)),
         Cell::Small(small) => Some(*small),
@@ -162,10 +164,15 @@ mod tests {
 
     #[test]
     fn texts_and_hashes_are_numbered_as_they_appear() {
-        let rows = [json!({ "s": "x", "payload": u64::MAX }), json!({ "s": "y", "payload": 3 }), json!({ "s": "x" })];
+        let rows = [
+            json!({ "s": "x", "payload": u64::MAX, "n": 7 }),
+            json!({ "s": "y", "payload": 3, "n": u64::MAX }),
+            json!({ "s": "x" }),
+        ];
         assert_eq!(
             encoded(&rows),
             json!({ "rows": 3, "columns": {
+                "n": { "texts": [0, 1, null], "words": ["7", "18446744073709551615"] },
                 "payload": { "hashes": [0, 1, null] },
                 "s": { "texts": [0, 1, 0], "words": ["x", "y"] },
             } })

@@ -9,6 +9,7 @@ use crate::fault::fold::links_of;
 use crate::fault::model::{Fault, FaultKind, Schedule};
 use crate::fault::timeline::{Phase, Timeline};
 use crate::fault::topology::Topology;
+use crate::history::columns::LATEST_NS;
 use crate::history::{Operation, Status};
 use crate::kv::{Op, Outcome};
 use crate::report::{comparison, timeline};
@@ -199,7 +200,8 @@ fn row(operation: &Operation) -> Value {
         "expected": expected,
         "planned_ns": operation.planned_ns,
         "start_ns": operation.start_ns,
-        "end_ns": operation.end_ns,
+        // One that was under way when the run was given up has no end.
+        "end_ns": (operation.end_ns < LATEST_NS).then_some(operation.end_ns),
         "status": status,
         "result": result,
         "found": found,
@@ -307,6 +309,14 @@ mod tests {
             });
             assert_eq!(keys, recorded.collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn an_operation_without_an_end_has_none() {
+        let (mut runs, _) = both();
+        runs[0].history.operations[1].end_ns = u64::MAX;
+        let ends = undelta(&data(&runs, None)["systems"][0]["operations"]["columns"]["end_ns"]["numbers"]);
+        assert_eq!((ends[0], ends[1]), (Some(2_005_000_000), None));
     }
 
     #[test]

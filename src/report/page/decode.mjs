@@ -73,7 +73,7 @@ export function decodeOperations(raw) {
     expected: get("expected", i),
     planned: get("planned_ns", i) / 1e6,
     start: get("start_ns", i) / 1e6,
-    end: get("end_ns", i) / 1e6,
+    end: get("end_ns", i) === null ? null : get("end_ns", i) / 1e6,
     status: get("status", i),
     result: get("result", i),
     found: get("found", i),

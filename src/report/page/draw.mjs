@@ -183,7 +183,7 @@ function drawRibbons(context, run, rows, scale, colours) {
     }
     const text = span.role === "backup" ? `T${span.term}` : span.scope === "all" ? `${span.role === "primary" ? "leader" : "candidate"} T${span.term}`
       : `${run.sites[span.scope]?.name ?? span.scope}'s keys T${span.term}`;
-    if (span.role !== "backup" && box.width > 34) {
+    if (span.role !== "backup" && box.width > 34 && height >= 8) {
       context.font = height < 12 ? `600 9px ${colours.small.slice(5)}` : colours.label;
       context.textAlign = "left";
       context.fillStyle = span.role === "primary" ? colours.paper : colours.ink;

@@ -3,14 +3,16 @@ import { lowerBound } from "./decode.mjs";
 
 /** Rows of a pane, from the top; `y` is a row's middle where it has one, else its top. `shards`: of any pane. */
 export function layoutOf(run, { width, shards }) {
-  const gutter = width < 520 ? 68 : 96;
+  const longest = Math.max(...run.names.slice(1).map((name) => name.length));
+  const gutter = width < 520 ? 68 : Math.max(96, longest * 6.5 + 14);
   const faults = packFaults(run.faults);
   const rows = { gutter, width, axis: { y: 0, height: 34 } };
   let y = rows.axis.height;
   rows.faults = { y, lanes: faults.lanes, laneOf: faults.laneOf, height: faults.lanes * 18 + 4 };
   y += rows.faults.height;
-  const ribbon = shards > 1 ? Math.min(26, 10 * shards) : 14;
-  const pitch = ribbon + 26;
+  const heightOf = (count) => (count > 1 ? Math.min(40, 10 * count) : 14);
+  const ribbon = heightOf(run.scopes.filter((scope) => scope !== "all").length);
+  const pitch = heightOf(shards) + 26;
   rows.hosts = hostsInOrder(run).map((host) => {
     const isNode = host <= run.nodes.length;
     const height = isNode ? pitch : 24;

@@ -52,8 +52,7 @@ async function start() {
   view.set({ t: stops[0]?.t ?? 0 });
   followHash(view);
   addEventListener("resize", redraw);
-  addEventListener("beforeprint", redraw);
-  addEventListener("afterprint", redraw);
+  setUpPrint(redraw);
   view.onChange(() => panes.forEach((pane) => pane.dirty()));
   redraw();
   // For the console, and for tests.
@@ -234,6 +233,25 @@ function setUpRoutine(view, runs) {
   const quiet = runs.reduce((sum, run) => sum + run.messages.filter((message) => message.quiet).length, 0);
   document.getElementById("routine-count").textContent = `show ${quiet.toLocaleString("en")} heartbeats and AppendEntries without effect`;
   box.addEventListener("change", () => view.set({ routine: box.checked }));
+}
+
+/** On paper: light, and all tables open. */
+function setUpPrint(redraw) {
+  const { dataset } = document.documentElement;
+  let [theme, opened] = [null, []];
+  addEventListener("beforeprint", () => {
+    theme = dataset.theme ?? null;
+    dataset.theme = "light";
+    opened = [...document.querySelectorAll("#tables details:not([open])")];
+    for (const details of opened) details.open = true;
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    if (theme === null) delete dataset.theme;
+    else dataset.theme = theme;
+    for (const details of opened) details.open = false;
+    redraw();
+  });
 }
 
 function setUpZoom(view) {

@@ -3,7 +3,7 @@ import { within } from "./layout.mjs";
 import { showsMessage } from "./view.mjs";
 
 /** More arrows than this in one picture are a grey cloud: then only their number over time is shown. */
-export const MOST_ARROWS = 1400;
+export const MOST_ARROWS = 1200;
 
 /** What is looked up again and again of a run's messages. */
 export function indexMessages(messages) {

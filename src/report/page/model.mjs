@@ -14,6 +14,8 @@ export function buildRun(page, raw, index) {
   const events = decodeEvents(raw.events);
   const operations = decodeOperations(raw.operations);
   const end = events.count ? events.t[events.count - 1] : page.scenario.duration_ns / 1e6;
+  // An operation that was under way when the run was given up ends with it, for all that is drawn.
+  for (const operation of operations) operation.end ??= end;
   const sites = page.scenario.sites;
   const siteOfHost = new Map();
   for (const [site, { nodes, client_host }] of sites.entries()) {

@@ -110,11 +110,13 @@ fn sentence(outcome: &Outcome) -> String {
             )
         }
         Verdict::Inconclusive => format!("Proves nothing: {}.", outcome.inconclusive.join("; ")),
-        Verdict::Violation if outcome.conflicting_acks + outcome.lost_acked_writes > 0 => format!(
-            "Broke its promises: acknowledged {} of {operations} operations{waited}, of which {} contradict each \
-             other and {} acknowledged writes are gone.",
-            outcome.acked, outcome.conflicting_acks, outcome.lost_acked_writes
-        ),
+        Verdict::Violation if outcome.conflicting_acks + outcome.lost_acked_writes > 0 => {
+            let (conflicting, lost) = (outcome.conflicting_acks, outcome.lost_acked_writes);
+            let conflicting = (conflicting > 0).then(|| format!("{conflicting} contradict each other"));
+            let lost = (lost > 0).then(|| format!("{lost} were for writes that are gone"));
+            let broken: Vec<String> = conflicting.into_iter().chain(lost).collect();
+            format!("Broke its promises: of {} acknowledgements {}.", outcome.acked, broken.join(", and "))
+        }
         Verdict::Violation => {
             let checks: Vec<String> = outcome.failed_checks().iter().map(|name| name.replace('_', " ")).collect();
             format!(
@@ -139,7 +141,7 @@ mod tests {
             "data-verdict=\"violation\"",
             "violation, as expected",
             "<b>Witness (split brain).</b> client 0 put k0=1264",
-            "2 contradict each other and 31 acknowledged writes are gone",
+            "2 contradict each other, and 31 were for writes that are gone",
             "schism run split-brain --seed 7",
             &run.outcome.digest.to_string(),
         ] {

@@ -13,7 +13,7 @@ export function tourOf(page, runs) {
     ...runs.map((run) => primariesStop(run, cut)),
     broken && conflictStop(broken),
     broken && lostStop(broken),
-    ...runs.map(refusalStop),
+    ...runs.map((run) => refusalStop(run, runs)),
     ...runs.map((run) => (run === broken ? null : electionStop(run, cut))),
     cut && recoveryStop(runs, cut),
   ];
@@ -103,14 +103,14 @@ function lostStop(run) {
   };
 }
 
-function refusalStop(run) {
+function refusalStop(run, runs) {
   const refusal = run.refused.filter(({ planned }) => planned).reduce((best, found) => (!best || found.planned > best.planned ? found : best), null);
   if (!refusal) return null;
   const first = refusal.operations[0];
   const example = first ? ` For instance #${first.id}, ${opText(first)} of client ${first.client}: ${endText(run, first)}.` : "";
   const { fault } = refusal;
   return {
-    title: "Why Raft refused",
+    title: `Why ${runs.filter(({ isRaft }) => isRaft).length > 1 ? run.system : "Raft"} refused`,
     text: `${refusalText(run, refusal)}${example}`,
     system: run.index, t: first?.start ?? fault.from, ...around(fault.from, Math.min(fault.until, fault.from + 2600), 0.1),
     operations: refusal.operations.map(({ id }) => id), nodes: refusal.minority,
