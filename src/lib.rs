@@ -15,6 +15,7 @@
 //! From the top; a module uses those below it only (`docs/ARCHITECTURE.md` says more):
 //!
 //! * [`harness`]: `cargo test` for systems that are not ours, with the attribute [`macro@test`].
+//! * `zoo` (feature `cli`): what the testbed finds of planted bugs, and how fast.
 //! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): the same violation from less.
 //! * [`run`](mod@run): from a scenario to a judged outcome; [`run::compare`](mod@run::compare) drives several systems alike.
@@ -40,5 +41,7 @@ pub mod sim;
 pub mod sweep;
 pub mod systems;
 pub mod trace;
+#[cfg(feature = "cli")]
+pub mod zoo;
 
 pub use schism_macros::test;

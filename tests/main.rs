@@ -9,6 +9,7 @@ compile_error!(
 mod cli;
 mod faults;
 mod harness;
+mod ladder;
 mod leaks;
 mod properties;
 mod regressions;

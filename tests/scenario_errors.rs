@@ -272,7 +272,7 @@ fn a_name_that_is_neither_scenario_nor_file_is_told_the_scenarios() {
         "split-brian: there is neither a scenario of this name nor such a file\n\
          help: did you mean `split-brain`? allowed: split-brain, split-brain-witness, minority-partition, \
          asymmetric-partition, flapping-link, lossy-wan, leader-isolation, deposed-leader, \
-         five-data-centres, stale-reads, power-loss, chaos"
+         five-data-centres, stale-reads, power-loss, failover, clock-drift, concurrent-cas, chaos"
     );
 }
 

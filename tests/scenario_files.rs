@@ -7,7 +7,7 @@ use schism::fault::model::{Chaos, Fault, FaultKind, Target};
 use schism::kv::{Key, Op};
 use schism::scenario::{
     AvailabilityBound, Between, Expectation, Explicit, Latency, Nemesis, Recorded, Safety, Scenario, ScriptedOp, Site,
-    Timing, Workload, catalogue, embedded, load, materialise,
+    Situation, Timing, Workload, catalogue, embedded, load, materialise,
 };
 use schism::systems::System;
 use schism::trace::digest::Digest;
@@ -15,21 +15,22 @@ use schism::trace::{HostId, MessageKind};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Scenarios about what dual-primary has not: data on its host's disk, a leader whose reads could be cheaper.
-const WITHOUT_DUAL_PRIMARY: [&str; 2] = ["stale-reads", "power-loss"];
+/// Scenarios about what dual-primary has not: data on its host's disk, a leader whose reads could be cheaper; and those
+/// that compare other rungs of the ladder.
+const WITHOUT_DUAL_PRIMARY: [&str; 6] =
+    ["stale-reads", "power-loss", "failover", "clock-drift", "concurrent-cas", "zoo"];
 
 fn all() -> impl Iterator<Item = (&'static str, Scenario)> {
     embedded().iter().map(|(name, text)| {
         let file = format!("sims/{name}.toml");
-        let known = System::ALL.map(System::name);
-        (*name, Scenario::parse_for(&file, text, Some(&known)).unwrap())
+        (*name, Scenario::parse_for(&file, text, Some(&System::names())).unwrap())
     })
 }
 
 #[test]
 fn every_embedded_scenario_tells_its_story_and_says_what_it_expects() {
     assert_eq!(all().map(|(_, scenario)| scenario).collect::<Vec<_>>(), catalogue());
-    assert_eq!(all().count(), 12);
+    assert_eq!(all().count(), 16);
     for (name, scenario) in all() {
         assert_eq!(scenario.name, name);
         assert!(scenario.story.lines().count() >= 8, "{name} tells a story");
@@ -324,4 +325,15 @@ proptest! {
         prop_assert!(again.is_ok(), "{:?}\n{text}", again);
         prop_assert_eq!(again.unwrap(), scenario);
     }
+}
+
+/// The tables of `docs/` name everything, and nothing else.
+#[test]
+fn the_documents_list_every_fault_and_every_situation() {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FAULTS.md")).unwrap();
+    let row = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    let rows: Vec<String> = document.lines().filter_map(row).collect();
+    let situations = Situation::ALL.iter().map(|situation| situation.name());
+    let names: Vec<&str> = FaultKind::NAMES.into_iter().chain(situations).collect();
+    assert_eq!(rows, names);
 }

@@ -70,6 +70,16 @@ pub enum CheckName {
     CommittedImmutable,
     /// A node's vote, commit and apply positions never go back.
     Monotonic,
+    /// What is committed is durable on a majority (5.3, 6).
+    CommitQuorum,
+    /// A log comes back from a restart as it was (figure 2).
+    LogDurability,
+    /// A command takes effect once, through the same entry everywhere (Raft dissertation, 6.3).
+    ExactlyOnce,
+    /// Two snapshots of one position hold the same (2, 7).
+    SnapshotAgreement,
+    /// No process panics.
+    Panic,
 }
 
 /// Simulated nanoseconds as seconds for people.
@@ -92,6 +102,11 @@ impl CheckName {
             CheckName::StateMachineSafety => "state_machine_safety",
             CheckName::CommittedImmutable => "committed_immutable",
             CheckName::Monotonic => "monotonic",
+            CheckName::CommitQuorum => "commit_quorum",
+            CheckName::LogDurability => "log_durability",
+            CheckName::ExactlyOnce => "exactly_once",
+            CheckName::SnapshotAgreement => "snapshot_agreement",
+            CheckName::Panic => "panic",
         }
     }
 }

@@ -78,7 +78,7 @@ impl Compare {
 
 /// The systems of which a scenario expects something, or else the two of the first lesson.
 fn named_by(scenario: &Scenario) -> Vec<System> {
-    let named = System::ALL.into_iter().filter(|system| scenario.expect.contains_key(system.name()));
+    let named = System::all().filter(|system| scenario.expect.contains_key(system.name()));
     let named: Vec<System> = named.collect();
     if named.is_empty() { vec![System::Raft, System::DualPrimary] } else { named }
 }

@@ -6,6 +6,7 @@ mod determinism;
 mod exit;
 mod export;
 mod histories;
+mod ladder;
 mod list;
 mod recordings;
 mod regressions;
@@ -15,6 +16,7 @@ mod shrink;
 mod shrunk;
 mod sweep;
 mod terminal;
+mod zoo;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -23,6 +25,7 @@ use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
 use schism::scenario::{self, Scenario};
 use schism::systems::System;
+use schism::systems::bugs::Bug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use terminal::Terminal;
@@ -51,6 +54,8 @@ enum Command {
     Run(run::RunOne),
     /// Run several systems under the same faults and the same clients, side by side.
     Compare(compare::Compare),
+    /// Run systems one idea apart under faults one kind apart: what each idea buys.
+    Ladder(ladder::LadderOf),
     /// Run one system under many seeds, on all cores.
     Sweep(sweep::Sweep),
     /// Run a recorded file again and say whether it still goes the same way.
@@ -59,6 +64,8 @@ enum Command {
     Regressions(regressions::Regressions),
     /// Make a failing run as small as it can be while the same check fails.
     Shrink(shrink::Shrink),
+    /// Hunt planted bugs with one nemesis, and say how many seeds each takes.
+    Zoo(zoo::Zoo),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
     /// Write a history in a form that other checkers read.
@@ -109,6 +116,29 @@ impl Subject {
     }
 }
 
+/// Which system to run.
+#[derive(Args, Clone, Copy)]
+pub struct Which {
+    /// The system to run.
+    #[arg(long, value_parser = parse_system)]
+    system: Option<System>,
+    /// Run the system that this bug is for, with the bug (`schism zoo --list` tells them all).
+    #[arg(long, value_name = "NAME", value_parser = parse_bug, conflicts_with = "system")]
+    bug: Option<Bug>,
+}
+
+impl Which {
+    /// The system that was named, if any was.
+    fn named(self) -> Option<System> {
+        self.system.or(self.bug.map(System::Bugged))
+    }
+
+    /// The system that was named, or `raft`.
+    fn or_raft(self) -> System {
+        self.named().unwrap_or(System::Raft)
+    }
+}
+
 /// The seed of a single run.
 #[derive(Args, Clone, Copy)]
 pub struct OneSeed {
@@ -119,13 +149,23 @@ pub struct OneSeed {
 
 /// Loads a scenario by name or path; it may only speak of systems that exist.
 fn load(name_or_path: &str) -> Result<Scenario, Failure> {
-    let systems = System::ALL.map(System::name);
-    scenario::load_for(name_or_path, Some(&systems)).map_err(|error| Failure::Input(Box::new(error)))
+    scenario::load_for(name_or_path, Some(&System::names())).map_err(|error| Failure::Input(Box::new(error)))
 }
 
 /// Reads the name of a system, and says what there is if there is no such system.
 fn parse_system(text: &str) -> Result<System, String> {
-    text.parse().map_err(|_| format!("the systems are {}", System::names()))
+    text.parse().map_err(|_| format!("the systems are {}", System::names().join(", ")))
+}
+
+/// Reads the name of a bug, and says what there is if there is no such bug.
+fn parse_bug(text: &str) -> Result<Bug, String> {
+    let names = || Bug::ALL.iter().map(|bug| bug.name()).collect::<Vec<_>>().join(", ");
+    Bug::named(text).ok_or_else(|| format!("the bugs are {}", names()))
+}
+
+/// How many cores there are.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Runs the command named by the process's arguments.
@@ -159,10 +199,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::List(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(&mut terminal),
         Command::Compare(command) => command.run(&mut terminal),
+        Command::Ladder(command) => command.run(&mut terminal),
         Command::Sweep(command) => command.run(&mut terminal),
         Command::Replay(command) => command.run(&mut terminal),
         Command::Regressions(command) => command.run(&mut terminal),
         Command::Shrink(command) => command.run(&mut terminal),
+        Command::Zoo(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
         Command::Export(command) => command.run(&mut terminal),
     }

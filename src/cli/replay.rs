@@ -2,9 +2,9 @@
 
 use super::determinism::divergence;
 use super::exit::{Exit, Failure};
-use super::load;
 use super::recordings::{build, trace_beside};
 use super::terminal::Terminal;
+use super::{Which, load};
 use clap::Args;
 use schism::report::{json, outcome};
 use schism::run::{Options, Outcome, Run, Verdict, run};
@@ -19,6 +19,9 @@ use std::path::PathBuf;
 pub struct Replay {
     /// A scenario file that carries a recorded run.
     file: PathBuf,
+    /// Replay the schedule and the script with another system than the recorded one.
+    #[command(flatten)]
+    which: Which,
     /// Budget of the search checker, in steps; when it ends the verdict is inconclusive.
     #[arg(long, value_name = "STEPS")]
     check_steps: Option<u64>,
@@ -54,15 +57,17 @@ impl Replay {
         let Some(explicit) = &scenario.explicit else {
             return Err(Failure::input(format!("{file} carries no recorded run; start one with: schism run {file}")));
         };
-        let system: System = explicit.system.parse().map_err(|_| {
+        let recorded_with: System = explicit.system.parse().map_err(|_| {
             Failure::input(format!("{file} was recorded with `{}`, which is no system here", explicit.system))
         })?;
+        let system = self.which.named().unwrap_or(recorded_with);
         let mut options = Options::default();
         if let Some(steps) = self.check_steps {
             options.budget.steps = steps;
         }
         let now = run(&scenario, system, explicit.seed, &options)?;
-        let recorded = trace_beside(&self.file)?;
+        // Another system goes another way, and that says nothing about the build.
+        let recorded = if system == recorded_with { trace_beside(&self.file)? } else { None };
         let same_build = recorded.as_ref().map(|recorded| recorded.build == build());
         let went = compare(&explicit.verdict, &now.outcome);
         let diverges =

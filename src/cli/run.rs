@@ -4,12 +4,11 @@ use super::determinism;
 use super::exit::{Exit, Failure};
 use super::recordings;
 use super::terminal::Terminal;
-use super::{OneSeed, Subject, parse_system};
+use super::{OneSeed, Subject, Which};
 use clap::Args;
 use schism::report::page::page;
 use schism::report::{json, outcome, recording, timeline};
 use schism::run::{Verdict, run};
-use schism::systems::System;
 use std::path::PathBuf;
 
 /// Arguments of `schism run`.
@@ -17,9 +16,8 @@ use std::path::PathBuf;
 pub struct RunOne {
     #[command(flatten)]
     subject: Subject,
-    /// The system to run.
-    #[arg(long, value_parser = parse_system, default_value = "raft")]
-    system: System,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     seed: OneSeed,
     /// Show the run as a picture as well.
@@ -51,7 +49,7 @@ impl RunOne {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
         let options = self.subject.options();
-        let done = run(&scenario, self.system, self.seed.seed, &options)?;
+        let done = run(&scenario, self.which.or_raft(), self.seed.seed, &options)?;
         if let Some(path) = &self.trace_out {
             recording::save_trace(&done.trace, recordings::build(), path)?;
         }
@@ -59,7 +57,7 @@ impl RunOne {
             let again = determinism::Again {
                 argument: &self.subject.scenario,
                 scenario: &scenario,
-                system: self.system,
+                system: self.which.or_raft(),
                 seed: self.seed.seed,
                 options: &options,
             };

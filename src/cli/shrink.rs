@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use super::recordings::{self, FOLDER};
 use super::shrunk::{form, line, text};
 use super::terminal::Terminal;
-use super::{OneSeed, Subject, parse_system};
+use super::{OneSeed, Subject, Which, cores};
 use clap::Args;
 use schism::report::style::{WIDTH, wrap};
 use schism::report::{json, recording};
@@ -20,9 +20,9 @@ use std::time::Instant;
 pub struct Shrink {
     #[command(flatten)]
     subject: Subject,
-    /// The system to run, where the file carries no recorded run [default there: the recorded one].
-    #[arg(long, value_parser = parse_system)]
-    system: Option<System>,
+    /// Only where the file carries no recorded run.
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     seed: OneSeed,
     /// The failure to keep [default: the strongest that the run shows].
@@ -105,14 +105,13 @@ impl Shrink {
     }
 
     fn jobs(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.map_or(cores, usize::from)
+        self.jobs.map_or_else(cores, usize::from)
     }
 
     /// System and seed: those of the recording where there is one.
     fn choose(&self, scenario: &Scenario) -> Result<(System, u64), Failure> {
         let Some(explicit) = &scenario.explicit else {
-            return match self.system {
+            return match self.which.named() {
                 Some(system) => Ok((system, self.seed.seed)),
                 None => Err(Failure::Usage(format!(
                     "{} carries no recorded run: name one with --system and --seed",
@@ -121,7 +120,7 @@ impl Shrink {
             };
         };
         let recorded: System = explicit.system.parse().map_err(Failure::input)?;
-        match self.system {
+        match self.which.named() {
             Some(other) if other != recorded => Err(Failure::Usage(format!(
                 "{} is a run of {recorded}; leave --system out, or shrink the scenario that it came from",
                 self.subject.scenario

@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::recordings::{self, FOLDER, quoted};
 use super::terminal::Terminal;
-use super::{Subject, parse_system};
+use super::{Subject, Which, cores};
 use clap::{Args, ValueEnum};
 use schism::report::outcome::{faults, messages};
 use schism::report::style::{Style, Tone, WIDTH, count, wrap};
@@ -13,6 +13,7 @@ use schism::run::{Options, Outcome, Verdict, run};
 use schism::scenario::Scenario;
 use schism::sweep::{Fate, Pool, Summary, sweep};
 use schism::systems::System;
+use schism::zoo::rates::Power;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -30,9 +31,8 @@ const FILES: usize = 100;
 pub struct Sweep {
     #[command(flatten)]
     subject: Subject,
-    /// The system to run.
-    #[arg(long, value_parser = parse_system, default_value = "raft")]
-    system: System,
+    #[command(flatten)]
+    which: Which,
     /// The seeds: a range such as 0..500, or a count from 0.
     #[arg(long, env = SEEDS, default_value = "100")]
     seeds: Seeds,
@@ -91,17 +91,16 @@ impl Sweep {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
         // One number: threads beyond the cores only make each seed slower.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = self.jobs.map_or(cores, usize::from);
+        let jobs = self.jobs.map_or_else(cores, usize::from);
         let watchdog = Duration::from_secs(self.watchdog);
         // A process is killed on time by the thread that waits for it, so that thread gets longer.
         let pool = Pool { jobs, watchdog: if self.processes { watchdog * 2 } else { watchdog } };
         let mut out = self.out.as_deref().map(create).transpose()?;
-        let bar = terminal.progress(self.seeds.count(), &format!("{} {}", scenario.name, self.system));
+        let bar = terminal.progress(self.seeds.count(), &format!("{} {}", scenario.name, self.which.or_raft()));
         bar.tick();
         let recorded = Arc::new(AtomicUsize::new(0));
         let job = self.job(&scenario, Arc::clone(&recorded), watchdog);
-        let mut summary = Summary::new(&scenario.name, self.system.name(), jobs);
+        let mut summary = Summary::new(&scenario.name, self.which.or_raft().name(), jobs);
         let mut troubles = Vec::new();
         let mut wrong = None;
         let started = Instant::now();
@@ -127,7 +126,7 @@ impl Sweep {
 
     /// The work of one seed, in this process or in a fresh one.
     fn job(&self, scenario: &Scenario, recorded: Arc<AtomicUsize>, watchdog: Duration) -> Job {
-        let (system, options) = (self.system, self.subject.options());
+        let (system, options) = (self.which.or_raft(), self.subject.options());
         // What a sweep expects is not worth a file a seed.
         let record = self.expect == Expect::Pass;
         if self.processes {
@@ -194,7 +193,7 @@ impl Sweep {
     }
 
     fn command(&self, seed: u64) -> String {
-        format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), self.system)
+        format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), self.which.or_raft())
     }
 
     /// A fault of the harness outweighs everything: with it, no other figure can be trusted.
@@ -264,21 +263,32 @@ fn in_a_process(
     Ok(Done { outcome, recording: None })
 }
 
+/// A summary, and what it is worth if nothing failed.
+#[derive(Serialize)]
+struct Worth<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    power: Option<&'a Power>,
+}
+
 fn print(summary: &Summary, troubles: &[Trouble], terminal: &mut Terminal) -> Result<(), Failure> {
+    let is_clean = summary.violations + summary.panics + summary.hangs == 0;
+    let power = if is_clean { Power::of(&summary.scenario, summary.seeds - summary.inconclusive) } else { None };
     if terminal.json {
         for trouble in troubles {
             terminal.line(&json::line("failure", trouble))?;
         }
-        return terminal.line(&json::line("sweep", summary));
+        return terminal.line(&json::line("sweep", Worth { summary, power: power.as_ref() }));
     }
     for trouble in troubles {
         let text = format!("seed {}: {}", trouble.seed, trouble.why);
         terminal.line(&terminal.style.plain_text(&format!("{}\n  {}", wrap(&text, WIDTH, 2), trouble.replay)))?;
     }
-    terminal.print(&text(summary, terminal.style))
+    terminal.print(&text(summary, power.as_ref(), terminal.style))
 }
 
-fn text(summary: &Summary, style: Style) -> String {
+fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
     let mut verdicts = vec![count(summary.violations, "violation"), format!("{} inconclusive", summary.inconclusive)];
     if summary.liveness_failures > 0 {
         verdicts.push(format!("{} not live", summary.liveness_failures));
@@ -314,6 +324,19 @@ fn text(summary: &Summary, style: Style) -> String {
     figure("messages", messages(&summary.counters));
     let leaders = count(summary.leader_changes, "leader change");
     figure("faults", format!("{}; {leaders}", faults(&summary.counters)));
+    let occurred = summary.situations.iter().filter(|(_, seeds)| **seeds > 0);
+    let occurred: Vec<String> = occurred.map(|(situation, seeds)| format!("{} {seeds}", situation.name())).collect();
+    if !occurred.is_empty() {
+        figure("situations", format!("(seeds that met them) {}", occurred.join(", ")));
+    }
+    let never = summary.situations.iter().filter(|(_, seeds)| **seeds == 0);
+    let never: Vec<&str> = never.map(|(situation, _)| situation.name()).collect();
+    if !never.is_empty() {
+        figure("never", never.join(", "));
+    }
+    if let Some(power) = power {
+        figure("power", power.sentence());
+    }
     figure(
         "speed",
         format!(

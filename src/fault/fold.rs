@@ -6,11 +6,11 @@
 //! independent probabilities p and q as 1 - (1 - p)(1 - q).
 
 pub use super::timeline::{Edge, Phase, Timeline};
-pub use super::topology::{HostSet, Resolved, SiteHosts, SiteShape, TargetRole, Topology, UnknownTarget};
+pub use super::topology::{Resolved, SiteHosts, SiteShape, TargetRole, Topology, UnknownTarget};
 pub use super::validate::{ScheduleError, validate};
 
 use super::model::{Chaos, FaultKind, Schedule, Target};
-use crate::trace::{HostId, MessageKind};
+use crate::trace::{HostId, HostSet, MessageKind};
 
 /// What the active faults do to messages in one direction of a link.
 ///
@@ -138,7 +138,7 @@ enum Effect {
         at_operation: Option<u64>,
     },
     Clock(HostSet, ClockState),
-    Nothing,
+    Voters(HostSet),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -161,6 +161,7 @@ pub struct Active {
     processes: Vec<ProcessState>,
     disks: Vec<DiskState>,
     clocks: Vec<ClockState>,
+    voters: Option<HostSet>,
 }
 
 impl Active {
@@ -186,6 +187,7 @@ impl Active {
             processes: vec![ProcessState::Running; hosts],
             disks: vec![DiskState::default(); hosts],
             clocks: vec![ClockState::default(); hosts],
+            voters: None,
         })
     }
 
@@ -269,6 +271,11 @@ impl Active {
         self.clocks[host.index()]
     }
 
+    /// Who shall vote: of several faults, as the last in the schedule has it; without any, all nodes.
+    pub fn voters(&self) -> HostSet {
+        self.voters.unwrap_or(self.topology.all_nodes())
+    }
+
     /// A power loss that waited for its disk operation strikes now; one that is not active is left alone.
     pub fn strike(&mut self, fault: u32) {
         if let Some(Engaged { effect: Effect::Power { at_operation, .. }, .. }) = &mut self.engaged[fault as usize] {
@@ -288,6 +295,7 @@ impl Active {
         self.disks.fill(DiskState::default());
         self.clocks.fill(ClockState::default());
         self.chaos.clear();
+        self.voters = None;
         let hosts = self.topology.hosts();
         let engaged = (0u32..).zip(&self.engaged).filter_map(|(fault, engaged)| Some((fault, engaged.as_ref()?)));
         for (fault, engaged) in engaged.filter(|(_, engaged)| !engaged.dormant) {
@@ -334,7 +342,7 @@ impl Active {
                         clock.drift_ppm += state.drift_ppm;
                     }
                 }
-                Effect::Nothing => {}
+                Effect::Voters(set) => self.voters = Some(*set),
             }
         }
     }
@@ -468,8 +476,7 @@ fn effect(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Ef
             let offset_ns = offset_ms.saturating_mul(1_000_000);
             Effect::Clock(one(target), ClockState { offset_ns, drift_ppm: *drift_ppm })
         }
-        // Carried out by the clients' side, see `sim`.
-        FaultKind::Membership { .. } => Effect::Nothing,
+        FaultKind::Membership { voters } => Effect::Voters(set(voters)),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Nemesis {
     /// Longest length of a fault.
     pub max_ms: u64,
     /// The kinds of fault it may choose, by their names in scenario files; empty: all of links and processes.
-    /// Those of disks, power and clocks must be named: not every system keeps its data on its host's disk.
+    /// Those of disks, power, clocks and members must be named: not every system knows what to make of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
 }
@@ -47,20 +47,19 @@ const VARIED: usize = 8;
 const REQUIRED: [&str; 4] = ["isolate", "kill", "one_way", "partition"];
 
 /// The kinds that are not chosen unless they are named.
-const MUST_BE_NAMED: [&str; 5] = ["slow_disk", "disk_errors", "full_disk", "power_loss", "clock"];
+const MUST_BE_NAMED: [&str; 6] = ["slow_disk", "disk_errors", "full_disk", "power_loss", "clock", "membership"];
 
 /// How often to look for a time at which one more node may be down, before a harmless fault takes the place.
 const PLACES_TRIED: usize = 64;
 
 impl Nemesis {
     /// The kinds of fault that can be generated here, in declaration order. Disks that lie or misread are not among
-    /// them, since no system survives a majority of those; nor are changes of membership, which are written by hand.
+    /// them, since no system survives a majority of those.
     pub fn possible_kinds(topology: &Topology) -> Vec<&'static str> {
         let enough_nodes = |kind: &&'static str| match *kind {
-            "lost_sync" | "corrupt_reads" | "membership" => false,
-            "majorities_ring" | "bridge" | "kill" | "pause" | "disk_errors" | "full_disk" | "power_loss" => {
-                topology.nodes >= 3
-            }
+            "lost_sync" | "corrupt_reads" => false,
+            "majorities_ring" | "bridge" | "kill" | "pause" | "disk_errors" | "full_disk" | "power_loss"
+            | "membership" => topology.nodes >= 3,
             _ => topology.nodes >= 2,
         };
         FaultKind::NAMES.into_iter().filter(enough_nodes).collect()
@@ -298,8 +297,15 @@ impl Draw<'_> {
                 FaultKind::PowerLoss { target: self.victim(), torn: self.one_in(2), at_operation }
             }
             "clock" => {
-                let drift_ppm = self.between(0, 400_000) as i64 - 200_000;
+                let drift_ppm = self.between(0, 1_200_000) as i64 - 600_000;
                 FaultKind::Clock { target: self.victim(), offset_ms: self.between(0, 4000) as i64 - 2000, drift_ppm }
+            }
+            "membership" => {
+                let mut voters = self.nodes();
+                // At least two stay, and a majority of all: whoever else is down, some of them are up.
+                let most = voters.len() - 1;
+                voters.truncate(self.between((most / 2 + 1).max(2) as u64, most as u64) as usize);
+                FaultKind::Membership { voters: sorted(voters) }
             }
             unknown => unreachable!("kinds are filtered before: {unknown}"),
         }

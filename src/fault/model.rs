@@ -181,9 +181,10 @@ pub enum FaultKind {
         #[serde(default)]
         drift_ppm: i64,
     },
-    /// The cluster is asked, once, at the beginning, to go over to these voters.
+    /// An administrator makes these the voters, and all nodes again when it ends. Nodes that are not among them
+    /// are removed, and come back as learners before they vote.
     Membership {
-        /// The voters to be.
+        /// The voters, while it is active.
         voters: Vec<Target>,
     },
 }

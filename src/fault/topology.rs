@@ -1,63 +1,8 @@
 //! Where names lead: hosts, sites and the targets of faults.
 
 use super::model::Target;
-use crate::trace::HostId;
+use crate::trace::{HostId, HostSet};
 use std::fmt;
-
-/// A set of hosts, one bit each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HostSet(u64);
-
-impl HostSet {
-    /// No host.
-    pub const EMPTY: HostSet = HostSet(0);
-
-    /// The set of one host.
-    pub fn one(host: HostId) -> HostSet {
-        HostSet(1 << host.index())
-    }
-
-    /// Whether `host` is in it.
-    pub fn contains(self, host: HostId) -> bool {
-        self.0 >> host.index() & 1 == 1
-    }
-
-    /// Whether it has no host.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// How many hosts it has.
-    pub fn len(self) -> usize {
-        self.0.count_ones() as usize
-    }
-
-    /// The hosts of either.
-    pub fn union(self, other: HostSet) -> HostSet {
-        HostSet(self.0 | other.0)
-    }
-
-    /// The hosts of both.
-    pub fn intersection(self, other: HostSet) -> HostSet {
-        HostSet(self.0 & other.0)
-    }
-
-    /// The hosts of this one that are not in `other`.
-    pub fn minus(self, other: HostSet) -> HostSet {
-        HostSet(self.0 & !other.0)
-    }
-
-    /// The hosts, ascending.
-    pub fn iter(self) -> impl Iterator<Item = HostId> {
-        (0..64u16).map(HostId).filter(move |host| self.contains(*host))
-    }
-}
-
-impl FromIterator<HostId> for HostSet {
-    fn from_iter<I: IntoIterator<Item = HostId>>(hosts: I) -> Self {
-        hosts.into_iter().fold(HostSet::EMPTY, |set, host| set.union(HostSet::one(host)))
-    }
-}
 
 /// A site by its size, as a scenario describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Whether a schedule makes sense in a topology. Each error names the fault and the field, and says what is allowed.
 
 use super::model::{Chaos, Fault, FaultKind, Target};
-use super::topology::{HostSet, Resolved, Topology};
+use super::topology::{Resolved, Topology};
+use crate::trace::HostSet;
 use std::fmt;
 
 /// A fault that makes no sense.

@@ -32,10 +32,22 @@ pub struct FabricConfig {
     pub acts: Option<Vec<Act>>,
 }
 
+/// A panic of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Panic {
+    /// The node.
+    pub host: HostId,
+    /// When, in simulated nanoseconds.
+    pub t_ns: u64,
+    /// Where, and what it said.
+    pub said: String,
+}
+
 /// The links of a run.
 pub struct Fabric {
     seed: u64,
     hosts: usize,
+    nodes: usize,
     names: Vec<String>,
     latency_ns: Vec<u64>,
     recorder: Recorder,
@@ -59,6 +71,7 @@ struct State {
     held: BTreeMap<(HostId, HostId), Vec<Waker>>,
     /// What the faults asked for and could not do here.
     powerless: BTreeSet<String>,
+    panics: Vec<Panic>,
     /// Power losses whose operation has come.
     struck: Vec<u32>,
 }
@@ -107,6 +120,7 @@ impl Fabric {
         Fabric {
             seed: config.seed,
             hosts,
+            nodes: config.active.topology().nodes,
             names,
             latency_ns: config.latency_ns,
             recorder,
@@ -124,6 +138,7 @@ impl Fabric {
                 next_stream: 0,
                 held: BTreeMap::new(),
                 powerless: BTreeSet::new(),
+                panics: Vec::new(),
                 struck: Vec::new(),
             }),
         }
@@ -211,6 +226,24 @@ impl Fabric {
     /// What the faults could not do, in words.
     pub fn powerless(&self) -> Vec<String> {
         lock(&self.state).powerless.iter().cloned().collect()
+    }
+
+    /// Whether a host is a node.
+    pub fn is_node(&self, host: HostId) -> bool {
+        (1..=self.nodes).contains(&host.index())
+    }
+
+    /// A node's process panicked: nothing of it runs any more, and the simulator will kill it.
+    pub(super) fn panicked(&self, host: HostId, said: String) {
+        self.gate(host).pause();
+        self.recorder.record(host, What::Panic);
+        let t_ns = self.recorder.now_ns();
+        lock(&self.state).panics.push(Panic { host, t_ns, said });
+    }
+
+    /// The panics of nodes so far.
+    pub fn panics(&self) -> Vec<Panic> {
+        lock(&self.state).panics.clone()
     }
 
     /// Whether messages from `from` to `to` are cut off.

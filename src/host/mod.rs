@@ -10,6 +10,7 @@
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * `http` (feature `hyper`): hyper and tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
+//! * `panics`: what becomes of a node that panics.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 mod clock;
@@ -17,6 +18,7 @@ pub mod disk;
 pub mod fabric;
 #[cfg(feature = "hyper")]
 pub mod http;
+mod panics;
 pub mod recorder;
 pub mod sockets;
 pub mod stream;

@@ -4,7 +4,7 @@
 //! process-global id, and drops them shard by shard when a host crashes, so that the order of what a
 //! crash does would depend on how many tasks the *process* ever spawned.
 
-use super::{Host, lock};
+use super::{Host, lock, panics};
 use crate::trace::MessageId;
 use std::future::Future;
 use std::pin::Pin;
@@ -95,6 +95,17 @@ impl<F: Future> Future for Gated<F> {
         if self.host.fabric().gate(self.host.id()).blocks(context) {
             return Poll::Pending;
         }
-        self.future.as_mut().poll(context)
+        let fabric = self.host.fabric().clone();
+        let (id, future) = (self.host.id(), self.future.as_mut());
+        if !fabric.is_node(id) {
+            return future.poll(context);
+        }
+        match panics::catch(|| future.poll(context)) {
+            Ok(poll) => poll,
+            Err(said) => {
+                fabric.panicked(id, said);
+                Poll::Pending
+            }
+        }
     }
 }

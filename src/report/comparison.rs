@@ -1,7 +1,7 @@
 //! The comparison: what each system did under the same cut, side by side.
 
 use super::overlap::overlap;
-use super::style::{Style, Tone, WIDTH, seconds, wrap};
+use super::style::{Style, Tone, WIDTH, broken_name, seconds, wrap};
 use super::timeline::{self, timeline};
 use crate::fault::model::Fault;
 use crate::kv;
@@ -53,8 +53,13 @@ fn columns(runs: usize) -> usize {
 
 fn header(runs: &[Run], style: Style) -> String {
     let width = columns(runs.len());
-    let names: String = runs.iter().map(|run| format!("{:width$}", run.outcome.system)).collect();
-    style.paint(Tone::Strong, format!("{:LABEL$}{names}", "").trim_end())
+    let names: Vec<_> = runs.iter().map(|run| broken_name(&run.outcome.system, width - 1)).collect();
+    let height = names.iter().map(Vec::len).max().unwrap_or(1);
+    let line = |at: usize| {
+        let cells = names.iter().map(|name| format!("{:width$}", name.get(at).map_or("", String::as_str)));
+        style.paint(Tone::Strong, format!("{:LABEL$}{}", "", cells.collect::<String>()).trim_end())
+    };
+    (0..height).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// One row; a cell too long for its column goes on below.

@@ -1,7 +1,7 @@
 //! One event of a trace as a line of text.
 
 use super::style::seconds;
-use crate::trace::{Event, HostId, Trace, What};
+use crate::trace::{Event, HostId, HostSet, Trace, What};
 
 /// `4.210123 s n2 sends append_entries m2.17 to n3`: time in seconds to the microsecond, host, what happened.
 pub fn event(trace: &Trace, event: &Event) -> String {
@@ -34,12 +34,18 @@ pub fn event(trace: &Trace, event: &Event) -> String {
         What::Acknowledge { tag, key, term } => format!("acknowledges {tag} on {key} in term {term}"),
         What::PowerOff { lost } => format!("loses power, and {lost} unsynced writes with it"),
         What::Restored { upto } => format!("finds its state machine{}", up_to(upto)),
-        What::SnapshotBuilt { upto } => format!("builds a snapshot{}", up_to(upto)),
+        What::FoundLog { last } => format!("finds its log{}", up_to(last)),
+        What::Members { at, voters, joint, learners } => {
+            let other = |word: &str, set: HostSet| if set.is_empty() { String::new() } else { format!("{word}{set}") };
+            format!("has voters {voters}{}{} as of {at}", other(", and also ", joint), other("; learners ", learners))
+        }
+        What::SnapshotBuilt { upto, .. } => format!("builds a snapshot{}", up_to(upto)),
         What::SnapshotInstalled { upto, .. } => format!("installs a snapshot{}", up_to(upto)),
         What::Sync { writes } => format!("syncs {writes} writes"),
         What::Role { role, scope, term } => {
             format!("becomes {} of {scope:?} in term {term}", format!("{role:?}").to_lowercase())
         }
+        What::Panic => "panics".into(),
         What::Crash => "is killed".into(),
         What::Start => "starts".into(),
         What::Pause => "is paused".into(),

@@ -1,6 +1,7 @@
 //! What people and scripts read: text for a terminal, JSON lines, recorded runs.
 //!
 //! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
+//! * [`ladder`]: systems one idea apart, over scenarios one fault apart.
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
 //! * [`page`]: runs as one HTML file to look into.
@@ -14,6 +15,7 @@
 pub mod comparison;
 pub mod event;
 pub mod json;
+pub mod ladder;
 pub mod outcome;
 pub mod overlap;
 pub mod page;

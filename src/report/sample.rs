@@ -21,6 +21,7 @@ pub fn scenario() -> Scenario {
     let group = |site: &str| vec![Target(site.into())];
     let bound = |site: &str, at_least, at_most| AvailabilityBound { site: site.into(), at_least, at_most };
     Scenario {
+        situations: Vec::new(),
         version: crate::scenario::VERSION,
         name: "split-brain".into(),
         title: "Two data centres lose the link between them".into(),
@@ -190,6 +191,7 @@ fn finish(
     hasher.add(&trace.events);
     hasher.add(&history);
     let outcome = Outcome {
+        situations: BTreeMap::new(),
         scenario: scenario.name.clone(),
         system: system.into(),
         seed,

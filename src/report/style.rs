@@ -77,6 +77,18 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     lines
 }
 
+/// Breaks a name at its hyphens into lines of at most `width` columns. A part longer than a line stays whole.
+pub fn broken_name(name: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in name.split_inclusive('-') {
+        match lines.last_mut() {
+            Some(line) if line.len() + part.len() <= width => line.push_str(part),
+            _ => lines.push(part.to_string()),
+        }
+    }
+    lines
+}
+
 /// A count with its noun: `1 kill`, `2 kills`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -90,6 +102,13 @@ pub fn seconds(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_broken_at_its_hyphens_only() {
+        assert_eq!(broken_name("primary-backup-async", 16), ["primary-backup-", "async"]);
+        assert_eq!(broken_name("raft", 2), ["raft"]);
+        assert_eq!(broken_name("split-brain", 40), ["split-brain"]);
+    }
 
     #[test]
     fn wrapped_lines_fit_and_lose_nothing() {

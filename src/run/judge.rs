@@ -1,16 +1,17 @@
 //! Every check on the evidence of a run, and the verdict.
 
-use super::{Judged, Liveness, Options, Outcome, Run, Subject, Verdict, figures};
+use super::{Judged, Liveness, Options, Outcome, Run, Subject, Verdict, figures, situations};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
+use crate::host::fabric::Panic;
 use crate::scenario::{Explicit, Recorded, Scenario};
 use crate::sim::{Evidence, Plan};
 use crate::trace::{Trace, digest};
 
 /// Judges the evidence of a run.
 pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
-    let Evidence { trace, history, acts, powerless, .. } = evidence;
+    let Evidence { trace, history, acts, powerless, panics, .. } = evidence;
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
     let counters = figures::counters(&trace, &plan.schedule);
 
@@ -25,6 +26,7 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
     let lost_acked_writes =
         violations.iter().filter(|violation| violation.check == CheckName::LostWrite).count() as u64;
     violations.extend(check::raft::check(&trace));
+    violations.extend(panicked(&panics));
     let (liveness, recovered_ms) =
         liveness(scenario, &subject.name, plan, &timeline, &history, &trace, &mut violations);
     let converged = check::convergence::check(&trace).is_none();
@@ -38,6 +40,9 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
     inconclusive.extend(check::vacuity::check(&history, &check::vacuity::Params { last_fault_end_ns, two_leaders }));
     inconclusive.extend(powerless);
     inconclusive.extend(super::powerless::check(plan, &trace));
+    let situations = situations::count(plan, &trace);
+    let missing = scenario.situations.iter().filter(|situation| situations[situation] == 0);
+    inconclusive.extend(missing.map(|situation| format!("{} never occurred, and is required", situation.name())));
     let verdict = match (violations.is_empty(), inconclusive.is_empty()) {
         (false, _) => Verdict::Violation,
         (true, false) => Verdict::Inconclusive,
@@ -79,6 +84,7 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         nodes: plan.topology.nodes,
         hosts: plan.topology.hosts() - 1,
         counters,
+        situations,
     };
     outcome.digest = run_digest(&outcome, &trace, &history);
     let explicit = Explicit {
@@ -119,6 +125,18 @@ fn client_visible(history: &History, trace: &Trace, report: &linearizability::Re
     }));
     violations.extend(check::lost_write::check(history));
     violations
+}
+
+/// The first panic of a node.
+fn panicked(panics: &[Panic]) -> Option<Violation> {
+    let Panic { host, t_ns, said } = panics.first()?;
+    let more = match panics.len() {
+        1 => String::new(),
+        all => format!(" ({all} panics in all)"),
+    };
+    let sentence = format!("{host} panicked at {:.3} s: {said}{more}", *t_ns as f64 / 1e9);
+    let certificate = Certificate { sentence, nodes: vec![*host], at_ns: Some(*t_ns), ..Certificate::default() };
+    Some(Violation { check: CheckName::Panic, certificate })
 }
 
 fn liveness(

@@ -4,6 +4,7 @@
 //! * [`judge`](mod@judge): every check, and the verdict.
 //! * [`powerless`]: faults that could not do to a system what they ask for.
 //! * [`figures`]: what is counted.
+//! * [`situations`]: what occurred that is worth meeting.
 //! * [`compare`](mod@compare): the same schedule and script for several systems.
 //! * [`repeat`]: the same run in other circumstances.
 
@@ -13,6 +14,7 @@ pub mod judge;
 mod outcome;
 pub mod powerless;
 pub mod repeat;
+pub mod situations;
 
 pub use compare::{Comparison, Difference, compare};
 pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};
@@ -119,7 +121,7 @@ pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
 }
 
 /// What a system is told about its deployment.
-fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
+pub fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
     let millis = Duration::from_millis;
     let timing = &scenario.timing;
     let site = |site: &crate::fault::fold::SiteHosts| SiteNodes {

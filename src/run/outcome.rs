@@ -2,7 +2,7 @@
 
 use crate::check::Violation;
 use crate::history::History;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Situation};
 use crate::trace::Trace;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -164,6 +164,8 @@ pub struct Outcome {
     pub hosts: usize,
     /// Counts of what happened.
     pub counters: Counters,
+    /// How often each situation occurred.
+    pub situations: BTreeMap<Situation, u64>,
 }
 
 impl Outcome {

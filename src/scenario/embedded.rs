@@ -23,7 +23,11 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "five-data-centres",
         "stale-reads",
         "power-loss",
+        "failover",
+        "clock-drift",
+        "concurrent-cas",
         "chaos",
+        "zoo",
     ]
 }
 

@@ -12,6 +12,7 @@ mod embedded;
 mod parse;
 mod schedule;
 pub mod script;
+mod situation;
 mod suggest;
 mod validate;
 mod write;
@@ -20,6 +21,7 @@ pub use crate::fault::generate::Nemesis;
 pub use embedded::{catalogue, embedded, load, load_for};
 pub use parse::ScenarioError;
 pub use schedule::{Materialised, materialise};
+pub use situation::Situation;
 
 use crate::fault::chaos::Act;
 use crate::fault::model::{Chaos, Fault};
@@ -66,6 +68,9 @@ pub struct Scenario {
     /// A generator of further faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nemesis: Option<Nemesis>,
+    /// What must occur in a run; one without is inconclusive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub situations: Vec<Situation>,
     /// What is expected of each system, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, Expectation>,

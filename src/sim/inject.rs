@@ -3,10 +3,12 @@
 //! The state of links and processes is a fold over the active faults; turmoil and the fabric are told
 //! the difference between the state before and after an edge, never "repair everything".
 
+use super::admin::Wanted;
 use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
-use crate::host::Host;
 use crate::host::fabric::Fabric;
+use crate::host::{Host, lock};
 use crate::trace::{HostId, What};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,15 @@ pub struct Injector {
     edges: std::iter::Peekable<std::vec::IntoIter<Edge>>,
     fabric: Arc<Fabric>,
     hosts: Vec<Host>,
+    wanted: Wanted,
+    /// How many panics have been dealt with.
+    panics: usize,
+    /// Processes that panicked, and when they start again.
+    panicked: BTreeMap<HostId, Duration>,
 }
+
+/// How long a process that panicked stays dead: its supervisor's pause.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// The part of the folded state that must be carried out.
 #[derive(PartialEq)]
@@ -29,9 +39,24 @@ struct Applied {
 
 impl Injector {
     /// Starts at the timeline's beginning.
-    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>) -> Injector {
+    pub fn new(
+        topology: &Topology,
+        timeline: Timeline,
+        fabric: Arc<Fabric>,
+        hosts: Vec<Host>,
+        wanted: Wanted,
+    ) -> Injector {
         let edges = timeline.edges.into_iter().peekable();
-        Injector { names: topology.names.clone(), nodes: topology.nodes, edges, fabric, hosts }
+        Injector {
+            names: topology.names.clone(),
+            nodes: topology.nodes,
+            edges,
+            fabric,
+            hosts,
+            wanted,
+            panics: 0,
+            panicked: BTreeMap::new(),
+        }
     }
 
     /// Applies every edge that is due at `now`.
@@ -41,11 +66,19 @@ impl Injector {
             self.apply(sim, &edge);
         }
         for fault in self.fabric.take_struck() {
-            self.change(sim, |active| active.strike(fault));
+            self.change(sim, |active, _| active.strike(fault));
+        }
+        for panic in self.fabric.panics().split_off(self.panics) {
+            self.panics += 1;
+            self.change(sim, |_, panicked| panicked.extend([(panic.host, now + RESTART_PAUSE)]));
+            self.fabric.gate(panic.host).resume();
+        }
+        if self.panicked.values().any(|restart| *restart <= now) {
+            self.change(sim, |_, panicked| panicked.retain(|_, restart| *restart > now));
         }
     }
 
-    fn apply(&self, sim: &mut turmoil::Sim<'_>, edge: &Edge) {
+    fn apply(&mut self, sim: &mut turmoil::Sim<'_>, edge: &Edge) {
         let world = &self.hosts[HostId::WORLD.index()];
         let resolved = match edge.phase {
             Phase::Begin => {
@@ -58,15 +91,20 @@ impl Injector {
             Phase::End => world.record(What::FaultEnd { fault: edge.fault }),
             Phase::FlapUp | Phase::FlapDown => {}
         }
-        self.change(sim, |active| active.apply(edge, resolved));
+        self.change(sim, |active, _| active.apply(edge, resolved));
     }
 
     /// Changes the set of active faults and carries out what that changes.
-    fn change(&self, sim: &mut turmoil::Sim<'_>, change: impl FnOnce(&mut Active)) {
+    fn change(
+        &mut self,
+        sim: &mut turmoil::Sim<'_>,
+        change: impl FnOnce(&mut Active, &mut BTreeMap<HostId, Duration>),
+    ) {
         let before = self.state();
-        self.fabric.with_active(change);
+        self.fabric.with_active(|active| change(active, &mut self.panicked));
         let after = self.state();
         self.fabric.set_clock_rates();
+        *lock(&self.wanted) = self.fabric.with_active(|active| active.voters());
         self.carry_out_links(sim, &before, &after);
         self.carry_out_processes(sim, &before, &after);
     }
@@ -90,7 +128,13 @@ impl Injector {
                 .map(|(from, to)| active.link(from, to))
                 .map(|link| (link.cut, link.hold))
                 .collect(),
-            processes: hosts().map(|host| active.process(host)).collect(),
+            processes: hosts()
+                .map(|host| {
+                    let own =
+                        if self.panicked.contains_key(&host) { ProcessState::Down } else { ProcessState::Running };
+                    active.process(host).max(own)
+                })
+                .collect(),
         })
     }
 

@@ -3,26 +3,30 @@
 //!
 //! * [`plan`]: everything that determines a simulation, materialised.
 //! * [`inject`]: applies what each edge of the schedule changes.
+//! * [`admin`]: changes the cluster's members, where faults ask for it.
 //! * [`client`]: clients that follow a script and write the history.
 
+mod admin;
 pub mod client;
 mod inject;
 pub mod plan;
 
 use crate::fault::chaos::Act;
 use crate::fault::fold::{Active, Timeline};
+use crate::fault::model::FaultKind;
 use crate::history::History;
 use crate::host::Host;
-use crate::host::fabric::{Fabric, FabricConfig};
+use crate::host::fabric::{Fabric, FabricConfig, Panic};
 use crate::host::recorder::Recorder;
 use crate::kv::{Key, Value};
 use crate::systems::Cluster;
 use crate::trace::{HostId, Trace, What, digest};
+use admin::{Wanted, administer};
 use client::{Client, Desk};
 use inject::Injector;
 pub use plan::Plan;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// What a simulation leaves behind.
@@ -35,6 +39,8 @@ pub struct Evidence {
     pub acts: Vec<Act>,
     /// What faults asked for and could not do, in words: the run proves nothing about them.
     pub powerless: Vec<String>,
+    /// The panics of nodes.
+    pub panics: Vec<Panic>,
     /// Each node's final key-value map.
     pub states: BTreeMap<HostId, BTreeMap<Key, Value>>,
     /// When the quiet period began: every fault that ends has ended, and the script is over.
@@ -69,7 +75,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// See [`SimulationError`].
 ///
 /// # Panics
-/// If a node's task panics: the system under test is broken, and the seed says where.
+/// If the code of clients panics, or a task that a node did not start with `Host::spawn`. Other panics of a node end
+/// its process, which starts again a second later.
 pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, SimulationError> {
     if cfg!(not(tokio_unstable)) {
         return Err(SimulationError::NotDeterministic);
@@ -107,15 +114,27 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
             }
         });
     }
+    let wanted: Wanted = Arc::new(Mutex::new(topology.all_nodes()));
+    let mut administrator = None;
+    if plan.schedule.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Membership { .. })) {
+        administrator = topology.client_hosts().next().map(|(_, host)| host);
+        if administrator.is_none() {
+            fabric.cannot_act("membership cannot act: an administrator works where clients are, and there are none");
+        }
+    }
     let quiet_from_ns = plan.quiet_from_ns(&timeline);
     let desk = Arc::new(Desk::new(plan, quiet_from_ns));
     for (site, client_host) in topology.client_hosts() {
         let (host, desk) = (hosts[client_host.index()].clone(), desk.clone());
+        let (cluster, wanted) = (cluster.clone(), wanted.clone());
         let clients = Client::at_site(plan, site, &host, &desk, &cluster);
         sim.host(topology.name(client_host), move || {
             let tasks: Vec<_> = clients.to_vec();
             let host = host.clone();
+            let administrator =
+                (administrator == Some(client_host)).then(|| administer(host.clone(), cluster.clone(), wanted.clone()));
             async move {
+                administrator.map(|administrator| host.spawn(administrator));
                 let running: Vec<_> = tasks.into_iter().map(|client| host.spawn(client.run())).collect();
                 for task in running {
                     task.await?;
@@ -131,7 +150,7 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
         }
     }
 
-    let mut injector = Injector::new(topology, timeline, fabric.clone(), hosts);
+    let mut injector = Injector::new(topology, timeline, fabric.clone(), hosts, wanted);
     let limit = Duration::from_nanos(quiet_from_ns) + plan.liveness_limit();
     let mut next_poll = Duration::from_nanos(quiet_from_ns);
     let states = || -> BTreeMap<_, _> { topology.node_ids().map(|node| (node, cluster.state(node))).collect() };
@@ -158,10 +177,10 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
     }
     let trace = fabric.recorder().take_trace();
     let acts = fabric.take_acts();
-    let powerless = fabric.powerless();
+    let (powerless, panics) = (fabric.powerless(), fabric.panics());
     drop(sim);
     let history = desk.take_history();
-    Ok(Evidence { trace, history, acts, powerless, states, quiet_from_ns, ended_ns })
+    Ok(Evidence { trace, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })
 }
 
 fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::check::CheckName;
 use crate::run::{Counters, Liveness, Outcome, Verdict};
+use crate::scenario::Situation;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub struct Summary {
     /// What happened to messages, links and processes.
     #[serde(flatten)]
     pub counters: Counters,
+    /// In how many seeds each situation occurred.
+    pub situations: BTreeMap<Situation, u64>,
     /// How often another node became primary.
     pub leader_changes: u64,
     /// Operations in all.
@@ -104,6 +107,9 @@ impl Summary {
         let failed: BTreeSet<CheckName> = outcome.violations.iter().map(|violation| violation.check).collect();
         for check in failed {
             *self.checks.entry(check).or_insert(0) += 1;
+        }
+        for (situation, count) in &outcome.situations {
+            *self.situations.entry(*situation).or_default() += u64::from(*count > 0);
         }
         self.acked += outcome.acked;
         self.failed += outcome.failed;

@@ -1,18 +1,28 @@
 //! The systems under test, each built as its users would build it, against [`Host`] only.
 //!
 //! * [`raft`]: the replicated store on openraft.
+//! * [`bugs`]: switchable bugs, each of which makes a system of its own.
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
+//! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
+//! * [`quorum`]: no primary, overlapping quorums.
+//! * [`storage`]: what those share that keep their data on a disk.
 
+pub mod bugs;
 pub mod dual_primary;
+pub mod primary_backup;
+pub mod quorum;
 pub mod raft;
+pub mod storage;
 
 use crate::host::Host;
 use crate::host::transport::CallError;
 use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Value};
 use crate::rng;
-use crate::trace::{HostId, MessageKind};
-use raft::{Defects, Medium};
+use crate::trace::{HostId, HostSet, MessageKind};
+use bugs::Bug;
+use primary_backup::{Policy, PrimaryBackupCluster};
+use raft::{Design, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +46,41 @@ pub trait Cluster {
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
         Box::pin(attempt.call())
     }
+
+    /// One try of an administrator to make other nodes vote; `None`: this system's members are fixed.
+    fn reconfigure<'a>(&'a self, _request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
+        None
+    }
+}
+
+/// One try of an administrator to make other nodes vote.
+#[derive(Debug, Clone, Copy)]
+pub struct Reconfiguration<'a> {
+    /// The host on which the administrator works.
+    pub client: &'a Host,
+    /// The node that it turns to.
+    pub node: HostId,
+    /// Those who shall vote.
+    pub voters: HostSet,
+    /// How long it waits.
+    pub timeout: Duration,
+}
+
+/// The future of a reconfiguration.
+pub type Reconfiguring<'a> = Pin<Box<dyn Future<Output = Reconfigured> + 'a>>;
+
+/// How an administrator's try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reconfigured {
+    /// Those who shall vote do, and nobody else.
+    Done,
+    /// This node cannot do it.
+    Refused {
+        /// The node to ask instead, if known.
+        hint: Option<HostId>,
+    },
+    /// It may have been done, or a part of it.
+    Unknown,
 }
 
 /// One attempt of a client's operation.
@@ -103,7 +148,7 @@ pub struct Deployment {
     pub heartbeat: Duration,
     /// Shortest and longest election time-out.
     pub election: (Duration, Duration),
-    /// Silence after which dual-primary takes over another site's keys.
+    /// Silence after which dual-primary takes over another site's keys, and a backup its primary's place; a lease's length.
     pub takeover_after: Duration,
 }
 
@@ -126,15 +171,10 @@ impl Deployment {
 }
 
 /// The systems, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum System {
     /// The replicated store on openraft.
     Raft,
-    /// The same, with disks that lose the vote at every restart: a planted defect.
-    RaftAmnesia,
-    /// openraft 0.9.25 as published, without the fence that closes a race in it (see [`raft::network`]).
-    RaftUnfenced,
     /// The same, with any node answering reads from its own state: a shortcut that costs the truth.
     RaftLocalReads,
     /// Two primaries that take each other's place.
@@ -142,48 +182,75 @@ pub enum System {
     /// The replicated store on openraft, kept in memory that outlives the process: what real storage costs shows
     /// beside it.
     RaftMemory,
+    /// A primary that acknowledges at once and ships afterwards; the next node takes over from a silent one.
+    PrimaryBackupAsync,
+    /// A primary that acknowledges what every backup has; nobody takes over.
+    PrimaryBackupSync,
+    /// A primary that holds a lease of a majority: right as long as all clocks run at one rate.
+    Lease,
+    /// No primary: any node reads and writes overlapping quorums.
+    Quorum,
+    /// A system with a bug.
+    Bugged(Bug),
 }
 
 impl System {
-    /// Every system.
-    pub const ALL: [System; 6] = [
+    /// Every system that is meant as it is.
+    pub const SOUND: [System; 8] = [
         System::Raft,
-        System::RaftAmnesia,
-        System::RaftUnfenced,
         System::RaftLocalReads,
         System::DualPrimary,
         System::RaftMemory,
+        System::PrimaryBackupAsync,
+        System::PrimaryBackupSync,
+        System::Lease,
+        System::Quorum,
     ];
 
-    /// The names of all systems, as an error lists them.
-    pub fn names() -> String {
-        System::ALL.map(System::name).join(", ")
+    /// Every system, those with a bug last.
+    pub fn all() -> impl Iterator<Item = System> {
+        System::SOUND.into_iter().chain(Bug::ALL.iter().copied().map(System::Bugged))
+    }
+
+    /// The names of all systems.
+    pub fn names() -> Vec<&'static str> {
+        System::all().map(System::name).collect()
     }
 
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             System::Raft => "raft",
-            System::RaftAmnesia => "raft-amnesia",
-            System::RaftUnfenced => "raft-unfenced",
             System::RaftLocalReads => "raft-local-reads",
             System::DualPrimary => "dual-primary",
             System::RaftMemory => "raft-memory",
+            System::PrimaryBackupAsync => "primary-backup-async",
+            System::PrimaryBackupSync => "primary-backup-sync",
+            System::Lease => "lease",
+            System::Quorum => "quorum",
+            System::Bugged(bug) => bug.name(),
         }
     }
 
     /// A fresh cluster of this system.
     pub fn cluster(self, deployment: &Deployment) -> Box<dyn Cluster> {
-        let on =
-            |medium, defects| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, medium, defects)) };
-        let raft = |defects| on(Medium::Disk, defects);
+        let raft = |design| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, design)) };
+        let primary_backup =
+            |policy, bug| -> Box<dyn Cluster> { Box::new(PrimaryBackupCluster::new(deployment, policy, bug)) };
         match self {
-            System::Raft => raft(Defects::default()),
-            System::RaftAmnesia => raft(Defects { amnesia: true, ..Defects::default() }),
-            System::RaftUnfenced => raft(Defects { unfenced: true, ..Defects::default() }),
-            System::RaftLocalReads => raft(Defects { local_reads: true, ..Defects::default() }),
-            System::RaftMemory => on(Medium::Memory, Defects::default()),
+            System::Raft => raft(Design::default()),
+            System::RaftLocalReads => raft(Design { local_reads: true, ..Design::default() }),
+            System::RaftMemory => raft(Design { medium: Medium::Memory, ..Design::default() }),
+            System::PrimaryBackupAsync => primary_backup(Policy::Asynchronous, None),
+            System::PrimaryBackupSync => primary_backup(Policy::Synchronous, None),
+            System::Lease => primary_backup(Policy::Lease, None),
+            System::Quorum => Box::new(quorum::QuorumCluster::new(deployment)),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
+            System::Bugged(bug) => match bug.species().system {
+                System::PrimaryBackupSync => primary_backup(Policy::Synchronous, Some(bug)),
+                System::Lease => primary_backup(Policy::Lease, Some(bug)),
+                _ => raft(Design { bug: Some(bug), ..Design::default() }),
+            },
         }
     }
 }
@@ -194,15 +261,28 @@ impl fmt::Display for System {
     }
 }
 
+impl Serialize for System {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for System {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<System, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A name that is no system's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown system `{0}`; the systems are {names}", names = System::names())]
+#[error("unknown system `{0}`; the systems are {names}", names = System::names().join(", "))]
 pub struct UnknownSystem(pub String);
 
 impl FromStr for System {
     type Err = UnknownSystem;
 
     fn from_str(name: &str) -> Result<System, UnknownSystem> {
-        System::ALL.into_iter().find(|system| system.name() == name).ok_or_else(|| UnknownSystem(name.to_owned()))
+        System::all().find(|system| system.name() == name).ok_or_else(|| UnknownSystem(name.to_owned()))
     }
 }

@@ -1,6 +1,6 @@
 //! What can happen in a run.
 
-use super::HostId;
+use super::{HostId, HostSet};
 use crate::kv::{Key, Tag};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -58,11 +58,15 @@ pub enum MessageKind {
     OtherReply,
     /// A piece of a byte stream between two hosts, whatever protocol it carries.
     Segment,
+    /// An administrator asks a node for other members.
+    Members,
+    /// Its answer.
+    MembersReply,
 }
 
 impl MessageKind {
     /// Every kind, in declaration order.
-    pub const ALL: [MessageKind; 17] = [
+    pub const ALL: [MessageKind; 19] = [
         MessageKind::Request,
         MessageKind::RequestReply,
         MessageKind::AppendEntries,
@@ -80,6 +84,8 @@ impl MessageKind {
         MessageKind::Other,
         MessageKind::OtherReply,
         MessageKind::Segment,
+        MessageKind::Members,
+        MessageKind::MembersReply,
     ];
 
     /// The kind of this request's answer; a reply is its own.
@@ -94,6 +100,7 @@ impl MessageKind {
             Replicate => ReplicateReply,
             AntiEntropy => AntiEntropyReply,
             Other => OtherReply,
+            Members => MembersReply,
             reply => reply,
         }
     }
@@ -119,6 +126,8 @@ impl MessageKind {
             Other => "other",
             OtherReply => "other_reply",
             Segment => "segment",
+            Members => "members",
+            MembersReply => "members_reply",
         }
     }
 }
@@ -337,6 +346,8 @@ pub enum What {
     SnapshotBuilt {
         /// The last position it covers.
         upto: Option<LogPosition>,
+        /// Hash of its content, where that is the same on every node.
+        payload: Option<u64>,
     },
     /// A snapshot received from another node replaced the state.
     SnapshotInstalled {
@@ -407,5 +418,23 @@ pub enum What {
     Restored {
         /// The last position applied; none if nothing ever was.
         upto: Option<LogPosition>,
+    },
+    /// A process that starts found its log on disk.
+    FoundLog {
+        /// Its last position, purged or not; none if nothing was ever appended.
+        last: Option<LogPosition>,
+    },
+    /// The process panicked; it is dead a moment later.
+    Panic,
+    /// The entry appended just before this changes the members.
+    Members {
+        /// Where it is.
+        at: LogPosition,
+        /// Those who vote.
+        voters: HostSet,
+        /// While two configurations hold, the voters of the other (Raft paper, section 6).
+        joint: HostSet,
+        /// Those who get entries and do not vote.
+        learners: HostSet,
     },
 }

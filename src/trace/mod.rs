@@ -7,8 +7,10 @@
 
 pub mod digest;
 mod event;
+mod host_set;
 
 pub use event::{Drop, Event, LogPosition, MessageId, MessageKind, Role, Scope, What};
+pub use host_set::HostSet;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -20,7 +20,7 @@ fn promised() -> BTreeMap<String, Vec<String>> {
     fields
 }
 
-fn missing(line: &Value) -> Vec<String> {
+pub fn missing(line: &Value) -> Vec<String> {
     let promised = promised();
     let kind = line["kind"].as_str().unwrap();
     let fields = promised.get(kind).unwrap_or_else(|| panic!("{kind} is not documented"));

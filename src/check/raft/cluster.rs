@@ -46,6 +46,8 @@ pub struct Node {
     pub vote: Option<(LeaderId, bool)>,
     /// Up to where this incarnation knows the log to be committed.
     pub commit: Option<u64>,
+    /// The end of the log that this incarnation found, as far as it is not overwritten: it may hold more than it told.
+    pub found: Option<u64>,
     /// Up to where its knowledge has gone into [`Cluster::committed`], across incarnations.
     pub reported: u64,
 }
@@ -55,6 +57,11 @@ impl Node {
     pub fn leader_at(&self, index: u64) -> Option<LeaderId> {
         let covered = self.covered.filter(|covered| covered.index == index).map(LeaderId::from);
         self.log.get(&index).map(|entry| entry.leader).or(covered)
+    }
+
+    /// Whether it may have found an entry at `index` that it never told of: under way when its process died.
+    pub fn may_hold(&self, index: u64) -> bool {
+        !self.log.contains_key(&index) && self.found.is_some_and(|found| index <= found)
     }
 
     /// Whether a snapshot or a purge covers `index`.
@@ -152,8 +159,17 @@ impl Cluster {
                     node.log.split_off(&at.index);
                 }
                 node.log.insert(at.index, entry);
+                node.found = node.found.map(|found| found.min(at.index));
             }
-            What::Truncate { from } => drop(node.log.split_off(&from)),
+            What::Truncate { from } => {
+                node.log.split_off(&from);
+                node.found = node.found.map(|found| found.min(from.saturating_sub(1)));
+            }
+            What::FoundLog { last } => {
+                let end = last.map_or(0, |last| last.index);
+                node.log.split_off(&(end + 1));
+                node.found = Some(end);
+            }
             What::Purge { upto } => node.cover(upto),
             What::Start => node.commit = None,
             _ => {}

@@ -36,7 +36,9 @@ impl Property for CommittedImmutable {
                 .newly_committed(event.host, upto)
                 .find_map(|(index, leader, payload)| differs(event, before, index, leader, payload, "committed")),
             What::ApplyEntry { at, payload } => differs(event, before, at.index, at.into(), Some(payload), "applied"),
-            What::SnapshotBuilt { upto: Some(upto) } => ends_elsewhere(event, before, upto, "built a snapshot up to"),
+            What::SnapshotBuilt { upto: Some(upto), .. } => {
+                ends_elsewhere(event, before, upto, "built a snapshot up to")
+            }
             What::SnapshotInstalled { upto: Some(upto), .. } => {
                 ends_elsewhere(event, before, upto, "installed a snapshot up to")
             }
@@ -135,7 +137,10 @@ mod tests {
         let mut steps = two_entries_first_committed();
         steps.push((1, What::Truncate { from: 2 }));
         steps.extend([(3, append(at(0, 3, 1), 9)), (3, What::Truncate { from: 1 })]);
-        steps.extend([(2, What::Commit { upto: at(1, 1, 1) }), (2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)) })]);
+        steps.extend([
+            (2, What::Commit { upto: at(1, 1, 1) }),
+            (2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)), payload: None }),
+        ]);
         steps.push((2, What::Purge { upto: at(1, 1, 1) }));
         assert_eq!(violated(&steps), []);
     }
@@ -172,7 +177,7 @@ mod tests {
             apply(at(2, 3, 1), 1),
             apply(at(1, 1, 1), 5),
             What::Purge { upto: at(2, 3, 1) },
-            What::SnapshotBuilt { upto: Some(at(2, 3, 1)) },
+            What::SnapshotBuilt { upto: Some(at(2, 3, 1)), payload: None },
             What::SnapshotInstalled { upto: Some(at(2, 3, 1)), payload: 0 },
         ] {
             let mut steps = two_entries_first_committed();

@@ -29,7 +29,7 @@ impl Property for LeaderCompleteness {
         let from = winner.covered.map_or(0, |covered| covered.index + 1);
         let missing = before.committed.range(from..).find(|(index, entry)| {
             entry.under.is_some_and(|under| under < leader)
-                && winner.log.get(index).is_none_or(|held| held.leader != entry.leader)
+                && winner.log.get(index).map_or(!winner.may_hold(**index), |held| held.leader != entry.leader)
         });
         let (index, entry) = missing?;
         let sentence = format!(

@@ -7,11 +7,15 @@
 //! `raft.tla`. Does not look at metrics or messages: only at what nodes wrote and applied.
 
 mod cluster;
+mod commit_quorum;
 mod committed_immutable;
 mod election_safety;
+mod exactly_once;
 mod leader_completeness;
+mod log_durability;
 mod log_matching;
 mod monotonic;
+mod snapshot_agreement;
 mod state_machine_safety;
 
 use super::{Certificate, CheckName, Violation, seconds};
@@ -33,6 +37,10 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(committed_immutable::CommittedImmutable::default()),
         Box::new(monotonic::Monotonic::default()),
+        Box::new(commit_quorum::CommitQuorum::default()),
+        Box::new(log_durability::LogDurability),
+        Box::new(exactly_once::ExactlyOnce::default()),
+        Box::new(snapshot_agreement::SnapshotAgreement::default()),
     ];
     let mut cluster = Cluster::default();
     let mut violations = Vec::new();
@@ -63,6 +71,9 @@ fn concerns_raft(what: &What) -> bool {
             | What::SnapshotBuilt { .. }
             | What::SnapshotInstalled { .. }
             | What::Restored { .. }
+            | What::FoundLog { .. }
+            | What::Members { .. }
+            | What::Apply { .. }
             | What::Crash
             | What::Start
     )
@@ -167,7 +178,7 @@ mod tests {
             steps.extend([(node, What::Commit { upto: at(2, 2, 2) }), (node, apply(at(2, 2, 2), 21))]);
         }
         // n2 snapshots, purges, is killed, resumes as the same leader and goes on.
-        steps.push((2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)) }));
+        steps.push((2, What::SnapshotBuilt { upto: Some(at(1, 1, 1)), payload: None }));
         steps.push((2, What::Purge { upto: at(1, 1, 1) }));
         steps.extend([(2, What::Crash), (2, What::Start), (2, apply(at(2, 2, 2), 21))]);
         for node in all {
@@ -182,7 +193,8 @@ mod tests {
     #[test]
     fn real_nodes_that_forget_their_votes_violate_election_safety() {
         use crate::fault::model::{Fault, FaultKind, Target};
-        use crate::{run, scenario, systems::System};
+        use crate::systems::{System, bugs::Bug};
+        use crate::{run, scenario};
         let mut scenario = scenario::load("split-brain").expect("it is embedded");
         let kill = |node: HostId| FaultKind::Kill { target: Target(node.to_string()) };
         let kill = |at_ms, node| Fault { at_ms, for_ms: Some(4_000), kind: kill(HostId(node)) };
@@ -193,7 +205,7 @@ mod tests {
                 let run = run::run(&scenario, system, seed, &run::Options::default()).expect("it runs");
                 run.outcome.violations.into_iter().map(|violation| violation.check).collect::<Vec<_>>()
             };
-            assert!(checks(System::RaftAmnesia).contains(&CheckName::ElectionSafety), "seed {seed}");
+            assert!(checks(System::Bugged(Bug::RaftAmnesia)).contains(&CheckName::ElectionSafety), "seed {seed}");
             assert_eq!(checks(System::Raft), [], "seed {seed}: the same kills with intact disks");
         }
     }

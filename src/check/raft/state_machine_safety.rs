@@ -2,8 +2,8 @@
 //!
 //! Raft paper, section 5.4.3 and figure 3 (`StateMachineSafety` in `raft.tla`). A restarted node applies
 //! again what it did not find on its disk: the same entries, or it is a violation. Nor may a node skip an
-//! entry, which is applying a different sequence, or find what it never applied. What a snapshot *holds* is not
-//! compared here; if it is wrong, clients see it.
+//! entry, which is applying a different sequence, or find what it never applied. What a snapshot *holds* is compared
+//! elsewhere.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
@@ -40,7 +40,7 @@ impl Property for StateMachineSafety {
         let machine = self.machines.entry(event.host).or_default();
         let (at, payload) = match event.what {
             What::ApplyEntry { at, payload } => (at, payload),
-            What::SnapshotBuilt { upto: Some(upto) } => {
+            What::SnapshotBuilt { upto: Some(upto), .. } => {
                 machine.snapshot = Some(upto.index);
                 return None;
             }

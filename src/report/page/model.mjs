@@ -119,7 +119,7 @@ export function messagesOf(events, end) {
 const MESSAGE_EVENTS = new Set(["deliver", "discard", "drop", "delay", "hold", "duplicate"]);
 
 /** Roles, beliefs, standstills, commits and terms of every node, as spans or steps in time. */
-function spansOf({ events, nodes, end, system }) {
+function spansOf({ events, nodes, end }) {
   const roles = [];
   const beliefs = [];
   const stops = [];
@@ -165,7 +165,9 @@ function spansOf({ events, nodes, end, system }) {
     else if (name === "pause") begin(stopped, node, stops, { node, what: "paused", from: t, until: end });
   }
   const scopes = [...new Set(roles.map((span) => span.scope))].sort();
-  return { roles, beliefs, stops, commits, scopes, isRaft: beliefs.some((span) => span.leader !== null) || system.startsWith("raft") };
+  // What has a log of entries by terms is told as Raft is; whom the others believe in is not known.
+  const isRaft = events.kinds.includes("append");
+  return { roles, beliefs: isRaft ? beliefs : [], stops, commits, scopes, isRaft };
 }
 
 /** `all`, or the number of a shard as text. */

@@ -178,6 +178,10 @@ const CHANGES = {
   commit: (state, field) => (state.committed = field("upto.index")),
   apply_entry: (state, field) => (state.applied = field("at.index")),
   sync: (state, field, commands, events, i) => (state.synced = events.t[i]),
+  found_log: (state, field) => {
+    const last = field("last.index");
+    if (last !== null) state.log.length = Math.min(state.log.length, last + 1);
+  },
   restored: (state, field, commands) => {
     state.applied = field("upto.index");
     if (state.applied !== null) state.store = storeUpTo(commands, state.applied);

@@ -26,6 +26,8 @@ const placeText = (field, at) => {
   const index = field(`${at}.index`);
   return index === null ? "nothing" : `#${index} of term ${field(`${at}.term`)}, n${field(`${at}.leader`)}`;
 };
+/** A set of nodes, one bit each. */
+const setText = (bits) => Array.from({ length: 53 }, (_, i) => i).filter((i) => Math.floor(bits / 2 ** i) % 2).map((i) => `n${i}`).join(", ");
 const tagText = (field) => `p${field("tag.session")}#${field("tag.sequence")}`;
 const messageText = (field) => `m${field("message.host")}.${field("message.number")}`;
 
@@ -50,6 +52,9 @@ const EVENTS = {
   apply_entry: (f) => `applies ${placeText(f, "at")}`,
   apply: (f, run) => `applies ${commandText(f, run)}`,
   acknowledge: (f, run) => `acknowledges ${commandText(f, run)} in term ${f("term")}`,
+  found_log: (f) => `finds its log on disk, up to ${placeText(f, "last")}`,
+  members: (f) => `has voters ${setText(f("voters"))}${f("joint") ? `, and also ${setText(f("joint"))}` : ""}${f("learners") ? `; learners ${setText(f("learners"))}` : ""} as of ${placeText(f, "at")}`,
+  panic: () => "panics",
   snapshot_built: (f) => `builds a snapshot up to ${placeText(f, "upto")}`,
   snapshot_installed: (f) => `installs a snapshot up to ${placeText(f, "upto")}`,
   sync: (f) => `syncs ${f("writes")} writes to disk`,

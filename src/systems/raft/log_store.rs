@@ -3,16 +3,18 @@
 //! Without a journal (the system `raft-memory`) what is in memory outlives the process, as if every completed write
 //! were synced; with one it is read back from the disk at each start.
 
-use super::journal::Journal;
 use super::tables::Change;
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
+use crate::systems::bugs::Bug;
+use crate::systems::storage::journal::Journal;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{EmptyNode, LogId, OptionalSend, RaftLogReader, SnapshotMeta, StorageIOError, Vote};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What a node's disk holds beside the state machine.
 #[derive(Debug, Default)]
@@ -38,17 +40,23 @@ pub struct StoredSnapshot {
     pub data: Vec<u8>,
 }
 
+/// When a vote that nobody syncs reaches the disk, with [`Bug::VoteNotSynced`].
+const WRITEBACK: Duration = Duration::from_secs(5);
+/// How many entries too many are purged, with [`Bug::PurgePastSnapshot`]: twice as many as are to be kept.
+const PURGED_BEYOND: u64 = 60;
+
 /// openraft's log storage on a [`Disk`].
 #[derive(Clone)]
 pub struct LogStore {
     disk: Arc<Mutex<Disk>>,
-    journal: Option<Journal>,
+    journal: Option<Journal<Change>>,
+    bug: Option<Bug>,
 }
 
 impl LogStore {
     /// The log on this disk.
-    pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal>) -> LogStore {
-        LogStore { disk, journal }
+    pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal<Change>>, bug: Option<Bug>) -> LogStore {
+        LogStore { disk, journal, bug }
     }
 
     fn change(&self, change: impl FnOnce() -> Change) {
@@ -82,6 +90,10 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote<NodeId>) -> Result<(), StorageError> {
         lock(&self.disk).vote = Some(*vote);
+        if let (Some(Bug::VoteNotSynced), Some(journal)) = (self.bug, &self.journal) {
+            journal.change_in(WRITEBACK, Change::Vote(*vote));
+            return Ok(());
+        }
         self.change(|| Change::Vote(*vote));
         match &self.journal {
             Some(journal) => Ok(journal.flushed().await.map_err(|error| StorageIOError::write_vote(&error))?),
@@ -115,6 +127,10 @@ impl RaftLogStorage<Types> for LogStore {
         // openraft 0.9 waits for the callback before it goes on. Waiting here as well lets whoever observes this call see
         // an entry once it is durable: one that the power took before that was never in the log.
         let flushed = match &self.journal {
+            Some(journal) if self.bug == Some(Bug::AcknowledgedBeforeSync) => {
+                journal.flush(|_| ());
+                Ok(())
+            }
             Some(journal) => journal.flushed().await,
             None => Ok(()),
         };
@@ -128,14 +144,17 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn truncate(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
         lock(&self.disk).log.split_off(&log_id.index);
-        self.change(|| Change::Truncate(log_id.index));
+        if self.bug != Some(Bug::TruncationLost) {
+            self.change(|| Change::Truncate(log_id.index));
+        }
         Ok(())
     }
 
     async fn purge(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
         {
             let mut disk = lock(&self.disk);
-            disk.log = disk.log.split_off(&(log_id.index + 1));
+            let beyond = if self.bug == Some(Bug::PurgePastSnapshot) { PURGED_BEYOND } else { 0 };
+            disk.log = disk.log.split_off(&(log_id.index + 1 + beyond));
             disk.purged = Some(log_id);
         }
         self.change(|| Change::Purge(log_id));

@@ -1,11 +1,12 @@
 //! The replicated store on openraft.
 //!
 //! * [`types`], [`runtime`]: openraft's parameters; time, tasks and randomness from the host.
-//! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`journal`]: group commit. [`tables`]: redb.
+//! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`tables`]: redb.
 //! * [`observe`]: wrappers that record what Raft does to its storage.
+//! * [`planted`]: what the bugs of the state machine do.
 //! * [`sessions`]: which commands a process has appended.
 //! * [`network`]: RPCs over the host's transport.
-//! * [`service`]: the client protocol.
+//! * [`service`]: the client protocol. [`members`]: the administrator's.
 //!
 //! For openraft applications from elsewhere, which change their type parameters and nothing else: [`runtime`],
 //! [`observe`], and
@@ -15,10 +16,11 @@
 
 pub mod chaos;
 pub mod faulty;
-pub mod journal;
 pub mod log_store;
+pub mod members;
 pub mod network;
 pub mod observe;
+pub mod planted;
 pub mod runtime;
 pub mod service;
 pub mod sessions;
@@ -26,19 +28,23 @@ pub mod state_machine;
 pub mod tables;
 pub mod types;
 
-use super::{Cluster, Deployment, Process};
+use super::bugs::Bug;
+use super::storage::journal::Journal;
+use super::storage::process::RESTART_PAUSE;
+use super::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
 use crate::trace::{HostId, MessageKind, What};
-use journal::Journal;
 use log_store::{Disk, LogStore};
 use network::Network;
 use observe::{ObservedLog, ObservedMachine};
-use openraft::{Config, EmptyNode, SnapshotPolicy};
-use service::Service;
+use openraft::{Config, EmptyNode, Membership, SnapshotPolicy, StoredMembership};
+use planted::Planted;
+use redb::backends::InMemoryBackend;
+use service::{Reads, Service};
 use sessions::AppendedCommands;
-use state_machine::{Machine, StateMachine};
+use state_machine::{Machine, StateMachine, restore};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -47,30 +53,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use types::{Raft, node_id};
 
-/// Entries between snapshots. Low, so that snapshots and purging happen in every run of a minute.
-const LOGS_PER_SNAPSHOT: u64 = 300;
+/// Entries between snapshots. Low, so that snapshots and purging happen several times in a run of seconds.
+const LOGS_PER_SNAPSHOT: u64 = 150;
 /// Entries kept below a snapshot, for followers that are a little behind.
-const LOGS_KEPT: u64 = 50;
+const LOGS_KEPT: u64 = 30;
 /// A follower further behind than this gets a snapshot.
-const LAG_FOR_SNAPSHOT: u64 = 600;
-/// How long a node whose storage failed waits before it starts again, as a supervisor would have it.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
+const LAG_FOR_SNAPSHOT: u64 = 300;
 
-/// Switchable defects, for checks to find.
+/// How the system is built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Defects {
-    /// Disks lose the vote at every restart.
-    pub amnesia: bool,
-    /// openraft as published: see [`network`] for the race that this leaves open.
-    pub unfenced: bool,
+pub struct Design {
+    /// Where nodes keep their state.
+    pub medium: Medium,
     /// Any node answers a read from what it has applied, and asks nobody: see [`service`].
     pub local_reads: bool,
+    /// A bug, for checks to find. Each layer is told and knows its own.
+    pub bug: Option<Bug>,
 }
 
 /// Where nodes keep their state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Medium {
     /// A redb database on the host's disk: durable before it is answered.
+    #[default]
     Disk,
     /// Memory that outlives the process: what storage costs shows beside it.
     Memory,
@@ -86,8 +91,7 @@ pub struct RaftCluster {
 struct Setup {
     config: Arc<Config>,
     members: BTreeMap<u64, EmptyNode>,
-    medium: Medium,
-    defects: Defects,
+    design: Design,
 }
 
 /// What outlives a node's processes.
@@ -104,7 +108,7 @@ impl RaftCluster {
     ///
     /// # Panics
     /// If the deployment's time-outs are not a valid Raft configuration; scenarios are validated before.
-    pub fn new(deployment: &Deployment, medium: Medium, defects: Defects) -> RaftCluster {
+    pub fn new(deployment: &Deployment, design: Design) -> RaftCluster {
         let millis = |span: Duration| span.as_millis() as u64;
         let config = Config {
             cluster_name: "schism".to_owned(),
@@ -121,7 +125,7 @@ impl RaftCluster {
         let config = Arc::new(config.validate().expect("scenario time-outs are validated"));
         let members = deployment.nodes().map(|node| (node_id(node), EmptyNode {})).collect();
         RaftCluster {
-            setup: Rc::new(Setup { config, members, medium, defects }),
+            setup: Rc::new(Setup { config, members, design }),
             nodes: deployment.nodes().map(|node| (node, Node::default())).collect(),
         }
     }
@@ -137,6 +141,16 @@ impl Cluster for RaftCluster {
         let machine = lock(&self.nodes[&node].machine).clone();
         machine.map_or_else(BTreeMap::new, |machine| lock(&machine).store.values().clone())
     }
+
+    fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
+        let Reconfiguration { client, node, voters, timeout } = request;
+        let payload = postcard::to_stdvec(&voters).expect("a set of hosts encodes");
+        Some(Box::pin(async move {
+            let answer = client.transport().call(node, MessageKind::Members, payload, timeout, None).await;
+            let decoded = answer.ok().and_then(|bytes| postcard::from_bytes(&bytes).ok());
+            decoded.unwrap_or(Reconfigured::Unknown)
+        }))
+    }
 }
 
 /// A node that runs.
@@ -148,14 +162,15 @@ struct Running {
 /// A process: starts the node, and starts it again after its storage has failed.
 async fn run_process(setup: Rc<Setup>, host: Host, node: Node) {
     let current: Rc<RefCell<Option<Rc<Running>>>> = Rc::default();
-    let answering = current.clone();
+    let (answering, bug) = (current.clone(), setup.design.bug);
     let handler = Rc::new(move |incoming: Incoming| {
         let running = answering.borrow().clone();
         let answer: Pin<Box<dyn Future<Output = Option<Vec<u8>>>>> = Box::pin(async move {
             let running = running?;
             match incoming.kind {
                 MessageKind::Request => running.service.answer(&incoming.payload).await,
-                _ => network::answer(&running.raft, &incoming).await,
+                MessageKind::Members => members::answer(&running.raft, &incoming.payload).await,
+                _ => network::answer(&running.raft, &incoming, bug).await,
             }
         });
         answer
@@ -185,31 +200,41 @@ async fn run_process(setup: Rc<Setup>, host: Host, node: Node) {
 /// Starts a node from what its disk holds.
 async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<dyn std::error::Error>> {
     let id = node_id(host.id());
-    let (disk, machine) = match setup.medium {
-        Medium::Memory => (node.memory.clone(), StateMachine::restore(node.memory.clone())?),
+    let Design { medium, local_reads, bug } = setup.design;
+    let (disk, mut machine, journal) = match medium {
+        Medium::Memory => (node.memory.clone(), restore(&node.memory)?, None),
         Medium::Disk => {
-            let database = tables::open(host.disk())?;
+            let database = match tables::open(host.disk()) {
+                // As where a volume is not mounted, and an empty folder stands in its place.
+                Err(_) if bug == Some(Bug::BlankStart) => tables::open(InMemoryBackend::new())?,
+                opened => opened?,
+            };
             let (disk, machine) = tables::load(&database)?;
-            let (disk, journal) = (Arc::new(Mutex::new(disk)), Journal::new(host.clone(), database));
-            (disk.clone(), StateMachine::new(machine, disk, Some(journal)))
+            let commit = if bug == Some(Bug::SyncErrorIgnored) { planted::commit_or_not } else { tables::commit };
+            (Arc::new(Mutex::new(disk)), machine, Some(Journal::new(host.clone(), database, commit)))
         }
     };
-    if setup.defects.amnesia {
+    let voters = setup.members.keys().copied().collect();
+    let first = StoredMembership::new(None, Membership::new(vec![voters], None));
+    let planted = Planted::new(bug, host.clone(), first, &mut machine);
+    let machine = StateMachine::new(machine, disk.clone(), journal, planted);
+    if bug == Some(Bug::RaftAmnesia) {
         lock(&disk).vote = None;
     }
     let appended = AppendedCommands::default();
     *lock(&node.machine) = Some(machine.machine());
     let store = machine.machine();
-    let fence = (!setup.defects.unfenced).then(|| disk.clone());
-    let network = Network::new(host.clone(), fence);
-    let log = ObservedLog::new(LogStore::new(disk, machine.journal()), host.clone(), appended.clone());
+    let network = Network::new(host.clone(), disk.clone(), bug);
+    let log = ObservedLog::new(LogStore::new(disk, machine.journal(), bug), host.clone(), appended.clone());
     let machine = ObservedMachine::new(machine, host.clone(), appended.clone());
     let raft = Raft::new(id, setup.config.clone(), network, log, machine).await?;
     // One node founds the cluster; the others learn of it from its log.
     if setup.members.keys().next() == Some(&id) && !raft.is_initialized().await? {
         raft.initialize(setup.members.clone()).await?;
     }
-    let service = Service::new(host.clone(), raft.clone(), store, appended, setup.defects.local_reads);
+    let lease = Duration::from_millis(setup.config.election_timeout_max);
+    let reads = if local_reads { Reads::Local } else { Reads::of(bug, lease) };
+    let service = Service::new(host.clone(), raft.clone(), store, appended, reads, bug);
     Ok(Running { raft, service })
 }
 

@@ -14,32 +14,38 @@ use super::log_store::Disk;
 use super::types::{NodeId, Raft, Types, host_id};
 use crate::host::transport::{CallError, Incoming};
 use crate::host::{Host, lock};
+use crate::systems::bugs::Bug;
 use crate::trace::{HostId, MessageKind};
-use openraft::EmptyNode;
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
     VoteResponse,
 };
+use openraft::{EmptyNode, LogId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// openraft's pause before it calls an unreachable node again.
 const BACKOFF: Duration = Duration::from_millis(200);
 
+/// How many entries one read takes in, with [`Bug::TruncatedFrameAccepted`].
+const ENTRIES_READ: usize = 8;
+
 /// Makes the network client for each peer.
 pub struct Network {
     host: Host,
-    fence: Option<Arc<Mutex<Disk>>>,
+    fence: Arc<Mutex<Disk>>,
+    bug: Option<Bug>,
 }
 
 impl Network {
-    /// Calls from `host`, fenced by the vote on its disk if one is given.
-    pub fn new(host: Host, fence: Option<Arc<Mutex<Disk>>>) -> Network {
-        Network { host, fence }
+    /// Calls from `host`, fenced by the vote on its disk.
+    pub fn new(host: Host, fence: Arc<Mutex<Disk>>, bug: Option<Bug>) -> Network {
+        Network { host, fence, bug }
     }
 }
 
@@ -52,7 +58,8 @@ impl RaftNetworkFactory<Types> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: NodeId, _node: &EmptyNode) -> Peer {
-        Peer { host: self.host.clone(), target: host_id(target), fence: self.fence.clone() }
+        let Network { host, fence, bug } = self;
+        Peer { host: host.clone(), target: host_id(target), fence: fence.clone(), bug: *bug, late: Arc::default() }
     }
 }
 
@@ -60,7 +67,10 @@ impl RaftNetworkFactory<Types> for Network {
 pub struct Peer {
     host: Host,
     target: HostId,
-    fence: Option<Arc<Mutex<Disk>>>,
+    fence: Arc<Mutex<Disk>>,
+    bug: Option<Bug>,
+    /// A reply that came too late, with [`Bug::ReplyToWrongRequest`].
+    late: Arc<Mutex<Option<(MessageKind, Vec<u8>)>>>,
 }
 
 type Answer<T, E> = Result<T, RPCError<NodeId, EmptyNode, E>>;
@@ -74,7 +84,10 @@ impl Peer {
     {
         let payload = postcard::to_stdvec(&request).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
         // openraft drops the future at the hard limit; ending at the soft one lets the deadline be counted.
-        let answer = self.host.transport().call(self.target, kind, payload, option.soft_ttl(), None).await;
+        let answer = match self.bug {
+            Some(Bug::ReplyToWrongRequest) => self.call_in_line(kind, payload, option.soft_ttl()).await,
+            _ => self.host.transport().call(self.target, kind, payload, option.soft_ttl(), None).await,
+        };
         let bytes = answer.map_err(|error| match error {
             // Only what never left is worth a pause: a lost message should be sent again at once.
             CallError::NotSent => RPCError::Unreachable(Unreachable::new(&error)),
@@ -83,6 +96,28 @@ impl Peer {
         let result: Result<T, E> =
             postcard::from_bytes(&bytes).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
         result.map_err(|error| RPCError::RemoteError(RemoteError::new(u64::from(self.target.0), error)))
+    }
+
+    /// As on a connection without request ids: what comes in is the answer to whatever was asked last.
+    async fn call_in_line(&self, kind: MessageKind, payload: Vec<u8>, ttl: Duration) -> Result<Vec<u8>, CallError> {
+        let (transport, target, late) = (self.host.transport(), self.target, self.late.clone());
+        let unread = lock(&late).take().filter(|(asked, _)| *asked == kind);
+        let (hand_over, answer) = oneshot::channel();
+        self.host.spawn(async move {
+            let call = transport.call(target, kind, payload, ttl * 20, None);
+            let Ok(bytes) = call.await else { return };
+            if hand_over.is_closed() || hand_over.send(Ok(bytes.clone())).is_err() {
+                *lock(&late) = Some((kind, bytes));
+            }
+        });
+        if let Some((_, bytes)) = unread {
+            return Ok(bytes);
+        }
+        match tokio::time::timeout(ttl, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(CallError::Broken),
+            Err(_) => Err(CallError::Deadline),
+        }
     }
 }
 
@@ -93,7 +128,7 @@ impl RaftNetwork<Types> for Peer {
         option: RPCOption,
     ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
         // The entries were read before this: if the vote is still the leader's own, so was the log then.
-        if self.fence.as_ref().is_some_and(|disk| lock(disk).vote != Some(rpc.vote)) {
+        if self.bug != Some(Bug::RaftUnfenced) && lock(&self.fence).vote != Some(rpc.vote) {
             return Err(RPCError::Network(NetworkError::new(&Deposed)));
         }
         self.call(MessageKind::AppendEntries, rpc, &option).await
@@ -121,11 +156,23 @@ impl RaftNetwork<Types> for Peer {
 }
 
 /// Hands a peer's RPC to the Raft node; `None` when it is no RPC of ours or cannot be decoded.
-pub async fn answer(raft: &Raft, incoming: &Incoming) -> Option<Vec<u8>> {
+pub async fn answer(raft: &Raft, incoming: &Incoming, bug: Option<Bug>) -> Option<Vec<u8>> {
     let payload = &incoming.payload;
     match incoming.kind {
-        MessageKind::AppendEntries => encode(&raft.append_entries(decode(payload)?).await),
-        MessageKind::Vote => encode(&raft.vote(decode(payload)?).await),
+        MessageKind::AppendEntries => {
+            let mut rpc: AppendEntriesRequest<Types> = decode(payload)?;
+            if bug == Some(Bug::TruncatedFrameAccepted) {
+                rpc.entries.truncate(ENTRIES_READ);
+            }
+            encode(&raft.append_entries(rpc).await)
+        }
+        MessageKind::Vote => {
+            let mut rpc: VoteRequest<NodeId> = decode(payload)?;
+            if bug == Some(Bug::VoteIgnoresLog) {
+                rpc.last_log_id = Some(LogId::new(*rpc.vote.leader_id(), u64::MAX));
+            }
+            encode(&raft.vote(rpc).await)
+        }
         MessageKind::InstallSnapshot => encode(&raft.install_snapshot(decode(payload)?).await),
         _ => None,
     }

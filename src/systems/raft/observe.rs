@@ -8,14 +8,15 @@ use super::types::{host_id, position};
 use crate::host::Host;
 use crate::kv::{Key, Tag};
 use crate::rng;
-use crate::trace::{Role, Scope, What};
+use crate::trace::{HostSet, LogPosition, Role, Scope, What};
 use openraft::entry::RaftPayload;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage, RaftStateMachine};
 use openraft::{
-    LogId, OptionalSend, RaftLogId, RaftLogReader, RaftSnapshotBuilder, RaftTypeConfig, Snapshot, SnapshotMeta,
-    StorageError, StoredMembership, Vote,
+    LogId, Membership, OptionalSend, RaftLogId, RaftLogReader, RaftSnapshotBuilder, RaftTypeConfig, Snapshot,
+    SnapshotMeta, StorageError, StoredMembership, Vote,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::io::Cursor;
 use std::ops::RangeBounds;
@@ -28,6 +29,11 @@ pub trait Commands<C: RaftTypeConfig>: Clone + Send + Sync + 'static {
     /// The command that an entry carries, if it is a client's.
     fn command(&self, _entry: &C::Entry) -> Option<(Tag, Key)> {
         None
+    }
+
+    /// Whether snapshots of one position are equal on every node, byte for byte.
+    fn compares_snapshots(&self) -> bool {
+        false
     }
 
     /// Whether applying it changed the store, as its response says.
@@ -43,6 +49,20 @@ fn entry_hash(entry: &impl Serialize) -> u64 {
     let bytes = postcard::to_stdvec(entry).expect("every entry encodes: it is sent to followers");
     rng::hash_bytes(0, &bytes)
 }
+
+/// The configuration that an entry brings.
+fn members<N: openraft::Node>(at: LogPosition, membership: &Membership<u64, N>) -> What {
+    let configs = membership.get_joint_config();
+    let set = |nodes: &BTreeSet<u64>| -> HostSet { nodes.iter().map(|node| host_id(*node)).collect() };
+    let config = |index: usize| configs.get(index).map_or(HostSet::EMPTY, set);
+    let learners = membership.learner_ids().map(host_id).collect();
+    // The configuration to be stands last.
+    match configs.len() {
+        0 | 1 => What::Members { at, voters: config(0), joint: HostSet::EMPTY, learners },
+        _ => What::Members { at, voters: config(1), joint: config(0), learners },
+    }
+}
+
 /// A log storage whose calls are recorded.
 pub struct ObservedLog<L, W = ()> {
     inner: L,
@@ -86,7 +106,9 @@ impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogStorage<C>, W: Commands<C>> Raft
     type LogReader = L::LogReader;
 
     async fn get_log_state(&mut self) -> Result<LogState<C>, StorageError<u64>> {
-        self.inner.get_log_state().await
+        let state = self.inner.get_log_state().await?;
+        self.host.record(What::FoundLog { last: state.last_log_id.as_ref().map(position) });
+        Ok(state)
     }
 
     async fn get_log_reader(&mut self) -> L::LogReader {
@@ -130,10 +152,17 @@ impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogStorage<C>, W: Commands<C>> Raft
         let entries: Vec<C::Entry> = entries.into_iter().collect();
         // A command counts as appended even if that fails; an entry is in the log only if it does not.
         entries.iter().for_each(|entry| self.commands.appended(entry));
-        let appended: Vec<_> = entries.iter().map(|entry| (position(entry.get_log_id()), entry_hash(entry))).collect();
+        let appended: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let at = position(entry.get_log_id());
+                (at, entry_hash(entry), entry.get_membership().map(|membership| members(at, membership)))
+            })
+            .collect();
         self.inner.append(entries, callback).await?;
-        for (at, payload) in appended {
+        for (at, payload, members) in appended {
             self.host.record(What::Append { at, payload });
+            members.into_iter().for_each(|members| self.host.record(members));
         }
         Ok(())
     }
@@ -165,13 +194,14 @@ impl<M, W> ObservedMachine<M, W> {
 
 impl<C, M, W> RaftSnapshotBuilder<C> for ObservedMachine<M, W>
 where
-    C: RaftTypeConfig<NodeId = u64>,
+    C: RaftTypeConfig<NodeId = u64, SnapshotData = Cursor<Vec<u8>>>,
     M: RaftSnapshotBuilder<C>,
     W: Commands<C>,
 {
     async fn build_snapshot(&mut self) -> Result<Snapshot<C>, StorageError<u64>> {
         let snapshot = self.inner.build_snapshot().await?;
-        self.host.record(What::SnapshotBuilt { upto: snapshot.meta.last_log_id.as_ref().map(position) });
+        let payload = self.commands.compares_snapshots().then(|| rng::hash_bytes(0, snapshot.snapshot.get_ref()));
+        self.host.record(What::SnapshotBuilt { upto: snapshot.meta.last_log_id.as_ref().map(position), payload });
         Ok(snapshot)
     }
 }
@@ -201,12 +231,15 @@ where
         let commands: Vec<_> = entries
             .iter()
             .map(|entry| {
-                self.host.record(What::ApplyEntry { at: position(entry.get_log_id()), payload: entry_hash(entry) });
-                self.commands.command(entry).filter(|_| !entry.is_blank() && entry.get_membership().is_none())
+                let command =
+                    self.commands.command(entry).filter(|_| !entry.is_blank() && entry.get_membership().is_none());
+                (What::ApplyEntry { at: position(entry.get_log_id()), payload: entry_hash(entry) }, command)
             })
             .collect();
         let responses = self.inner.apply(entries).await?;
-        for (command, response) in commands.into_iter().zip(&responses) {
+        // An effect stands right after the entry that had it.
+        for ((applied, command), response) in commands.into_iter().zip(&responses) {
+            self.host.record(applied);
             if let Some((tag, key)) = command.filter(|_| self.commands.took_effect(response)) {
                 self.host.record_apply(tag, key);
             }

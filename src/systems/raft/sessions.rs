@@ -39,6 +39,10 @@ impl Commands<Types> for AppendedCommands {
         }
     }
 
+    fn compares_snapshots(&self) -> bool {
+        true
+    }
+
     fn took_effect(&self, response: &Option<Applied>) -> bool {
         matches!(response, Some(Applied::Fresh(_)))
     }

@@ -1,11 +1,12 @@
 //! The replicated store as openraft's state machine: in memory for reading, and behind a [`Journal`] for keeping.
 
-use super::journal::Journal;
 use super::log_store::{Disk, StoredSnapshot};
+use super::planted::Planted;
 use super::tables::{self, Change};
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
 use crate::kv::{Applied, Store};
+use crate::systems::storage::journal::Journal;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     EmptyNode, EntryPayload, LogId, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageIOError,
@@ -31,23 +32,28 @@ pub struct Machine {
 pub struct StateMachine {
     machine: Arc<Mutex<Machine>>,
     disk: Arc<Mutex<Disk>>,
-    journal: Option<Journal>,
+    journal: Option<Journal<Change>>,
+    planted: Planted,
+}
+
+/// The machine that a starting process rebuilds from the latest snapshot in memory.
+///
+/// # Errors
+/// When the snapshot cannot be decoded.
+pub fn restore(disk: &Mutex<Disk>) -> Result<Machine, postcard::Error> {
+    let snapshot = lock(disk).snapshot.clone();
+    Ok(snapshot.map(|snapshot| postcard::from_bytes(&snapshot.data)).transpose()?.unwrap_or_default())
 }
 
 impl StateMachine {
     /// A machine that a starting process has read from its disk.
-    pub fn new(machine: Machine, disk: Arc<Mutex<Disk>>, journal: Option<Journal>) -> StateMachine {
-        StateMachine { machine: Arc::new(Mutex::new(machine)), disk, journal }
-    }
-
-    /// The machine that a starting process rebuilds from the latest snapshot in memory.
-    ///
-    /// # Errors
-    /// When the snapshot cannot be decoded.
-    pub fn restore(disk: Arc<Mutex<Disk>>) -> Result<StateMachine, postcard::Error> {
-        let snapshot = lock(&disk).snapshot.clone();
-        let machine = snapshot.map(|snapshot| postcard::from_bytes(&snapshot.data)).transpose()?.unwrap_or_default();
-        Ok(StateMachine::new(machine, disk, None))
+    pub fn new(
+        machine: Machine,
+        disk: Arc<Mutex<Disk>>,
+        journal: Option<Journal<Change>>,
+        planted: Planted,
+    ) -> StateMachine {
+        StateMachine { machine: Arc::new(Mutex::new(machine)), disk, journal, planted }
     }
 
     /// The machine itself, for reads.
@@ -56,7 +62,7 @@ impl StateMachine {
     }
 
     /// The way to the disk, if there is one.
-    pub fn journal(&self) -> Option<Journal> {
+    pub fn journal(&self) -> Option<Journal<Change>> {
         self.journal.clone()
     }
 
@@ -69,11 +75,17 @@ impl StateMachine {
 
 impl RaftSnapshotBuilder<Types> for StateMachine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        let machine = lock(&self.machine).clone();
+        let machine = self.planted.for_snapshot(lock(&self.machine).clone());
         let data = postcard::to_stdvec(&machine).map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         let snapshot_id = machine.applied.map_or_else(String::new, |log_id| log_id.to_string());
         let meta = SnapshotMeta { last_log_id: machine.applied, last_membership: machine.membership, snapshot_id };
-        let stored = StoredSnapshot { meta: meta.clone(), data: data.clone() };
+        let mut stored = StoredSnapshot { meta, data };
+        if self.planted.labels_late() {
+            let kept = self.keep([Change::Snapshot(stored.clone())]).await;
+            kept.map_err(|error| StorageIOError::write_snapshot(Some(stored.meta.signature()), &error))?;
+            self.planted.relabel(&mut stored, &lock(&self.machine));
+        }
+        let StoredSnapshot { meta, data } = stored.clone();
         lock(&self.disk).snapshot = Some(stored.clone());
         // openraft purges what a snapshot covers: it must be there first.
         let kept = self.keep([Change::Snapshot(stored)]).await;
@@ -105,6 +117,7 @@ impl RaftStateMachine<Types> for StateMachine {
             match entry.payload {
                 EntryPayload::Blank => None,
                 EntryPayload::Normal(command) => {
+                    self.planted.before_apply(&mut machine, &command);
                     let applied = machine.store.apply(&command);
                     let key = command.op.key();
                     changed.values.push((key, machine.store.get(key)));
@@ -143,6 +156,7 @@ impl RaftStateMachine<Types> for StateMachine {
         let data = snapshot.into_inner();
         let machine: Machine = postcard::from_bytes(&data)
             .map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), &error))?;
+        let machine = self.planted.installed(&lock(&self.machine), machine);
         let stored = StoredSnapshot { meta: meta.clone(), data };
         lock(&self.machine).clone_from(&machine);
         lock(&self.disk).snapshot = Some(stored.clone());

@@ -17,11 +17,12 @@ use super::state_machine::Machine;
 use super::types::{Entry, NodeId};
 use crate::kv::store::Session;
 use crate::kv::{Key, Store, Value};
-use crate::rng;
+use crate::systems::storage::rows::{create, seal, unseal};
 use openraft::{EmptyNode, LogId, StoredMembership, Vote};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle, WriteTransaction};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use crate::systems::storage::rows::OpenError;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
@@ -31,49 +32,6 @@ const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapsho
 
 /// What the row `format` says.
 const FORMAT: &str = "schism raft storage 1";
-/// The cache is small: everything is also in memory.
-const CACHE_BYTES: usize = 1 << 20;
-
-/// Why a database cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It holds something else.
-    #[error("this is no storage of a schism node, but {found}; give the node an empty disk, or its own")]
-    Foreign {
-        /// What was found.
-        found: String,
-    },
-    /// A row does not read as it was written.
-    #[error(
-        "row {row} of table `{table}` is damaged; restore the node from another one: wipe its disk and add it anew"
-    )]
-    Damaged {
-        /// The table.
-        table: &'static str,
-        /// The row's key.
-        row: String,
-    },
-    /// The database itself cannot be opened or read.
-    #[error("the database cannot be read: {0}")]
-    Database(#[from] redb::Error),
-}
-
-macro_rules! into_database_error {
-    ($($error:ty),*) => {
-        $(impl From<$error> for OpenError {
-            fn from(error: $error) -> OpenError {
-                OpenError::Database(error.into())
-            }
-        })*
-    };
-}
-into_database_error!(
-    redb::DatabaseError,
-    redb::TransactionError,
-    redb::TableError,
-    redb::StorageError,
-    redb::CommitError
-);
 
 /// One change of a node's durable state. Changes are made in order, many at a time.
 #[derive(Debug, Clone)]
@@ -109,27 +67,12 @@ pub struct Applied {
     pub sessions: Vec<(u64, Session)>,
 }
 
-fn seal(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = postcard::to_stdvec(value).expect("plain data encodes");
-    bytes.extend(rng::hash_bytes(0, &bytes).to_le_bytes());
-    bytes
-}
-
-fn unseal<T: DeserializeOwned>(table: &'static str, row: impl std::fmt::Display, bytes: &[u8]) -> Result<T, OpenError> {
-    let damaged = || OpenError::Damaged { table, row: row.to_string() };
-    let (data, sum) = bytes.split_last_chunk::<8>().ok_or_else(damaged)?;
-    if rng::hash_bytes(0, data).to_le_bytes() != *sum {
-        return Err(damaged());
-    }
-    postcard::from_bytes(data).map_err(|_| damaged())
-}
-
 /// Opens the database on a device, or makes one on a blank device.
 ///
 /// # Errors
 /// See [`OpenError`]: what is there and is not ours is refused, never overwritten.
 pub fn open(device: impl StorageBackend) -> Result<Database, OpenError> {
-    let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(device)?;
+    let database = create(device)?;
     prepare(&database)?;
     Ok(database)
 }

@@ -4,42 +4,63 @@
 //! asks for a flush; the first to ask starts it, and all that is queued by the time the disk gets to it goes into one
 //! commit. Between the queueing and the commit the power can go, and then none of it has happened.
 
-use super::tables::{self, Change};
+use super::rows::OpenError;
 use crate::host::{Host, lock};
 use redb::Database;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Told when everything queued before is durable, or why it is not.
 type Waiter = Box<dyn FnOnce(io::Result<()>) + Send>;
 
-/// The way to a node's disk.
-#[derive(Clone)]
-pub struct Journal {
+/// Makes changes in one commit, which is durable when it returns.
+pub type Commit<C> = fn(&Database, &[C]) -> Result<(), OpenError>;
+
+/// The way to a node's disk, for changes of a system's own kind.
+pub struct Journal<C> {
     host: Host,
     database: Arc<Database>,
-    queue: Arc<Mutex<Queue>>,
+    commit: Commit<C>,
+    queue: Arc<Mutex<Queue<C>>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    changes: Vec<Change>,
+// Derived, it would ask that changes can be cloned.
+impl<C> Clone for Journal<C> {
+    fn clone(&self) -> Journal<C> {
+        let (host, database, queue) = (self.host.clone(), self.database.clone(), self.queue.clone());
+        Journal { host, database, commit: self.commit, queue }
+    }
+}
+
+struct Queue<C> {
+    changes: Vec<C>,
     waiters: Vec<Waiter>,
     is_flushing: bool,
     /// Why nothing can be written any more: after a failed commit memory and disk have parted.
     failed: Option<String>,
 }
 
-impl Journal {
+impl<C: 'static> Journal<C> {
     /// Commits to `database`, on the disk of `host`.
-    pub fn new(host: Host, database: Database) -> Journal {
-        Journal { host, database: Arc::new(database), queue: Arc::default() }
+    pub fn new(host: Host, database: Database, commit: Commit<C>) -> Journal<C> {
+        let queue = Queue { changes: Vec::new(), waiters: Vec::new(), is_flushing: false, failed: None };
+        Journal { host, database: Arc::new(database), commit, queue: Arc::new(Mutex::new(queue)) }
     }
 
     /// Queues a change.
-    pub fn change(&self, change: Change) {
+    pub fn change(&self, change: C) {
         lock(&self.queue).changes.push(change);
+    }
+
+    /// Queues a change after a while, which nobody waits for.
+    pub fn change_in(&self, delay: Duration, change: C) {
+        let this = self.clone();
+        self.host.spawn(async move {
+            this.host.sleep(delay).await;
+            this.change(change);
+        });
     }
 
     /// Tells `waiter` when all that was queued so far is durable.
@@ -74,7 +95,7 @@ impl Journal {
                 (std::mem::take(&mut queue.changes), std::mem::take(&mut queue.waiters), queue.failed.clone())
             };
             let failed =
-                failed.or_else(|| tables::commit(&self.database, &changes).err().map(|error| error.to_string()));
+                failed.or_else(|| (self.commit)(&self.database, &changes).err().map(|error| error.to_string()));
             for waiter in waiters {
                 waiter(failed.clone().map_or(Ok(()), |failed| Err(io::Error::other(failed))));
             }

@@ -1,0 +1,72 @@
+//! A command takes effect once, through the same log entry on every node.
+//!
+//! Raft dissertation, section 6.3: clients retry, so that a log may hold a command twice; the state machine's sessions
+//! see to it that it takes effect at the first of its entries and never again. Sessions are part of the replicated
+//! state and of its snapshots: if one node forgets what another remembers, their states part. An effect is recorded
+//! right after the entry that had it. After a restart a node may apply again what it had not saved.
+
+use super::{Cluster, Property, seconds, violation};
+use crate::check::{CheckName, Violation};
+use crate::kv::Tag;
+use crate::trace::{Event, HostId, What};
+use std::collections::BTreeMap;
+
+/// See the module's header.
+#[derive(Default)]
+pub struct ExactlyOnce {
+    /// The index at which a command took effect first of all, and where.
+    effects: BTreeMap<Tag, (u64, HostId)>,
+    /// The index that each node applied last.
+    applying: BTreeMap<HostId, u64>,
+}
+
+impl Property for ExactlyOnce {
+    fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
+        match event.what {
+            What::ApplyEntry { at, .. } => {
+                self.applying.insert(event.host, at.index);
+                None
+            }
+            What::Apply { tag, .. } => {
+                let index = *self.applying.get(&event.host)?;
+                let (first, by) = *self.effects.entry(tag).or_insert((index, event.host));
+                if first == index {
+                    return None;
+                }
+                let sentence = format!(
+                    "command {tag} took effect at index {index} on {} at {}, and at index {first} on {by}",
+                    event.host,
+                    seconds(event.t_ns)
+                );
+                Some(violation(CheckName::ExactlyOnce, event, &[event.host, by], &[], sentence))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::kv::Key;
+
+    fn effect(node: u16, index: u64, sequence: u64) -> [(u16, What); 2] {
+        let tag = Tag { session: 1, sequence };
+        [(node, apply(at(1, 1, index), index)), (node, What::Apply { tag, key: Key(0) })]
+    }
+
+    fn is_violated(steps: &[&[(u16, What)]]) -> bool {
+        violated(&steps.concat()).contains(&CheckName::ExactlyOnce)
+    }
+
+    #[test]
+    fn the_same_entry_may_have_its_effect_everywhere_and_another_one_nowhere() {
+        assert!(!is_violated(&[&effect(1, 1, 1), &effect(2, 1, 1), &effect(1, 2, 2)]));
+        let restart = [(1, What::Crash), (1, What::Start)];
+        assert!(!is_violated(&[&effect(1, 1, 1), &restart, &effect(1, 1, 1)]), "it was not saved");
+        assert!(is_violated(&[&effect(1, 1, 1), &effect(1, 2, 1)]), "twice on one node");
+        let retry = [(2, apply(at(1, 1, 1), 1))];
+        assert!(is_violated(&[&effect(1, 1, 1), &retry, &effect(2, 2, 1)]), "on another node through another entry");
+    }
+}

@@ -1,0 +1,53 @@
+//! The administrator of a cluster: makes those nodes its members that the active faults ask for.
+//!
+//! It sits on a client host and shares its cuts. It asks one node after the other, follows hints to the leader, and
+//! tries until it is told that it is done, or until other members are wanted.
+
+use crate::host::{Host, lock};
+use crate::systems::{Cluster, Reconfiguration, Reconfigured};
+use crate::trace::{HostId, HostSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How often it looks whether other members are wanted, and its pause between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long it waits for an answer: adding a learner and two changes of the configuration are up to three commits.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// The voters that are wanted.
+pub type Wanted = Arc<Mutex<HostSet>>;
+
+/// Runs on `host` as long as the run lasts. All nodes vote at the beginning.
+pub async fn administer(host: Host, cluster: Arc<dyn Cluster>, wanted: Wanted) {
+    let nodes: Vec<HostId> = lock(&wanted).iter().collect();
+    let (mut settled, mut asked) = (*lock(&wanted), 0);
+    loop {
+        let voters = *lock(&wanted);
+        if voters == settled {
+            host.sleep(PAUSE).await;
+            continue;
+        }
+        let request = Reconfiguration { client: &host, node: nodes[asked], voters, timeout: PATIENCE };
+        let Some(answer) = cluster.reconfigure(request) else {
+            host.fabric().cannot_act("membership cannot act: the members of this system are fixed");
+            return;
+        };
+        let next = (asked + 1) % nodes.len();
+        match answer.await {
+            Reconfigured::Done => settled = voters,
+            Reconfigured::Refused { hint: Some(leader) } => {
+                asked = nodes.iter().position(|node| *node == leader).unwrap_or(next);
+                host.sleep(PAUSE).await;
+            }
+            // Whatever has happened, it is not what was asked for until somebody says so.
+            Reconfigured::Refused { hint: None } | Reconfigured::Unknown => {
+                asked = next;
+                host.sleep(PAUSE).await;
+            }
+        }
+        // After an answer that does not count the next try must happen, even if the old members are wanted again.
+        if settled != voters {
+            settled = HostSet::EMPTY;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The zoo: bugs of the kinds that engineers ship, each behind a switch, for the checks to find.
+//!
+//! A bug is the smallest change that a reasonable person might make to a system, in the layer where such bugs are
+//! made. A system with a bug is a [`System`] of its own, named after the bug, so that it runs, sweeps, replays and
+//! shrinks like any other. Nothing here says how a bug is found: the same nemesis and the same checks judge them all.
+
+use super::System;
+use serde::Serialize;
+use std::fmt;
+
+/// Where in a system a bug sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// What is on disk, and when.
+    Storage,
+    /// Snapshots and purging.
+    Snapshots,
+    /// Messages.
+    Network,
+    /// Who votes for whom.
+    Elections,
+    /// Who is a member.
+    Membership,
+    /// The state machine.
+    Apply,
+    /// Retries, and who is asked.
+    Sessions,
+    /// Answers that change nothing.
+    Reads,
+    /// Answers that promise something.
+    Writes,
+}
+
+impl Layer {
+    /// The name used in tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Storage => "storage",
+            Layer::Snapshots => "snapshots",
+            Layer::Network => "network",
+            Layer::Elections => "elections",
+            Layer::Membership => "membership",
+            Layer::Apply => "apply",
+            Layer::Sessions => "sessions",
+            Layer::Reads => "reads",
+            Layer::Writes => "writes",
+        }
+    }
+}
+
+/// What is known of a bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Species {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// Where it sits.
+    pub layer: Layer,
+    /// The system without it.
+    pub system: System,
+    /// What it does, in one sentence.
+    pub does: &'static str,
+    /// Where one of its kind was seen: a name and an address.
+    pub seen: (&'static str, &'static str),
+}
+
+macro_rules! zoo {
+    ($($bug:ident = $name:literal, $layer:ident, $system:expr, $does:literal, ($seen:literal, $address:literal);)*) => {
+        /// A switchable bug.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Bug {
+            $(#[doc = $does] $bug,)*
+        }
+
+        impl Bug {
+            /// Every bug, by system and layer.
+            pub const ALL: &'static [Bug] = &[$(Bug::$bug),*];
+
+            /// What is known of it.
+            pub fn species(self) -> Species {
+                match self {
+                    $(Bug::$bug => Species {
+                        name: $name,
+                        layer: Layer::$layer,
+                        system: $system,
+                        does: $does,
+                        seen: ($seen, $address),
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+zoo! {
+    RaftAmnesia = "raft-amnesia", Storage, System::Raft,
+        "A node forgets its vote whenever it starts.",
+        ("PySyncObj #202", "https://github.com/bakwc/PySyncObj/pull/202");
+    VoteNotSynced = "vote-not-synced", Storage, System::Raft,
+        "A vote is answered at once and written to disk seconds later, as an operating system does that nobody asked to sync.",
+        ("hashicorp/raft #661", "https://github.com/hashicorp/raft/issues/661");
+    AcknowledgedBeforeSync = "acknowledged-before-sync", Storage, System::Raft,
+        "Entries are said to be durable once they are written, before they are synced.",
+        ("robustmq #2039", "https://github.com/robustmq/robustmq/pull/2039");
+    SyncErrorIgnored = "sync-error-ignored", Storage, System::Raft,
+        "When a commit to disk fails, the next one is tried as if nothing were missing.",
+        ("PostgreSQL, 2018", "https://wiki.postgresql.org/wiki/Fsync_Errors");
+    TruncationLost = "truncation-lost", Storage, System::Raft,
+        "A conflicting tail is cut off in memory and stays on disk, to come back at the next start.",
+        ("etcd #22442", "https://github.com/etcd-io/etcd/issues/22442");
+    BlankStart = "blank-start", Storage, System::Raft,
+        "A node that cannot open its storage starts with an empty one, under its old name.",
+        ("etcd #12227", "https://github.com/etcd-io/etcd/issues/12227");
+    SnapshotWithoutSessions = "snapshot-without-sessions", Snapshots, System::Raft,
+        "A snapshot holds the values and not the clients' sessions.",
+        ("curvine #676", "https://github.com/CurvineIO/curvine/issues/676");
+    SnapshotBehindItsLabel = "snapshot-behind-its-label", Snapshots, System::Raft,
+        "A snapshot is labelled with the last entry applied when it is finished, not when its data was taken.",
+        ("etcd #8091 (raftexample)", "https://github.com/etcd-io/etcd/issues/8091");
+    SnapshotMerged = "snapshot-merged", Snapshots, System::Raft,
+        "An installed snapshot is laid over the old state instead of taking its place.",
+        ("jgroups-raft #301", "https://github.com/jgroups-extras/jgroups-raft/issues/301");
+    PurgePastSnapshot = "purge-past-snapshot", Snapshots, System::Raft,
+        "The log is purged beyond what the snapshot covers, by the entries that should have been kept.",
+        ("braft #461", "https://github.com/baidu/braft/pull/461");
+    ReplyToWrongRequest = "reply-to-wrong-request", Network, System::Raft,
+        "A reply that comes after its caller has left is taken for the answer to the next request.",
+        ("redis-py #2624", "https://github.com/redis/redis-py/issues/2624");
+    TruncatedFrameAccepted = "truncated-frame-accepted", Network, System::Raft,
+        "Of a large message the entries beyond the first read are left out, and it is answered as if it were whole.",
+        ("requests #4956", "https://github.com/psf/requests/issues/4956");
+    RaftUnfenced = "raft-unfenced", Network, System::Raft,
+        "A deposed leader's replication sends entries that its log has got from its successor (openraft 0.9.25 as published).",
+        ("openraft #1077", "https://github.com/databendlabs/openraft/issues/1077");
+    VoteIgnoresLog = "vote-ignores-log", Elections, System::Raft,
+        "A voter does not ask whether the candidate's log is as up to date as its own.",
+        ("akka-raft #51", "https://github.com/ktoso/akka-raft/issues/51");
+    MembershipNotSaved = "membership-not-saved", Membership, System::Raft,
+        "The members are no part of the saved state or of snapshots: a node that starts or installs one goes by the first configuration.",
+        ("swarmkit #238", "https://github.com/moby/swarmkit/pull/238");
+    SessionsExpireByClock = "sessions-expire-by-clock", Apply, System::Raft,
+        "Each replica forgets a session by its own clock, when it has been idle for a second.",
+        ("databend #7325", "https://github.com/databendlabs/databend/pull/7325");
+    RetryAppliedAgain = "retry-applied-again", Sessions, System::Raft,
+        "A command that comes a second time is applied a second time.",
+        ("Jepsen: jetcd 0.8.2", "https://jepsen.io/analyses/jetcd-0.8.2");
+    RefusedAfterAppend = "refused-after-append", Sessions, System::Raft,
+        "A leader that is deposed refuses a command for good that is in its log already, and maybe in others.",
+        ("openraft #2095", "https://github.com/databendlabs/openraft/issues/2095");
+    ReadWithoutReadIndex = "read-without-read-index", Reads, System::Raft,
+        "A node that takes itself for the leader answers reads without asking a majority.",
+        ("etcd #741", "https://github.com/etcd-io/etcd/issues/741");
+    LeaseRead = "lease-read", Reads, System::Raft,
+        "A leader answers reads without asking for as long as nobody else can have been elected, by its own clock.",
+        ("tikv #964", "https://github.com/tikv/tikv/issues/964");
+    StaleLeaderCache = "stale-leader-cache", Reads, System::Raft,
+        "Whether this node leads is looked up at most once in two seconds, and reads are answered by what is remembered.",
+        ("redpanda #3800", "https://github.com/redpanda-data/redpanda/pull/3800");
+    CasOutsideLog = "cas-outside-log", Writes, System::Raft,
+        "A compare-and-set compares with what the leader has applied, and then proposes a plain write.",
+        ("nats-server #4320", "https://github.com/nats-io/nats-server/issues/4320");
+    AcknowledgedBeforeCommit = "acknowledged-before-commit", Writes, System::Raft,
+        "A leader acknowledges a write once it is in its own log.",
+        ("Jepsen: MongoDB (2013)", "https://aphyr.com/posts/284-jepsen-mongodb");
+    AcknowledgedBeforeBackup = "acknowledged-before-backup", Writes, System::PrimaryBackupSync,
+        "A primary acknowledges before its backups, or its own disk, have confirmed.",
+        ("Jepsen: Redis (2013)", "https://aphyr.com/posts/283-jepsen-redis");
+    LastWriterWins = "last-writer-wins", Apply, System::PrimaryBackupSync,
+        "Of two writes to a key the one with the later time of day stays, whichever came last.",
+        ("Riak, 2013", "https://basho.com/clocks-are-bad-or-welcome-to-distributed-systems/");
+    LateDuplicateApplied = "late-duplicate-applied", Apply, System::Lease,
+        "A backup applies an update that comes late or twice without looking at its number.",
+        ("cockroach #39064", "https://github.com/cockroachdb/cockroach/pull/39064");
+    EarlyTakeover = "early-takeover", Elections, System::Lease,
+        "A new primary takes over after half of the old one's lease.",
+        ("kubernetes #114872", "https://github.com/kubernetes/kubernetes/pull/114872");
+}
+
+impl Bug {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        self.species().name
+    }
+
+    /// The bug of this name.
+    pub fn named(name: &str) -> Option<Bug> {
+        Bug::ALL.iter().copied().find(|bug| bug.name() == name)
+    }
+}
+
+impl fmt::Display for Bug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_bug_has_a_name_of_its_own_and_was_seen_somewhere() {
+        let names: BTreeSet<&str> = Bug::ALL.iter().map(|bug| bug.name()).collect();
+        assert_eq!(names.len(), Bug::ALL.len());
+        for bug in Bug::ALL {
+            assert_eq!(Bug::named(bug.name()), Some(*bug));
+            let Species { does, seen: (place, address), .. } = bug.species();
+            assert!(does.ends_with('.') && !place.is_empty() && address.starts_with("https://"), "{bug}");
+        }
+        let in_raft = Bug::ALL.iter().filter(|bug| bug.species().system == System::Raft);
+        assert!(Bug::ALL.len() >= 20 && in_raft.count() >= 12);
+    }
+}

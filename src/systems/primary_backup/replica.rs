@@ -1,0 +1,206 @@
+//! The state of one node: values, sessions, and how far in whose history it is.
+//!
+//! The primary executes commands; what is replicated is what they changed.
+
+use crate::kv::store::Session;
+use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
+use crate::systems::storage::rows::{Change, OpenError, Sealed};
+use crate::trace::HostId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A tenure as primary. No two nodes share one, and a node never resumes one that it had before a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Higher than any that its primary had heard of.
+    pub round: u64,
+    /// The primary.
+    pub node: HostId,
+}
+
+impl Epoch {
+    /// Before anybody was primary.
+    pub const NONE: Epoch = Epoch { round: 0, node: HostId::WORLD };
+}
+
+/// A place in a history. An epoch has one primary, so that whatever stands at an equal position is equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The epoch in which the update was made.
+    pub epoch: Epoch,
+    /// How many updates there are up to here.
+    pub index: u64,
+}
+
+/// What one command changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// Its place.
+    pub position: Position,
+    /// The command.
+    pub tag: Tag,
+    /// The key it was about.
+    pub key: Key,
+    /// The key's value from here on (`Some(None)`: none); `None`: unchanged.
+    pub write: Option<Option<Value>>,
+    /// What the command returned.
+    pub outcome: Outcome,
+    /// The primary's time of day. Nothing depends on it.
+    pub stamp: u64,
+}
+
+/// A key's last write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The value; `None` once removed.
+    pub value: Option<Value>,
+    /// When it was written, by its primary's time of day.
+    pub stamp: u64,
+    /// The command that wrote it.
+    pub tag: Tag,
+}
+
+/// A session's last command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// Its number and outcome.
+    pub session: Session,
+    /// The key it was about.
+    pub key: Key,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The highest epoch that this node has accepted: it obeys no lower one.
+    pub promised: Epoch,
+    /// The last epoch in whose history this node has been level with the primary's beginning.
+    pub joined: Epoch,
+    /// Its last update.
+    pub position: Position,
+}
+
+/// A node's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// How far it is.
+    pub progress: Progress,
+    records: BTreeMap<Key, Record>,
+    sessions: BTreeMap<u64, Last>,
+}
+
+/// What the primary makes of a command.
+pub enum Executed {
+    /// It takes effect now.
+    Fresh(Update),
+    /// A retry of its session's last command.
+    Repeated(Outcome),
+    /// Older than its session's last command.
+    Stale,
+}
+
+/// The name of a row on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Row {
+    /// [`Progress`].
+    Progress,
+    /// A [`Record`].
+    Key(Key),
+    /// A [`Last`].
+    Session(u64),
+}
+
+impl Default for Replica {
+    fn default() -> Replica {
+        let position = Position { epoch: Epoch::NONE, index: 0 };
+        let progress = Progress { promised: Epoch::NONE, joined: Epoch::NONE, position };
+        Replica { progress, records: BTreeMap::new(), sessions: BTreeMap::new() }
+    }
+}
+
+impl Replica {
+    /// What the disk holds.
+    ///
+    /// # Errors
+    /// When a row is damaged.
+    pub fn load(rows: &[(Row, Sealed)]) -> Result<Replica, OpenError> {
+        let mut replica = Replica::default();
+        for (row, sealed) in rows {
+            match row {
+                Row::Progress => replica.progress = sealed.open("progress")?,
+                Row::Key(key) => drop(replica.records.insert(*key, sealed.open("key")?)),
+                Row::Session(session) => drop(replica.sessions.insert(*session, sealed.open("session")?)),
+            }
+        }
+        Ok(replica)
+    }
+
+    /// The rows that make a disk hold exactly this.
+    pub fn rows(&self) -> Vec<Change> {
+        let records = self.records.iter().map(|(key, record)| Change::set(&Row::Key(*key), record));
+        let sessions = self.sessions.iter().map(|(id, session)| Change::set(&Row::Session(*id), session));
+        let progress = Change::set(&Row::Progress, &self.progress);
+        [Change::Clear, progress].into_iter().chain(records).chain(sessions).collect()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: Key) -> Option<Value> {
+        self.records.get(&key).and_then(|record| record.value)
+    }
+
+    /// All keys that have a value.
+    pub fn values(&self) -> BTreeMap<Key, Value> {
+        self.records.iter().filter_map(|(key, record)| Some((*key, record.value?))).collect()
+    }
+
+    /// What a write command does at the next position of `epoch`; nothing is changed yet.
+    pub fn execute(&self, command: &Command, epoch: Epoch, stamp: u64) -> Executed {
+        let tag = command.tag;
+        match self.sessions.get(&tag.session) {
+            Some(Last { session, .. }) if session.last == tag.sequence => return Executed::Repeated(session.outcome),
+            Some(Last { session, .. }) if session.last > tag.sequence => return Executed::Stale,
+            _ => {}
+        }
+        let key = command.op.key();
+        let found = self.get(key);
+        let (outcome, write) = match command.op {
+            Op::Get { .. } => (Outcome::Value(found), None),
+            Op::Put { value, .. } => (Outcome::Done, Some(Some(value))),
+            Op::Delete { .. } => (Outcome::Done, Some(None)),
+            Op::Cas { expected, new, .. } if found == expected => (Outcome::Swapped, Some(Some(new))),
+            Op::Cas { .. } => (Outcome::Mismatch { found }, None),
+        };
+        let position = Position { epoch, index: self.progress.position.index + 1 };
+        Executed::Fresh(Update { position, tag, key, write, outcome, stamp })
+    }
+
+    /// Makes an update that follows this state; with it what changes on the disk.
+    pub fn apply(&mut self, update: &Update, last_writer_wins: bool) -> Vec<Change> {
+        self.progress.position = update.position;
+        let session = Session { last: update.tag.sequence, outcome: update.outcome };
+        let last = Last { session, key: update.key };
+        self.sessions.insert(update.tag.session, last);
+        let session = Change::set(&Row::Session(update.tag.session), &last);
+        let is_older = self.records.get(&update.key).is_some_and(|record| update.stamp < record.stamp);
+        let write = if last_writer_wins && is_older { None } else { self.write(update) };
+        [session, self.progress_row()].into_iter().chain(write).collect()
+    }
+
+    /// Writes what an update writes, wherever it stands.
+    pub fn write(&mut self, update: &Update) -> Option<Change> {
+        let record = Record { value: update.write?, stamp: update.stamp, tag: update.tag };
+        self.records.insert(update.key, record);
+        Some(Change::set(&Row::Key(update.key), &record))
+    }
+
+    /// Commands whose effects are in here, as far as that can be seen: the last of each session and of each key.
+    pub fn commands(&self) -> impl Iterator<Item = (Tag, Key)> + '_ {
+        let tag = |(session, last): (&u64, &Last)| (Tag { session: *session, sequence: last.session.last }, last.key);
+        self.sessions.iter().map(tag).chain(self.records.iter().map(|(key, record)| (record.tag, *key)))
+    }
+
+    /// The row of how far this is.
+    pub fn progress_row(&self) -> Change {
+        Change::set(&Row::Progress, &self.progress)
+    }
+}

@@ -1,0 +1,132 @@
+//! Serving clients: any node asks everybody and waits for a majority.
+
+use super::node::Node;
+use super::replica::{Answer, Claim, Found, Message, Record, Version};
+use crate::kv::protocol::{Reply, Request};
+use crate::kv::{Command, Key, Op, Outcome};
+use std::rc::Rc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// What a majority has of a key.
+struct Majority {
+    /// The newest version.
+    newest: Option<Record>,
+    /// Whether all have that one.
+    is_stored: bool,
+    /// Whether the attempt has its command's claim.
+    is_claimed: bool,
+}
+
+impl Node {
+    /// Serves a client's request.
+    pub async fn serve(self: &Rc<Self>, request: Request) -> Reply {
+        let command = request.command;
+        let refused = Reply::Refused { hint: None };
+        // Until here nothing can have taken effect: a claim alone does nothing.
+        let Some(found) = self.query(&command).await else { return refused };
+        let key = command.op.key();
+        if !found.is_claimed {
+            return self.finish(&command, found.newest).await;
+        }
+        let value = found.newest.and_then(|record| record.value);
+        let (outcome, written) = match command.op {
+            Op::Get { .. } => (Outcome::Value(value), None),
+            Op::Put { value, .. } => (Outcome::Done, Some(Some(value))),
+            Op::Delete { .. } => (Outcome::Done, Some(None)),
+            // Nothing keeps another coordinator from doing the same with the same version.
+            Op::Cas { expected, new, .. } if value == expected => (Outcome::Swapped, Some(Some(new))),
+            Op::Cas { .. } => (Outcome::Mismatch { found: value }, None),
+        };
+        match (written, found.newest) {
+            (Some(value), newest) => {
+                let counter = newest.map_or(0, |record| record.version.counter) + 1;
+                let record = Record { version: Version { counter, writer: command.tag }, value };
+                if !self.store_at_majority(key, record).await {
+                    return Reply::Unknown;
+                }
+            }
+            // What was read must be read by whoever reads next.
+            (None, Some(newest)) if !found.is_stored => {
+                if !self.store_at_majority(key, newest).await {
+                    return refused;
+                }
+            }
+            (None, _) => {}
+        }
+        self.acknowledge(&command, outcome)
+    }
+
+    /// Another attempt has claimed the command. If it is seen to have written, what it wrote is made sure of.
+    async fn finish(self: &Rc<Self>, command: &Command, newest: Option<Record>) -> Reply {
+        let Some(record) = newest.filter(|record| record.version.writer == command.tag) else { return Reply::Unknown };
+        if !self.store_at_majority(command.op.key(), record).await {
+            return Reply::Unknown;
+        }
+        let outcome = if let Op::Cas { .. } = command.op { Outcome::Swapped } else { Outcome::Done };
+        self.acknowledge(command, outcome)
+    }
+
+    fn acknowledge(&self, command: &Command, outcome: Outcome) -> Reply {
+        self.host.record_acknowledge(command.tag, command.op.key(), 0);
+        Reply::Ok { outcome, acknowledged_by: self.host.id(), term: 0 }
+    }
+
+    /// How many nodes are a majority.
+    fn majority(&self) -> usize {
+        self.setup.nodes.len() / 2 + 1
+    }
+
+    /// Sends a message to everybody, this node included; the answers as they come.
+    fn ask_everybody(self: &Rc<Self>, message: Message) -> UnboundedReceiver<Answer> {
+        let (answers, arriving) = mpsc::unbounded_channel();
+        for peer in self.peers() {
+            let (node, answers, message) = (self.clone(), answers.clone(), message.clone());
+            self.host.spawn(async move { node.call(peer, &message).await.map(|answer| answers.send(answer)) });
+        }
+        let node = self.clone();
+        self.host.spawn(async move { node.handle(message).await.map(|answer| answers.send(answer)) });
+        arriving
+    }
+
+    /// Asks for the newest version of a command's key; a write claims its command. `None` without a majority.
+    async fn query(self: &Rc<Self>, command: &Command) -> Option<Majority> {
+        let (key, tag) = (command.op.key(), command.tag);
+        let claim = command.op.is_write().then(|| {
+            let attempt = self.host.with_rng(rand::RngCore::next_u64);
+            (tag.session, Claim { sequence: tag.sequence, attempt })
+        });
+        let mut arriving = self.ask_everybody(Message::Query { key, claim });
+        let mut answers: Vec<Found> = Vec::new();
+        while let Some(answer) = arriving.recv().await {
+            if let Answer::Found(found) = answer {
+                answers.push(found);
+            }
+            let claimed = answers.iter().filter(|found| found.is_claimed).count();
+            let is_hopeless = answers.len() - claimed > self.setup.nodes.len() - self.majority();
+            if claimed >= self.majority() || (is_hopeless && answers.len() >= self.majority()) {
+                break;
+            }
+        }
+        if answers.len() < self.majority() {
+            return None;
+        }
+        let newest = answers.iter().filter_map(|found| found.record).max_by_key(|record| record.version);
+        let holders = answers.iter().filter(|found| found.record == newest).count();
+        let claimed = answers.iter().filter(|found| found.is_claimed).count();
+        Some(Majority { newest, is_stored: holders >= self.majority(), is_claimed: claimed >= self.majority() })
+    }
+
+    /// Stores a version of a key at a majority; `false` if that many do not answer.
+    async fn store_at_majority(self: &Rc<Self>, key: Key, record: Record) -> bool {
+        let mut arriving = self.ask_everybody(Message::Store { key, record });
+        let mut stored = 0;
+        while stored < self.majority() {
+            match arriving.recv().await {
+                Some(Answer::Stored) => stored += 1,
+                Some(_) => {}
+                None => return false,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,160 @@
+//! One process: its state, and what it answers to other nodes.
+
+use super::Setup;
+use super::replica::{Answer, Claim, Found, Message, Record, Replica};
+use crate::host::Host;
+use crate::host::transport::Incoming;
+use crate::kv::Key;
+use crate::systems::storage::journal::Journal;
+use crate::systems::storage::process;
+use crate::systems::storage::rows::{self, Change, Database};
+use crate::trace::{HostId, MessageKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use tokio::sync::Notify;
+
+/// One process.
+pub(super) struct Node {
+    pub host: Host,
+    pub setup: Rc<Setup>,
+    journal: Journal<Change>,
+    replica: Rc<RefCell<Replica>>,
+    /// How many changes there were, and how many of them are durable.
+    changes: Cell<u64>,
+    durable: Cell<u64>,
+    has_failed: Cell<bool>,
+    failure: Notify,
+}
+
+impl Node {
+    /// A process that starts from what its disk holds.
+    pub fn new(host: &Host, setup: Rc<Setup>, database: Database, replica: Rc<RefCell<Replica>>) -> Rc<Node> {
+        Rc::new(Node {
+            journal: Journal::new(host.clone(), database, rows::commit),
+            host: host.clone(),
+            setup,
+            replica,
+            changes: Cell::new(0),
+            durable: Cell::new(0),
+            has_failed: Cell::new(false),
+            failure: Notify::new(),
+        })
+    }
+
+    /// The other nodes.
+    pub fn peers(&self) -> impl Iterator<Item = HostId> + '_ {
+        self.setup.nodes.iter().copied().filter(|node| *node != self.host.id())
+    }
+
+    /// Answers a message when what the answer says is durable; `None` if the disk has failed.
+    pub async fn handle(&self, message: Message) -> Option<Answer> {
+        let answer = match message {
+            Message::Query { key, claim } => {
+                let is_claimed = claim.is_none_or(|(session, claim)| self.claim(session, claim));
+                Answer::Found(Found { record: self.replica.borrow().record(key), is_claimed })
+            }
+            Message::Store { key, record } => {
+                self.store(key, record);
+                Answer::Stored
+            }
+            Message::Exchange(records) => {
+                records.into_iter().for_each(|(key, record)| self.store(key, record));
+                Answer::Everything(self.replica.borrow().everything())
+            }
+        };
+        self.settled().await?;
+        Some(answer)
+    }
+
+    fn claim(&self, session: u64, claim: Claim) -> bool {
+        let (is_claimed, change) = self.replica.borrow_mut().claim(session, claim);
+        self.write(change);
+        is_claimed
+    }
+
+    fn store(&self, key: Key, record: Record) {
+        let change = self.replica.borrow_mut().store(key, record);
+        if change.is_some() {
+            self.host.record_apply(record.version.writer, key);
+        }
+        self.write(change);
+    }
+
+    fn write(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.journal.change(change);
+            self.changes.set(self.changes.get() + 1);
+        }
+    }
+
+    /// Waits until all that this node has is durable; `None` if the disk has failed, and then the process ends.
+    async fn settled(&self) -> Option<()> {
+        let changes = self.changes.get();
+        if self.durable.get() >= changes {
+            return Some(());
+        }
+        let flushed = self.journal.flushed().await;
+        if flushed.is_err() {
+            self.has_failed.set(true);
+            self.failure.notify_one();
+        }
+        self.durable.set(self.durable.get().max(changes));
+        flushed.ok()
+    }
+
+    /// Calls another node and waits for its answer.
+    pub async fn call(&self, peer: HostId, message: &Message) -> Option<Answer> {
+        let kind = match message {
+            Message::Query { .. } => MessageKind::Other,
+            Message::Store { .. } => MessageKind::Replicate,
+            Message::Exchange(_) => MessageKind::AntiEntropy,
+        };
+        let answer = self.host.transport().call(peer, kind, encode(message), self.setup.deadline, None).await;
+        decode(&answer.ok()?)
+    }
+
+    /// Exchanges everything with one node after the other: what a majority has, all shall have.
+    async fn exchange(self: Rc<Self>) {
+        loop {
+            for peer in self.peers() {
+                self.host.sleep(self.setup.interval).await;
+                if self.has_failed.get() {
+                    return;
+                }
+                let mine = Message::Exchange(self.replica.borrow().everything());
+                if let Some(Answer::Everything(records)) = self.call(peer, &mine).await {
+                    records.into_iter().for_each(|(key, record)| self.store(key, record));
+                }
+            }
+        }
+    }
+}
+
+impl process::Node for Node {
+    fn begin(self: &Rc<Self>) {
+        self.host.spawn(self.clone().exchange());
+    }
+
+    async fn answer(self: Rc<Self>, incoming: Incoming) -> Option<Vec<u8>> {
+        if incoming.kind == MessageKind::Request {
+            return Some(encode(&self.serve(decode(&incoming.payload)?).await));
+        }
+        Some(encode(&self.handle(decode(&incoming.payload)?).await?))
+    }
+
+    async fn failed(&self) {
+        self.failure.notified().await;
+    }
+}
+
+/// The wire form of a message.
+fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    postcard::to_stdvec(message).expect("every message of ours encodes")
+}
+
+/// A message from its wire form.
+fn decode<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    postcard::from_bytes(payload).ok()
+}

@@ -1,0 +1,57 @@
+//! A process that keeps its data on a disk: it starts from what the disk holds, and starts again after its storage has
+//! failed, as a supervisor would have it.
+
+use super::rows::OpenError;
+use crate::host::Host;
+use crate::host::transport::Incoming;
+use crate::trace::What;
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a node whose storage failed waits before it starts again.
+pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// A node that runs.
+pub trait Node: 'static {
+    /// Starts what it does by itself.
+    fn begin(self: &Rc<Self>);
+
+    /// Answers a message; `None` sends no answer.
+    fn answer(self: Rc<Self>, incoming: Incoming) -> impl Future<Output = Option<Vec<u8>>>;
+
+    /// Ends when the node must stop because its storage has failed. Its tasks must stop by themselves.
+    fn failed(&self) -> impl Future<Output = ()>;
+}
+
+/// Runs a node until its process is killed.
+pub async fn supervise<N: Node>(host: Host, start: impl Fn(&Host) -> Result<Rc<N>, OpenError>) {
+    let current: Rc<RefCell<Option<Rc<N>>>> = Rc::default();
+    let answering = current.clone();
+    let handler = Rc::new(move |incoming: Incoming| {
+        let node = answering.borrow().clone();
+        let answer: Pin<Box<dyn Future<Output = Option<Vec<u8>>>>> =
+            Box::pin(async move { node?.answer(incoming).await });
+        answer
+    });
+    let serving = host.clone();
+    host.spawn(async move { serving.serve(handler).await.expect("a node's port is its own") });
+    loop {
+        match start(&host) {
+            Ok(node) => {
+                *current.borrow_mut() = Some(node.clone());
+                node.begin();
+                node.failed().await;
+                *current.borrow_mut() = None;
+            }
+            Err(error) => tracing::error!("{host:?} does not start: {error}"),
+        }
+        host.record(What::Crash);
+        // What is left of the old tasks holds a handle that must not write any more.
+        host.detach_disk();
+        host.sleep(RESTART_PAUSE).await;
+        host.record(What::Start);
+    }
+}

@@ -1,0 +1,193 @@
+//! State as rows of one redb table: what a system keeps that is not Raft, and the seals that all rows have.
+//!
+//! A row ends with a checksum of its own: redb's checksums guard its pages between a crash and the next opening, ours
+//! guard what is read.
+
+use crate::rng;
+use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use redb::Database;
+
+const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// The cache is small: everything is also in memory.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It holds something else.
+    #[error("this is no storage of a schism node, but {found}; give the node an empty disk, or its own")]
+    Foreign {
+        /// What was found.
+        found: String,
+    },
+    /// A row does not read as it was written.
+    #[error(
+        "row {row} of table `{table}` is damaged; restore the node from another one: wipe its disk and add it anew"
+    )]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        row: String,
+    },
+    /// The database itself cannot be opened or read.
+    #[error("the database cannot be read: {0}")]
+    Database(#[from] redb::Error),
+}
+
+macro_rules! into_database_error {
+    ($($error:ty),*) => {
+        $(impl From<$error> for OpenError {
+            fn from(error: $error) -> OpenError {
+                OpenError::Database(error.into())
+            }
+        })*
+    };
+}
+into_database_error!(
+    redb::DatabaseError,
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError
+);
+
+/// The encoded value with its checksum.
+pub(in crate::systems) fn seal(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = postcard::to_stdvec(value).expect("plain data encodes");
+    bytes.extend(rng::hash_bytes(0, &bytes).to_le_bytes());
+    bytes
+}
+
+/// The value of what [`seal`] made.
+pub(in crate::systems) fn unseal<T: DeserializeOwned>(
+    table: &'static str,
+    row: impl std::fmt::Display,
+    bytes: &[u8],
+) -> Result<T, OpenError> {
+    let damaged = || OpenError::Damaged { table, row: row.to_string() };
+    let (data, sum) = bytes.split_last_chunk::<8>().ok_or_else(damaged)?;
+    if rng::hash_bytes(0, data).to_le_bytes() != *sum {
+        return Err(damaged());
+    }
+    postcard::from_bytes(data).map_err(|_| damaged())
+}
+
+/// The database on a device, made if the device is blank.
+pub(in crate::systems) fn create(device: impl StorageBackend) -> Result<Database, OpenError> {
+    Ok(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(device)?)
+}
+
+/// One change of the rows. Changes are made in order, many at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A row is this now.
+    Set {
+        /// Its encoded name.
+        row: Vec<u8>,
+        /// Its sealed value.
+        value: Vec<u8>,
+    },
+    /// There are no rows.
+    Clear,
+}
+
+impl Change {
+    /// The row `name` is `value` now.
+    pub fn set(name: &impl Serialize, value: &impl Serialize) -> Change {
+        Change::Set { row: postcard::to_stdvec(name).expect("plain data encodes"), value: seal(value) }
+    }
+}
+
+/// Opens the database of a system on a device, or makes one on a blank device. `format` says whose rows they are.
+///
+/// # Errors
+/// See [`OpenError`]: what is there and is not ours is refused, never overwritten.
+pub fn open(device: impl StorageBackend, format: &str) -> Result<Database, OpenError> {
+    let database = create(device)?;
+    let transaction = database.begin_write()?;
+    // Power may have gone after redb's first page and before our first commit: then there are no tables either.
+    if transaction.list_tables()?.next().is_none() {
+        transaction.open_table(META)?.insert("format", seal(&format).as_slice())?;
+        drop(transaction.open_table(ROWS)?);
+        transaction.commit()?;
+        return Ok(database);
+    }
+    let tables: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
+    let foreign = || OpenError::Foreign { found: format!("a database with the tables {}", tables.join(", ")) };
+    let found: String = {
+        let meta = transaction.open_table(META).map_err(|_| foreign())?;
+        let row = meta.get("format")?.ok_or_else(foreign)?;
+        unseal("meta", "format", row.value())?
+    };
+    transaction.abort()?;
+    if found == format { Ok(database) } else { Err(OpenError::Foreign { found: format!("`{found}`") }) }
+}
+
+/// Reads every row back.
+///
+/// # Errors
+/// When a row is damaged, or the database cannot be read.
+pub fn load<N: DeserializeOwned>(database: &Database) -> Result<Vec<(N, Sealed)>, OpenError> {
+    let transaction = database.begin_read()?;
+    let mut rows = Vec::new();
+    for entry in transaction.open_table(ROWS)?.iter()? {
+        let (row, value) = entry?;
+        let damaged = |_| OpenError::Damaged { table: "rows", row: format!("{:?}", row.value()) };
+        rows.push((postcard::from_bytes(row.value()).map_err(damaged)?, Sealed(value.value().to_vec())));
+    }
+    Ok(rows)
+}
+
+/// A row's value as it was read.
+pub struct Sealed(Vec<u8>);
+
+impl Sealed {
+    /// The value, if it is as it was written.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub fn open<T: DeserializeOwned>(&self, name: &str) -> Result<T, OpenError> {
+        unseal("rows", name, &self.0)
+    }
+}
+
+/// Makes all changes in one commit, which is durable when this returns.
+///
+/// # Errors
+/// When the disk refuses; then none of them was made.
+pub fn commit(database: &Database, changes: &[Change]) -> Result<(), OpenError> {
+    let transaction = database.begin_write()?;
+    {
+        let mut rows = transaction.open_table(ROWS)?;
+        for change in changes {
+            match change {
+                Change::Set { row, value } => drop(rows.insert(row.as_slice(), value.as_slice())?),
+                Change::Clear => rows.retain(|_, _| false)?,
+            }
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redb::backends::InMemoryBackend;
+
+    #[test]
+    fn rows_read_back_as_they_were_written_last() {
+        let database = open(InMemoryBackend::new(), "test 1").unwrap();
+        let first = [Change::set(&1u8, &"one"), Change::Clear, Change::set(&2u8, &"two")];
+        commit(&database, &first).unwrap();
+        commit(&database, &[Change::set(&2u8, &"deux")]).unwrap();
+        let rows = load::<u8>(&database).unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].0, rows[0].1.open::<String>("2").unwrap()), (2, "deux".to_owned()));
+    }
+}

@@ -1,0 +1,182 @@
+//! How many seeds it takes to find a bug.
+//!
+//! A seed finds a bug if, with it, a check of what clients saw or of the protocol fails, the same run shows again, and
+//! the system without the bug passes the same seed. A panic alone does not count, nor does a hang: those are found by
+//! anybody.
+
+use crate::check::CheckName;
+use crate::rng::seeds::Seeds;
+use crate::run::{Options, Outcome, RunError, Verdict, run};
+use crate::scenario::Scenario;
+use crate::sweep::{Fate, Pool, sweep};
+use crate::systems::System;
+use crate::systems::bugs::Bug;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How far the starting seeds of one hunt lie apart.
+const APART: u64 = 1_000_000;
+
+/// The terms of a hunt.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// From how many starting seeds the bug is hunted, one after the other.
+    pub starts: u64,
+    /// The most seeds, over all starts.
+    pub budget: u64,
+    /// How the machine is used.
+    pub pool: Pool,
+}
+
+/// How a hunt went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hunted {
+    /// Seeds to detection, for each start that led to one.
+    pub seeds_to_detection: Vec<u64>,
+    /// Seeds of a last start that were spent in vain.
+    pub in_vain: u64,
+    /// The first seed that found it.
+    pub first: Option<u64>,
+    /// The checks that failed at the detections, and at how many of them.
+    pub checks: BTreeMap<CheckName, u64>,
+    /// The check that spoke first at the first detection.
+    pub strongest: Option<CheckName>,
+    /// Seeds in which a process panicked and no check failed.
+    pub panics: u64,
+    /// Seeds that hung.
+    pub hangs: u64,
+    /// Seeds in which the system without the bug fails too.
+    pub excused: u64,
+}
+
+impl Hunted {
+    /// Whether it was found at all.
+    pub fn is_found(&self) -> bool {
+        !self.seeds_to_detection.is_empty()
+    }
+
+    /// Detections.
+    pub fn detections(&self) -> u64 {
+        self.seeds_to_detection.len() as u64
+    }
+
+    /// All seeds that were run.
+    pub fn seeds(&self) -> u64 {
+        self.seeds_to_detection.iter().sum::<u64>() + self.in_vain
+    }
+
+    /// The median of the seeds to detection over the starts (the lower of the middle two).
+    pub fn median(&self) -> Option<u64> {
+        let mut seeds = self.seeds_to_detection.clone();
+        seeds.sort_unstable();
+        seeds.get(seeds.len().checked_sub(1)? / 2).copied()
+    }
+}
+
+/// What one seed shows of a bug.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sighting {
+    Nothing,
+    /// These checks, the strongest first.
+    Found(Vec<CheckName>),
+    Panic,
+    Excused,
+}
+
+/// The checks that count, strongest first.
+fn failed(outcome: &Outcome) -> Vec<CheckName> {
+    let mut seen = BTreeSet::new();
+    let checks = outcome.violations.iter().map(|violation| violation.check);
+    checks.filter(|check| *check != CheckName::Panic && seen.insert(*check)).collect()
+}
+
+/// # Panics
+/// If a run is refused, or two runs of the seed differ: neither is the bug's doing.
+fn look(scenario: &Scenario, bug: Bug, seed: u64, options: &Options) -> Sighting {
+    let ran = |system| -> Result<Outcome, RunError> { Ok(run(scenario, system, seed, options)?.outcome) };
+    let ran = |system| ran(system).expect("the scenario was run before");
+    let outcome = ran(System::Bugged(bug));
+    let checks = failed(&outcome);
+    if checks.is_empty() {
+        return if outcome.verdict == Verdict::Violation { Sighting::Panic } else { Sighting::Nothing };
+    }
+    if ran(bug.species().system).verdict == Verdict::Violation {
+        return Sighting::Excused;
+    }
+    assert_eq!(ran(System::Bugged(bug)).digest, outcome.digest, "seed {seed} of {bug} does not replay");
+    Sighting::Found(checks)
+}
+
+/// Hunts a bug; `each` is told of every seed that was run.
+pub fn hunt(scenario: &Scenario, bug: Bug, terms: &Terms, options: &Options, mut each: impl FnMut()) -> Hunted {
+    let mut hunted = Hunted::default();
+    let chunk = terms.pool.jobs.max(1) as u64 * 2;
+    for start in (0..terms.starts).map(|start| start * APART) {
+        let mut spent = 0;
+        let mut is_found = false;
+        while !is_found && hunted.seeds() + spent < terms.budget {
+            let end = (spent + chunk).min(terms.budget - hunted.seeds());
+            let seeds = Seeds::new(start + spent, start + end).expect("it is not empty");
+            let (scenario, options) = (scenario.clone(), *options);
+            sweep(
+                seeds,
+                &terms.pool,
+                move |seed| look(&scenario, bug, seed, &options),
+                |seed, fate| {
+                    // What a chunk ran beyond the seed that found it is not counted.
+                    if is_found {
+                        return;
+                    }
+                    spent += 1;
+                    each();
+                    match fate {
+                        Fate::Done(Sighting::Found(checks)) => {
+                            is_found = true;
+                            hunted.first = hunted.first.or(Some(seed));
+                            hunted.strongest = hunted.strongest.or(checks.first().copied());
+                            checks.into_iter().for_each(|check| *hunted.checks.entry(check).or_default() += 1);
+                        }
+                        Fate::Done(Sighting::Nothing) => {}
+                        Fate::Done(Sighting::Excused) => hunted.excused += 1,
+                        Fate::Done(Sighting::Panic) | Fate::Panicked(_) => hunted.panics += 1,
+                        Fate::Hung => hunted.hangs += 1,
+                    }
+                },
+            );
+        }
+        if !is_found {
+            hunted.in_vain = spent;
+            break;
+        }
+        hunted.seeds_to_detection.push(spent);
+    }
+    hunted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_figures_of_a_hunt_add_up() {
+        let hunted = Hunted { seeds_to_detection: vec![5, 1, 9, 2], in_vain: 3, ..Hunted::default() };
+        assert_eq!((hunted.detections(), hunted.seeds(), hunted.median()), (4, 20, Some(2)));
+        assert_eq!(Hunted { in_vain: 3, ..Hunted::default() }.median(), None);
+    }
+
+    /// One bug that every seed shows, and the budget of a hunt that finds nothing.
+    #[test]
+    fn a_plain_bug_is_found_at_once_and_a_hunt_ends_with_its_budget() {
+        let mut scenario = crate::scenario::load(crate::zoo::SCENARIO).expect("it is embedded");
+        scenario.workload.operations = 300;
+        let pool = Pool { jobs: 1, watchdog: Duration::from_secs(600) };
+        let terms = Terms { starts: 2, budget: 6, pool };
+        let found = hunt(&scenario, Bug::CasOutsideLog, &terms, &Options::default(), || ());
+        assert!(found.is_found() && found.first.is_some() && found.seeds() <= 6, "{found:?}");
+        assert!(found.checks.contains_key(&CheckName::Linearizability), "{found:?}");
+        // No disks fail where there are no faults.
+        scenario.nemesis = None;
+        let vain = hunt(&scenario, Bug::TruncationLost, &Terms { budget: 3, ..terms }, &Options::default(), || ());
+        assert_eq!(vain, Hunted { in_vain: 3, ..Hunted::default() });
+    }
+}

@@ -1,0 +1,193 @@
+//! How rare bugs are, and what a clean sweep is worth then.
+//!
+//! A hunt that found a bug `k` times in `n` seeds bounds its rate from below, with 95 % confidence on one side, by the
+//! rate `p` at which `k` or more detections in `n` seeds have a probability of 5 % (Clopper and Pearson 1934). `N` clean
+//! seeds would have missed a bug as rare with a probability of at most (1 - p)^N. Without any hunt, `N` clean seeds
+//! exclude, with 95 % confidence, every rate above 1 - 0.05^(1/N), which is about 3 / N.
+
+use super::{Census, SCENARIO};
+use crate::scenario::embedded;
+use crate::trace::digest::{self, Digest};
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{Beta, ContinuousCDF};
+
+/// One minus the confidence.
+const ALPHA: f64 = 0.05;
+/// What `schism zoo --write` measured last.
+const MEASURED: &str = include_str!("rates.json");
+
+/// How often a hunt found a bug.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// The bug's name.
+    pub bug: String,
+    /// Detections.
+    pub found: u64,
+    /// Seeds.
+    pub seeds: u64,
+}
+
+impl Rate {
+    /// The lower end of the one-sided 95 % interval of the probability that a seed finds the bug.
+    pub fn at_least(&self) -> f64 {
+        if self.found == 0 {
+            return 0.0;
+        }
+        let (found, seeds) = (self.found as f64, self.seeds as f64);
+        Beta::new(found, seeds - found + 1.0).map_or(0.0, |beta| beta.inverse_cdf(ALPHA))
+    }
+
+    /// The upper end of the one-sided 95 % interval of the probability that so many seeds miss the bug.
+    pub fn missed_at_most(&self, seeds: u64) -> f64 {
+        (1.0 - self.at_least()).powf(seeds as f64)
+    }
+}
+
+/// The rates of all bugs that a census found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Digest of the scenario under which they were measured.
+    pub scenario: Digest,
+    /// The rates.
+    pub bugs: Vec<Rate>,
+}
+
+impl Rates {
+    /// The rates that a census measured.
+    pub fn of(census: &Census) -> Rates {
+        let rate = |entry: &super::Entry| Rate {
+            bug: entry.bug.name().to_owned(),
+            found: entry.hunted.detections(),
+            seeds: entry.hunted.seeds(),
+        };
+        Rates { scenario: scenario_digest(), bugs: census.entries.iter().map(rate).collect() }
+    }
+
+    /// The rates measured last, if they were measured with the zoo's scenario as it is.
+    pub fn measured() -> Option<Rates> {
+        let rates: Rates = serde_json::from_str(MEASURED).ok()?;
+        (rates.scenario == scenario_digest()).then_some(rates)
+    }
+}
+
+/// Digest of the zoo's scenario.
+fn scenario_digest() -> Digest {
+    digest::of(embedded().iter().find(|(name, _)| *name == SCENARIO).map_or("", |(_, text)| text))
+}
+
+/// What a clean sweep is worth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Power {
+    /// Seeds that were clean and proved something.
+    pub clean_seeds: u64,
+    /// With 95 % confidence no failure occurs in a larger share of seeds than this.
+    pub excluded_rate: f64,
+    /// The rarest bug of the zoo that was ever found, where its rate was measured under this scenario.
+    pub rarest: Option<Missed>,
+    /// How many of the zoo's bugs these seeds would have missed with at most 5 %, and how many there are.
+    pub hardly_missed: Option<(usize, usize)>,
+}
+
+/// A bug that a sweep may have missed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Missed {
+    /// Its rate.
+    #[serde(flatten)]
+    pub rate: Rate,
+    /// The probability that the sweep would have missed it is at most this, with 95 % confidence.
+    pub missed_at_most: f64,
+}
+
+impl Power {
+    /// What `clean_seeds` clean seeds of a scenario are worth; `None` if there are none.
+    pub fn of(scenario: &str, clean_seeds: u64) -> Option<Power> {
+        if clean_seeds == 0 {
+            return None;
+        }
+        let rates = Rates::measured().filter(|_| scenario == SCENARIO);
+        let missed = |rate: &Rate| Missed { rate: rate.clone(), missed_at_most: rate.missed_at_most(clean_seeds) };
+        let all: Vec<Missed> = rates.iter().flat_map(|rates| &rates.bugs).map(missed).collect();
+        let found = all.iter().filter(|missed| missed.rate.found > 0);
+        Some(Power {
+            clean_seeds,
+            excluded_rate: 1.0 - ALPHA.powf(1.0 / clean_seeds as f64),
+            rarest: found.max_by(|a, b| a.missed_at_most.total_cmp(&b.missed_at_most)).cloned(),
+            hardly_missed: rates
+                .is_some()
+                .then(|| (all.iter().filter(|missed| missed.missed_at_most <= ALPHA).count(), all.len())),
+        })
+    }
+
+    /// The statement in words.
+    pub fn sentence(&self) -> String {
+        let Power { clean_seeds, excluded_rate, .. } = self;
+        let mut sentence = format!(
+            "{clean_seeds} clean seeds: with 95 % confidence nothing fails in more than {} of seeds",
+            percent(*excluded_rate)
+        );
+        match (&self.hardly_missed, &self.rarest) {
+            (Some((hardly, all)), Some(Missed { rate, missed_at_most })) => {
+                sentence += &format!(
+                    "; {hardly} of the zoo's {all} bugs would have been missed with a probability of at most 5 %, and \
+                     the rarest that was ever found, {} ({} of {} seeds), with at most {}",
+                    rate.bug,
+                    rate.found,
+                    rate.seeds,
+                    percent(*missed_at_most)
+                );
+            }
+            _ => sentence += "; how rare bugs are was measured under `zoo`, so only a sweep of it says more",
+        }
+        sentence
+    }
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        percent if percent < 0.001 => "0.001 %".to_owned(),
+        percent if percent < 0.1 => format!("{percent:.3} %"),
+        percent if percent < 10.0 => format!("{percent:.2} %"),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(found: u64, seeds: u64) -> Rate {
+        Rate { bug: "x".into(), found, seeds }
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_binomial_distribution() {
+        // P(Bin(10, p) >= 10) = p^10 = 5 %, and P(Bin(n, p) >= 1) = 1 - (1 - p)^n = 5 %.
+        assert!((rate(10, 10).at_least() - 0.05_f64.powf(0.1)).abs() < 1e-6);
+        assert!((rate(1, 100).at_least() - (1.0 - 0.95_f64.powf(0.01))).abs() < 1e-6);
+        assert_eq!(rate(0, 100).at_least(), 0.0);
+        assert_eq!(rate(0, 100).missed_at_most(1_000_000), 1.0);
+        assert!((rate(10, 10).missed_at_most(2) - (1.0 - 0.05_f64.powf(0.1)).powi(2)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn clean_seeds_exclude_a_rate_of_about_three_in_as_many() {
+        assert_eq!(Power::of("chaos", 0), None);
+        let power = Power::of("chaos", 3000).unwrap();
+        assert!((power.excluded_rate * 3000.0 - 3.0).abs() < 0.01, "{power:?}");
+        assert!(
+            power.sentence().starts_with("3000 clean seeds: with 95 % confidence nothing fails in more than 0.100 %")
+        );
+        assert!(power.sentence().contains("measured under `zoo`"), "{}", power.sentence());
+    }
+
+    #[test]
+    fn the_rates_were_measured_with_this_scenario_and_these_bugs() {
+        let rates = Rates::measured().expect("run `schism zoo --write`: the scenario has changed");
+        let names: Vec<&str> = rates.bugs.iter().map(|rate| rate.bug.as_str()).collect();
+        let bugs: Vec<&str> = crate::systems::bugs::Bug::ALL.iter().map(|bug| bug.name()).collect();
+        assert_eq!(names, bugs);
+        let power = Power::of(SCENARIO, 1000).unwrap();
+        assert!(power.rarest.is_some() && power.sentence().contains("bugs would have been missed"));
+    }
+}

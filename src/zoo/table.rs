@@ -1,0 +1,188 @@
+//! A census for people: a line a bug in the terminal, a page in `docs/`.
+
+use super::{Census, Entry};
+use crate::report::style::{WIDTH, count, wrap};
+use crate::systems::bugs::Bug;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Columns of the terminal's table: bug, seeds to detection, check, faults.
+const COLUMNS: (usize, usize, usize) = (28, 16, 22);
+
+/// The table's head.
+pub fn head() -> String {
+    let (bug, seeds, check) = COLUMNS;
+    format!("{:bug$}{:seeds$}{:check$}{}", "bug", "seeds (median)", "found by", "faults needed")
+}
+
+/// A bug's line.
+pub fn line(entry: &Entry) -> String {
+    let (bug, seeds, check) = COLUMNS;
+    let hunted = &entry.hunted;
+    let found_by = hunted.strongest.map_or("", |check| check.name());
+    let line =
+        format!("{:bug$}{:seeds$}{found_by:check$}{}", entry.bug.name(), seeds_to_detection(entry), faults(entry));
+    line.trim_end().to_owned()
+}
+
+fn seeds_to_detection(entry: &Entry) -> String {
+    let hunted = &entry.hunted;
+    match hunted.median() {
+        Some(median) => format!("{median} ({} starts)", hunted.detections()),
+        None => format!("not in {}", hunted.seeds()),
+    }
+}
+
+fn faults(entry: &Entry) -> String {
+    match &entry.shrunk {
+        Some((_, after)) if after.acts > 0 => format!("{} + {}", after.faults, count(after.acts as u64, "act")),
+        Some((_, after)) => after.faults.to_string(),
+        None => String::new(),
+    }
+}
+
+/// What a census comes to, below its table.
+pub fn summary(census: &Census) -> String {
+    let Census { entries, clean, budget } = census;
+    let mut text = format!(
+        "{} of {} found within {budget} seeds, {} within 50 (median over the starts)",
+        census.found(),
+        count(entries.len() as u64, "bug"),
+        census.found_within(50)
+    );
+    if let Some(median) = census.median_faults() {
+        write!(text, "; shrunk to {} in the median", count(median as u64, "fault")).expect("writing to a string");
+    }
+    if clean.seeds > 0 {
+        write!(text, "; {} in {} clean seeds of raft", count(clean.false_alarms, "false alarm"), clean.seeds)
+            .expect("writing to a string");
+    }
+    wrap(&text, WIDTH, 2)
+}
+
+/// What of a hunt needs a word of explanation: why nothing was found.
+fn why_not(entry: &Entry) -> Option<String> {
+    let hunted = &entry.hunted;
+    (!hunted.is_found()).then(|| {
+        let mut why = format!("not found in {}", count(hunted.seeds(), "seed"));
+        for (number, what) in [
+            (hunted.panics, "a process panicked and no check failed"),
+            (hunted.hangs, "the run hung"),
+            (hunted.excused, "the system without the bug failed too"),
+        ] {
+            if number > 0 {
+                write!(why, "; in {number} of them {what}").expect("writing to a string");
+            }
+        }
+        why
+    })
+}
+
+/// The page `docs/ZOO.md`.
+pub fn markdown(census: &Census, command: &str) -> String {
+    let mut page = format!(
+        "# The zoo: what the testbed finds\n\n\
+         Bugs of the kinds that engineers ship, each behind a switch (`--bug NAME` in `run`, `sweep`, `replay` and\n\
+         `shrink`), hunted with one nemesis: the scenario `zoo`, 20 simulated seconds of every fault there is, the same\n\
+         for all bugs and for the system without one. A seed finds a bug if a check of what clients saw or of the\n\
+         protocol fails, the same run shows again, and the system without the bug passes that seed; a panic or a hang\n\
+         alone does not count. `docs/CHECKING.md` says what the checks are.\n\n\
+         This page is written by `{command}`. *Seeds* is the median over the starting seeds of the seeds it takes to\n\
+         find the bug, with the number of starts; *check* spoke first; *faults* are what the first failure needs after\n\
+         shrinking (and acts on single messages).\n\n\
+         | bug | system | layer | what it does | seeds | check | faults | seen in the wild |\n\
+         |---|---|---|---|---|---|---|---|\n"
+    );
+    for entry in &census.entries {
+        let species = entry.bug.species();
+        let (place, address) = species.seen;
+        let check = entry.hunted.strongest.map_or("", |check| check.name());
+        writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {} | {check} | {} | [{place}]({address}) |",
+            species.name,
+            species.system,
+            species.layer.name(),
+            species.does,
+            seeds_to_detection(entry),
+            faults(entry)
+        )
+        .expect("writing to a string");
+    }
+    writeln!(page, "\n{}.\n", summary(census).replace("\n  ", "\n")).expect("writing to a string");
+    let missed: Vec<String> =
+        census.entries.iter().filter_map(|entry| Some(format!("* `{}`: {}.\n", entry.bug, why_not(entry)?))).collect();
+    if !missed.is_empty() {
+        page += "## Not found\n\n";
+        page += &missed.concat();
+        page.push('\n');
+    }
+    page += "## Which check finds what\n\n| check | bugs at whose detection it failed |\n|---|---|\n";
+    for (check, bugs) in by_check(census) {
+        let names: Vec<String> = bugs.iter().map(|bug| format!("`{bug}`")).collect();
+        writeln!(page, "| {check} | {} |", names.join(", ")).expect("writing to a string");
+    }
+    page += "\nThe check `convergence` is a part of `liveness`, and `panic` counts for nothing here.\n";
+    page += "\n## How small the failures become\n\n\
+             The first failure of each bug, shrunk: what was recorded, and what is left.\n\n\
+             | bug | faults | acts | operations | nodes |\n|---|---|---|---|---|\n";
+    for entry in &census.entries {
+        if let Some((before, after)) = &entry.shrunk {
+            writeln!(
+                page,
+                "| `{}` | {} > {} | {} > {} | {} > {} | {} > {} |",
+                entry.bug,
+                before.faults,
+                after.faults,
+                before.acts,
+                after.acts,
+                before.operations,
+                after.operations,
+                before.nodes,
+                after.nodes
+            )
+            .expect("writing to a string");
+        }
+    }
+    page
+}
+
+fn by_check(census: &Census) -> BTreeMap<&'static str, Vec<Bug>> {
+    let mut finds: BTreeMap<&'static str, Vec<Bug>> = BTreeMap::new();
+    for entry in &census.entries {
+        for check in entry.hunted.checks.keys() {
+            finds.entry(check.name()).or_default().push(entry.bug);
+        }
+    }
+    finds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::CheckName;
+    use crate::zoo::Clean;
+    use crate::zoo::hunt::Hunted;
+
+    #[test]
+    fn what_was_not_found_says_why() {
+        let checks = [(CheckName::CommitQuorum, 2)].into();
+        let found = Hunted {
+            seeds_to_detection: vec![3, 8],
+            first: Some(2),
+            strongest: Some(CheckName::CommitQuorum),
+            checks,
+            ..Hunted::default()
+        };
+        let vain = Hunted { in_vain: 9, panics: 2, ..Hunted::default() };
+        let entry = |bug, hunted| Entry { bug, hunted, shrunk: None };
+        let entries = vec![entry(Bug::LeaseRead, found), entry(Bug::BlankStart, vain)];
+        let census = Census { entries, clean: Clean { seeds: 5, ..Clean::default() }, budget: 9 };
+        assert_eq!(line(&census.entries[0]), "lease-read                  3 (2 starts)    commit_quorum");
+        assert_eq!(line(&census.entries[1]), "blank-start                 not in 9");
+        assert!(summary(&census).starts_with("1 of 2 bugs found within 9 seeds, 1 within 50"));
+        let page = markdown(&census, "schism zoo");
+        assert!(page.contains("* `blank-start`: not found in 9 seeds; in 2 of them a process panicked"), "{page}");
+        assert!(page.contains("| commit_quorum | `lease-read` |"), "{page}");
+    }
+}
