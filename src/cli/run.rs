@@ -87,7 +87,7 @@ impl RunOne {
         }
         if let Some(path) = &self.html {
             let (scenario, seed) = (recordings::portable(&self.subject.scenario), self.seed.seed);
-            let command = format!("schism run {scenario} --system {} --seed {seed}", self.system.name());
+            let command = format!("schism run {scenario} --system {} --seed {seed}", done.outcome.system);
             recordings::write_page(&page(std::slice::from_ref(&done), None, &command), path, terminal)?;
         }
         if terminal.json {
