@@ -35,7 +35,7 @@ function rolesText(run, { up, paused, roles }) {
   if (!up) return "× down";
   const all = [...roles].map(([scope, { role, term }]) => {
     const of = scope === "all" ? "" : ` of ${run.sites[scope]?.name ?? scope}'s keys`;
-    const name = scope === "all" && role === "primary" ? "leader" : role === "backup" && scope === "all" ? "follower" : role;
+    const name = run.isRaft ? { primary: "leader", backup: "follower" }[role] ?? role : role;
     return `${name}${of} (T${term})`;
   });
   return `${paused ? "‖ paused; " : ""}${all.join(", ") || "no role yet"}`;

@@ -45,6 +45,11 @@ export function lineOf(message, rows, scale) {
   };
 }
 
+/** Whether a message waited for a dead connection, to be lost long after it was sent. */
+const isStale = (message) => message.fate === "dropped" && message.end - message.sent > 60;
+/** How much of either end of such a message is drawn, in pixels. */
+const STUB = 14;
+
 /** Draws arrows; those of the chosen ids on top and thick. */
 export function drawArrows(context, shown, rows, scale, colours, chosen) {
   context.save();
@@ -65,14 +70,18 @@ export function drawArrows(context, shown, rows, scale, colours, chosen) {
 function drawArrow(context, message, line, scale, colours, alpha, heads, width) {
   const died = message.fate === "dropped";
   const colour = died ? colours.bad : colours[familyOf(message.kind)] ?? colours.request;
-  // What waits for a dead connection is lost long after it was sent: a faint line, so that it covers nothing.
-  const stale = died && message.end - message.sent > 60;
-  context.globalAlpha = stale ? 0.3 : died ? Math.max(alpha, 0.7) : alpha;
+  const stale = isStale(message) && width < 2;
+  context.globalAlpha = stale ? 0.5 : died ? Math.max(alpha, 0.7) : alpha;
   context.strokeStyle = context.fillStyle = width > 2 ? colours.accent : colour;
   context.lineWidth = width;
   context.setLineDash(message.held ? [2, 4] : message.delay > 0 ? [7, 3] : []);
   context.beginPath();
+  const [dx, dy] = [line.x1 - line.x0, line.y1 - line.y0];
+  // Only both ends of a stale one: the rest would lie across everything.
+  const stub = stale ? Math.min(0.5, STUB / Math.hypot(dx, dy)) : 0.5;
   context.moveTo(line.x0, line.y0);
+  context.lineTo(line.x0 + dx * stub, line.y0 + dy * stub);
+  context.moveTo(line.x1 - dx * stub, line.y1 - dy * stub);
   context.lineTo(line.x1, line.y1);
   context.stroke();
   context.setLineDash([]);
@@ -158,7 +167,8 @@ export function messageAt(shown, rows, scale, x, y) {
     if (!line) continue;
     const [dx, dy] = [line.x1 - line.x0, line.y1 - line.y0];
     const along = Math.min(1, Math.max(0, ((x - line.x0) * dx + (y - line.y0) * dy) / (dx * dx + dy * dy || 1)));
-    const away = Math.hypot(x - line.x0 - along * dx, y - line.y0 - along * dy);
+    const drawn = !isStale(message) || along * Math.hypot(dx, dy) < STUB || (1 - along) * Math.hypot(dx, dy) < STUB;
+    const away = drawn ? Math.hypot(x - line.x0 - along * dx, y - line.y0 - along * dy) : Infinity;
     if (away < distance) [nearest, distance] = [message, away];
   }
   return nearest;

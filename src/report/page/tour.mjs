@@ -10,7 +10,7 @@ export function tourOf(page, runs) {
   const cut = firstFault(runs);
   const stops = [
     cut && faultStop(runs, cut),
-    ...runs.map((run) => primariesStop(run, cut)),
+    ...runs.map(primariesStop),
     broken && conflictStop(broken),
     broken && lostStop(broken),
     ...runs.map((run) => refusalStop(run, runs)),
@@ -46,7 +46,8 @@ function faultStop(runs, fault) {
 }
 
 function primariesStop(run) {
-  if (!run.overlaps.length || !run.outcome.violations.length) return null;
+  // A deposed leader believes in itself for a while: without conflicting acknowledgements two are no news.
+  if (!run.overlaps.length || !run.outcome.conflicting_acks) return null;
   const overlap = run.overlaps.reduce((best, span) => (span.until - span.from > best.until - best.from ? span : best));
   return {
     title: "Two primaries",
@@ -132,16 +133,16 @@ function electionStop(run, cut) {
   const change = leaders.find((span, i) => i > 0 && span.node !== leaders[i - 1].node && (!cut || span.from >= cut.from));
   if (!change) return null;
   return {
-    title: run.index === 0 ? "A new leader" : `A new leader in ${run.system}`,
-    text: `${run.system}: at ${seconds(change.from)} ${run.name(change.node)} becomes leader of term ${change.term}, elected by a majority. The colour of `
-      + "the ribbons is the term.",
+    title: run.index === 0 && run.isRaft ? "Another leader" : `Another ${run.isRaft ? "leader" : "primary"} in ${run.system}`,
+    text: `${run.system}: at ${seconds(change.from)} ${run.name(change.node)} becomes ${run.isRaft ? "leader" : "primary"} of term ${change.term}${run.isRaft ? ", elected by a majority" : ""}. `
+      + "The colour of the ribbons is the term.",
     system: run.index, t: change.from, ...around(change.from - 400, change.from + 200), nodes: [change.node],
   };
 }
 
 function recoveryStop(runs, cut) {
   const lines = runs.map(({ system, outcome }) => {
-    const back = outcome.recovered_ms === null ? "was not measured to serve every site again" : `served every site again after ${seconds(outcome.recovered_ms)}`;
+    const back = outcome.recovered_ms === null ? "did not serve every site again in time" : `served every site again after ${seconds(outcome.recovered_ms)}`;
     const lost = outcome.lost_acked_writes ? `, and ${count(outcome.lost_acked_writes, "acknowledged write")} had been lost` : ", and no acknowledged write was lost";
     return `${system} ${back}${lost}.`;
   });
