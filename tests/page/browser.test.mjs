@@ -45,7 +45,7 @@ test("the verdicts are those of the command", async () => {
 
 test("the tour leads to the cut, the primaries, the conflict, the lost write and the refusal", async () => {
   const { page, context } = await split();
-  const told = [/Partition east \| west/, /n1 and n4 act as primary/, /neither knew of the other's operation/, /is gone/, /2 of 5 nodes, and a commit takes 3/];
+  const told = [/Partition east \| west/, /n1 and n4 act as primary/, /neither knew of the other's operation/, /is gone/, /2 of 5 voters, and a commit takes 3/];
   for (const [index, words] of told.entries()) {
     await page.keyboard.press("n");
     assert.match(await page.locator("#stop-text").textContent(), words);
@@ -68,6 +68,16 @@ test("the crosshair is in both panes, and tells what it points at", async () => 
   await drawn(page);
   assert.notEqual(await pixels(page, 1), before);
   assert.match(await page.locator(".under").first().textContent(), /^8\.\d{3} s/);
+  await context.close();
+});
+
+test("a click chooses the instant, and the state below is that of it", async () => {
+  const { page, context } = await split({ hash: "#t=8&zoom=7-9" });
+  const box = await page.locator("canvas").first().boundingBox();
+  await page.mouse.click(box.x + box.width * 0.7, box.y + 60);
+  const { t } = await viewOf(page);
+  assert.ok(t > 8200 && t < 8600, `${t}`);
+  await page.waitForFunction((text) => [...document.querySelectorAll(".panel h3")].every((title) => title.textContent === text), `State at ${(t / 1000).toFixed(3)} s`);
   await context.close();
 });
 

@@ -70,19 +70,20 @@ function makePane(run, view, stops, choose, shards) {
   const place = element("section", { class: "pane", "aria-label": run.system, "data-system": run.system },
     element("h2", {}, run.system, element("span", { class: `badge ${run.outcome.verdict}` }, run.outcome.verdict)), stage, counts, under, refusalNotes(run, choose), panel);
   const context = canvas.getContext("2d");
-  let [rows, colours, drawn, waiting, inspected] = [null, null, null, false, -1];
+  let [rows, colours, drawn, waiting] = [null, null, null, false];
+  // The tables below follow the instant and the filters, but not the pointer, and not every frame.
+  let [inspected, inspectedAt] = ["", -Infinity];
 
   const draw = () => {
     waiting = false;
     drawn = drawPane(context, run, view, rows, colours, stops);
     counts.textContent = countsText(drawn.messages);
-    if (view.hover === null || inspected < 0) {
-      const now = performance.now();
-      if (now - inspected > 90) {
-        inspect(panel, run, view, colours);
-        inspected = now;
-      } else setTimeout(dirty, 100);
-    }
+    const wanted = [view.t, view.node, view.routine, [...view.kinds], view.key, view.client].join("|");
+    if (wanted === inspected) return;
+    if (performance.now() - inspectedAt > 90) {
+      inspect(panel, run, view, colours);
+      [inspected, inspectedAt] = [wanted, performance.now()];
+    } else setTimeout(dirty, 100);
   };
   const dirty = () => {
     if (!waiting) requestAnimationFrame(draw);
@@ -97,7 +98,7 @@ function makePane(run, view, stops, choose, shards) {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     colours = coloursOf(place);
     labels.replaceChildren(...rows.hosts.map((row) => hostLabel(run, row, view, rows)));
-    inspected = -1;
+    inspected = "";
     dirty();
   };
   listen(canvas, { run, view, choose, under, rows: () => rows, drawn: () => drawn });

@@ -7,8 +7,9 @@
 //! The rest is the page itself: `page.html`, `page.css`, and modules that tests import as they are. Here they are
 //! joined into one script, since a file opened from disk may import nothing. From the bottom: `decode.mjs` (embedded
 //! data to arrays), `model.mjs` (messages, roles, operations), `state.mjs` (a node's state at an instant), `words.mjs`
-//! (events as text), `tour.mjs` (the guided tour), `view.mjs` (what is looked at), `draw.mjs` and `charts.mjs` (the
-//! canvas), `inspector.mjs`, `tables.mjs`, `controls.mjs` and `main.mjs` (everything around it).
+//! (events as text), `tour.mjs` (the guided tour), `view.mjs` (what is looked at), `layout.mjs` (what stands where),
+//! `messages.mjs`, `charts.mjs` and `draw.mjs` (the canvas), `inspector.mjs`, `tables.mjs`, `controls.mjs` and `main.mjs`
+//! (everything around it).
 //!
 //! The page is a function of the runs alone: no date, no path, no build.
 
@@ -31,8 +32,8 @@ const SCRIPTS: [&str; 14] = [
     include_str!("view.mjs"),
     include_str!("layout.mjs"),
     include_str!("messages.mjs"),
-    include_str!("draw.mjs"),
     include_str!("charts.mjs"),
+    include_str!("draw.mjs"),
     include_str!("inspector.mjs"),
     include_str!("tables.mjs"),
     include_str!("controls.mjs"),

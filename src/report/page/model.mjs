@@ -238,15 +238,28 @@ export function sidesOf(fault, nodes) {
   return sides;
 }
 
+/** Who votes at an instant, as the last change of members before it says; all nodes, if there was none. */
+function votersAt(events, nodes, t) {
+  let voters = nodes;
+  for (let i = 0; i < events.count && events.t[i] <= t; i++) {
+    if (events.name(i) !== "members") continue;
+    const bits = events.field(i, "voters");
+    voters = nodes.filter((node) => Math.floor(bits / 2 ** node) % 2);
+  }
+  return voters;
+}
+
 /**
  * What a cut that leaves a minority cost its clients: for each such fault the minority, its clients' operations that
  * were under way during the cut and not acknowledged, and how many were planned and how many acknowledged meanwhile.
  */
-function refusedOf({ faults, nodes, operations, sites, siteOfClient, isRaft }) {
+function refusedOf({ faults, events, nodes, operations, sites, siteOfClient, isRaft }) {
   if (!isRaft) return [];
   return faults.filter((fault) => fault.cut && fault.links.length).flatMap((fault) => {
+    const voters = votersAt(events, nodes, fault.from);
+    const votes = (side) => side.filter((node) => voters.includes(node)).length;
     const sides = sidesOf(fault, nodes);
-    const minorities = sides.filter((side) => side.length * 2 <= nodes.length);
+    const minorities = sides.filter((side) => votes(side) * 2 <= voters.length);
     if (sides.length < 2 || !minorities.length) return [];
     const minority = minorities.flat();
     const cut = new Set(fault.links.map(([from, to]) => `${from} ${to}`));
@@ -260,6 +273,6 @@ function refusedOf({ faults, nodes, operations, sites, siteOfClient, isRaft }) {
     const refused = operations.filter((operation) => isStranded(operation) && operation.status !== "ok"
       && operation.start < fault.until && operation.end > fault.from);
     const acknowledged = planned.filter((operation) => operation.status === "ok" && operation.end < fault.until);
-    return [{ fault, minority, sites: stranded.map((site) => site.name), operations: refused, planned: planned.length, acknowledged: acknowledged.length }];
+    return [{ fault, minority, voters, votes: votes(minority), sites: stranded.map((site) => site.name), operations: refused, planned: planned.length, acknowledged: acknowledged.length }];
   });
 }

@@ -59,7 +59,7 @@ export function refusalNotes(run, choose) {
     const shown = operations.slice(0, 8);
     const rest = operations.length - shown.length;
     return element("details", { class: "refusal", open: run.refused.filter(({ planned }) => planned).length < 2 },
-      element("summary", {}, `Why ${list(refusal.sites)} ${refusal.sites.length > 1 ? "were" : "was"} not served from ${seconds(refusal.fault.from)} on: ${refusal.minority.length} of ${run.nodes.length} nodes are no majority`),
+      element("summary", {}, `Why ${list(refusal.sites)} ${refusal.sites.length > 1 ? "were" : "was"} not served from ${seconds(refusal.fault.from)} on: ${refusal.votes} of ${refusal.voters.length} voters are no majority`),
       element("p", {}, refusalText(run, refusal)),
       operations.length ? element("p", {}, `${count(operations.length, "operation")} under way there got no acknowledgement: `,
         shown.flatMap((operation, i) => [i ? ", " : "", chooser(operation, choose), ` ${opText(operation)}`]),

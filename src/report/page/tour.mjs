@@ -119,10 +119,10 @@ function refusalStop(run, runs) {
 }
 
 /** Why a minority's clients were not served, as a sentence or two. */
-export function refusalText(run, { minority, sites, planned, acknowledged, fault }) {
-  const quorum = Math.floor(run.nodes.length / 2) + 1;
+export function refusalText(run, { minority, voters, votes, sites, planned, acknowledged, fault }) {
+  const quorum = Math.floor(voters.length / 2) + 1;
   return `${list(sites.map(capital))} can reach only ${list(minority.map(run.name))} during the ${fault.name}: `
-    + `${minority.length} of ${run.nodes.length} nodes, and a commit takes ${quorum}. So no leader is elected there and nothing can be `
+    + `${votes} of ${voters.length} voters, and a commit takes ${quorum}. So no leader is elected there and nothing can be `
     + `promised: of ${count(planned, "operation")} planned there meanwhile, ${acknowledged} were acknowledged before it ended. `
     + "The clients waited; nobody was told something that was not true.";
 }
