@@ -44,6 +44,7 @@ impl Case {
             witness: false,
         };
         Scenario {
+            situations: Vec::new(),
             version: VERSION,
             name: "property".into(),
             title: "A generated case".into(),

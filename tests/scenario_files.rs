@@ -290,6 +290,7 @@ prop_compose! {
         ];
         let expectation = Expectation { safety, live, because: "So.".into(), availability };
         Scenario {
+            situations: vec![Situation::SnapshotInstalled],
             version: 1,
             name,
             title,

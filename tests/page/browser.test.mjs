@@ -197,6 +197,16 @@ test("it fits a narrow screen and goes to paper", async () => {
   assert.ok((await page.evaluate(() => document.scrollingElement.scrollWidth)) <= 420);
   await page.emulateMedia({ media: "print" });
   assert.equal(await page.locator(".scrubber").isVisible(), false);
+  // No frame comes between the event and the paper: the pictures must be there at once, and the tables open.
+  const inked = await page.evaluate(() => {
+    dispatchEvent(new Event("beforeprint"));
+    const canvas = document.querySelector("canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return { ink: data.filter((value, i) => i % 4 === 3 && value > 0).length, closed: document.querySelectorAll("#tables details:not([open])").length };
+  });
+  assert.ok(inked.ink > 5000, `${inked.ink} pixels`);
+  assert.equal(inked.closed, 0);
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
   assert.ok((await page.pdf()).length > 10000);
   assert.deepEqual(errors, []);
   await context.close();

@@ -99,7 +99,9 @@ function makePane(run, view, stops, choose, shards) {
     colours = coloursOf(place);
     labels.replaceChildren(...rows.hosts.map((row) => hostLabel(run, row, view, rows)));
     inspected = "";
-    dirty();
+    inspectedAt = -Infinity;
+    // At once, and not with the next frame: before printing there is none.
+    draw();
   };
   listen(canvas, { run, view, choose, under, rows: () => rows, drawn: () => drawn });
   return { place, dirty, restyle };
@@ -243,6 +245,7 @@ function setUpPrint(redraw) {
   addEventListener("beforeprint", () => {
     theme = dataset.theme ?? null;
     dataset.theme = "light";
+    document.documentElement.classList.add("printing");
     opened = [...document.querySelectorAll("#tables details:not([open])")];
     for (const details of opened) details.open = true;
     redraw();
@@ -250,6 +253,7 @@ function setUpPrint(redraw) {
   addEventListener("afterprint", () => {
     if (theme === null) delete dataset.theme;
     else dataset.theme = theme;
+    document.documentElement.classList.remove("printing");
     for (const details of opened) details.open = false;
     redraw();
   });
