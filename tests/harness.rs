@@ -173,7 +173,7 @@ fn without_a_scenario() -> Single {
 fn run(name: &str, variables: &[(&str, &str)]) -> Output {
     let mut process = Process::new(std::env::current_exe().unwrap());
     process.args(["--include-ignored", "--exact", &format!("harness::{name}")]);
-    for variable in ["SCHISM_SEED", "SCHISM_SEEDS", "SCHISM_REPLAY", "SCHISM_SAVE", "NEXTEST"] {
+    for variable in ["SCHISM_SEED", "SCHISM_SEEDS", "SCHISM_REPLAY", "SCHISM_SAVE", "SCHISM_HTML", "NEXTEST"] {
         process.env_remove(variable);
     }
     process.envs(variables.iter().copied()).output().unwrap()
@@ -212,6 +212,15 @@ fn a_defect_is_found_shrunk_and_replayed() {
         let fixed = run("a_server_that_remembers_passes", &[(&name, &value)]);
         assert!(fixed.status.success(), "{fixed:?}");
     }
+}
+
+#[test]
+fn a_failing_run_is_shown_as_a_page_if_asked() {
+    let said = said("forgetful", &[("SCHISM_HTML", "1"), ("SCHISM_SHRINK", "0")]);
+    let page = said.iter().find_map(|line| line.strip_prefix("page:    ")).unwrap_or_else(|| panic!("{said:#?}"));
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("data-verdict=\"violation\"") && html.contains("SCHISM_SEED=0 cargo test"));
+    std::fs::remove_file(page).unwrap();
 }
 
 #[test]

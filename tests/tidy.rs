@@ -320,7 +320,7 @@ fn repository() -> (Tree, Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let path = entry.path();
             if path.is_dir() {
-                if ![".git", "target"].contains(&entry.file_name().to_str().unwrap()) {
+                if ![".git", "target", "node_modules"].contains(&entry.file_name().to_str().unwrap()) {
                     walk(&path, root, tree);
                 }
             } else {

@@ -5,6 +5,7 @@ use super::recordings;
 use super::terminal::Terminal;
 use super::{OneSeed, Subject, parse_system};
 use clap::Args;
+use schism::report::page::page;
 use schism::report::{comparison, json};
 use schism::run::{Comparison, compare};
 use schism::scenario::Scenario;
@@ -27,6 +28,9 @@ pub struct Compare {
     /// Write each run in explicit form into this folder.
     #[arg(long, value_name = "FOLDER")]
     out: Option<std::path::PathBuf>,
+    /// Write the comparison as a page to look into: one HTML file that needs no server.
+    #[arg(long, value_name = "FILE")]
+    html: Option<std::path::PathBuf>,
 }
 
 impl Compare {
@@ -45,7 +49,21 @@ impl Compare {
         } else {
             terminal.print(&comparison::comparison(&compared, self.verbose, terminal.style))?;
         }
+        if let Some(path) = &self.html {
+            let command = format!("schism {}", self.again());
+            recordings::write_page(&page(&compared.runs, Some(&compared), &command), path, terminal)?;
+        }
         Ok(exit(&compared))
+    }
+
+    /// The arguments that make this comparison again.
+    fn again(&self) -> String {
+        let mut again = format!("compare {} --seed {}", recordings::portable(&self.subject.scenario), self.seed.seed);
+        if !self.systems.is_empty() {
+            let names: Vec<&str> = self.systems.iter().map(|system| system.name()).collect();
+            again.push_str(&format!(" --systems {}", names.join(",")));
+        }
+        again
     }
 
     fn write(&self, compared: &Comparison, folder: &Path) -> Result<(), Failure> {

@@ -1,4 +1,5 @@
-//! `schism export`: a history in a form that other checkers read, so that they can check us.
+//! `schism export`: a history in a form that other checkers read, so that they can check us; or a run for viewers
+//! of traces.
 
 use super::exit::{Exit, Failure};
 use super::histories::{self, Form};
@@ -6,8 +7,10 @@ use super::terminal::Terminal;
 use super::{load, parse_system};
 use clap::{Args, ValueEnum};
 use schism::history::{Columns, formats};
+use schism::report::perfetto::perfetto;
+use schism::report::shiviz::shiviz;
 use schism::rng::seeds::{SEED, parse_seed};
-use schism::run::{Options, run};
+use schism::run::{Options, Run, run};
 use schism::systems::System;
 use std::path::PathBuf;
 
@@ -42,22 +45,33 @@ enum To {
     Porcupine,
     /// JSON lines, as `schism check` reads them.
     Json,
+    /// The whole run as a Chrome trace, for ui.perfetto.dev; needs --system.
+    Perfetto,
+    /// The whole run as a log with vector clocks, for ShiViz; needs --system.
+    Shiviz,
 }
 
 impl Export {
     /// Writes the history.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let columns = match self.system {
-            Some(system) => {
-                let scenario = load(&self.source)?;
-                Columns::from(&run(&scenario, system, self.seed, &Options::default())?.history)
-            }
-            None => histories::read(&self.source, self.input, terminal)?,
+        let made = match self.system {
+            Some(system) => Some(run(&load(&self.source)?, system, self.seed, &Options::default())?),
+            None => None,
+        };
+        let columns = || match &made {
+            Some(run) => Ok(Columns::from(&run.history)),
+            None => histories::read(&self.source, self.input, terminal),
+        };
+        let of_run = |form: fn(&Run) -> String| {
+            let run = made.as_ref();
+            run.map(form).ok_or_else(|| Failure::Usage("this form shows a run: name a scenario, and --system".into()))
         };
         let text = match self.to {
-            To::Jepsen => formats::write_jepsen(&columns),
-            To::Porcupine => formats::write_porcupine(&columns),
-            To::Json => formats::write_json(&columns),
+            To::Jepsen => formats::write_jepsen(&columns()?),
+            To::Porcupine => formats::write_porcupine(&columns()?),
+            To::Json => formats::write_json(&columns()?),
+            To::Perfetto => of_run(perfetto)?,
+            To::Shiviz => of_run(|run| shiviz(&run.trace))?,
         };
         match &self.out {
             Some(path) => std::fs::write(path, text)?,

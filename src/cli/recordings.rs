@@ -1,6 +1,7 @@
 //! Where recorded runs are kept, and what names the build that made them.
 
 use super::exit::Failure;
+use super::terminal::Terminal;
 use schism::report::recording::{self, RecordedTrace};
 use schism::rng;
 use schism::run::Run;
@@ -62,6 +63,20 @@ pub fn trace_beside(file: &Path) -> Result<Option<RecordedTrace>, Failure> {
     recording::load_trace(&path)
         .map(Some)
         .map_err(|error| Failure::input(format!("{}: {error}; {help}", path.display())))
+}
+
+/// Writes a page and says where it is.
+pub fn write_page(page: &str, path: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
+    let refused = |error| Failure::Harness(format!("{}: {error}", path.display()));
+    recording::save_page(page, path).map_err(refused)?;
+    terminal.remark(&format!("page: {}", path.display()))
+}
+
+/// A scenario as its argument named it, for a command that others are to run: without the folders of this machine.
+pub fn portable(scenario: &str) -> String {
+    let path = Path::new(scenario);
+    let name = path.file_name().filter(|_| path.is_absolute()).and_then(|name| name.to_str());
+    quoted(name.unwrap_or(scenario))
 }
 
 /// The command that replays a recording, as it can be pasted into a shell.

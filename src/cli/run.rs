@@ -6,6 +6,7 @@ use super::recordings;
 use super::terminal::Terminal;
 use super::{OneSeed, Subject, Which};
 use clap::Args;
+use schism::report::page::page;
 use schism::report::{json, outcome, recording, timeline};
 use schism::run::{Verdict, run};
 use std::path::PathBuf;
@@ -38,6 +39,9 @@ pub struct RunOne {
     /// Write the events to this file, in the form that replay reads.
     #[arg(long, value_name = "FILE")]
     trace_out: Option<PathBuf>,
+    /// Write the run as a page to look into: one HTML file that needs no server.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 impl RunOne {
@@ -80,6 +84,11 @@ impl RunOne {
             let path = recordings::keep(&done)?;
             terminal.remark(&format!("again: {}", recordings::replay_command(&path)))?;
             terminal.remark(&format!("smaller: {}", recordings::shrink_command(&path)))?;
+        }
+        if let Some(path) = &self.html {
+            let (scenario, seed) = (recordings::portable(&self.subject.scenario), self.seed.seed);
+            let command = format!("schism run {scenario} --system {} --seed {seed}", done.outcome.system);
+            recordings::write_page(&page(std::slice::from_ref(&done), None, &command), path, terminal)?;
         }
         if terminal.json {
             terminal.line(&json::outcome(&done.outcome))?;

@@ -5,7 +5,11 @@
 //! process: the test's executable runs itself again with `--exact`, and the child writes what it found to a file.
 //! Code that starts all its tasks with `Host::spawn` may share a process, which is faster.
 
-use super::test::Test;
+use super::story;
+use super::test::{HTML, REPLAY, Test};
+use crate::report::page::page;
+use crate::report::recording;
+use crate::rng::seeds::SEED;
 use crate::run::{Options, Run, RunError, Subject, Verdict, run_subject};
 use crate::scenario::Scenario;
 use crate::shrink::{Failed, Oracle, PANIC, Trial, names};
@@ -58,6 +62,8 @@ pub(super) struct Ran {
     pub digest: Option<Digest>,
     /// The run in explicit form, as TOML; none if it did not end.
     pub explicit: Option<String>,
+    /// The page that shows it, if one was asked for.
+    pub page: Option<PathBuf>,
 }
 
 impl Ran {
@@ -72,6 +78,7 @@ impl Ran {
             simulated_ms,
             digest: Some(digest),
             explicit: explicit.map(|explicit| explicit.to_toml()),
+            page: None,
         }
     }
 
@@ -137,11 +144,17 @@ impl Runner {
             (Case::Explicit(_), Some(explicit)) => explicit.seed,
             (Case::Explicit(_), None) => return Err("the file carries no recorded run".into()),
         };
+        // Of the hundreds of runs while one is shrunk nobody wants a page; a file that was asked for is not shrunk.
+        let is_shown = std::env::var(HTML).is_ok_and(|wish| wish != "0")
+            && (matches!(case, Case::Seed(_)) || std::env::var_os(REPLAY).is_some());
         let (runner, (done, result)) = (Arc::clone(self), std::sync::mpsc::channel());
         let job = move || {
             let run = || run_subject(&scenario, &(runner.make)(), seed, &Options::default());
             let ran = match catch_unwind(AssertUnwindSafe(run)) {
-                Ok(Ok(run)) => Ok(Ran::of(run)),
+                Ok(Ok(run)) => {
+                    let page = (is_shown && run.outcome.verdict == Verdict::Violation).then(|| runner.show(&run));
+                    Ok(Ran { page: page.flatten(), ..Ran::of(run) })
+                }
                 // A node whose process ends or fails is the service's doing; the rest is the test's.
                 Ok(Err(RunError(error @ SimulationError::Host(_)))) => Ok(Ran::broken(PANIC, error.to_string())),
                 Ok(Err(error)) => Err(error.to_string()),
@@ -153,6 +166,14 @@ impl Runner {
         std::thread::Builder::new().name(THREAD.into()).spawn(job).map_err(|error| error.to_string())?;
         let hung = || Ran::broken(HANG, format!("the run did not end within {} s of real time", WATCHDOG.as_secs()));
         result.recv_timeout(WATCHDOG).unwrap_or_else(|_| Ok(hung()))
+    }
+
+    /// Writes the page of a run; none if it cannot be written.
+    fn show(&self, run: &Run) -> Option<PathBuf> {
+        let path = self.folder.join(format!("{}-{}.html", self.test.function, run.outcome.seed));
+        let again = story::command(&self.test, SEED, &run.outcome.seed.to_string());
+        let page = page(std::slice::from_ref(run), None, &again);
+        recording::save_page(&page, &path).is_ok().then_some(path)
     }
 
     fn in_process_of_its_own(&self, case: Case<'_>) -> Result<Ran, String> {

@@ -24,6 +24,8 @@ pub(super) struct Broken {
     pub smaller: Option<Smaller>,
     /// Where it was kept among the regressions, if that was asked for.
     pub saved: Option<Result<PathBuf, String>>,
+    /// Its page, if one was asked for.
+    pub page: Option<PathBuf>,
 }
 
 /// What was run.
@@ -95,7 +97,7 @@ fn broken(test: &Test, broken: &Broken) -> Vec<String> {
         ));
         // The evidence of the small run: that of the large one drowns in operations that do not matter.
         lines.extend(shrunk.sentence.iter().flat_map(|sentence| text(sentence, EVIDENCE, 2)));
-        let shown = LINES - 4 - lines.len();
+        let shown = LINES - 4 - usize::from(broken.page.is_some()) - lines.len();
         for left in shrunk.necessity.iter().take(shown) {
             lines.extend(text(&format!("{}; without it: {}", left.what, left.without), 1, 2));
         }
@@ -113,6 +115,7 @@ fn broken(test: &Test, broken: &Broken) -> Vec<String> {
     if let Some(Smaller { file, .. }) = &broken.smaller {
         lines.push(format!("smaller: {}", command(test, REPLAY, &shown(test, file))));
     }
+    lines.extend(broken.page.iter().map(|page| format!("page:    {}", shown(test, page))));
     match &broken.saved {
         Some(Ok(file)) => lines.push(format!("kept:    {}", shown(test, file))),
         Some(Err(why)) => lines.push(format!("not kept: {why}")),
@@ -143,7 +146,7 @@ fn shown(test: &Test, path: &Path) -> String {
 }
 
 /// The command that runs this test alone with a variable set, as it can be pasted.
-fn command(test: &Test, variable: &str, value: &str) -> String {
+pub(super) fn command(test: &Test, variable: &str, value: &str) -> String {
     let (package, name) = (test.package, test.name_in_binary());
     let target = target(test);
     // A test that is ignored must be asked for again.

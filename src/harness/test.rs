@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Names a file to run instead of seeds.
 pub(super) const REPLAY: &str = "SCHISM_REPLAY";
+/// Whether a failing run is shown as a page.
+pub(super) const HTML: &str = "SCHISM_HTML";
 /// Whether a failing run is kept among the regressions.
 pub(super) const SAVE: &str = "SCHISM_SAVE";
 /// How many runs are made at once.
@@ -156,8 +158,8 @@ impl Test {
         if ran.failed.is_empty() {
             return Ok(());
         }
-        let (origin, failed) = (origin(file.to_owned()), ran.failed);
-        Err(Failure::Broken(Box::new(Broken { origin, failed, smaller: None, saved: None })))
+        let (origin, failed, page) = (origin(file.to_owned()), ran.failed, ran.page);
+        Err(Failure::Broken(Box::new(Broken { origin, failed, smaller: None, saved: None, page })))
     }
 
     /// The files kept for this test, in order of their names.
@@ -199,7 +201,7 @@ impl Test {
         let written = std::fs::create_dir_all(&runner.folder).and_then(|()| write_whole(&kept.0, &kept.1));
         let smaller = smaller.filter(|_| written.is_ok());
         let saved = self.save(&kept.0, &kept.1);
-        Broken { origin, failed, smaller, saved }
+        Broken { origin, failed, smaller, saved, page: ran.page.clone() }
     }
 
     /// Keeps a run among the regressions, if that is asked for.

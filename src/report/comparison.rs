@@ -229,7 +229,7 @@ pub(super) fn certificates(outcome: &Outcome, most: usize, checks: usize) -> Vec
 
 /// `#267 of client 3, put k0=12 at 9.480 s: raft failed, dual-primary done at n4`; the operation once where all
 /// systems were asked the same.
-fn sentence(difference: &Difference) -> String {
+pub(super) fn sentence(difference: &Difference) -> String {
     let ops: Vec<String> = difference.saw.iter().map(|seen| seen.op.to_string()).collect();
     let same = ops.iter().all(|op| *op == ops[0]);
     let asked = if same { format!(", {}", ops[0]) } else { String::new() };

@@ -4,6 +4,8 @@
 //! * [`ladder`]: systems one idea apart, over scenarios one fault apart.
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
+//! * [`page`]: runs as one HTML file to look into.
+//! * [`perfetto`], [`shiviz`]: a trace for viewers of others.
 //! * [`json`]: the same for scripts.
 //! * [`recording`]: runs written to files, to be replayed.
 //! * [`overlap`]: what each of several simultaneous primaries acknowledged.
@@ -16,9 +18,12 @@ pub mod json;
 pub mod ladder;
 pub mod outcome;
 pub mod overlap;
+pub mod page;
+pub mod perfetto;
 pub mod recording;
 #[cfg(test)]
 pub mod sample;
+pub mod shiviz;
 pub mod style;
 pub mod timeline;
 

@@ -56,6 +56,15 @@ pub fn save_scenario(scenario: &Scenario, path: &Path) -> io::Result<()> {
     std::fs::write(path, scenario.to_toml())
 }
 
+/// Writes a page (see [`page`](super::page)) to `path`, creating its folder.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn save_page(page: &str, path: &Path) -> io::Result<()> {
+    create_parent(path)?;
+    std::fs::write(path, page)
+}
+
 /// The trace file that belongs to a recorded run.
 pub fn trace_path(path: &Path) -> PathBuf {
     path.with_extension("trace")

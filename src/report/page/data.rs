@@ -1,0 +1,345 @@
+//! What of the runs goes into the page: everything that the trace and the history hold, but not the hashes
+//! themselves, only which of them are equal.
+//!
+//! The result is JSON in columns (see [`columns`](super::columns)), compressed (zlib) and as base64. A new kind of
+//! event needs nothing here; `words.mjs` has the one place that puts events into words.
+
+use super::columns::{Hashes, Table, deltas, variant};
+use crate::fault::fold::links_of;
+use crate::fault::model::{Fault, FaultKind, Schedule};
+use crate::fault::timeline::{Phase, Timeline};
+use crate::fault::topology::Topology;
+use crate::history::columns::LATEST_NS;
+use crate::history::{Operation, Status};
+use crate::kv::{Op, Outcome};
+use crate::report::{comparison, timeline};
+use crate::run::compare::{is_safety, unmet};
+use crate::run::{Comparison, Difference, Run};
+use crate::scenario::Scenario;
+use crate::trace::{HostId, What};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// The runs, compressed and as text that HTML can hold.
+pub fn packed(runs: &[Run], comparison: Option<&Comparison>) -> String {
+    let plain = data(runs, comparison).to_string();
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+    let packed = packed.write_all(plain.as_bytes()).and_then(|()| packed.finish()).expect("a vector takes all");
+    base64(&packed)
+}
+
+/// The runs as JSON.
+pub fn data(runs: &[Run], comparison: Option<&Comparison>) -> Value {
+    let Some(first) = runs.first() else { return Value::Null };
+    let scenario = &first.explicit;
+    json!({
+        "format": 1,
+        "scenario": {
+            "name": scenario.name,
+            "title": scenario.title,
+            "story": scenario.story,
+            "duration_ns": scenario.timing.duration_ms * 1_000_000,
+            "sites": sites(scenario),
+        },
+        "faults": faults(scenario),
+        "comparison": comparison.map(|comparison| json!({
+            "as_expected": comparison.as_expected,
+            "availability": comparison.first_availability_difference.as_ref().map(difference),
+            "safety": comparison.first_safety_difference.as_ref().map(difference),
+        })),
+        "systems": runs.iter().map(system).collect::<Vec<_>>(),
+    })
+}
+
+fn difference(found: &Difference) -> Value {
+    json!({ "operation": found.operation, "sentence": comparison::sentence(found) })
+}
+
+fn sites(scenario: &Scenario) -> Vec<Value> {
+    let client_sites = scenario.client_sites();
+    let clients = |index| client_sites.iter().enumerate().filter(move |(_, site)| **site == index).map(|(id, _)| id);
+    let topology = scenario.topology();
+    let site = |(index, site): (usize, &crate::fault::topology::SiteHosts)| {
+        json!({
+            "name": site.name,
+            "nodes": site.nodes,
+            "client_host": site.clients,
+            "clients": clients(index).collect::<Vec<_>>(),
+            "witness": site.witness,
+        })
+    };
+    topology.sites.iter().enumerate().map(site).collect()
+}
+
+fn faults(scenario: &Scenario) -> Vec<Value> {
+    let schedule = scenario.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let topology = scenario.topology();
+    let timeline = Timeline::of(&Schedule { faults: schedule.to_vec() }, scenario.timing.duration_ms);
+    let fault = |(index, fault): (usize, &Fault)| {
+        // A flapping link is whole between these.
+        let edges = timeline.edges.iter().filter(|edge| edge.fault as usize == index);
+        let flaps = edges.filter_map(|edge| match edge.phase {
+            Phase::FlapUp => Some(json!([edge.t_ns, 0])),
+            Phase::FlapDown => Some(json!([edge.t_ns, 1])),
+            Phase::Begin | Phase::End => None,
+        });
+        json!({
+            "name": timeline::name(&fault.kind),
+            "kind": fault.kind.name(),
+            "text": fault.to_string(),
+            "from_ns": fault.at_ms * 1_000_000,
+            "until_ns": fault.ends_ms().map(|ms| ms.saturating_mul(1_000_000)),
+            "cut": fault.kind.is_cut(),
+            "flaps": flaps.collect::<Vec<_>>(),
+            "target": fault.kind.target().map(|target| &target.0),
+            "links": links(&fault.kind, &topology, None),
+        })
+    };
+    schedule.iter().enumerate().map(fault).collect()
+}
+
+/// The directed links that a cut concerns; other kinds concern links too, but do not tell sides apart.
+fn links(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Vec<(HostId, HostId)> {
+    if kind.is_cut() { links_of(kind, topology, resolved) } else { Vec::new() }
+}
+
+fn system(run: &Run) -> Value {
+    let mut hashes = Hashes::default();
+    let topology = run.explicit.topology();
+    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    // The links of a fault whose target is a role are known only once it has begun.
+    let resolved = run.trace.events.iter().filter_map(|event| match event.what {
+        What::FaultBegin { fault, resolved: Some(host) } => {
+            let kind = &schedule.get(fault as usize)?.kind;
+            Some(json!({ "fault": fault, "host": host, "links": links(kind, &topology, Some(host)) }))
+        }
+        _ => None,
+    });
+    json!({
+        "outcome": run.outcome,
+        "because": run.explicit.expect.get(&run.outcome.system).map(|expected| &expected.because),
+        "as_expected": unmet(&run.explicit, &run.outcome).is_empty(),
+        "safety_checks": run.outcome.violations.iter().map(|found| is_safety(found.check)).collect::<Vec<_>>(),
+        "names": run.trace.names,
+        "nodes": run.trace.nodes,
+        "resolved": resolved.collect::<Vec<_>>(),
+        "events": events(run, &mut hashes),
+        "operations": operations(run, &mut hashes),
+    })
+}
+
+/// All events: when, where and of which kind in the order of the trace; their fields in one table per kind, in the
+/// same order.
+fn events(run: &Run, hashes: &mut Hashes) -> Value {
+    let events = &run.trace.events;
+    let unit_ns = events.iter().fold(0, |unit, event| gcd(unit, event.t_ns)).max(1);
+    let mut kinds: Vec<String> = Vec::new();
+    let mut tables: BTreeMap<String, Table> = BTreeMap::new();
+    let mut of_kind = Vec::with_capacity(events.len());
+    for event in events {
+        let (name, fields) = variant(&event.what);
+        let kind = kinds.iter().position(|known| *known == name).unwrap_or_else(|| {
+            kinds.push(name.clone());
+            kinds.len() - 1
+        });
+        of_kind.push(kind);
+        tables.entry(name).or_default().push(&fields);
+    }
+    let tables: BTreeMap<_, _> = tables.iter().map(|(name, table)| (name, table.encode(hashes))).collect();
+    json!({
+        "unit_ns": unit_ns,
+        "t": deltas(events.iter().map(|event| Some((event.t_ns / unit_ns) as i64))),
+        "host": events.iter().map(|event| event.host).collect::<Vec<_>>(),
+        "kind": of_kind,
+        "kinds": kinds,
+        "tables": tables,
+    })
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn operations(run: &Run, hashes: &mut Hashes) -> Value {
+    let mut table = Table::default();
+    run.history.operations.iter().for_each(|operation| table.push(&row(operation)));
+    table.encode(hashes)
+}
+
+/// `value` is what is written; `found` what was observed, `absent` where that was nothing.
+fn row(operation: &Operation) -> Value {
+    let (kind, value, expected) = match operation.op {
+        Op::Get { .. } => ("get", None, None),
+        Op::Put { value, .. } => ("put", Some(value), None),
+        Op::Delete { .. } => ("delete", None, None),
+        Op::Cas { expected, new, .. } => ("cas", Some(new), expected),
+    };
+    let (status, by) = match operation.status {
+        Status::Ok { by, .. } => ("ok", by),
+        Status::Fail => ("fail", None),
+        Status::Info => ("info", None),
+    };
+    let (result, found) = match operation.outcome() {
+        Some(Outcome::Value(found)) => (Some("value"), found),
+        Some(Outcome::Done) => (Some("done"), None),
+        Some(Outcome::Swapped) => (Some("swapped"), None),
+        Some(Outcome::Mismatch { found }) => (Some("mismatch"), found),
+        None => (None, None),
+    };
+    json!({
+        "id": operation.id,
+        "client": operation.client,
+        "session": operation.tag.session,
+        "sequence": operation.tag.sequence,
+        "op": kind,
+        "key": operation.key(),
+        "value": value,
+        "expected": expected,
+        "planned_ns": operation.planned_ns,
+        "start_ns": operation.start_ns,
+        // One that was under way when the run was given up has no end.
+        "end_ns": (operation.end_ns < LATEST_NS).then_some(operation.end_ns),
+        "status": status,
+        "result": result,
+        "found": found,
+        "by": by.map(|by| by.node),
+        "term": by.map(|by| by.term),
+        "attempts": operation.attempts,
+    })
+}
+
+/// Standard base64 (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for digit in 0..4 {
+            let sextet = (word >> (18 - 6 * digit)) as usize & 63;
+            text.push(if digit <= chunk.len() { ALPHABET[sextet].into() } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use crate::run::compare::judge;
+    use flate2::read::ZlibDecoder;
+    use std::io::Read;
+
+    /// As the browser's `atob`.
+    fn unbase64(text: &str) -> Vec<u8> {
+        let digit = |byte: u8| match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => panic!("{byte} is no base64"),
+        };
+        let mut bytes = Vec::new();
+        for chunk in text.trim_end_matches('=').as_bytes().chunks(4) {
+            let word =
+                chunk.iter().fold(0u32, |word, byte| word << 6 | u32::from(digit(*byte))) << (6 * (4 - chunk.len()));
+            bytes.extend_from_slice(&word.to_be_bytes()[1..chunk.len()]);
+        }
+        bytes
+    }
+
+    fn unpacked(text: &str) -> Value {
+        let mut plain = String::new();
+        ZlibDecoder::new(&unbase64(text)[..]).read_to_string(&mut plain).unwrap();
+        serde_json::from_str(&plain).unwrap()
+    }
+
+    fn undelta(column: &Value) -> Vec<Option<i64>> {
+        let mut last = 0;
+        let mut add = |delta: i64| {
+            last += delta;
+            last
+        };
+        column.as_array().unwrap().iter().map(|delta| delta.as_i64().map(&mut add)).collect()
+    }
+
+    fn both() -> (Vec<Run>, Comparison) {
+        let scenario = sample::scenario();
+        let runs = ["raft", "dual-primary"].map(|system| sample::run(&scenario, system, 7)).to_vec();
+        (runs.clone(), judge(&scenario, runs))
+    }
+
+    #[test]
+    fn base64_is_the_standard_one() {
+        let samples =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("\u{7f}~?", "f34/")];
+        for (plain, text) in samples {
+            assert_eq!(base64(plain.as_bytes()), text);
+            assert_eq!(unbase64(text), plain.as_bytes());
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_trace_is_dropped() {
+        let (runs, comparison) = both();
+        let data = unpacked(&packed(&runs, Some(&comparison)));
+        for (run, system) in runs.iter().zip(data["systems"].as_array().unwrap()) {
+            let embedded = &system["events"];
+            let unit = embedded["unit_ns"].as_i64().unwrap();
+            let times: Vec<_> = undelta(&embedded["t"]).into_iter().map(|t| (t.unwrap() * unit) as u64).collect();
+            assert_eq!(times, run.trace.events.iter().map(|event| event.t_ns).collect::<Vec<_>>());
+            let mut next: BTreeMap<&str, usize> = BTreeMap::new();
+            for (index, event) in run.trace.events.iter().enumerate() {
+                assert_eq!(embedded["host"][index], event.host.0);
+                let kind = embedded["kinds"][embedded["kind"][index].as_u64().unwrap() as usize].as_str().unwrap();
+                *next.entry(kind).or_default() += 1;
+                assert_eq!(kind, variant(&event.what).0);
+            }
+            for (kind, rows) in next {
+                assert_eq!(embedded["tables"][kind]["rows"], rows, "{kind}");
+            }
+            let keys = undelta(&embedded["tables"]["acknowledge"]["columns"]["key"]["numbers"]);
+            let recorded = run.trace.events.iter().filter_map(|event| match event.what {
+                What::Acknowledge { key, .. } => Some(Some(i64::from(key.0))),
+                _ => None,
+            });
+            assert_eq!(keys, recorded.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_operation_without_an_end_has_none() {
+        let (mut runs, _) = both();
+        runs[0].history.operations[1].end_ns = u64::MAX;
+        let ends = undelta(&data(&runs, None)["systems"][0]["operations"]["columns"]["end_ns"]["numbers"]);
+        assert_eq!((ends[0], ends[1]), (Some(2_005_000_000), None));
+    }
+
+    #[test]
+    fn nothing_of_the_history_is_dropped() {
+        let (runs, comparison) = both();
+        let data = unpacked(&packed(&runs, Some(&comparison)));
+        for (run, system) in runs.iter().zip(data["systems"].as_array().unwrap()) {
+            let columns = &system["operations"]["columns"];
+            let history = &run.history.operations;
+            let recorded = |field: fn(&Operation) -> Option<i64>| history.iter().map(field).collect::<Vec<_>>();
+            let embedded = |name: &str| undelta(&columns[name]["numbers"]);
+            assert_eq!(embedded("id"), recorded(|operation| Some(i64::from(operation.id))));
+            assert_eq!(embedded("end_ns"), recorded(|operation| Some(operation.end_ns as i64)));
+            assert_eq!(
+                embedded("found"),
+                recorded(|operation| operation.observed().flatten().map(|found| found as i64))
+            );
+            assert_eq!(embedded("by"), recorded(|operation| operation.acknowledger().map(|by| i64::from(by.node.0))));
+            assert_eq!(system["outcome"], serde_json::to_value(&run.outcome).unwrap());
+        }
+        assert_eq!(data["comparison"]["safety"]["operation"], 267);
+        assert_eq!(data["faults"][0]["cut"], true);
+        // Every host of west with every host of east, both ways: 4 times 3, twice.
+        assert_eq!(data["faults"][0]["links"].as_array().unwrap().len(), 24);
+    }
+}

@@ -1,0 +1,292 @@
+// Puts the page together: unpacks the runs, makes a pane for each, and keeps everything in step with the view.
+import { indexSites } from "./charts.mjs";
+import { messageLabel, setUpCopy, setUpFilters, setUpKeys, setUpPlaying, setUpSearch, setUpTheme } from "./controls.mjs";
+import { inflate } from "./decode.mjs";
+import { coloursOf, drawPane, hitAt } from "./draw.mjs";
+import { element, inspect } from "./inspector.mjs";
+import { layoutOf, scaleOf } from "./layout.mjs";
+import { indexMessages } from "./messages.mjs";
+import { buildRun } from "./model.mjs";
+import { Replay } from "./state.mjs";
+import { fillTables, refusalNotes } from "./tables.mjs";
+import { tourOf } from "./tour.mjs";
+import { fromHash, toHash, View } from "./view.mjs";
+import { count, endText, opText, seconds } from "./words.mjs";
+
+/** A run with all that the page looks up in it. */
+export function prepared(page, raw, index) {
+  const run = buildRun(page, raw, index);
+  run.messageIndex = indexMessages(run.messages);
+  run.messageById = new Map(run.messages.map((message) => [message.id, message]));
+  run.siteOperations = indexSites(run);
+  run.replay = new Replay(run);
+  return run;
+}
+
+async function start() {
+  const page = JSON.parse(await inflate(document.getElementById("data").textContent));
+  const runs = page.systems.map((raw, index) => prepared(page, raw, index));
+  const view = new View(Math.max(...runs.map((run) => run.end)));
+  const stops = tourOf(page, runs);
+  const choose = (operation) => {
+    const margin = Math.max(150, (operation.end - operation.start) * 1.5);
+    view.show(operation.start - margin, operation.end + margin, { operation: operation.id, t: operation.end, stop: null });
+  };
+  const shards = Math.max(...runs.map((run) => run.scopes.filter((scope) => scope !== "all").length));
+  const panes = runs.map((run) => makePane(run, view, stops, choose, shards));
+  document.getElementById("panes").replaceChildren(...panes.map(({ place }) => place));
+  document.getElementById("panes").classList.add(`n${runs.length}`);
+  const tour = setUpTour(view, runs, stops);
+  setUpDifferences(page, runs, choose);
+  for (const run of runs) run.firsts = firstsOf(page);
+  fillTables(document.getElementById("tables"), runs, choose);
+  setUpSearch(view, runs, choose);
+  setUpFilters(view, runs);
+  setUpCopy();
+  setUpRoutine(view, runs);
+  if (innerWidth < 640) document.querySelector(".legend").open = false;
+  const redraw = () => panes.forEach((pane) => pane.restyle());
+  setUpTheme(redraw);
+  setUpKeys(view, setUpPlaying(view, runs), tour);
+  setUpZoom(view);
+  view.set({ t: stops[0]?.t ?? 0 });
+  followHash(view);
+  addEventListener("resize", redraw);
+  setUpPrint(redraw);
+  view.onChange(() => panes.forEach((pane) => pane.dirty()));
+  redraw();
+  // For the console, and for tests.
+  globalThis.schism = { runs, view, stops };
+  document.documentElement.dataset.ready = "true";
+}
+
+function makePane(run, view, stops, choose, shards) {
+  const canvas = element("canvas", { tabindex: "0", role: "img", "aria-label": `${run.system} over time: ${summary(run)} The tables at the end hold the same.` });
+  const labels = element("div", { class: "labels" });
+  const stage = element("div", { class: "stage" }, canvas, labels);
+  const counts = element("p", { class: "counts" });
+  const under = element("p", { class: "under" }, "Point at anything in the picture.");
+  const panel = element("div", { class: "panel" });
+  const place = element("section", { class: "pane", "aria-label": run.system, "data-system": run.system },
+    element("h2", {}, run.system, element("span", { class: `badge ${run.outcome.verdict}` }, run.outcome.verdict)), stage, counts, under, refusalNotes(run, choose), panel);
+  const context = canvas.getContext("2d");
+  let [rows, colours, drawn, waiting] = [null, null, null, false];
+  // The tables below follow the instant and the filters, but not the pointer, and not every frame.
+  let [inspected, inspectedAt] = ["", -Infinity];
+
+  const draw = () => {
+    waiting = false;
+    drawn = drawPane(context, run, view, rows, colours, stops);
+    counts.textContent = countsText(drawn.messages);
+    const wanted = [view.t, view.node, view.routine, [...view.kinds], view.key, view.client].join("|");
+    if (wanted === inspected) return;
+    if (performance.now() - inspectedAt > 90) {
+      inspect(panel, run, view, colours);
+      [inspected, inspectedAt] = [wanted, performance.now()];
+    } else setTimeout(dirty, 100);
+  };
+  const dirty = () => {
+    if (!waiting) requestAnimationFrame(draw);
+    waiting = true;
+  };
+  const restyle = () => {
+    const width = Math.floor(stage.clientWidth);
+    rows = layoutOf(run, { width, shards });
+    const ratio = devicePixelRatio || 1;
+    Object.assign(canvas, { width: width * ratio, height: rows.height * ratio });
+    Object.assign(canvas.style, { width: `${width}px`, height: `${rows.height}px` });
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    colours = coloursOf(place);
+    labels.replaceChildren(...rows.hosts.map((row) => hostLabel(run, row, view, rows)));
+    inspected = "";
+    inspectedAt = -Infinity;
+    // At once, and not with the next frame: before printing there is none.
+    draw();
+  };
+  listen(canvas, { run, view, choose, under, rows: () => rows, drawn: () => drawn });
+  return { place, dirty, restyle };
+}
+
+/** What a picture shows, as a sentence. */
+function summary(run) {
+  const leaders = run.roles.filter(({ role }) => role === "primary").length;
+  return `${count(run.nodes.length, "node")}, ${count(run.faults.length, "fault")}, ${count(leaders, "term as primary").replace("primarys", "primary")}, `
+    + `${count(run.operations.length, "operation")}, ${count(run.messages.length, "message")}.`;
+}
+
+function hostLabel(run, row, view, rows) {
+  const name = run.name(row.host);
+  const style = `top: ${row.y - 11}px; width: ${rows.gutter - 8}px`;
+  if (!row.isNode) return element("span", { class: "host", style }, rows.gutter < 80 ? name.replace(".clients", "") : name.replace(".", " "));
+  const site = run.sites[run.siteOfHost.get(row.host)]?.name ?? "";
+  return element("button", {
+    type: "button", class: "host", style, title: `Choose ${name}`,
+    onclick: () => view.set({ node: view.node === row.host ? null : row.host }),
+  }, element("b", {}, name), ` ${site}`);
+}
+
+function countsText({ shown, routine, filtered, arrows }) {
+  const parts = [arrows
+    ? `${count(shown.length, "message")} in view, each an arrow.`
+    : `${count(shown.length, "message")} in view, shown as counts over time: zoom in for arrows.`];
+  if (routine) parts.push(`${routine.toLocaleString("en")} heartbeats and AppendEntries without effect are collapsed.`);
+  if (filtered) parts.push(`${filtered.toLocaleString("en")} are hidden by the filters.`);
+  return parts.join(" ");
+}
+
+/** Pointer and wheel: the crosshair in every pane, dragging, zooming, choosing. */
+function listen(canvas, { run, view, choose, under, rows, drawn }) {
+  let drag = null;
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const timeAt = (x) => scaleOf(view, rows()).t(x);
+  canvas.addEventListener("pointermove", (event) => {
+    const [x, y] = at(event);
+    if (drag) {
+      const by = (drag.x - x) / scaleOf(view, rows()).perMs;
+      if (Math.abs(drag.x - x) > 3) drag.moved = true;
+      if (drag.moved) view.show(drag.from + by, drag.until + by, { hover: null });
+      return;
+    }
+    const t = timeAt(x);
+    view.set({ hover: t >= view.from && t <= view.until ? t : null });
+    under.textContent = `${seconds(t)}  ${hitText(run, hitAt(run, view, rows(), drawn(), x, y))}`;
+  });
+  canvas.addEventListener("pointerleave", () => view.set({ hover: null }));
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    drag = { x: at(event)[0], from: view.from, until: view.until, moved: false };
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    const moved = drag?.moved;
+    drag = null;
+    if (moved) return;
+    const [x, y] = at(event);
+    const hit = hitAt(run, view, rows(), drawn(), x, y);
+    if (hit?.operation) view.set({ operation: hit.operation.id, t: hit.operation.end });
+    else view.go(timeAt(x), hit?.node ? { node: hit.node } : {});
+  });
+  canvas.addEventListener("dblclick", (event) => view.zoom(0.4, timeAt(at(event)[0])));
+  canvas.addEventListener("wheel", (event) => {
+    // The wheel alone scrolls the page, as everywhere.
+    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) view.pan((event.deltaX || event.deltaY) / 1500);
+    else if (event.ctrlKey || event.metaKey || event.altKey) view.zoom(Math.exp(event.deltaY / 400), timeAt(at(event)[0]));
+    else return;
+    event.preventDefault();
+  }, { passive: false });
+}
+
+function hitText(run, hit) {
+  if (!hit) return "";
+  if (hit.operation) return `#${hit.operation.id} client ${hit.operation.client}: ${opText(hit.operation)}, ${endText(run, hit.operation)}, ${Math.round(hit.operation.end - hit.operation.start)} ms, ${count(hit.operation.attempts, "attempt")}`;
+  if (hit.message) return messageLabel(run, hit.message);
+  if (hit.fault) return hit.fault.text;
+  return run.name(hit.node);
+}
+
+function setUpTour(view, runs, stops) {
+  const [place, text] = [document.getElementById("stops"), document.getElementById("stop-text")];
+  const go = (index) => {
+    const stop = stops[Math.min(Math.max(index, 0), stops.length - 1)];
+    if (!stop) return;
+    view.show(stop.from, stop.until, { stop: stop.number - 1, t: stop.t, operation: stop.operations[0] ?? null, node: null, hover: null });
+    // Where panes are stacked, the one that the stop is about; it stops below the tour, which stays in sight.
+    const stacked = runs.length > 1 && stop.system !== null && innerWidth < 1000 && innerWidth > 640;
+    const target = stacked ? document.querySelectorAll(".pane")[stop.system] : place.closest(".tour");
+    target.style.scrollMarginTop = stacked ? `${place.closest(".tour").offsetHeight}px` : "";
+    target.scrollIntoView({ block: "start" });
+  };
+  const buttons = stops.map((stop, index) => element("li", {}, element("button", { type: "button", onclick: () => go(index) }, element("b", {}, String(stop.number)), ` ${stop.title}`)));
+  place.replaceChildren(...buttons);
+  const show = () => {
+    const stop = view.stop === null ? null : stops[view.stop];
+    buttons.forEach((button, index) => button.firstChild.setAttribute("aria-current", index === view.stop ? "step" : "false"));
+    const where = stop && stop.system !== null && runs.length > 1 ? `${runs[stop.system].system}. ` : "";
+    text.textContent = stop ? `${where}${stop.text}` : "Step through what matters here, in order: press n, or choose a number.";
+  };
+  document.getElementById("previous").addEventListener("click", () => go((view.stop ?? 1) - 1));
+  document.getElementById("next").addEventListener("click", () => go((view.stop ?? -1) + 1));
+  view.onChange((changed) => changed.includes("stop") && show());
+  show();
+  return { go };
+}
+
+/** Letters for the operations that first ended differently, by their ids. */
+function firstsOf({ comparison }) {
+  const firsts = new Map();
+  for (const [letter, found] of [["A", comparison?.availability], ["S", comparison?.safety]]) {
+    if (found) firsts.set(found.operation, (firsts.get(found.operation) ?? "") + letter);
+  }
+  return firsts;
+}
+
+/** The first operations that ended differently, with a way to them. */
+function setUpDifferences(page, runs, choose) {
+  const place = document.getElementById("differences");
+  const named = [["First served by one only", page.comparison?.availability], ["First served wrongly", page.comparison?.safety]];
+  place.replaceChildren(...named.filter(([, found]) => found).map(([name, { operation, sentence }]) =>
+    element("p", {}, element("button", { type: "button", class: "link", onclick: () => choose(runs[0].byId.get(operation)) }, name), `: ${sentence}.`)));
+}
+
+function setUpRoutine(view, runs) {
+  const box = document.getElementById("routine");
+  const quiet = runs.reduce((sum, run) => sum + run.messages.filter((message) => message.quiet).length, 0);
+  document.getElementById("routine-count").textContent = `show ${quiet.toLocaleString("en")} heartbeats and AppendEntries without effect`;
+  box.addEventListener("change", () => view.set({ routine: box.checked }));
+}
+
+/** On paper: light, and all tables open. */
+function setUpPrint(redraw) {
+  const { dataset } = document.documentElement;
+  let [theme, opened] = [null, []];
+  addEventListener("beforeprint", () => {
+    theme = dataset.theme ?? null;
+    dataset.theme = "light";
+    document.documentElement.classList.add("printing");
+    opened = [...document.querySelectorAll("#tables details:not([open])")];
+    for (const details of opened) details.open = true;
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    if (theme === null) delete dataset.theme;
+    else dataset.theme = theme;
+    document.documentElement.classList.remove("printing");
+    for (const details of opened) details.open = false;
+    redraw();
+  });
+}
+
+function setUpZoom(view) {
+  document.getElementById("in").addEventListener("click", () => view.zoom(0.5));
+  document.getElementById("out").addEventListener("click", () => view.zoom(2));
+  document.getElementById("all").addEventListener("click", () => view.show(0, view.end));
+}
+
+/** The link follows the view, and the view the link. */
+function followHash(view) {
+  const follow = () => {
+    const { from, until, ...changes } = fromHash(location.hash);
+    if (from !== undefined) view.show(from, until, changes);
+    else if (changes.t !== undefined) view.go(changes.t, changes);
+    else view.set(changes);
+  };
+  let timer = null;
+  view.onChange((changed) => {
+    if (changed.every((name) => name === "hover")) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState(null, "", toHash(view)), 250);
+  });
+  addEventListener("hashchange", follow);
+  follow();
+}
+
+if (typeof document !== "undefined" && document.getElementById("data")) {
+  start().catch((error) => {
+    document.getElementById("failed").hidden = false;
+    document.getElementById("failed").textContent = `The picture cannot be shown: ${error.message}. The verdicts above hold all the same.`;
+    throw error;
+  });
+}

@@ -1,0 +1,115 @@
+//! One HTML file that shows runs: no server, no request, nothing to install.
+//!
+//! * [`data`]: what of the runs is embedded, and how.
+//! * [`columns`]: rows as columns of integers.
+//! * [`strip`]: the verdicts at the top, readable without scripts.
+//!
+//! The rest is the page itself: `page.html`, `page.css`, and modules that tests import as they are. Here they are
+//! joined into one script, since a file opened from disk may import nothing. From the bottom: `decode.mjs` (embedded
+//! data to arrays), `model.mjs` (messages, roles, operations), `state.mjs` (a node's state at an instant), `words.mjs`
+//! (events as text), `tour.mjs` (the guided tour), `view.mjs` (what is looked at), `layout.mjs` (what stands where),
+//! `messages.mjs`, `charts.mjs` and `draw.mjs` (the canvas), `inspector.mjs`, `tables.mjs`, `controls.mjs` and `main.mjs`
+//! (everything around it).
+//!
+//! The page is a function of the runs alone: no date, no path, no build.
+
+pub mod columns;
+pub mod data;
+mod strip;
+
+use crate::run::{Comparison, Run};
+
+const HTML: &str = include_str!("page.html");
+const CSS: &str = include_str!("page.css");
+
+/// The modules of the page's script, in an order in which each comes after what it imports.
+const SCRIPTS: [&str; 14] = [
+    include_str!("decode.mjs"),
+    include_str!("model.mjs"),
+    include_str!("state.mjs"),
+    include_str!("words.mjs"),
+    include_str!("tour.mjs"),
+    include_str!("view.mjs"),
+    include_str!("layout.mjs"),
+    include_str!("messages.mjs"),
+    include_str!("charts.mjs"),
+    include_str!("draw.mjs"),
+    include_str!("inspector.mjs"),
+    include_str!("tables.mjs"),
+    include_str!("controls.mjs"),
+    include_str!("main.mjs"),
+];
+
+/// The page of some runs of one schedule, side by side in their order; `command` shows them again.
+pub fn page(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> String {
+    let title = runs.first().map_or_else(String::new, |run| {
+        let systems: Vec<&str> = runs.iter().map(|run| run.outcome.system.as_str()).collect();
+        format!("{}, seed {}: {}", run.outcome.scenario, run.outcome.seed, systems.join(" and "))
+    });
+    let script: String = SCRIPTS.iter().map(|module| classic(module)).collect();
+    // What comes from a scenario goes in last: it must not be searched for placeholders.
+    HTML.replacen("{{style}}", CSS, 1)
+        .replacen("{{script}}", &script, 1)
+        .replacen("{{title}}", &escaped(&title), 1)
+        .replacen("{{data}}", &data::packed(runs, comparison), 1)
+        .replacen("{{strip}}", &strip::strip(runs, comparison, command), 1)
+}
+
+/// A module as a part of one classic script: what it imports stands above it.
+fn classic(module: &str) -> String {
+    let lines = module.lines().filter(|line| !line.starts_with("import "));
+    lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
+}
+
+/// Text as it may stand in HTML and between double quotes.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use crate::run::compare::judge;
+
+    fn made(title: &str) -> String {
+        let mut scenario = sample::scenario();
+        scenario.title = title.into();
+        let runs = ["raft", "dual-primary"].map(|system| sample::run(&scenario, system, 7)).to_vec();
+        let comparison = judge(&scenario, runs.clone());
+        page(&runs, Some(&comparison), "schism compare split-brain --seed 7")
+    }
+
+    #[test]
+    fn the_page_is_whole_and_asks_nobody() {
+        let page = made("A cut");
+        assert!(!page.contains("{{"), "a placeholder was left");
+        for outside in ["http://", "https://", "src=", "@import", "url("] {
+            let found = page.replace("http://www.w3.org/2000/svg", "");
+            assert!(!found.contains(outside), "{outside}");
+        }
+        assert!(!page.lines().any(|line| line.starts_with("import ") || line.starts_with("export ")));
+    }
+
+    #[test]
+    fn the_page_is_a_function_of_the_runs() {
+        assert_eq!(made("A cut"), made("A cut"));
+    }
+
+    #[test]
+    fn text_of_a_scenario_is_text() {
+        let page = made("</script><b>&\"{{data}}");
+        assert!(page.contains("&lt;/script&gt;&lt;b&gt;&amp;&quot;{{data}}"));
+        assert!(!page.contains("</script><b>"));
+    }
+}

@@ -1,0 +1,158 @@
+//! The top of the page: what was broken, what each system made of it, and the command that shows it again.
+//! Plain HTML, for it is the part that everybody must get.
+
+use super::escaped;
+use crate::check::Violation;
+use crate::report::comparison::certificates;
+use crate::report::style::count;
+use crate::run::compare::{is_safety, unmet};
+use crate::run::{Comparison, Outcome, Run, Verdict};
+use std::cmp::Reverse;
+
+/// The header and one card per run.
+pub fn strip(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> String {
+    let Some(first) = runs.first() else { return String::new() };
+    let (scenario, outcome) = (&first.explicit, &first.outcome);
+    let cards: String = runs.iter().map(card).collect();
+    let paragraphs: String =
+        scenario.story.trim().split("\n\n").map(|text| format!("<p>{}</p>", escaped(text))).collect();
+    let story = if paragraphs.is_empty() {
+        String::new()
+    } else {
+        format!("<details class=\"story\"><summary>The story</summary>{paragraphs}</details>")
+    };
+    let notes: String = comparison
+        .into_iter()
+        .flat_map(|comparison| comparison.unexpected.iter().map(|why| format!("Not as expected: {why}")))
+        .map(|note| format!("<p class=\"note\">{}</p>", escaped(&note)))
+        .collect();
+    format!(
+        "<header><p class=\"where\"><b>{}</b> <span>seed {}</span> \
+         <span>schedule <code title=\"{schedule}\">{}</code></span></p><h1>{}</h1>{story}\
+         <p class=\"again\"><span>See it again</span> <code id=\"command\">{}</code> \
+         <button type=\"button\" id=\"copy\">Copy</button></p></header>{notes}\
+         <div class=\"cards\">{cards}</div>",
+        escaped(&outcome.scenario),
+        outcome.seed,
+        &outcome.schedule_digest.to_string()[..12],
+        escaped(if scenario.title.is_empty() { &outcome.scenario } else { &scenario.title }),
+        escaped(command),
+        schedule = outcome.schedule_digest,
+    )
+}
+
+fn card(run: &Run) -> String {
+    let outcome = &run.outcome;
+    let verdict = outcome.verdict.name();
+    let mark = match outcome.verdict {
+        Verdict::Pass => "\u{2713}",
+        Verdict::Violation => "\u{2717}",
+        Verdict::Inconclusive => "?",
+    };
+    let expected = if unmet(&run.explicit, outcome).is_empty() { "as expected" } else { "not as expected" };
+    let expected = if outcome.verdict == Verdict::Inconclusive { "proves nothing" } else { expected };
+    let because = run.explicit.expect.get(&outcome.system).map_or("", |expectation| expectation.because.as_str());
+    let because = if because.is_empty() { String::new() } else { format!("<p>{}</p>", escaped(because)) };
+    let witness = strongest(outcome).map_or_else(String::new, |found| {
+        format!(
+            "<blockquote><b>Witness ({}).</b> {}.</blockquote>",
+            found.check.name().replace('_', " "),
+            escaped(found.certificate.sentence.trim_end_matches('.'))
+        )
+    });
+    format!(
+        "<section class=\"card {verdict}\" data-system=\"{system}\" data-verdict=\"{verdict}\"><h2>{system} \
+         <span class=\"badge\">{mark} {verdict}, {expected}</span> \
+         <span class=\"digest\">digest <code title=\"{digest}\">{short}</code></span></h2>\
+         <p class=\"sentence\">{sentence}</p>{because}{witness}{more}</section>",
+        system = escaped(&outcome.system),
+        sentence = escaped(&sentence(outcome)),
+        more = more(outcome),
+        digest = outcome.digest,
+        short = &outcome.digest.to_string()[..12],
+    )
+}
+
+/// The violation that says most.
+fn strongest(outcome: &Outcome) -> Option<&Violation> {
+    outcome.violations.iter().min_by_key(|found| (!is_safety(found.check), Reverse(found.check)))
+}
+
+/// Every certificate but the one already told.
+fn more(outcome: &Outcome) -> String {
+    let all = certificates(outcome, usize::MAX, usize::MAX);
+    if all.len() < 2 {
+        return String::new();
+    }
+    let items: String = all[1..].iter().map(|text| format!("<li>{}</li>", escaped(text))).collect();
+    format!(
+        "<details><summary>{} besides</summary><ol class=\"certificates\">{items}</ol></details>",
+        count(all.len() as u64 - 1, "certificate")
+    )
+}
+
+/// What a run comes to, as one sentence.
+fn sentence(outcome: &Outcome) -> String {
+    let operations = outcome.acked + outcome.failed + outcome.unknown;
+    let waited = outcome
+        .availability
+        .iter()
+        .filter(|figure| figure.during == "settled" && figure.acked < figure.offered)
+        .min_by_key(|figure| figure.acked * 1000 / figure.offered)
+        .map_or_else(String::new, |figure| {
+            format!(", and {} got {} of {} under the faults", figure.site, figure.acked, figure.offered)
+        });
+    match outcome.verdict {
+        Verdict::Pass => {
+            format!(
+                "Kept every promise: {} of {operations} operations acknowledged, none contradicted{waited}.",
+                outcome.acked
+            )
+        }
+        Verdict::Inconclusive => format!("Proves nothing: {}.", outcome.inconclusive.join("; ")),
+        Verdict::Violation if outcome.conflicting_acks + outcome.lost_acked_writes > 0 => {
+            let (conflicting, lost) = (outcome.conflicting_acks, outcome.lost_acked_writes);
+            let conflicting = (conflicting > 0).then(|| format!("{conflicting} contradict each other"));
+            let lost = (lost > 0).then(|| format!("{lost} were for writes that are gone"));
+            let broken: Vec<String> = conflicting.into_iter().chain(lost).collect();
+            format!("Broke its promises: of {} acknowledgements {}.", outcome.acked, broken.join(", and "))
+        }
+        Verdict::Violation => {
+            let checks: Vec<String> = outcome.failed_checks().iter().map(|name| name.replace('_', " ")).collect();
+            format!(
+                "Broke its promises: {} of {operations} operations acknowledged{waited}; not held: {}.",
+                outcome.acked,
+                checks.join(", ")
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_card_tells_verdict_witness_and_digest() {
+        let run = sample::run(&sample::scenario(), "dual-primary", 7);
+        let text = strip(std::slice::from_ref(&run), None, "schism run split-brain --seed 7");
+        for part in [
+            "data-verdict=\"violation\"",
+            "violation, as expected",
+            "<b>Witness (split brain).</b> client 0 put k0=1264",
+            "2 contradict each other, and 31 were for writes that are gone",
+            "schism run split-brain --seed 7",
+            &run.outcome.digest.to_string(),
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_pass_says_who_waited() {
+        let run = sample::run(&sample::scenario(), "raft", 7);
+        let text = sentence(&run.outcome);
+        assert!(text.starts_with("Kept every promise: 786 of 1000") && text.contains("east got 0 of"), "{text}");
+    }
+}

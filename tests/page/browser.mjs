@@ -1,0 +1,27 @@
+// Debian's Chromium, as the tests and the screenshot start it: nothing in the background, nothing on the network.
+import { chromium } from "playwright-core";
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync", "--font-render-hinting=none",
+    ],
+  });
+}
+
+/** Opens a page from disk and waits until its pictures are drawn; with what it logged and asked for. */
+export async function open(browser, file, { hash = "", ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1600, height: 1000 }, colorScheme: "light", ...options });
+  const page = await context.newPage();
+  const [errors, requests] = [[], []];
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("request", (request) => requests.push(request.url()));
+  const began = performance.now();
+  await page.goto(`file://${file}${hash}`);
+  await page.waitForSelector("html[data-ready=true]");
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  return { page, context, errors, requests, took: performance.now() - began };
+}
