@@ -63,6 +63,9 @@ impl RaftNetworkFactory<Types> for Network {
     }
 }
 
+/// A reply that nobody waited for any more: of what kind its request was, and its bytes.
+type Late = (MessageKind, Vec<u8>);
+
 /// Calls to one peer.
 pub struct Peer {
     host: Host,
@@ -70,7 +73,7 @@ pub struct Peer {
     fence: Arc<Mutex<Disk>>,
     bug: Option<Bug>,
     /// A reply that came too late, with [`Bug::ReplyToWrongRequest`].
-    late: Arc<Mutex<Option<(MessageKind, Vec<u8>)>>>,
+    late: Arc<Mutex<Option<Late>>>,
 }
 
 type Answer<T, E> = Result<T, RPCError<NodeId, EmptyNode, E>>;
