@@ -25,7 +25,7 @@ use std::time::Duration;
 const PAGE: &str = "docs/ZOO.md";
 const RATES: &str = "src/zoo/rates.json";
 /// Simulated seconds that shrinking one failure may spend.
-const SHRINK_BUDGET_S: u64 = 12_000;
+const SHRINK_BUDGET_S: u64 = 3000;
 
 /// Arguments of `schism zoo`.
 #[derive(Args)]
