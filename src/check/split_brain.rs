@@ -68,14 +68,25 @@ impl Knowledge {
     fn of(trace: &Trace, suspects: &[Suspect]) -> Self {
         let keys: BTreeSet<Key> = suspects.iter().map(|suspect| suspect.key).collect();
         let mut knowledge = Knowledge { acknowledged: BTreeMap::new(), applied: BTreeMap::new() };
+        // Where a command took effect in a log, and the last entry that each node applied: what a snapshot holds.
+        let (mut effects, mut applying) = (BTreeMap::<Tag, u64>::new(), BTreeMap::<HostId, u64>::new());
         for (index, event) in trace.events.iter().enumerate() {
             match event.what {
+                What::ApplyEntry { at, .. } => drop(applying.insert(event.host, at.index)),
+                What::SnapshotInstalled { upto: Some(upto), .. } => {
+                    for (tag, _) in effects.iter().filter(|(_, at)| **at <= upto.index) {
+                        knowledge.applied.entry((*tag, event.host)).or_insert(index);
+                    }
+                }
                 What::Acknowledge { tag, key, term } if keys.contains(&key) => {
                     let acks = knowledge.acknowledged.entry(tag).or_default();
                     acks.push((event.host, index, term, event.t_ns));
                 }
                 What::Apply { tag, key } if keys.contains(&key) => {
                     knowledge.applied.entry((tag, event.host)).or_insert(index);
+                    if let Some(at) = applying.get(&event.host) {
+                        effects.entry(tag).or_insert(*at);
+                    }
                 }
                 _ => {}
             }
@@ -192,7 +203,7 @@ mod tests {
     use super::*;
     use crate::history::{Acknowledger, Status};
     use crate::kv::{Op, Outcome};
-    use crate::trace::{Event, Role, Scope};
+    use crate::trace::{Event, LogPosition, Role, Scope};
 
     const KEY: Key = Key(3);
 
@@ -295,6 +306,19 @@ mod tests {
         let mut late = fork();
         late.push((2, apply(1)));
         assert_eq!(certificates(&[put(1, 1), put(2, 2)], &late).len(), 1, "applied only after acknowledging");
+    }
+
+    #[test]
+    fn a_primary_that_has_the_other_operation_by_snapshot_is_no_conflict() {
+        let at = |index| LogPosition { term: 1, leader: HostId(1), index };
+        let certified = |upto| {
+            let mut steps = fork();
+            let applied = steps.iter().position(|step| *step == (1, apply(1))).expect("n1 applies its own operation");
+            steps.insert(applied, (1, What::ApplyEntry { at: at(7), payload: 0 }));
+            steps.insert(applied + 2, (2, What::SnapshotInstalled { upto: Some(at(upto)), payload: 0 }));
+            certificates(&[put(1, 1), put(2, 2)], &steps).len()
+        };
+        assert_eq!((certified(7), certified(6)), (0, 1));
     }
 
     #[test]
