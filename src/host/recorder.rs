@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The most events in one step of the simulator. A chaotic one has hundreds; a system that answers itself at once and for
+/// ever would never let the step end.
+const MOST_IN_A_STEP: usize = 100_000;
+
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
     log: Mutex<Log>,
@@ -16,6 +20,8 @@ pub struct Recorder {
 #[derive(Default)]
 struct Log {
     trace: Trace,
+    /// How many events there were when the step began.
+    before_step: usize,
     /// Next sequence number, by host.
     seqs: Vec<u32>,
     /// Messages sent so far, by host.
@@ -32,6 +38,7 @@ impl Recorder {
             seqs: vec![0; hosts],
             messages: vec![0; hosts],
             trace: Trace { names, nodes, events: Vec::new() },
+            before_step: 0,
             roles: BTreeMap::new(),
         };
         Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0) }
@@ -45,9 +52,14 @@ impl Recorder {
     /// Tells the time at which the simulator's next step starts.
     pub fn set_step(&self, now_ns: u64) {
         self.step_ns.store(now_ns, Ordering::Relaxed);
+        let mut log = lock(&self.log);
+        log.before_step = log.trace.events.len();
     }
 
     /// Appends an event at `host`, now.
+    ///
+    /// # Panics
+    /// If this step has so many events that it does not look like ending: a livelock.
     pub fn record(&self, host: HostId, what: What) {
         let t_ns = self.now_ns();
         let mut log = lock(&self.log);
@@ -61,6 +73,12 @@ impl Recorder {
         let seq = log.seqs[host.index()];
         log.seqs[host.index()] += 1;
         log.trace.events.push(Event { t_ns, host, seq, what });
+        let events = log.trace.events.len();
+        if events - log.before_step > MOST_IN_A_STEP {
+            // What is recorded of the panic itself must not cause another.
+            log.before_step = events;
+            panic!("livelock: {MOST_IN_A_STEP} events at one instant");
+        }
     }
 
     /// A fresh message id for a frame sent by `host`.
@@ -86,5 +104,25 @@ impl Recorder {
         let mut trace = std::mem::take(&mut lock(&self.log).trace);
         trace.sort();
         trace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_does_not_end_is_ended() {
+        let recorder = Recorder::new(vec!["world".into(), "n1".into()], 1);
+        let steps = |steps: u64, events: usize| {
+            for step in 0..steps {
+                recorder.set_step(step);
+                (0..events).for_each(|_| recorder.record(HostId(1), What::Pause));
+            }
+        };
+        steps(3, MOST_IN_A_STEP);
+        let spin = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| steps(1, MOST_IN_A_STEP + 1)));
+        assert!(spin.is_err());
+        recorder.record(HostId(1), What::Panic);
     }
 }
