@@ -74,7 +74,8 @@ impl Recorder {
         log.seqs[host.index()] += 1;
         log.trace.events.push(Event { t_ns, host, seq, what });
         let events = log.trace.events.len();
-        if events - log.before_step > MOST_IN_A_STEP {
+        // Once the trace has been taken out, what is left of processes records into an empty one.
+        if events.saturating_sub(log.before_step) > MOST_IN_A_STEP {
             // What is recorded of the panic itself must not cause another.
             log.before_step = events;
             panic!("livelock: {MOST_IN_A_STEP} events at one instant");
