@@ -83,7 +83,7 @@ pub enum CheckName {
 }
 
 /// Simulated nanoseconds as seconds for people.
-fn seconds(t_ns: u64) -> String {
+pub(crate) fn seconds(t_ns: u64) -> String {
     format!("{:.3} s", t_ns as f64 / 1e9)
 }
 

@@ -1,5 +1,6 @@
 //! `schism check`: is a history, of whatever system, linearizable?
 
+use super::cores;
 use super::exit::{Exit, Failure};
 use super::histories::{self, Form};
 use super::terminal::Terminal;
@@ -118,8 +119,7 @@ impl Check {
     }
 
     fn options(&self) -> Options {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = self.jobs.map_or(cores, usize::from);
+        let jobs = self.jobs.map_or_else(cores, usize::from);
         let mut budget = Budget::default();
         budget.memory_bytes = (self.check_memory as usize).saturating_mul(1 << 20) / jobs;
         budget.steps = self.check_steps.unwrap_or(budget.steps);

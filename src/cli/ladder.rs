@@ -1,5 +1,6 @@
 //! `schism ladder`: systems one idea apart, under faults one kind apart.
 
+use super::cores;
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use clap::Args;
@@ -32,8 +33,7 @@ pub struct LadderOf {
 impl LadderOf {
     /// Makes every run and prints the table.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pool = Pool { jobs: self.jobs.map_or(cores, usize::from), watchdog: WATCHDOG };
+        let pool = Pool { jobs: self.jobs.map_or_else(cores, usize::from), watchdog: WATCHDOG };
         let scenarios: Vec<Scenario> = COLUMNS.iter().map(|column| column.scenario()).collect();
         let (first, count) = (self.seeds.iter().start, self.seeds.count());
         // One number names a run: rung, column and seed, the seed counting fastest.

@@ -7,6 +7,7 @@
 
 use super::story;
 use super::test::{HTML, REPLAY, Test};
+use crate::host::panics::describe;
 use crate::report::page::page;
 use crate::report::recording;
 use crate::rng::seeds::SEED;
@@ -240,11 +241,9 @@ fn quiet_panics() {
             if std::thread::current().name() != Some(THREAD) {
                 return before(info);
             }
-            let text = info.payload_as_str().unwrap_or("without a message").replace('\n', " ");
-            let at = info.location().map_or(String::new(), |at| format!(" at {}:{}", at.file(), at.line()));
             // The first panic is the cause; unwinding may cause more.
             PANICKED.with_borrow_mut(|message| {
-                message.get_or_insert_with(|| format!("a node panicked{at}: {text}"));
+                message.get_or_insert_with(|| format!("a node panicked at {}", describe(info)));
             });
         }));
     });

@@ -241,9 +241,9 @@ impl Fabric {
         lock(&self.state).panics.push(Panic { host, t_ns, said });
     }
 
-    /// The panics of nodes so far.
-    pub fn panics(&self) -> Vec<Panic> {
-        lock(&self.state).panics.clone()
+    /// The panics of nodes since this was asked last.
+    pub fn take_panics(&self) -> Vec<Panic> {
+        std::mem::take(&mut lock(&self.state).panics)
     }
 
     /// Whether messages from `from` to `to` are cut off.

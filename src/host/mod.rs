@@ -18,7 +18,7 @@ pub mod disk;
 pub mod fabric;
 #[cfg(feature = "hyper")]
 pub mod http;
-mod panics;
+pub(crate) mod panics;
 pub mod recorder;
 pub mod sockets;
 pub mod stream;

@@ -31,7 +31,8 @@ pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|_| SAID.take())
 }
 
-fn describe(info: &PanicHookInfo<'_>) -> String {
+/// Where it was, and what it said, in one line that is the same on every machine.
+pub(crate) fn describe(info: &PanicHookInfo<'_>) -> String {
     let text = info.payload_as_str().unwrap_or("without a message").replace('\n', " ");
     info.location().map_or(text.clone(), |at| format!("{}:{}: {text}", portable(at.file()), at.line()))
 }

@@ -92,15 +92,15 @@ impl<F: Future> Future for Gated<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if self.host.fabric().gate(self.host.id()).blocks(context) {
+        let Gated { host, future } = &mut *self;
+        let (fabric, id) = (host.fabric(), host.id());
+        if fabric.gate(id).blocks(context) {
             return Poll::Pending;
         }
-        let fabric = self.host.fabric().clone();
-        let (id, future) = (self.host.id(), self.future.as_mut());
         if !fabric.is_node(id) {
-            return future.poll(context);
+            return future.as_mut().poll(context);
         }
-        match panics::catch(|| future.poll(context)) {
+        match panics::catch(|| future.as_mut().poll(context)) {
             Ok(poll) => poll,
             Err(said) => {
                 fabric.panicked(id, said);

@@ -134,7 +134,7 @@ fn panicked(panics: &[Panic]) -> Option<Violation> {
         1 => String::new(),
         all => format!(" ({all} panics in all)"),
     };
-    let sentence = format!("{host} panicked at {:.3} s: {said}{more}", *t_ns as f64 / 1e9);
+    let sentence = format!("{host} panicked at {}: {said}{more}", check::seconds(*t_ns));
     let certificate = Certificate { sentence, nodes: vec![*host], at_ns: Some(*t_ns), ..Certificate::default() };
     Some(Violation { check: CheckName::Panic, certificate })
 }

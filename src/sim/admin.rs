@@ -20,10 +20,11 @@ pub type Wanted = Arc<Mutex<HostSet>>;
 /// Runs on `host` as long as the run lasts. All nodes vote at the beginning.
 pub async fn administer(host: Host, cluster: Arc<dyn Cluster>, wanted: Wanted) {
     let nodes: Vec<HostId> = lock(&wanted).iter().collect();
-    let (mut settled, mut asked) = (*lock(&wanted), 0);
+    // Who votes, where that is known for sure.
+    let (mut settled, mut asked) = (Some(*lock(&wanted)), 0);
     loop {
         let voters = *lock(&wanted);
-        if voters == settled {
+        if settled == Some(voters) {
             host.sleep(PAUSE).await;
             continue;
         }
@@ -33,21 +34,18 @@ pub async fn administer(host: Host, cluster: Arc<dyn Cluster>, wanted: Wanted) {
             return;
         };
         let next = (asked + 1) % nodes.len();
-        match answer.await {
-            Reconfigured::Done => settled = voters,
+        asked = match answer.await {
+            Reconfigured::Done => {
+                settled = Some(voters);
+                continue;
+            }
             Reconfigured::Refused { hint: Some(leader) } => {
-                asked = nodes.iter().position(|node| *node == leader).unwrap_or(next);
-                host.sleep(PAUSE).await;
+                nodes.iter().position(|node| *node == leader).unwrap_or(next)
             }
-            // Whatever has happened, it is not what was asked for until somebody says so.
-            Reconfigured::Refused { hint: None } | Reconfigured::Unknown => {
-                asked = next;
-                host.sleep(PAUSE).await;
-            }
-        }
-        // After an answer that does not count the next try must happen, even if the old members are wanted again.
-        if settled != voters {
-            settled = HostSet::EMPTY;
-        }
+            Reconfigured::Refused { hint: None } | Reconfigured::Unknown => next,
+        };
+        // Whatever has happened, it is not what was asked for until somebody says so.
+        settled = None;
+        host.sleep(PAUSE).await;
     }
 }

@@ -5,8 +5,9 @@
 
 use super::admin::Wanted;
 use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
-use crate::host::fabric::Fabric;
+use crate::host::fabric::{Fabric, Panic};
 use crate::host::{Host, lock};
+use crate::systems::storage::process::RESTART_PAUSE;
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +21,11 @@ pub struct Injector {
     fabric: Arc<Fabric>,
     hosts: Vec<Host>,
     wanted: Wanted,
-    /// How many panics have been dealt with.
-    panics: usize,
+    /// The panics so far.
+    panics: Vec<Panic>,
     /// Processes that panicked, and when they start again.
     panicked: BTreeMap<HostId, Duration>,
 }
-
-/// How long a process that panicked stays dead: its supervisor's pause.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// The part of the folded state that must be carried out.
 #[derive(PartialEq)]
@@ -54,7 +52,7 @@ impl Injector {
             fabric,
             hosts,
             wanted,
-            panics: 0,
+            panics: Vec::new(),
             panicked: BTreeMap::new(),
         }
     }
@@ -68,14 +66,19 @@ impl Injector {
         for fault in self.fabric.take_struck() {
             self.change(sim, |active, _| active.strike(fault));
         }
-        for panic in self.fabric.panics().split_off(self.panics) {
-            self.panics += 1;
+        for panic in self.fabric.take_panics() {
             self.change(sim, |_, panicked| panicked.extend([(panic.host, now + RESTART_PAUSE)]));
             self.fabric.gate(panic.host).resume();
+            self.panics.push(panic);
         }
         if self.panicked.values().any(|restart| *restart <= now) {
             self.change(sim, |_, panicked| panicked.retain(|_, restart| *restart > now));
         }
+    }
+
+    /// All panics of the run, those of its last step included.
+    pub fn into_panics(self) -> Vec<Panic> {
+        self.panics.into_iter().chain(self.fabric.take_panics()).collect()
     }
 
     fn apply(&mut self, sim: &mut turmoil::Sim<'_>, edge: &Edge) {

@@ -177,7 +177,7 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
     }
     let trace = fabric.recorder().take_trace();
     let acts = fabric.take_acts();
-    let (powerless, panics) = (fabric.powerless(), fabric.panics());
+    let (powerless, panics) = (fabric.powerless(), injector.into_panics());
     drop(sim);
     let history = desk.take_history();
     Ok(Evidence { trace, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })

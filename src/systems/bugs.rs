@@ -5,12 +5,10 @@
 //! shrinks like any other. Nothing here says how a bug is found: the same nemesis and the same checks judge them all.
 
 use super::System;
-use serde::Serialize;
 use std::fmt;
 
 /// Where in a system a bug sits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
     /// What is on disk, and when.
     Storage,

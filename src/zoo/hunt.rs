@@ -6,7 +6,7 @@
 
 use crate::check::CheckName;
 use crate::rng::seeds::Seeds;
-use crate::run::{Options, Outcome, RunError, Verdict, run};
+use crate::run::{Options, Outcome, Verdict, run};
 use crate::scenario::Scenario;
 use crate::sweep::{Fate, Pool, sweep};
 use crate::systems::System;
@@ -89,11 +89,12 @@ fn failed(outcome: &Outcome) -> Vec<CheckName> {
     checks.filter(|check| *check != CheckName::Panic && seen.insert(*check)).collect()
 }
 
+/// Runs a seed with the bug, and as often as it takes to know what that says.
+///
 /// # Panics
 /// If a run is refused, or two runs of the seed differ: neither is the bug's doing.
 fn look(scenario: &Scenario, bug: Bug, seed: u64, options: &Options) -> Sighting {
-    let ran = |system| -> Result<Outcome, RunError> { Ok(run(scenario, system, seed, options)?.outcome) };
-    let ran = |system| ran(system).expect("the scenario was run before");
+    let ran = |system| run(scenario, system, seed, options).expect("the embedded scenario fits itself").outcome;
     let outcome = ran(System::Bugged(bug));
     let checks = failed(&outcome);
     if checks.is_empty() {

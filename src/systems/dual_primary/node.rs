@@ -6,9 +6,8 @@ use super::shards::{Claim, Layout};
 use super::wire::{Batch, Pulse};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
+use crate::systems::message::{decode, encode};
 use crate::trace::{HostId, MessageKind};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -194,14 +193,4 @@ impl Node {
         news.into_iter().for_each(|update| contacts.push(update));
         self.changed.notify_waiters();
     }
-}
-
-/// The wire form of a message.
-pub(super) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    postcard::to_stdvec(message).expect("every message of ours encodes")
-}
-
-/// A message from its wire form.
-pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    postcard::from_bytes(payload).ok()
 }

@@ -1,10 +1,11 @@
 //! Serving clients: here if this node serves the key, else through the node that does.
 
-use super::node::{Node, decode};
+use super::node::Node;
 use crate::host::lock;
 use crate::host::transport::CallError;
 use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Applied, Command, Op, Outcome};
+use crate::systems::message::decode;
 use crate::trace::{HostId, MessageKind};
 use std::rc::Rc;
 

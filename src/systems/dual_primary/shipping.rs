@@ -1,8 +1,9 @@
 //! Replication to each peer: updates in batches, resent until acknowledged; after silence, everything.
 
-use super::node::{Node, decode, encode};
+use super::node::Node;
 use super::wire::{Batch, Pulse};
 use crate::host::lock;
+use crate::systems::message::{decode, encode};
 use crate::trace::{HostId, MessageKind};
 use std::rc::Rc;
 

@@ -32,15 +32,13 @@ mod wire;
 mod tests;
 
 use super::bugs::Bug;
-use super::storage::process::supervise;
-use super::storage::rows;
+use super::storage::states::States;
 use super::{Cluster, Deployment, Process};
 use crate::host::Host;
 use crate::kv::{Key, Value};
 use crate::trace::HostId;
 use node::Node;
 use replica::Replica;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -79,18 +77,14 @@ impl Setup {
 /// A cluster of a primary and its backups.
 pub struct PrimaryBackupCluster {
     setup: Rc<Setup>,
-    /// The state of each node's latest process.
-    states: BTreeMap<HostId, Rc<RefCell<View>>>,
+    states: States<Replica>,
 }
-
-/// The state of a process, for whoever looks at it from outside.
-type View = Rc<RefCell<Replica>>;
 
 impl PrimaryBackupCluster {
     /// A fresh cluster; the first node is primary first.
     pub fn new(deployment: &Deployment, policy: Policy, bug: Option<Bug>) -> PrimaryBackupCluster {
         let nodes: Vec<HostId> = deployment.nodes().collect();
-        let states = nodes.iter().map(|node| (*node, Rc::default())).collect();
+        let states = States::new(&nodes);
         let (heartbeat, patience) = (deployment.heartbeat, deployment.takeover_after);
         PrimaryBackupCluster { setup: Rc::new(Setup { nodes, policy, bug, heartbeat, patience }), states }
     }
@@ -98,17 +92,12 @@ impl PrimaryBackupCluster {
 
 impl Cluster for PrimaryBackupCluster {
     fn process(&self, host: Host) -> Process {
-        let (setup, view) = (self.setup.clone(), self.states[&host.id()].clone());
-        Box::pin(supervise(host, move |host| {
-            let database = rows::open(host.disk(), FORMAT)?;
-            let replica = Rc::new(RefCell::new(Replica::load(&rows::load(&database)?)?));
-            *view.borrow_mut() = replica.clone();
-            Ok(Node::new(host, setup.clone(), database, replica))
-        }))
+        let setup = self.setup.clone();
+        self.states
+            .process(host, FORMAT, move |host, database, replica| Node::new(host, setup.clone(), database, replica))
     }
 
     fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
-        let view = self.states[&node].borrow().clone();
-        view.borrow().values()
+        self.states.values(node)
     }
 }

@@ -6,12 +6,12 @@ use super::wire::Message;
 use super::{Policy, Setup};
 use crate::host::Host;
 use crate::host::transport::Incoming;
+use crate::systems::message::{decode, encode};
 use crate::systems::storage::journal::Journal;
 use crate::systems::storage::process;
 use crate::systems::storage::rows::{self, Change, Database};
+use crate::systems::storage::states::Shared;
 use crate::trace::{HostId, MessageKind, Role, Scope};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tokio::sync::Notify;
@@ -37,7 +37,7 @@ pub(super) struct Node {
     pub host: Host,
     pub setup: Rc<Setup>,
     pub journal: Journal<Change>,
-    pub replica: Rc<RefCell<Replica>>,
+    pub replica: Shared<Replica>,
     pub memory: RefCell<Memory>,
     /// Rung whenever anything that somebody may wait for has changed.
     pub changed: Notify,
@@ -48,7 +48,7 @@ pub(super) struct Node {
 
 impl Node {
     /// A process that starts from what its disk holds.
-    pub fn new(host: &Host, setup: Rc<Setup>, database: Database, replica: Rc<RefCell<Replica>>) -> Rc<Node> {
+    pub fn new(host: &Host, setup: Rc<Setup>, database: Database, replica: Shared<Replica>) -> Rc<Node> {
         let now_ns = host.local_ns();
         let is_blank = *replica.borrow() == Replica::default();
         // What lease it had granted it does not know any more.
@@ -148,14 +148,4 @@ impl process::Node for Node {
             changed.await;
         }
     }
-}
-
-/// The wire form of a message.
-pub(super) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    postcard::to_stdvec(message).expect("every message of ours encodes")
-}
-
-/// A message from its wire form.
-pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    postcard::from_bytes(payload).ok()
 }

@@ -5,6 +5,7 @@
 use crate::kv::store::Session;
 use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
 use crate::systems::storage::rows::{Change, OpenError, Sealed};
+use crate::systems::storage::states::State;
 use crate::trace::HostId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -118,12 +119,10 @@ impl Default for Replica {
     }
 }
 
-impl Replica {
-    /// What the disk holds.
-    ///
-    /// # Errors
-    /// When a row is damaged.
-    pub fn load(rows: &[(Row, Sealed)]) -> Result<Replica, OpenError> {
+impl State for Replica {
+    type Row = Row;
+
+    fn load(rows: &[(Row, Sealed)]) -> Result<Replica, OpenError> {
         let mut replica = Replica::default();
         for (row, sealed) in rows {
             match row {
@@ -135,6 +134,12 @@ impl Replica {
         Ok(replica)
     }
 
+    fn values(&self) -> BTreeMap<Key, Value> {
+        self.records.iter().filter_map(|(key, record)| Some((*key, record.value?))).collect()
+    }
+}
+
+impl Replica {
     /// The rows that make a disk hold exactly this.
     pub fn rows(&self) -> Vec<Change> {
         let records = self.records.iter().map(|(key, record)| Change::set(&Row::Key(*key), record));
@@ -146,11 +151,6 @@ impl Replica {
     /// The value of a key.
     pub fn get(&self, key: Key) -> Option<Value> {
         self.records.get(&key).and_then(|record| record.value)
-    }
-
-    /// All keys that have a value.
-    pub fn values(&self) -> BTreeMap<Key, Value> {
-        self.records.iter().filter_map(|(key, record)| Some((*key, record.value?))).collect()
     }
 
     /// What a write command does at the next position of `epoch`; nothing is changed yet.

@@ -1,9 +1,10 @@
 //! Keeping one backup up to date, and its grant of the lease alive.
 
-use super::node::{Node, decode, encode};
+use super::node::Node;
 use super::replica::Epoch;
 use super::tenure::Needed;
 use super::wire::{Answer, Message};
+use crate::systems::message::{decode, encode};
 use crate::trace::HostId;
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! Becoming primary, as the policy has it.
 
 use super::Policy;
-use super::node::{Node, decode, encode};
+use super::node::Node;
 use super::replica::{Epoch, Replica};
 use super::tenure::Tenure;
 use super::wire::{Answer, Message};
 use crate::rng;
+use crate::systems::message::{decode, encode};
 use crate::trace::HostId;
 use std::rc::Rc;
 use std::time::Duration;

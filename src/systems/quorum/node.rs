@@ -5,13 +5,13 @@ use super::replica::{Answer, Claim, Found, Message, Record, Replica};
 use crate::host::Host;
 use crate::host::transport::Incoming;
 use crate::kv::Key;
+use crate::systems::message::{decode, encode};
 use crate::systems::storage::journal::Journal;
 use crate::systems::storage::process;
 use crate::systems::storage::rows::{self, Change, Database};
+use crate::systems::storage::states::Shared;
 use crate::trace::{HostId, MessageKind};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use tokio::sync::Notify;
 
@@ -20,7 +20,7 @@ pub(super) struct Node {
     pub host: Host,
     pub setup: Rc<Setup>,
     journal: Journal<Change>,
-    replica: Rc<RefCell<Replica>>,
+    replica: Shared<Replica>,
     /// How many changes there were, and how many of them are durable.
     changes: Cell<u64>,
     durable: Cell<u64>,
@@ -30,7 +30,7 @@ pub(super) struct Node {
 
 impl Node {
     /// A process that starts from what its disk holds.
-    pub fn new(host: &Host, setup: Rc<Setup>, database: Database, replica: Rc<RefCell<Replica>>) -> Rc<Node> {
+    pub fn new(host: &Host, setup: Rc<Setup>, database: Database, replica: Shared<Replica>) -> Rc<Node> {
         Rc::new(Node {
             journal: Journal::new(host.clone(), database, rows::commit),
             host: host.clone(),
@@ -147,14 +147,4 @@ impl process::Node for Node {
     async fn failed(&self) {
         self.failure.notified().await;
     }
-}
-
-/// The wire form of a message.
-fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    postcard::to_stdvec(message).expect("every message of ours encodes")
-}
-
-/// A message from its wire form.
-fn decode<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    postcard::from_bytes(payload).ok()
 }

@@ -2,6 +2,7 @@
 
 use crate::kv::{Key, Tag, Value};
 use crate::systems::storage::rows::{Change, OpenError, Sealed};
+use crate::systems::storage::states::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -89,12 +90,10 @@ pub struct Replica {
     claims: BTreeMap<u64, Claim>,
 }
 
-impl Replica {
-    /// What the disk holds.
-    ///
-    /// # Errors
-    /// When a row is damaged.
-    pub fn load(rows: &[(Row, Sealed)]) -> Result<Replica, OpenError> {
+impl State for Replica {
+    type Row = Row;
+
+    fn load(rows: &[(Row, Sealed)]) -> Result<Replica, OpenError> {
         let mut replica = Replica::default();
         for (row, sealed) in rows {
             match row {
@@ -105,14 +104,15 @@ impl Replica {
         Ok(replica)
     }
 
+    fn values(&self) -> BTreeMap<Key, Value> {
+        self.records.iter().filter_map(|(key, record)| Some((*key, record.value?))).collect()
+    }
+}
+
+impl Replica {
     /// The newest version of a key.
     pub fn record(&self, key: Key) -> Option<Record> {
         self.records.get(&key).copied()
-    }
-
-    /// All keys that have a value.
-    pub fn values(&self) -> BTreeMap<Key, Value> {
-        self.records.iter().filter_map(|(key, record)| Some((*key, record.value?))).collect()
     }
 
     /// All versions.

@@ -3,6 +3,7 @@
 //! Without a journal (the system `raft-memory`) what is in memory outlives the process, as if every completed write
 //! were synced; with one it is read back from the disk at each start.
 
+use super::LOGS_KEPT;
 use super::tables::Change;
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
@@ -43,7 +44,7 @@ pub struct StoredSnapshot {
 /// When a vote that nobody syncs reaches the disk, with [`Bug::VoteNotSynced`].
 const WRITEBACK: Duration = Duration::from_secs(5);
 /// How many entries too many are purged, with [`Bug::PurgePastSnapshot`]: twice as many as are to be kept.
-const PURGED_BEYOND: u64 = 60;
+const PURGED_BEYOND: u64 = 2 * LOGS_KEPT;
 
 /// openraft's log storage on a [`Disk`].
 #[derive(Clone)]

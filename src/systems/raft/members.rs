@@ -5,6 +5,7 @@
 
 use super::types::{NodeId, Raft, host_id, node_id};
 use crate::systems::Reconfigured;
+use crate::systems::message::{decode, encode};
 use crate::trace::HostSet;
 use openraft::EmptyNode;
 use openraft::error::{ClientWriteError, RaftError};
@@ -12,13 +13,13 @@ use std::collections::BTreeSet;
 
 /// Answers an administrator's encoded set of voters; `None` when it cannot be decoded.
 pub async fn answer(raft: &Raft, payload: &[u8]) -> Option<Vec<u8>> {
-    let voters: HostSet = postcard::from_bytes(payload).ok()?;
+    let voters: HostSet = decode(payload)?;
     let voters = voters.iter().map(node_id).collect();
     let answer = change(raft, voters).await.unwrap_or_else(|error| match error.forward_to_leader::<EmptyNode>() {
         Some(forward) => Reconfigured::Refused { hint: forward.leader_id.map(host_id) },
         None => Reconfigured::Unknown,
     });
-    postcard::to_stdvec(&answer).ok()
+    Some(encode(&answer))
 }
 
 type ChangeError = RaftError<NodeId, ClientWriteError<NodeId, EmptyNode>>;

@@ -29,13 +29,14 @@ pub mod tables;
 pub mod types;
 
 use super::bugs::Bug;
+use super::message::{decode, encode};
 use super::storage::journal::Journal;
-use super::storage::process::RESTART_PAUSE;
+use super::storage::process;
 use super::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
-use crate::trace::{HostId, MessageKind, What};
+use crate::trace::{HostId, MessageKind};
 use log_store::{Disk, LogStore};
 use network::Network;
 use observe::{ObservedLog, ObservedMachine};
@@ -44,9 +45,7 @@ use planted::Planted;
 use service::{Reads, Service};
 use sessions::AppendedCommands;
 use state_machine::{Machine, StateMachine, restore};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -132,8 +131,8 @@ impl RaftCluster {
 
 impl Cluster for RaftCluster {
     fn process(&self, host: Host) -> Process {
-        let node = self.nodes[&host.id()].clone();
-        Box::pin(run_process(self.setup.clone(), host, node))
+        let (setup, node) = (self.setup.clone(), self.nodes[&host.id()].clone());
+        Box::pin(process::supervise(host, async move |host: &Host| start(&setup, host, &node).await))
     }
 
     fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
@@ -143,10 +142,9 @@ impl Cluster for RaftCluster {
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
         let Reconfiguration { client, node, voters, timeout } = request;
-        let payload = postcard::to_stdvec(&voters).expect("a set of hosts encodes");
         Some(Box::pin(async move {
-            let answer = client.transport().call(node, MessageKind::Members, payload, timeout, None).await;
-            let decoded = answer.ok().and_then(|bytes| postcard::from_bytes(&bytes).ok());
+            let answer = client.transport().call(node, MessageKind::Members, encode(&voters), timeout, None).await;
+            let decoded = answer.ok().and_then(|bytes| decode(&bytes));
             decoded.unwrap_or(Reconfigured::Unknown)
         }))
     }
@@ -156,48 +154,36 @@ impl Cluster for RaftCluster {
 struct Running {
     raft: Raft,
     service: Service,
+    bug: Option<Bug>,
 }
 
-/// A process: starts the node, and starts it again after its storage has failed.
-async fn run_process(setup: Rc<Setup>, host: Host, node: Node) {
-    let current: Rc<RefCell<Option<Rc<Running>>>> = Rc::default();
-    let (answering, bug) = (current.clone(), setup.design.bug);
-    let handler = Rc::new(move |incoming: Incoming| {
-        let running = answering.borrow().clone();
-        let answer: Pin<Box<dyn Future<Output = Option<Vec<u8>>>>> = Box::pin(async move {
-            let running = running?;
-            match incoming.kind {
-                MessageKind::Request => running.service.answer(&incoming.payload).await,
-                MessageKind::Members => members::answer(&running.raft, &incoming.payload).await,
-                _ => network::answer(&running.raft, &incoming, bug).await,
-            }
-        });
-        answer
-    });
-    let serving = host.clone();
-    host.spawn(async move { serving.serve(handler).await.expect("a node's port is its own") });
-    loop {
-        match start(&setup, &host, &node).await {
-            Ok(running) => {
-                let running = Rc::new(running);
-                *current.borrow_mut() = Some(running.clone());
-                until_stopped(&running.raft).await;
-                *current.borrow_mut() = None;
-                // It has stopped by itself; this waits for its tasks.
-                let _ = running.raft.shutdown().await;
-            }
-            Err(error) => tracing::error!("{host:?} does not start: {error}"),
+impl process::Node for Running {
+    async fn answer(self: Rc<Self>, incoming: Incoming) -> Option<Vec<u8>> {
+        match incoming.kind {
+            MessageKind::Request => self.service.answer(&incoming.payload).await,
+            MessageKind::Members => members::answer(&self.raft, &incoming.payload).await,
+            _ => network::answer(&self.raft, &incoming, self.bug).await,
         }
-        host.record(What::Crash);
-        // What is left of the old tasks holds a handle that must not write any more.
-        host.detach_disk();
-        host.sleep(RESTART_PAUSE).await;
-        host.record(What::Start);
+    }
+
+    /// It stops by itself when its storage fails.
+    async fn failed(&self) {
+        let mut metrics = self.raft.metrics();
+        while metrics.borrow_and_update().running_state.is_ok() {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn ended(&self) {
+        // It has stopped by itself; this waits for its tasks.
+        let _ = self.raft.shutdown().await;
     }
 }
 
 /// Starts a node from what its disk holds.
-async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<dyn std::error::Error>> {
+async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Rc<Running>, Box<dyn std::error::Error>> {
     let id = node_id(host.id());
     let Design { medium, local_reads, bug } = setup.design;
     let (disk, mut machine, journal) = match medium {
@@ -233,15 +219,5 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Running, Box<d
     let lease = Duration::from_millis(setup.config.election_timeout_max);
     let reads = if local_reads { Reads::Local } else { Reads::of(bug, lease) };
     let service = Service::new(host.clone(), raft.clone(), store, appended, reads, bug);
-    Ok(Running { raft, service })
-}
-
-/// Waits until a node stops by itself, as it does when its storage fails.
-async fn until_stopped(raft: &Raft) {
-    let mut metrics = raft.metrics();
-    while metrics.borrow_and_update().running_state.is_ok() {
-        if metrics.changed().await.is_err() {
-            return;
-        }
-    }
+    Ok(Rc::new(Running { raft, service, bug }))
 }

@@ -15,6 +15,7 @@ use super::types::{NodeId, Raft, Types, host_id};
 use crate::host::transport::{CallError, Incoming};
 use crate::host::{Host, lock};
 use crate::systems::bugs::Bug;
+use crate::systems::message::{decode, encode};
 use crate::trace::{HostId, MessageKind};
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
@@ -167,24 +168,16 @@ pub async fn answer(raft: &Raft, incoming: &Incoming, bug: Option<Bug>) -> Optio
             if bug == Some(Bug::TruncatedFrameAccepted) {
                 rpc.entries.truncate(ENTRIES_READ);
             }
-            encode(&raft.append_entries(rpc).await)
+            Some(encode(&raft.append_entries(rpc).await))
         }
         MessageKind::Vote => {
             let mut rpc: VoteRequest<NodeId> = decode(payload)?;
             if bug == Some(Bug::VoteIgnoresLog) {
                 rpc.last_log_id = Some(LogId::new(*rpc.vote.leader_id(), u64::MAX));
             }
-            encode(&raft.vote(rpc).await)
+            Some(encode(&raft.vote(rpc).await))
         }
-        MessageKind::InstallSnapshot => encode(&raft.install_snapshot(decode(payload)?).await),
+        MessageKind::InstallSnapshot => Some(encode(&raft.install_snapshot(decode(payload)?).await)),
         _ => None,
     }
-}
-
-fn decode<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    postcard::from_bytes(payload).ok()
-}
-
-fn encode<T: Serialize>(reply: &T) -> Option<Vec<u8>> {
-    postcard::to_stdvec(reply).ok()
 }

@@ -1,6 +1,5 @@
 //! What the bugs of the state machine do, kept out of its way.
 
-use super::log_store::StoredSnapshot;
 use super::state_machine::Machine;
 use super::tables::{self, Change};
 use super::types::NodeId;
@@ -60,10 +59,10 @@ impl Planted {
     /// Before a command is applied.
     pub fn before_apply(&self, machine: &mut Machine, command: &Command) {
         let session = command.tag.session;
-        let now_ns = self.host.local_ns();
         let is_forgotten = match self.bug {
             Some(Bug::RetryAppliedAgain) => true,
             Some(Bug::SessionsExpireByClock) => {
+                let now_ns = self.host.local_ns();
                 let used_ns = lock(&self.used_ns).insert(session, now_ns);
                 used_ns.is_some_and(|used_ns| now_ns.saturating_sub(used_ns) > IDLE_NS)
             }
@@ -83,14 +82,6 @@ impl Planted {
             machine.store = Store::from_parts(machine.store.values().clone(), BTreeMap::new());
         }
         machine
-    }
-
-    /// After a snapshot was written: its label goes by the machine as it is by now.
-    pub fn relabel(&self, snapshot: &mut StoredSnapshot, machine: &Machine) {
-        if self.is(Bug::SnapshotBehindItsLabel) {
-            snapshot.meta.last_log_id = machine.applied;
-            snapshot.meta.last_membership = machine.membership.clone();
-        }
     }
 
     /// Whether the label of a snapshot is made after its data was written.

@@ -11,6 +11,7 @@ use crate::host::{Host, lock};
 use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Applied, Command, Op, Outcome};
 use crate::systems::bugs::Bug;
+use crate::systems::message::{decode, encode};
 use crate::trace::HostId;
 use openraft::EmptyNode;
 use openraft::error::{ClientWriteError, RaftError};
@@ -77,9 +78,9 @@ impl Service {
 
     /// Answers one encoded [`Request`]; `None` when it cannot be decoded.
     pub async fn answer(&self, payload: &[u8]) -> Option<Vec<u8>> {
-        let Request { command } = postcard::from_bytes(payload).ok()?;
+        let Request { command } = decode(payload)?;
         let reply = if command.op.is_write() { self.write(command).await } else { self.read(command).await };
-        postcard::to_stdvec(&reply).ok()
+        Some(encode(&reply))
     }
 
     async fn write(&self, command: Command) -> Reply {

@@ -83,7 +83,9 @@ impl RaftSnapshotBuilder<Types> for StateMachine {
         if self.planted.labels_late() {
             let kept = self.keep([Change::Snapshot(stored.clone())]).await;
             kept.map_err(|error| StorageIOError::write_snapshot(Some(stored.meta.signature()), &error))?;
-            self.planted.relabel(&mut stored, &lock(&self.machine));
+            let machine = lock(&self.machine);
+            stored.meta.last_log_id = machine.applied;
+            stored.meta.last_membership = machine.membership.clone();
         }
         let StoredSnapshot { meta, data } = stored.clone();
         lock(&self.disk).snapshot = Some(stored.clone());

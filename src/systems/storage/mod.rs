@@ -1,8 +1,10 @@
 //! What systems share that keep their data on the host's disk.
 //!
-//! * [`journal`]: group commit. * [`rows`]: state as rows of a redb table. * [`process`]: a node that starts again after
-//!   its storage has failed.
+//! * [`journal`]: group commit.
+//! * [`rows`]: state as rows of a redb table. [`states`]: the states of a cluster's nodes that are kept so.
+//! * [`process`]: a node that starts again after its storage has failed.
 
 pub mod journal;
 pub mod process;
 pub mod rows;
+pub mod states;

@@ -1,11 +1,11 @@
 //! A process that keeps its data on a disk: it starts from what the disk holds, and starts again after its storage has
 //! failed, as a supervisor would have it.
 
-use super::rows::OpenError;
 use crate::host::Host;
 use crate::host::transport::Incoming;
 use crate::trace::What;
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -17,17 +17,22 @@ pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// A node that runs.
 pub trait Node: 'static {
     /// Starts what it does by itself.
-    fn begin(self: &Rc<Self>);
+    fn begin(self: &Rc<Self>) {}
 
     /// Answers a message; `None` sends no answer.
     fn answer(self: Rc<Self>, incoming: Incoming) -> impl Future<Output = Option<Vec<u8>>>;
 
     /// Ends when the node must stop because its storage has failed. Its tasks must stop by themselves.
     fn failed(&self) -> impl Future<Output = ()>;
+
+    /// Ends once nothing of the node runs any more, where that can be waited for. Nobody asks it anything by then.
+    fn ended(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
 
 /// Runs a node until its process is killed.
-pub async fn supervise<N: Node>(host: Host, start: impl Fn(&Host) -> Result<Rc<N>, OpenError>) {
+pub async fn supervise<N: Node, E: Display>(host: Host, start: impl AsyncFn(&Host) -> Result<Rc<N>, E>) {
     let current: Rc<RefCell<Option<Rc<N>>>> = Rc::default();
     let answering = current.clone();
     let handler = Rc::new(move |incoming: Incoming| {
@@ -39,12 +44,13 @@ pub async fn supervise<N: Node>(host: Host, start: impl Fn(&Host) -> Result<Rc<N
     let serving = host.clone();
     host.spawn(async move { serving.serve(handler).await.expect("a node's port is its own") });
     loop {
-        match start(&host) {
+        match start(&host).await {
             Ok(node) => {
                 *current.borrow_mut() = Some(node.clone());
                 node.begin();
                 node.failed().await;
                 *current.borrow_mut() = None;
+                node.ended().await;
             }
             Err(error) => tracing::error!("{host:?} does not start: {error}"),
         }
