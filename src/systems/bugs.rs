@@ -60,10 +60,13 @@ pub struct Species {
     pub does: &'static str,
     /// Where one of its kind was seen: a name and an address.
     pub seen: (&'static str, &'static str),
+    /// Why the nemesis that hunts all bugs meets it rarely, if it does.
+    pub hides: Option<&'static str>,
 }
 
 macro_rules! zoo {
-    ($($bug:ident = $name:literal, $layer:ident, $system:expr, $does:literal, ($seen:literal, $address:literal);)*) => {
+    ($($bug:ident = $name:literal, $layer:ident, $system:expr, $does:literal, ($seen:literal, $address:literal)
+        $(, hides $hides:literal)?;)*) => {
         /// A switchable bug.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Bug {
@@ -83,6 +86,7 @@ macro_rules! zoo {
                         system: $system,
                         does: $does,
                         seen: ($seen, $address),
+                        hides: [$($hides)?].first().copied(),
                     },)*
                 }
             }
@@ -129,7 +133,10 @@ zoo! {
         ("requests #4956", "https://github.com/psf/requests/issues/4956");
     RaftUnfenced = "raft-unfenced", Network, System::Raft,
         "A deposed leader's replication sends entries that its log has got from its successor (openraft 0.9.25 as published).",
-        ("openraft #1077", "https://github.com/databendlabs/openraft/issues/1077");
+        ("openraft #1077", "https://github.com/databendlabs/openraft/issues/1077"),
+        hides "The deposed leader must hold its successor's entries, and have a sender left that has not heard of \
+            it, and a follower that has heard of neither. `schism sweep deposed-leader --bug raft-unfenced` sets \
+            that up and finds it.";
     VoteIgnoresLog = "vote-ignores-log", Elections, System::Raft,
         "A voter does not ask whether the candidate's log is as up to date as its own.",
         ("akka-raft #51", "https://github.com/ktoso/akka-raft/issues/51");
@@ -144,7 +151,10 @@ zoo! {
         ("Jepsen: jetcd 0.8.2", "https://jepsen.io/analyses/jetcd-0.8.2");
     RefusedAfterAppend = "refused-after-append", Sessions, System::Raft,
         "A leader that is deposed refuses a command for good that is in its log already, and maybe in others.",
-        ("openraft #2095", "https://github.com/databendlabs/openraft/issues/2095");
+        ("openraft #2095", "https://github.com/databendlabs/openraft/issues/2095"),
+        hides "The client asks the next node under the same session number and is answered from the session. What \
+            contradicts the refusal is an entry that commits although every attempt of its operation was refused, for \
+            all of the 2.5 s that a client tries.";
     ReadWithoutReadIndex = "read-without-read-index", Reads, System::Raft,
         "A node that takes itself for the leader answers reads without asking a majority.",
         ("etcd #741", "https://github.com/etcd-io/etcd/issues/741");

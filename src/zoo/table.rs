@@ -74,7 +74,10 @@ fn why_not(entry: &Entry) -> Option<String> {
                 write!(why, "; in {number} of them {what}").expect("writing to a string");
             }
         }
-        why
+        match entry.bug.species().hides {
+            Some(hides) => why + ". " + hides,
+            None => why + ".",
+        }
     })
 }
 
@@ -111,7 +114,7 @@ pub fn markdown(census: &Census, command: &str) -> String {
     }
     writeln!(page, "\n{}.\n", summary(census).replace("\n  ", "\n")).expect("writing to a string");
     let missed: Vec<String> =
-        census.entries.iter().filter_map(|entry| Some(format!("* `{}`: {}.\n", entry.bug, why_not(entry)?))).collect();
+        census.entries.iter().filter_map(|entry| Some(format!("* `{}`: {}\n", entry.bug, why_not(entry)?))).collect();
     if !missed.is_empty() {
         page += "## Not found\n\n";
         page += &missed.concat();
@@ -176,13 +179,17 @@ mod tests {
         };
         let vain = Hunted { in_vain: 9, panics: 2, ..Hunted::default() };
         let entry = |bug, hunted| Entry { bug, hunted, shrunk: None };
-        let entries = vec![entry(Bug::LeaseRead, found), entry(Bug::BlankStart, vain)];
+        let hides = Bug::RaftUnfenced.species().hides.expect("it says why");
+        let hidden = Hunted { in_vain: 9, ..Hunted::default() };
+        let entries =
+            vec![entry(Bug::LeaseRead, found), entry(Bug::BlankStart, vain), entry(Bug::RaftUnfenced, hidden)];
         let census = Census { entries, clean: Clean { seeds: 5, ..Clean::default() }, budget: 9 };
         assert_eq!(line(&census.entries[0]), "lease-read                  3 (2 starts)    commit_quorum");
         assert_eq!(line(&census.entries[1]), "blank-start                 not in 9");
-        assert!(summary(&census).starts_with("1 of 2 bugs found within 9 seeds, 1 within 50"));
+        assert!(summary(&census).starts_with("1 of 3 bugs found within 9 seeds, 1 within 50"));
         let page = markdown(&census, "schism zoo");
         assert!(page.contains("* `blank-start`: not found in 9 seeds; in 2 of them a process panicked"), "{page}");
+        assert!(page.contains(&format!("not found in 9 seeds. {hides}\n")), "{page}");
         assert!(page.contains("| commit_quorum | `lease-read` |"), "{page}");
     }
 }
