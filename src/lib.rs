@@ -15,6 +15,7 @@
 //! From the top; a module uses those below it only (`docs/ARCHITECTURE.md` says more):
 //!
 //! * [`harness`]: `cargo test` for systems that are not ours, with the attribute [`macro@test`].
+//! * [`lab`]: the playground's engine, one JSON interface.
 //! * `zoo` (feature `cli`): what the testbed finds of planted bugs, and how fast.
 //! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): the same violation from less.
@@ -32,6 +33,7 @@ pub mod harness;
 pub mod history;
 pub mod host;
 pub mod kv;
+pub mod lab;
 pub mod report;
 pub mod rng;
 pub mod run;

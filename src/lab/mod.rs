@@ -1,0 +1,276 @@
+//! The playground's engine: one JSON interface, whoever asks.
+//!
+//! [`answer`] takes a question and returns an answer, both JSON objects, and touches nothing else: no file, no clock, no
+//! network. `schism lab` calls it for a browser on the same machine; built for WebAssembly it runs in the browser's tab.
+//!
+//! * [`setting`]: what is to be run, as the page asks for it, and how much of it is allowed.
+//! * [`fork`]: where two runs part.
+
+pub mod fork;
+pub mod setting;
+
+use crate::fault::model::Fault;
+use crate::report::json;
+use crate::report::page::page;
+use crate::run::{Comparison, Options, Outcome, compare};
+use crate::scenario::{self, Scenario, Site, materialise};
+use crate::systems::System;
+use fork::Parting;
+use serde::{Deserialize, Serialize};
+use setting::Setting;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Question {
+    /// The scenarios and the systems.
+    Catalogue,
+    /// The hosts and the faults of a setting, before anything runs.
+    Plan {
+        /// The setting.
+        setting: Setting,
+    },
+    /// Systems under one schedule.
+    Run {
+        /// The setting.
+        setting: Setting,
+        /// Which systems, in the order of the answer.
+        systems: Vec<String>,
+        /// The setting that this one was forked from: where each system's run parts from its own is said.
+        #[serde(default)]
+        fork_of: Option<Setting>,
+    },
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Catalogue {
+    version: &'static str,
+    target: String,
+    scenarios: Vec<Plan>,
+    systems: Vec<&'static str>,
+    kinds: &'static [&'static str],
+}
+
+/// A setting before it runs.
+#[derive(Serialize)]
+struct Plan {
+    scenario: String,
+    title: String,
+    story: String,
+    duration_ms: u64,
+    operations: u32,
+    sites: Vec<Site>,
+    nodes: Vec<String>,
+    faults: Vec<Planned>,
+    systems: Vec<&'static str>,
+}
+
+/// A fault, and what it is in words.
+#[derive(Serialize)]
+struct Planned {
+    #[serde(flatten)]
+    fault: Fault,
+    words: String,
+}
+
+/// What came of a run.
+#[derive(Serialize)]
+struct Ran<'a> {
+    /// What ran: the digests of two engines may differ.
+    target: String,
+    outcomes: Vec<&'a Outcome>,
+    as_expected: bool,
+    unexpected: &'a [String],
+    /// The setting as a scenario file, its name, and the command that runs it.
+    file: String,
+    toml: String,
+    command: String,
+    partings: Vec<Parting>,
+    html: String,
+}
+
+/// The answer to a question, one JSON object: `catalogue`, `plan`, `ran` or, if it cannot be answered, `refused` with a
+/// `message` for people.
+pub fn answer(question: &str) -> String {
+    let asked = serde_json::from_str(question).map_err(|error| format!("the question is not understood: {error}"));
+    asked.and_then(|question| reply(&question)).unwrap_or_else(|message| refusal(&message))
+}
+
+/// The answer to what cannot be answered.
+pub fn refusal(message: &str) -> String {
+    json::line("refused", Refused { message })
+}
+
+fn reply(question: &Question) -> Result<String, String> {
+    match question {
+        Question::Catalogue => Ok(json::line("catalogue", catalogue())),
+        Question::Plan { setting } => Ok(json::line("plan", plan(&setting.scenario()?, setting.seed()?))),
+        Question::Run { setting, systems, fork_of } => ran(setting, systems, fork_of.as_ref()),
+    }
+}
+
+/// The machine that the engine was built for.
+fn target() -> String {
+    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+fn catalogue() -> Catalogue {
+    Catalogue {
+        version: env!("CARGO_PKG_VERSION"),
+        target: target(),
+        scenarios: scenario::catalogue().iter().map(|scenario| plan(scenario, 0)).collect(),
+        systems: System::SOUND.iter().map(|system| system.name()).collect(),
+        kinds: &crate::fault::model::FaultKind::NAMES,
+    }
+}
+
+fn plan(scenario: &Scenario, seed: u64) -> Plan {
+    let topology = scenario.topology();
+    let named = System::SOUND.iter().map(|system| system.name()).filter(|name| scenario.expect.contains_key(*name));
+    let faults = materialise(scenario, seed).schedule.faults;
+    Plan {
+        scenario: scenario.name.clone(),
+        title: scenario.title.clone(),
+        story: scenario.story.clone(),
+        duration_ms: scenario.timing.duration_ms,
+        operations: scenario.workload.operations,
+        sites: scenario.sites.clone(),
+        nodes: topology.node_ids().map(|node| topology.name(node).to_owned()).collect(),
+        faults: faults.into_iter().map(|fault| Planned { words: fault.to_string(), fault }).collect(),
+        systems: named.collect(),
+    }
+}
+
+fn ran(setting: &Setting, systems: &[String], fork_of: Option<&Setting>) -> Result<String, String> {
+    let (scenario, seed) = (setting.scenario()?, setting.seed()?);
+    let systems = setting::systems(systems)?;
+    let compared = compared(&scenario, &systems, seed)?;
+    let partings = match fork_of {
+        Some(base) => fork::partings(&compared_to(base, &systems, seed)?.runs, &compared.runs),
+        None => Vec::new(),
+    };
+    let names: Vec<&str> = systems.iter().map(|system| system.name()).collect();
+    let file = format!("{}.toml", scenario.name);
+    // What ships with the program needs no file.
+    let subject = if setting.is_changed() { file.as_str() } else { scenario.name.as_str() };
+    let command = format!("schism compare {subject} --seed {seed} --systems {}", names.join(","));
+    let answer = Ran {
+        target: target(),
+        outcomes: compared.runs.iter().map(|run| &run.outcome).collect(),
+        as_expected: compared.as_expected,
+        unexpected: &compared.unexpected,
+        toml: format!("# {command}\n{}", scenario.to_toml()),
+        html: page(&compared.runs, Some(&compared), &command),
+        file,
+        command,
+        partings,
+    };
+    Ok(json::line("ran", answer))
+}
+
+fn compared(scenario: &Scenario, systems: &[System], seed: u64) -> Result<Comparison, String> {
+    compare(scenario, systems, seed, &Options::default()).map_err(|error| error.to_string())
+}
+
+fn compared_to(base: &Setting, systems: &[System], seed: u64) -> Result<Comparison, String> {
+    if base.seed()? != seed {
+        return Err("a fork has the seed of the run that it is forked from".into());
+    }
+    compared(&base.scenario()?, systems, seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn ask(question: &Value) -> Value {
+        serde_json::from_str(&answer(&question.to_string())).expect("an answer is JSON")
+    }
+
+    fn run(setting: Value, fork_of: Option<Value>) -> Value {
+        ask(&json!({"ask": "run", "setting": setting, "systems": ["raft", "dual-primary"], "fork_of": fork_of}))
+    }
+
+    #[test]
+    fn the_catalogue_holds_every_scenario_with_its_faults() {
+        let catalogue = ask(&json!({"ask": "catalogue"}));
+        assert_eq!(catalogue["kind"], "catalogue");
+        let scenarios = catalogue["scenarios"].as_array().unwrap();
+        assert_eq!(scenarios.len(), scenario::embedded().len());
+        assert_eq!(scenarios[0]["faults"][0]["fault"], "partition");
+        assert!(scenarios[0]["faults"][0]["words"].as_str().unwrap().starts_with("partition east | west"));
+        assert!(catalogue["systems"].as_array().unwrap().contains(&json!("raft")));
+    }
+
+    /// A run that was clicked together, saved and run again as a file is the same run, to the bit.
+    #[test]
+    fn what_is_saved_replays() {
+        let faults = json!([{"at_ms": 5000, "for_ms": 4000, "fault": "kill", "target": "n1"}]);
+        let ran = run(json!({"scenario": "split-brain", "seed": "7", "faults": faults}), None);
+        assert_eq!(ran["kind"], "ran", "{ran}");
+        let saved = Scenario::parse("saved.toml", ran["toml"].as_str().unwrap()).unwrap();
+        assert_eq!(saved.faults.len(), 1);
+        let again = compare(&saved, &[System::Raft, System::DualPrimary], 7, &Options::default()).unwrap();
+        for (run, outcome) in again.runs.iter().zip(ran["outcomes"].as_array().unwrap()) {
+            assert_eq!(outcome["digest"], json!(run.outcome.digest), "{}", run.outcome.system);
+        }
+        assert!(ran["html"].as_str().unwrap().starts_with("<!doctype html>"));
+        assert_eq!(ran["command"], "schism compare split-brain-changed.toml --seed 7 --systems raft,dual-primary");
+    }
+
+    /// The past of a fork is the past of its origin: nothing before the changed fault may differ.
+    #[test]
+    fn a_fork_shares_its_past_with_its_origin() {
+        let cut = json!({"at_ms": 6000, "for_ms": 5000, "fault": "isolate", "target": "n2"});
+        let kill = json!({"at_ms": 9000, "for_ms": 3000, "fault": "kill", "target": "n1"});
+        let base = json!({"scenario": "split-brain", "seed": 3, "faults": [cut]});
+        let fork = json!({"scenario": "split-brain", "seed": 3, "faults": [cut, kill]});
+        let ran = run(fork, Some(base.clone()));
+        for parting in ran["partings"].as_array().unwrap() {
+            assert_eq!(parting["at_ns"], 9_000_000_000_u64, "{parting}");
+            assert!(parting["shared_events"].as_u64().unwrap() > 1000);
+        }
+        let same = run(base.clone(), Some(base));
+        assert_eq!(same["partings"][0]["at_ns"], Value::Null);
+    }
+
+    #[test]
+    fn what_cannot_be_answered_says_why() {
+        let refused = |question: Value| {
+            let answer = ask(&question);
+            assert_eq!(answer["kind"], "refused", "{answer}");
+            answer["message"].as_str().unwrap().to_owned()
+        };
+        assert!(refused(json!({"ask": "what"})).contains("catalogue"));
+        let setting = |scenario: &str| json!({"scenario": scenario, "seed": 1});
+        let asked = |setting: Value, systems: Value| json!({"ask": "run", "setting": setting, "systems": systems});
+        assert!(refused(asked(setting("split-brian"), json!(["raft"]))).contains("split-brain"));
+        assert!(refused(asked(setting("split-brain"), json!(["paxos"]))).contains("dual-primary"));
+        assert!(refused(asked(setting("split-brain"), json!([]))).contains("at least one system"));
+        let mut one = setting("split-brain");
+        one["faults"] = json!([{"at_ms": 1, "fault": "kill", "target": "n9"}]);
+        assert!(refused(asked(one.clone(), json!(["raft"]))).contains("n9"));
+        one["faults"] = json!([{"at_ms": 1, "fault": "kill", "target": "n1", "ponies": 1}]);
+        assert!(refused(asked(one, json!(["raft"]))).contains("ponies"));
+        let text = "version = 1\nname = \"x\"\n";
+        assert!(refused(json!({"ask": "plan", "setting": {"toml": text, "seed": 1}})).contains("title"));
+    }
+
+    #[test]
+    fn more_than_a_tab_can_bear_is_refused() {
+        let split_brain = scenario::embedded()[0].1;
+        let long = split_brain.replacen("duration_ms = ", "duration_ms = 9", 1);
+        assert_ne!(long, split_brain);
+        let answer = ask(&json!({"ask": "plan", "setting": {"toml": long, "seed": 1}}));
+        assert!(answer["message"].as_str().unwrap().contains("seconds"), "{answer}");
+        let sites = json!([{"name": "east", "nodes": 12, "clients": 2}, {"name": "west", "nodes": 2, "clients": 2}]);
+        let answer = ask(&json!({"ask": "plan", "setting": {"scenario": "split-brain", "seed": 1, "sites": sites}}));
+        assert!(answer["message"].as_str().unwrap().contains("nodes"), "{answer}");
+    }
+}
