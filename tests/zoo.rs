@@ -35,6 +35,15 @@ fn plain_bugs_are_found_within_a_few_seeds_and_the_clean_system_passes_them() {
     }
 }
 
+/// openraft as published serves a stale read here; the system `raft` waits, and is not caught.
+#[test]
+fn a_leader_that_restarts_reads_only_what_it_has_applied_again() {
+    let scenario = load("sims/regressions/zoo-read-after-restart-1939-shrunk.toml").unwrap();
+    let verdict = |system| run(&scenario, system, 1939, &Options::default()).unwrap().outcome.failed_checks();
+    assert!(verdict(System::Bugged(Bug::ReadAfterRestart)).contains(&"linearizability".to_string()));
+    assert!(verdict(System::Raft).is_empty());
+}
+
 /// Other members, and back again, under a schedule that does nothing else.
 #[test]
 fn members_change_by_joint_consensus_and_back_again() {

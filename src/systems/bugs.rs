@@ -161,6 +161,11 @@ zoo! {
     LeaseRead = "lease-read", Reads, System::Raft,
         "A leader answers reads without asking for as long as nobody else can have been elected, by its own clock.",
         ("tikv #964", "https://github.com/tikv/tikv/issues/964");
+    ReadAfterRestart = "read-after-restart", Reads, System::Raft,
+        "A leader that restarts within its term answers reads before it has applied again what it had acknowledged (openraft 0.9.25 as published).",
+        ("openraft 0.9.25", "https://github.com/databendlabs/openraft/blob/v0.9.25/openraft/src/proposer/leader.rs"),
+        hides "The leader must be killed and be back before anybody else is elected, and a cut must keep a majority from \
+            taking its log, yet not from confirming it, until a client has read what it wrote before.";
     StaleLeaderCache = "stale-leader-cache", Reads, System::Raft,
         "Whether this node leads is looked up at most once in two seconds, and reads are answered by what is remembered.",
         ("redpanda #3800", "https://github.com/redpanda-data/redpanda/pull/3800");

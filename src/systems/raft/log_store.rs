@@ -32,6 +32,29 @@ pub struct Disk {
     pub snapshot: Option<StoredSnapshot>,
 }
 
+/// A leadership that this process took over from the one before it.
+///
+/// openraft lets a node whose saved vote says that it leads go on leading, and confirms reads from the index at which
+/// its term began. What the process before acknowledged lies beyond that index, and is not applied again, nor known to
+/// be committed, until a majority has confirmed it. (Raft dissertation, section 6.4, step 1: a leader must know what is
+/// committed.) Everything in its log at the start is taken for acknowledged here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// The term.
+    pub term: u64,
+    /// The last entry of the log at the start.
+    pub last_index: u64,
+}
+
+impl Disk {
+    /// The leadership in which the last process of this node stopped, if it did so as the leader.
+    pub fn leading(&self, node: NodeId) -> Option<Resumed> {
+        let vote = self.vote.filter(|vote| vote.is_committed() && vote.leader_id().voted_for() == Some(node))?;
+        let last = self.log.last_key_value().map(|(index, _)| *index).or(self.purged.map(|id| id.index));
+        Some(Resumed { term: vote.leader_id().get_term(), last_index: last.unwrap_or(0) })
+    }
+}
+
 /// A snapshot on disk.
 #[derive(Debug, Clone)]
 pub struct StoredSnapshot {

@@ -205,6 +205,7 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Rc<Running>, B
     if bug == Some(Bug::RaftAmnesia) {
         lock(&disk).vote = None;
     }
+    let resumed = lock(&disk).leading(id);
     let appended = AppendedCommands::default();
     *lock(&node.machine) = Some(machine.machine());
     let store = machine.machine();
@@ -218,6 +219,6 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Rc<Running>, B
     }
     let lease = Duration::from_millis(setup.config.election_timeout_max);
     let reads = if local_reads { Reads::Local } else { Reads::of(bug, lease) };
-    let service = Service::new(host.clone(), raft.clone(), store, appended, reads, bug);
+    let service = Service::new(host.clone(), raft.clone(), store, appended, reads, bug, resumed);
     Ok(Rc::new(Running { raft, service, bug }))
 }
