@@ -6,6 +6,8 @@ mod determinism;
 mod exit;
 mod export;
 mod histories;
+#[cfg(feature = "lab")]
+mod lab;
 mod ladder;
 mod list;
 mod recordings;
@@ -68,6 +70,9 @@ enum Command {
     Zoo(zoo::Zoo),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
+    /// Serve the playground to the browsers of this machine.
+    #[cfg(feature = "lab")]
+    Lab(lab::Lab),
     /// Write a history in a form that other checkers read.
     Export(export::Export),
 }
@@ -206,6 +211,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Shrink(command) => command.run(&mut terminal),
         Command::Zoo(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
+        #[cfg(feature = "lab")]
+        Command::Lab(command) => command.run(&mut terminal),
         Command::Export(command) => command.run(&mut terminal),
     }
 }

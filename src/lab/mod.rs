@@ -5,8 +5,11 @@
 //!
 //! * [`setting`]: what is to be run, as the page asks for it, and how much of it is allowed.
 //! * [`fork`]: where two runs part.
+//! * `serve` (feature `lab`): the server. `engine.rs` is the program for WebAssembly, `page/` what stands in front.
 
 pub mod fork;
+#[cfg(feature = "lab")]
+pub mod serve;
 pub mod setting;
 
 use crate::fault::model::Fault;

@@ -1,0 +1,277 @@
+// The playground: the form, the network, the runs.
+import * as engines from "./engine.mjs";
+import { draw } from "./network.mjs";
+import {
+  LINK_KINDS, NODE_KINDS, brokenAt, faultsOf, forked, isFixed, question, seconds, settingOf, sitesOf, told, withFault,
+  withSite, withoutFault,
+} from "./setting.mjs";
+
+const of = (id) => document.getElementById(id);
+const made = (name, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+};
+
+const isNative = document.documentElement.dataset.engine === "native";
+const engine = isNative ? engines.native() : engines.wasm();
+let catalogue;
+let setting;
+/** Every run so far: its setting, its answer, its page's address. */
+const runs = [];
+
+const at = () => Math.round(Number(of("at-s").value) * 1000);
+const length = () => Math.max(1, Math.round(Number(of("for-s").value) * 1000));
+
+function complain(message) {
+  of("refused").hidden = !message;
+  of("refused").textContent = message ?? "";
+}
+
+/** Makes an edit, and shows it or why it cannot be made; the engine is asked what it thinks of it. */
+function change(edit) {
+  complain(null);
+  try {
+    setting = edit(setting);
+    refresh();
+  } catch (error) {
+    complain(error.message);
+  }
+  show();
+}
+
+function show() {
+  const { plan } = setting;
+  of("title").textContent = `${plan.title}. ${plan.duration_ms / 1000} simulated seconds, ${plan.operations} operations.`;
+  of("story-text").replaceChildren(...plan.story.trim().split(/\n\s*\n/).map((text) => made("p", { textContent: text })));
+  of("story").hidden = !plan.story.trim();
+  of("at").max = plan.duration_ms;
+  of("at").value = at();
+  showSites();
+  showSystems();
+  const step = { onLink: (a, b) => add(LINK_KINDS[of("link-kind").value](a, b)), onNode: (name) => add(NODE_KINDS[of("node-kind").value](name)) };
+  draw(of("network"), setting, at(), step);
+  const broken = brokenAt(setting, at());
+  const count = broken.links.size + broken.nodes.size;
+  of("picture").textContent = `At ${seconds(at())}: ${count === 0 ? "nothing is broken" : `${broken.links.size} links and ${broken.nodes.size} nodes are broken`}.`;
+  showFaults();
+  of("forking").hidden = !setting.fork;
+  if (setting.fork) {
+    const free = made("button", { type: "button", textContent: "Leave the fork", onclick: () => change((now) => ({ ...now, fork: null })) });
+    of("forking").replaceChildren(`A fork at ${seconds(setting.fork.at_ms)}: what began before stays as it was. `, free);
+  }
+}
+
+const add = (fault) => change((now) => withFault(now, { at_ms: at(), for_ms: length(), ...fault }));
+
+function showSites() {
+  const fields = sitesOf(setting).flatMap((site, index) => ["nodes", "clients"].map((field) => {
+    const input = made("input", { type: "number", min: field === "nodes" ? 0 : 0, max: 20, value: site[field], id: `${field}-${index}` });
+    input.onchange = () => change((now) => withSite(now, index, { [field]: Math.max(0, Math.round(Number(input.value))) }));
+    return made("label", {}, `${site.name} ${field} `, input);
+  }));
+  if (document.activeElement?.closest("#sites")) return;
+  of("sites").replaceChildren(...fields);
+}
+
+function showSystems() {
+  const boxes = catalogue.systems.map((system) => {
+    const box = made("input", { type: "checkbox", checked: setting.systems.includes(system), value: system });
+    box.onchange = () => change((now) => ({
+      ...now,
+      systems: catalogue.systems.filter((name) => (name === system ? box.checked : now.systems.includes(name))),
+    }));
+    return made("label", {}, box, ` ${system}`);
+  });
+  if (of("systems").children.length === 0) of("systems").replaceChildren(...boxes);
+  of("systems").querySelectorAll("input").forEach((box) => (box.checked = setting.systems.includes(box.value)));
+}
+
+/** A fault in the words of its own file, if the engine has not told them. */
+function inWords(fault) {
+  if (fault.words) return fault.words;
+  const { at_ms, for_ms, fault: kind, ...rest } = fault;
+  const flat = (value) => (Array.isArray(value) ? value.map(flat).join(Array.isArray(value[0]) ? " | " : ", ") : String(value));
+  const what = Object.entries(rest).map(([key, value]) => (["target", "groups"].includes(key) ? flat(value) : `${key.replace("_", " ")} ${flat(value)}`));
+  const until = for_ms === undefined ? "the end" : seconds(at_ms + for_ms);
+  return `${kind.replace("_", " ")} ${what.join(", ")}, from ${seconds(at_ms)} to ${until}`;
+}
+
+function showFaults() {
+  of("faults").replaceChildren(...faultsOf(setting).map((fault, index) => {
+    const words = inWords(fault);
+    const remove = made("button", { type: "button", textContent: "Remove", disabled: isFixed(setting, fault) });
+    remove.setAttribute("aria-label", `Remove: ${words}`);
+    remove.onclick = () => change((now) => withoutFault(now, index));
+    const show = made("button", { type: "button", className: "link", textContent: words });
+    show.onclick = () => goTo(fault.at_ms);
+    return made("li", {}, show, " ", remove);
+  }));
+}
+
+function goTo(ms) {
+  of("at-s").value = ms / 1000;
+  show();
+}
+
+function choose(name) {
+  const plan = catalogue.scenarios.find(({ scenario }) => scenario === name);
+  setting = settingOf(plan, of("seed").value.trim() || "0");
+  if (setting.systems.length === 0) setting.systems = ["raft", "dual-primary"];
+  complain(null);
+  // A scenario's nemesis draws its faults from the seed.
+  refresh();
+  if (plan.faults[0]) of("at-s").value = plan.faults[0].at_ms / 1000;
+  show();
+}
+
+/** Asks what a setting comes to: what its scenario draws from the seed, its faults in words, and whether it can be run. */
+async function refresh() {
+  const asked = setting;
+  // While a run goes on the engine has no time; the run itself will say what is wrong.
+  const plan = await engine.ask({ ask: "plan", setting: told(asked) }).catch(() => null);
+  if (setting !== asked || !plan) return;
+  if (plan.kind === "refused") {
+    complain(plan.message);
+    return;
+  }
+  const { faults } = plan;
+  setting = setting.faults ? { ...setting, faults } : { ...setting, plan: { ...setting.plan, faults } };
+  show();
+}
+
+async function open(file) {
+  const toml = await file.text();
+  const seed = of("seed").value.trim() || "0";
+  const plan = await engine.ask({ ask: "plan", setting: { toml, seed } });
+  if (plan.kind === "refused") return complain(plan.message);
+  const kept = setting.systems;
+  setting = settingOf(plan, seed, toml);
+  if (setting.systems.length === 0) setting.systems = kept;
+  complain(null);
+  show();
+}
+
+async function run() {
+  complain(null);
+  setting.seed = of("seed").value.trim() || "0";
+  const ran = setting;
+  busy(true);
+  const began = performance.now();
+  try {
+    const answer = await engine.ask(question(ran));
+    if (answer.kind === "refused") return complain(answer.message);
+    const url = URL.createObjectURL(new Blob([answer.html], { type: "text/html" }));
+    runs.push({ setting: ran, answer, url, took: performance.now() - began });
+    reveal(runs.length - 1);
+    of("result").focus({ preventScroll: true });
+    of("result").scrollIntoView({ block: "start" });
+  } catch (error) {
+    complain(error.name === "AbortError" ? "Stopped." : `The engine failed: ${error.message}`);
+  } finally {
+    busy(false);
+  }
+}
+
+function busy(is) {
+  of("run").disabled = is;
+  of("stop").hidden = !is;
+  of("state").textContent = is ? "running" : "";
+}
+
+const VERDICTS = { pass: "\u2713", violation: "\u2717", inconclusive: "?" };
+
+function reveal(index) {
+  const { setting: ran, answer, url, took } = runs[index];
+  of("result").hidden = false;
+  of("runs").replaceChildren(...runs.map(({ setting }, other) => {
+    const name = `${other + 1}. ${setting.plan.scenario}, seed ${setting.seed}${setting.fork ? `, forked at ${seconds(setting.fork.at_ms)}` : ""}`;
+    const tab = made("button", { type: "button", textContent: name, onclick: () => reveal(other) });
+    tab.setAttribute("aria-pressed", String(other === index));
+    return tab;
+  }));
+  of("verdicts").replaceChildren(...answer.outcomes.map((outcome) => {
+    const found = outcome.violations[0]?.certificate.sentence ?? (outcome.inconclusive[0] || "every check passed.");
+    const item = made("li", { className: outcome.verdict }, made("b", { textContent: `${VERDICTS[outcome.verdict]} ${outcome.system}` }));
+    item.append(` ${outcome.verdict}: ${found} ${outcome.acked} acknowledged, ${outcome.unknown} unknown. `);
+    item.append(made("code", { textContent: outcome.digest, title: "digest" }));
+    item.dataset.system = outcome.system;
+    item.dataset.digest = outcome.digest;
+    return item;
+  }));
+  of("partings").textContent = answer.partings.map(({ system, shared_events, at_ns }) => at_ns === null
+    ? `${system}: not one of ${shared_events} events differs.`
+    : `${system}: the same ${shared_events} events until ${seconds(at_ns / 1e6)}, where the fork begins to differ.`).join(" ");
+  Object.assign(of("save"), { href: URL.createObjectURL(new Blob([answer.toml], { type: "application/toml" })), download: answer.file });
+  of("whole").href = url;
+  of("command").textContent = answer.command;
+  of("fork-at").value = at() / 1000;
+  of("fork-at").max = ran.plan.duration_ms / 1000;
+  of("page").src = url;
+  of("parity").textContent = `${(took / 1000).toFixed(1)} s on ${answer.target}. ${parity}`;
+  of("fork").onclick = () => {
+    const ms = Math.round(Number(of("fork-at").value) * 1000);
+    setting = forked({ ...ran, fork: null }, ms);
+    of("seed").value = ran.seed;
+    of("scenario").value = ran.toml ? "" : ran.plan.scenario;
+    goTo(ms);
+    of("setting").scrollIntoView({ block: "start" });
+    of("at-s").focus({ preventScroll: true });
+  };
+}
+
+let parity = "";
+
+/** Says what is known of runs in this tab against runs on the command line. */
+async function compareEngines() {
+  if (isNative) return "";
+  const report = await fetch("parity.json").then((response) => (response.ok ? response.json() : null)).catch(() => null);
+  if (!report) return "Whether a run in this tab equals the native one of the same seed was not tested for this build; compare the digests.";
+  const { tested, different } = report;
+  return different.length === 0
+    ? `For this build, ${tested} runs in WebAssembly had the digests of the native runs, all of them.`
+    : `For this build, ${different.length} of ${tested} runs in WebAssembly differ from the native runs of the same seed: ${different.join(", ")}.`;
+}
+
+function listen() {
+  of("scenario").onchange = () => choose(of("scenario").value);
+  of("seed").onchange = () => { setting = { ...setting, seed: of("seed").value.trim() || "0" }; refresh(); };
+  of("open").onchange = async () => { if (of("open").files[0]) await open(of("open").files[0]); of("open").value = ""; };
+  of("at").oninput = () => goTo(Number(of("at").value));
+  of("at-s").oninput = show;
+  of("reset").onclick = () => change((now) => {
+    if (now.fork) throw new Error("leave the fork first");
+    return { ...now, faults: null };
+  });
+  of("clear").onclick = () => change((now) => ({ ...now, faults: faultsOf(now).filter((fault) => isFixed(now, fault)) }));
+  of("setting").onsubmit = (event) => { event.preventDefault(); run(); };
+  of("stop").onclick = () => engine.stop();
+  of("instant").onclick = () => {
+    const t = of("page").contentWindow?.schism?.view.t;
+    if (t !== undefined && t !== null) of("fork-at").value = (t / 1e9).toFixed(3);
+  };
+  for (const [id, kinds] of [["link-kind", LINK_KINDS], ["node-kind", NODE_KINDS]]) {
+    of(id).replaceChildren(...Object.keys(kinds).map((name) => made("option", { textContent: name })));
+  }
+}
+
+async function begin() {
+  listen();
+  try {
+    catalogue = await engine.ask({ ask: "catalogue" });
+  } catch (error) {
+    of("engine").textContent = `The engine cannot be started: ${error.message}`;
+    return;
+  }
+  parity = await compareEngines();
+  const where = isNative ? "this machine" : "this tab, as WebAssembly";
+  of("engine").textContent = `schism ${catalogue.version} runs in ${where}. Nothing leaves it.`;
+  of("scenario").replaceChildren(...catalogue.scenarios.map(({ scenario }) => made("option", { textContent: scenario })));
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  const names = catalogue.scenarios.map(({ scenario }) => scenario);
+  of("scenario").value = names.includes(wanted) ? wanted : names[0];
+  choose(of("scenario").value);
+  document.documentElement.dataset.ready = "true";
+}
+
+begin();

@@ -1,0 +1,98 @@
+// The network as a drawing: every node and every link is a button.
+import { brokenAt, nodesOf } from "./setting.mjs";
+
+const SVG = "http://www.w3.org/2000/svg";
+const [BOX, GAP, TOP] = [{ width: 210, pad: 24 }, 150, 34];
+
+function element(name, attributes = {}, text = "") {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text) made.textContent = text;
+  return made;
+}
+
+/** A shape that can be clicked, reached by Tab and pressed by Enter or Space. */
+function button(label, className, shapes, act) {
+  const group = element("g", { class: className, role: "button", tabindex: 0, "aria-label": label });
+  group.append(element("title", {}, label), ...shapes);
+  group.addEventListener("click", act);
+  group.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    act();
+  });
+  return group;
+}
+
+/** Where the nodes stand: each site a box, its nodes on a ring in it. */
+export function placed(sites) {
+  const most = Math.max(1, ...sites.map(({ names }) => names.length));
+  const radius = most === 1 ? 0 : Math.max(42, most * 13);
+  const height = 2 * radius + 2 * BOX.pad + 40;
+  const places = new Map();
+  const boxes = sites.map((site, index) => {
+    const x = 10 + index * (BOX.width + GAP);
+    const [middleX, middleY] = [x + BOX.width / 2, TOP + height / 2];
+    site.names.forEach((name, number) => {
+      const angle = (2 * Math.PI * number) / site.names.length - Math.PI / 2;
+      const own = site.names.length === 1 ? 0 : radius;
+      places.set(name, { x: middleX + own * Math.cos(angle), y: middleY + own * Math.sin(angle), site: site.name });
+    });
+    return { ...site, x, y: TOP, width: BOX.width, height };
+  });
+  return { boxes, places, width: sites.length * (BOX.width + GAP) - GAP + 20, height: TOP + height + 12 };
+}
+
+/** The pairs of sites that stand beside each other or are the only way to each other. */
+function pairs(list) {
+  return list.flatMap((a, index) => list.slice(index + 1).map((b) => [a, b]));
+}
+
+/** Draws the network as it is at an instant; `onLink(a, b)` and `onNode(name)` are told of clicks. */
+export function draw(svg, setting, at_ms, { onLink, onNode }) {
+  const focused = document.activeElement?.getAttribute("aria-label");
+  const sites = nodesOf(setting);
+  const { boxes, places, width, height } = placed(sites);
+  const broken = brokenAt(setting, at_ms);
+  svg.setAttribute("viewBox", `0 0 ${width} ${height + (boxes.length > 2 ? 40 : 0)}`);
+  svg.replaceChildren();
+  for (const box of boxes) {
+    svg.append(element("rect", { class: "site", x: box.x, y: box.y, width: box.width, height: box.height, rx: 10 }));
+    const clients = box.clients ? `, ${box.clients} client${box.clients > 1 ? "s" : ""}` : "";
+    svg.append(element("text", { class: "site-name", x: box.x + 6, y: box.y - 8 }, `${box.name}${clients}`));
+  }
+  // Where the two halves of a network meet there is one broad link for all of it.
+  for (const [index, [a, b]] of pairs(boxes).entries()) {
+    const beside = boxes.length === 2;
+    const y = beside ? a.y + a.height - 18 : height + 14;
+    const x = beside ? (a.x + a.width + b.x) / 2 : 70 + index * 135;
+    const label = `the link ${a.name} to ${b.name}`;
+    const shapes = [
+      element("rect", { x: x - 62, y: y - 13, width: 124, height: 26, rx: 13 }),
+      element("text", { x, y: y + 4 }, `${a.name} \u2013 ${b.name}`),
+    ];
+    svg.append(button(label, "between", shapes, () => onLink(a.name, b.name)));
+  }
+  for (const [a, b] of pairs([...places.keys()])) {
+    const [from, to] = [places.get(a), places.get(b)];
+    const fault = broken.links.get([a, b].sort().join(" "));
+    const line = { x1: from.x, y1: from.y, x2: to.x, y2: to.y };
+    const shapes = [element("line", { ...line, class: "hit" }), element("line", { ...line, class: "wire" })];
+    if (fault) {
+      const [x, y] = [(from.x + to.x) / 2, (from.y + to.y) / 2];
+      shapes.push(element("path", { class: "cross", d: `M${x - 5} ${y - 5}l10 10m0-10l-10 10` }));
+    }
+    const label = `the link ${a} to ${b}${fault ? `, ${fault.fault.replace("_", " ")}` : ""}`;
+    svg.append(button(label, fault ? "link broken" : "link", shapes, () => onLink(a, b)));
+  }
+  for (const [name, { x, y }] of places) {
+    const fault = broken.nodes.get(name);
+    const shapes = [element("circle", { cx: x, cy: y, r: 17 }), element("text", { x, y: y + 5 }, name)];
+    if (fault) shapes.push(element("path", { class: "cross", d: `M${x - 13} ${y - 13}l26 26m0-26l-26 26` }));
+    const label = `the node ${name}${fault ? `, ${fault.fault.replace("_", " ")}` : ""}`;
+    svg.append(button(label, fault ? "node broken" : "node", shapes, () => onNode(name)));
+  }
+  // What had the focus has been replaced; its successor gets it.
+  const base = focused?.split(",")[0];
+  if (base) [...svg.querySelectorAll("[role=button]")].find((one) => one.getAttribute("aria-label").split(",")[0] === base)?.focus();
+}

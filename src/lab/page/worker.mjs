@@ -1,0 +1,18 @@
+// The engine in a worker of its own: a long run does not freeze the page, and can be stopped with it.
+import { answer } from "./wasm.mjs";
+
+const compiled = fetch("schism-engine.wasm").then(async (response) => {
+  if (!response.ok) throw new Error(`schism-engine.wasm: ${response.status} ${response.statusText}`);
+  // Not compileStreaming: a file share or a plain server may send another type than application/wasm.
+  return WebAssembly.compile(await response.arrayBuffer());
+});
+// Whoever asks is told; until then it is nobody's error.
+compiled.catch(() => {});
+
+onmessage = async ({ data }) => {
+  try {
+    postMessage({ answer: await answer(await compiled, data) });
+  } catch (error) {
+    postMessage({ error: String(error.message ?? error) });
+  }
+};
