@@ -2,48 +2,49 @@
 
 /** Asks the server that served the page. */
 export function native() {
-  let asking;
+  const asking = new Set();
   return {
     async ask(question) {
-      asking = new AbortController();
-      const body = JSON.stringify(question);
-      const headers = { "content-type": "application/json" };
-      const answer = await fetch("ask", { method: "POST", headers, body, signal: asking.signal });
-      return answer.json();
+      const cancel = new AbortController();
+      asking.add(cancel);
+      try {
+        const headers = { "content-type": "application/json" };
+        const body = JSON.stringify(question);
+        return await (await fetch("ask", { method: "POST", headers, body, signal: cancel.signal })).json();
+      } finally {
+        asking.delete(cancel);
+      }
     },
-    stop: () => asking?.abort(),
+    stop: () => asking.forEach((cancel) => cancel.abort()),
   };
 }
 
-/** Asks a worker; a worker that is stopped in the middle of a run is replaced by a fresh one. */
+/** Asks a worker, one question after the other; a worker that is stopped in the middle is replaced by a fresh one. */
 export function wasm(start = () => new Worker("worker.mjs", { type: "module" })) {
   let worker;
-  let waiting = null;
+  let waiting = [];
   const end = (error) => {
     worker?.terminate();
     worker = undefined;
-    waiting?.reject(error);
-    waiting = null;
+    const left = waiting;
+    waiting = [];
+    left.forEach(({ reject }) => reject(error));
   };
   const begin = () => {
     worker = start();
+    // It answers in the order in which it was asked.
     worker.onmessage = ({ data }) => {
-      const { resolve, reject } = waiting ?? {};
-      waiting = null;
-      if (data.error) {
-        reject?.(new Error(data.error));
-      } else {
-        resolve?.(JSON.parse(data.answer));
-      }
+      const { resolve, reject } = waiting.shift();
+      if (data.error) reject(new Error(data.error));
+      else resolve(JSON.parse(data.answer));
     };
     worker.onerror = (event) => end(new Error(event.message || "the engine could not be started"));
   };
   return {
     ask(question) {
-      if (waiting) return Promise.reject(new Error("the engine is busy"));
       if (!worker) begin();
       return new Promise((resolve, reject) => {
-        waiting = { resolve, reject };
+        waiting.push({ resolve, reject });
         worker.postMessage(JSON.stringify(question));
       });
     },

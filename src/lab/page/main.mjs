@@ -66,7 +66,7 @@ const add = (fault) => change((now) => withFault(now, { at_ms: at(), for_ms: len
 
 function showSites() {
   const fields = sitesOf(setting).flatMap((site, index) => ["nodes", "clients"].map((field) => {
-    const input = made("input", { type: "number", min: field === "nodes" ? 0 : 0, max: 20, value: site[field], id: `${field}-${index}` });
+    const input = made("input", { type: "number", min: 0, max: 20, value: site[field], id: `${field}-${index}` });
     input.onchange = () => change((now) => withSite(now, index, { [field]: Math.max(0, Math.round(Number(input.value))) }));
     return made("label", {}, `${site.name} ${field} `, input);
   }));
@@ -128,7 +128,7 @@ function choose(name) {
 /** Asks what a setting comes to: what its scenario draws from the seed, its faults in words, and whether it can be run. */
 async function refresh() {
   const asked = setting;
-  // While a run goes on the engine has no time; the run itself will say what is wrong.
+  // What stops or breaks a plan stops or breaks the next run too, and is told there.
   const plan = await engine.ask({ ask: "plan", setting: told(asked) }).catch(() => null);
   if (setting !== asked || !plan) return;
   if (plan.kind === "refused") {

@@ -43,7 +43,14 @@ export function placed(sites) {
   return { boxes, places, width: sites.length * (BOX.width + GAP) - GAP + 20, height: TOP + height + 12 };
 }
 
-/** The pairs of sites that stand beside each other or are the only way to each other. */
+/** A band along a line, as wide as a finger needs. */
+function band({ x1, y1, x2, y2 }) {
+  const length = Math.hypot(x2 - x1, y2 - y1) || 1;
+  const [dx, dy] = [((y1 - y2) / length) * 7, ((x2 - x1) / length) * 7];
+  return [[x1 + dx, y1 + dy], [x2 + dx, y2 + dy], [x2 - dx, y2 - dy], [x1 - dx, y1 - dy]].map((point) => point.join()).join(" ");
+}
+
+/** Every two of a list. */
 function pairs(list) {
   return list.flatMap((a, index) => list.slice(index + 1).map((b) => [a, b]));
 }
@@ -61,7 +68,7 @@ export function draw(svg, setting, at_ms, { onLink, onNode }) {
     const clients = box.clients ? `, ${box.clients} client${box.clients > 1 ? "s" : ""}` : "";
     svg.append(element("text", { class: "site-name", x: box.x + 6, y: box.y - 8 }, `${box.name}${clients}`));
   }
-  // Where the two halves of a network meet there is one broad link for all of it.
+  // Beside the links of single nodes, one for all between two sites.
   for (const [index, [a, b]] of pairs(boxes).entries()) {
     const beside = boxes.length === 2;
     const y = beside ? a.y + a.height - 18 : height + 14;
@@ -77,7 +84,7 @@ export function draw(svg, setting, at_ms, { onLink, onNode }) {
     const [from, to] = [places.get(a), places.get(b)];
     const fault = broken.links.get([a, b].sort().join(" "));
     const line = { x1: from.x, y1: from.y, x2: to.x, y2: to.y };
-    const shapes = [element("line", { ...line, class: "hit" }), element("line", { ...line, class: "wire" })];
+    const shapes = [element("polygon", { points: band(line), class: "hit" }), element("line", { ...line, class: "wire" })];
     if (fault) {
       const [x, y] = [(from.x + to.x) / 2, (from.y + to.y) / 2];
       shapes.push(element("path", { class: "cross", d: `M${x - 5} ${y - 5}l10 10m0-10l-10 10` }));

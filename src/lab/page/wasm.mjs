@@ -7,7 +7,7 @@ export async function answer(module, question) {
   const output = new File([]);
   const said = [];
   const errors = ConsoleStdout.lineBuffered((line) => said.push(line));
-  const wasi = new WASI([], [], [input, new OpenFile(output), errors]);
+  const wasi = new WASI([], [], [input, new OpenFile(output), errors], { debug: false });
   const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport });
   try {
     const code = wasi.start(instance);

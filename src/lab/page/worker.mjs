@@ -9,10 +9,14 @@ const compiled = fetch("schism-engine.wasm").then(async (response) => {
 // Whoever asks is told; until then it is nobody's error.
 compiled.catch(() => {});
 
-onmessage = async ({ data }) => {
-  try {
-    postMessage({ answer: await answer(await compiled, data) });
-  } catch (error) {
-    postMessage({ error: String(error.message ?? error) });
-  }
+// One question at a time, in the order in which they come: an answer carries no name.
+let last = Promise.resolve();
+onmessage = ({ data }) => {
+  last = last.then(async () => {
+    try {
+      postMessage({ answer: await answer(await compiled, data) });
+    } catch (error) {
+      postMessage({ error: String(error.message ?? error) });
+    }
+  });
 };

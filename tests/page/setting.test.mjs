@@ -1,0 +1,58 @@
+// The playground's settings: plain data and its edits, without a page.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  LINK_KINDS, NODE_KINDS, brokenAt, faultsOf, forked, nodesOf, question, seconds, settingOf, told, withFault, withSite,
+  withoutFault,
+} from "../../src/lab/page/setting.mjs";
+
+const cut = { at_ms: 6000, for_ms: 12000, fault: "partition", groups: [["east"], ["west"]], words: "a cut" };
+const plan = {
+  scenario: "split-brain",
+  systems: ["raft"],
+  sites: [{ name: "east", nodes: 3, clients: 3 }, { name: "west", nodes: 2, clients: 3 }],
+  faults: [cut],
+};
+const plain = () => settingOf(plan, "7");
+
+test("an unchanged setting asks for the scenario by its name", () => {
+  assert.deepEqual(question(plain()), { ask: "run", setting: { seed: "7", scenario: "split-brain" }, systems: ["raft"] });
+});
+
+test("faults are kept in the order of their beginning, without their words", () => {
+  const kill = { at_ms: 1000, for_ms: 500, ...NODE_KINDS["kill it"]("n1") };
+  const changed = withFault(plain(), kill);
+  assert.deepEqual(told(changed).faults, [kill, { at_ms: 6000, for_ms: 12000, fault: "partition", groups: [["east"], ["west"]] }]);
+  assert.deepEqual(faultsOf(withoutFault(changed, 1)), [kill]);
+  assert.equal(plain().faults, null, "an edit leaves what it edits alone");
+});
+
+test("a fork's past is fixed", () => {
+  const fork = forked(plain(), 9000);
+  assert.throws(() => withFault(fork, { at_ms: 8999, ...NODE_KINDS["kill it"]("n1") }), /cannot break anything before/);
+  assert.throws(() => withoutFault(fork, 0), /stays/);
+  const later = withFault(fork, { at_ms: 9000, for_ms: 10, ...LINK_KINDS["cut it"]("n1", "n2") });
+  assert.deepEqual(question(later).fork_of, { seed: "7", scenario: "split-brain" });
+  assert.equal(question(later).setting.faults.length, 2);
+});
+
+test("nodes are numbered across sites", () => {
+  const names = (setting) => nodesOf(setting).map((site) => site.names);
+  assert.deepEqual(names(plain()), [["n1", "n2", "n3"], ["n4", "n5"]]);
+  assert.deepEqual(names(withSite(plain(), 0, { nodes: 1 })), [["n1"], ["n2", "n3"]]);
+});
+
+test("what is broken at an instant is what the faults say", () => {
+  const links = (setting, at) => [...brokenAt(setting, at).links.keys()].sort();
+  assert.deepEqual(links(plain(), 5999), []);
+  assert.deepEqual(links(plain(), 6000), ["n1 n4", "n1 n5", "n2 n4", "n2 n5", "n3 n4", "n3 n5"]);
+  assert.deepEqual(links(plain(), 18000), []);
+  const one = withFault(settingOf({ ...plan, faults: [] }, "7"), { at_ms: 0, fault: "isolate", target: "n5" });
+  assert.deepEqual(links(one, 99999), ["n1 n5", "n2 n5", "n3 n5", "n4 n5"]);
+  const killed = withFault(plain(), { at_ms: 0, for_ms: 5, ...NODE_KINDS["kill it"]("n2") });
+  assert.deepEqual([...brokenAt(killed, 4).nodes.keys()], ["n2"]);
+});
+
+test("milliseconds read as seconds", () => {
+  assert.deepEqual([seconds(0), seconds(6000), seconds(6050), seconds(10)], ["0 s", "6 s", "6.05 s", "0.01 s"]);
+});
