@@ -9,6 +9,7 @@ mod histories;
 #[cfg(feature = "lab")]
 mod lab;
 mod ladder;
+mod ledger;
 mod list;
 mod recordings;
 mod regressions;
@@ -58,6 +59,8 @@ enum Command {
     Compare(compare::Compare),
     /// Run systems one idea apart under faults one kind apart: what each idea buys.
     Ladder(ladder::LadderOf),
+    /// Run every system under every kind of fault: what it costs in time and in writes.
+    Ledger(ledger::LedgerOf),
     /// Run one system under many seeds, on all cores.
     Sweep(sweep::Sweep),
     /// Run a recorded file again and say whether it still goes the same way.
@@ -205,6 +208,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(command) => command.run(&mut terminal),
         Command::Compare(command) => command.run(&mut terminal),
         Command::Ladder(command) => command.run(&mut terminal),
+        Command::Ledger(command) => command.run(&mut terminal),
         Command::Sweep(command) => command.run(&mut terminal),
         Command::Replay(command) => command.run(&mut terminal),
         Command::Regressions(command) => command.run(&mut terminal),

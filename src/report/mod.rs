@@ -2,6 +2,7 @@
 //!
 //! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
 //! * [`ladder`]: systems one idea apart, over scenarios one fault apart.
+//! * [`ledger`]: what each kind of fault costs under each system.
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
 //! * [`page`]: runs as one HTML file to look into.
@@ -16,6 +17,7 @@ pub mod comparison;
 pub mod event;
 pub mod json;
 pub mod ladder;
+pub mod ledger;
 pub mod outcome;
 pub mod overlap;
 pub mod page;

@@ -62,7 +62,7 @@ fn classic(module: &str) -> String {
 }
 
 /// Text as it may stand in HTML and between double quotes.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
