@@ -53,7 +53,7 @@ struct Refused<'a> {
 #[derive(Serialize)]
 struct Catalogue {
     version: &'static str,
-    target: String,
+    target: &'static str,
     scenarios: Vec<Plan>,
     systems: Vec<&'static str>,
     kinds: &'static [&'static str],
@@ -85,7 +85,7 @@ struct Planned {
 #[derive(Serialize)]
 struct Ran<'a> {
     /// What ran: the digests of two engines may differ.
-    target: String,
+    target: &'static str,
     outcomes: Vec<&'a Outcome>,
     as_expected: bool,
     unexpected: &'a [String],
@@ -117,9 +117,9 @@ fn reply(question: &Question) -> Result<String, String> {
     }
 }
 
-/// The machine that the engine was built for.
-fn target() -> String {
-    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+/// What the engine was built as.
+fn target() -> &'static str {
+    if cfg!(target_family = "wasm") { "WebAssembly" } else { "native code" }
 }
 
 fn catalogue() -> Catalogue {

@@ -208,7 +208,7 @@ function reveal(index) {
   of("fork-at").value = at() / 1000;
   of("fork-at").max = ran.plan.duration_ms / 1000;
   of("page").src = url;
-  of("parity").textContent = `${(took / 1000).toFixed(1)} s on ${answer.target}. ${parity}`;
+  of("parity").textContent = `${(took / 1000).toFixed(1)} s as ${answer.target}. ${parity}`;
   of("fork").onclick = () => {
     const ms = Math.round(Number(of("fork-at").value) * 1000);
     setting = forked({ ...ran, fork: null }, ms);

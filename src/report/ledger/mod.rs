@@ -90,7 +90,7 @@ impl Cost {
         let dark = due.difference(&served).count() as u64;
         let peopled = scenario.sites.iter().filter(|site| site.clients > 0).count().max(1) as u64;
         let (lost, conflicting) = (run.outcome.lost_acked_writes, run.outcome.conflicting_acks);
-        Cost { unavailable_ms: dark * WINDOW_MS / peopled, harmed: u64::from(lost) + u64::from(conflicting) }
+        Cost { unavailable_ms: dark * WINDOW_MS / peopled, harmed: lost + conflicting }
     }
 }
 

@@ -72,7 +72,7 @@ fn diagram(kind: &str, accounts: &[Account], most_ms: u64, most_harm: u64, html:
     let title = kind.replace('_', " ");
     write!(
         html,
-        "<section><h2>{title}</h2><svg viewBox=\"0 0 262 178\" role=\"img\" aria-label=\"{title}: see the table\">\
+        "<section><h2>{title}</h2><svg viewBox=\"0 0 272 172\" role=\"img\" aria-label=\"{title}: see the table\">\
          <path class=\"axis\" d=\"M{left} {top}V{bottom}H{right}\"/>"
     )
     .expect("a string takes all");
