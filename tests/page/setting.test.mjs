@@ -5,6 +5,7 @@ import {
   LINK_KINDS, NODE_KINDS, brokenAt, faultsOf, forked, nodesOf, question, seconds, settingOf, told, withFault, withSite,
   withoutFault,
 } from "../../src/lab/page/setting.mjs";
+import { placed } from "../../src/lab/page/network.mjs";
 
 const cut = { at_ms: 6000, for_ms: 12000, fault: "partition", groups: [["east"], ["west"]], words: "a cut" };
 const plan = {
@@ -55,4 +56,27 @@ test("what is broken at an instant is what the faults say", () => {
 
 test("milliseconds read as seconds", () => {
   assert.deepEqual([seconds(0), seconds(6000), seconds(6050), seconds(10)], ["0 s", "6 s", "6.05 s", "0.01 s"]);
+});
+
+test("no link hides behind another, however many sites there are", () => {
+  for (const shape of [[1, 1, 1, 1, 1], [3, 2], [2, 2, 1], [1, 1, 1], [5], [4, 3], [2, 1], [3, 3], [3, 2, 2]]) {
+    const sites = shape.map((nodes, index) => ({ name: `s${index}`, nodes, clients: 1 }));
+    const setting = settingOf({ scenario: "x", systems: [], sites, faults: [] }, "1");
+    const places = [...placed(nodesOf(setting)).places.values()];
+    const apart = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
+    for (const [one, a] of places.entries()) {
+      for (const [other, b] of places.entries()) {
+        if (other <= one) continue;
+        assert.ok(apart(a, b) > 40, `${shape}: two nodes in one place`);
+        for (const [third, c] of places.entries()) {
+          if (third === one || third === other) continue;
+          // How far the third node is from the line between the two.
+          const off = Math.abs((b.x - a.x) * (a.y - c.y) - (a.x - c.x) * (b.y - a.y)) / apart(a, b);
+          const along = ((c.x - a.x) * (b.x - a.x) + (c.y - a.y) * (b.y - a.y)) / apart(a, b) ** 2;
+          const isBetween = along > 0 && along < 1;
+          assert.ok(!isBetween || off > 9, `${shape}: n${third + 1} stands on the link n${one + 1} to n${other + 1}`);
+        }
+      }
+    }
+  }
 });

@@ -3,6 +3,8 @@ import { brokenAt, nodesOf } from "./setting.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [BOX, GAP, TOP] = [{ width: 210, pad: 24 }, 150, 34];
+/** Each ring is turned a little against the others: else a node may stand on a link between two others. */
+const TURN = 0.35;
 
 function element(name, attributes = {}, text = "") {
   const made = document.createElementNS(SVG, name);
@@ -24,23 +26,32 @@ function button(label, className, shapes, act) {
   return group;
 }
 
-/** Where the nodes stand: each site a box, its nodes on a ring in it. */
+/**
+ * Where everything stands: two sites side by side, more of them on a ring, so that no link hides behind another; in each
+ * its nodes on a ring of their own.
+ */
 export function placed(sites) {
   const most = Math.max(1, ...sites.map(({ names }) => names.length));
   const radius = most === 1 ? 0 : Math.max(42, most * 13);
-  const height = 2 * radius + 2 * BOX.pad + 40;
+  const isRing = sites.length > 2;
+  const box = isRing ? { width: 2 * radius + 110, height: 2 * radius + 60 } : { width: BOX.width, height: 2 * radius + 2 * BOX.pad + 40 };
+  const [wide, high] = isRing ? [sites.length * (box.width / 3.2), sites.length * (box.height / 3.2) + 30] : [0, 0];
   const places = new Map();
   const boxes = sites.map((site, index) => {
-    const x = 10 + index * (BOX.width + GAP);
-    const [middleX, middleY] = [x + BOX.width / 2, TOP + height / 2];
+    const around = (2 * Math.PI * index) / sites.length - Math.PI / 2;
+    const middle = isRing
+      ? { x: 10 + box.width / 2 + wide * (1 + Math.cos(around)), y: TOP + box.height / 2 + high * (1 + Math.sin(around)) }
+      : { x: 10 + index * (box.width + GAP) + box.width / 2, y: TOP + box.height / 2 };
     site.names.forEach((name, number) => {
-      const angle = (2 * Math.PI * number) / site.names.length - Math.PI / 2;
+      const angle = (2 * Math.PI * number) / site.names.length - Math.PI / 2 + TURN * (index + 1);
       const own = site.names.length === 1 ? 0 : radius;
-      places.set(name, { x: middleX + own * Math.cos(angle), y: middleY + own * Math.sin(angle), site: site.name });
+      places.set(name, { x: middle.x + own * Math.cos(angle), y: middle.y + own * Math.sin(angle), site: site.name });
     });
-    return { ...site, x, y: TOP, width: BOX.width, height };
+    return { ...site, x: middle.x - box.width / 2, y: middle.y - box.height / 2, ...box };
   });
-  return { boxes, places, width: sites.length * (BOX.width + GAP) - GAP + 20, height: TOP + height + 12 };
+  const width = Math.max(...boxes.map(({ x }) => x), 0) + box.width + 10;
+  const height = Math.max(...boxes.map(({ y }) => y), 0) + box.height + 12;
+  return { boxes, places, width, height };
 }
 
 /** A band along a line, as wide as a finger needs. */
@@ -58,10 +69,14 @@ function pairs(list) {
 /** Draws the network as it is at an instant; `onLink(a, b)` and `onNode(name)` are told of clicks. */
 export function draw(svg, setting, at_ms, { onLink, onNode }) {
   const focused = document.activeElement?.getAttribute("aria-label");
-  const sites = nodesOf(setting);
-  const { boxes, places, width, height } = placed(sites);
+  const { boxes, places, width, height } = placed(nodesOf(setting));
   const broken = brokenAt(setting, at_ms);
-  svg.setAttribute("viewBox", `0 0 ${width} ${height + (boxes.length > 2 ? 40 : 0)}`);
+  // Between sites of one node each, the link of the nodes is the link of the sites.
+  const between = boxes.some(({ names }) => names.length > 1) ? pairs(boxes) : [];
+  const beside = boxes.length === 2;
+  const perRow = Math.max(1, Math.floor(width / 134));
+  const rows = beside ? 0 : Math.ceil(between.length / perRow);
+  svg.setAttribute("viewBox", `0 0 ${width} ${height + rows * 34}`);
   svg.replaceChildren();
   for (const box of boxes) {
     svg.append(element("rect", { class: "site", x: box.x, y: box.y, width: box.width, height: box.height, rx: 10 }));
@@ -69,10 +84,9 @@ export function draw(svg, setting, at_ms, { onLink, onNode }) {
     svg.append(element("text", { class: "site-name", x: box.x + 6, y: box.y - 8 }, `${box.name}${clients}`));
   }
   // Beside the links of single nodes, one for all between two sites.
-  for (const [index, [a, b]] of pairs(boxes).entries()) {
-    const beside = boxes.length === 2;
-    const y = beside ? a.y + a.height - 18 : height + 14;
-    const x = beside ? (a.x + a.width + b.x) / 2 : 70 + index * 135;
+  for (const [index, [a, b]] of between.entries()) {
+    const y = beside ? a.y + a.height - 18 : height + 16 + 34 * Math.floor(index / perRow);
+    const x = beside ? (a.x + a.width + b.x) / 2 : 70 + (index % perRow) * 134;
     const label = `the link ${a.name} to ${b.name}`;
     const shapes = [
       element("rect", { x: x - 62, y: y - 13, width: 124, height: 26, rx: 13 }),
