@@ -71,7 +71,7 @@ for (const engine of ["wasm", "native"]) {
     assert.equal(await page.locator("#faults li").count(), 3);
     // The engine says in words what was clicked.
     await page.getByText("kill of n2, from 8.500 s to 11.500 s").waitFor();
-    await page.getByText("At 8.5 s: 7 links and 1 nodes are broken.").waitFor();
+    await page.getByText("At 8.5 s: 7 links and 1 node broken.").waitFor();
     await run(page);
     const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
     const file = path.join(scratch, `${engine}.toml`);

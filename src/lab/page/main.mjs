@@ -40,6 +40,8 @@ function change(edit) {
   show();
 }
 
+const some = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
 function show() {
   const { plan } = setting;
   of("title").textContent = `${plan.title}. ${plan.duration_ms / 1000} simulated seconds, ${plan.operations} operations.`;
@@ -53,7 +55,7 @@ function show() {
   draw(of("network"), setting, at(), step);
   const broken = brokenAt(setting, at());
   const count = broken.links.size + broken.nodes.size;
-  of("picture").textContent = `At ${seconds(at())}: ${count === 0 ? "nothing is broken" : `${broken.links.size} links and ${broken.nodes.size} nodes are broken`}.`;
+  of("picture").textContent = `At ${seconds(at())}: ${count === 0 ? "nothing is broken" : `${some(broken.links.size, "link")} and ${some(broken.nodes.size, "node")} broken`}.`;
   showFaults();
   of("forking").hidden = !setting.fork;
   if (setting.fork) {
