@@ -1,6 +1,6 @@
 //! `schism check`: is a history, of whatever system, linearizable?
 
-use super::cores;
+use super::Jobs;
 use super::exit::{Exit, Failure};
 use super::histories::{self, Form};
 use super::terminal::Terminal;
@@ -33,9 +33,8 @@ pub struct Check {
     /// Memory for situations that the search remembers, over all keys at a time, in MiB; when it is full the verdict is unknown.
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     check_memory: u32,
-    /// How many keys are checked at once [default: all cores].
-    #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
     /// Confirm each verdict by its proof: replay the order of every key that passes, and refute every order of one
     /// that does not. Exit 70 if a proof does not hold.
     #[arg(long)]
@@ -119,7 +118,7 @@ impl Check {
     }
 
     fn options(&self) -> Options {
-        let jobs = self.jobs.map_or_else(cores, usize::from);
+        let jobs = self.jobs.count();
         let mut budget = Budget::default();
         budget.memory_bytes = (self.check_memory as usize).saturating_mul(1 << 20) / jobs;
         budget.steps = self.check_steps.unwrap_or(budget.steps);

@@ -1,6 +1,6 @@
 //! `schism lab`: the playground, served to the browsers of this machine.
 
-use super::cores;
+use super::Jobs;
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use clap::Args;
@@ -16,9 +16,8 @@ pub struct Lab {
     /// The port on 127.0.0.1; 0: any that is free.
     #[arg(long, default_value_t = 7878)]
     port: u16,
-    /// How many runs are made at once [default: all cores].
-    #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 #[derive(Serialize)]
@@ -30,7 +29,7 @@ impl Lab {
     /// Serves until the process is ended.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let jobs = self.jobs.map_or_else(cores, usize::from);
+        let jobs = self.jobs.count();
         runtime.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await.map_err(|error| {
                 Failure::Usage(format!("port {} cannot be had: {error}; choose another with --port", self.port))

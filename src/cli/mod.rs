@@ -5,6 +5,7 @@ mod compare;
 mod determinism;
 mod exit;
 mod export;
+mod grid;
 mod histories;
 #[cfg(feature = "lab")]
 mod lab;
@@ -155,6 +156,21 @@ pub struct OneSeed {
     seed: u64,
 }
 
+/// How much is done at once.
+#[derive(Args, Clone, Copy)]
+pub struct Jobs {
+    /// How much is done at once; no result depends on it [default: all cores].
+    #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+}
+
+impl Jobs {
+    fn count(self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cores, usize::from)
+    }
+}
+
 /// Loads a scenario by name or path; it may only speak of systems that exist.
 fn load(name_or_path: &str) -> Result<Scenario, Failure> {
     scenario::load_for(name_or_path, Some(&System::names())).map_err(|error| Failure::Input(Box::new(error)))
@@ -169,11 +185,6 @@ fn parse_system(text: &str) -> Result<System, String> {
 fn parse_bug(text: &str) -> Result<Bug, String> {
     let names = || Bug::ALL.iter().map(|bug| bug.name()).collect::<Vec<_>>().join(", ");
     Bug::named(text).ok_or_else(|| format!("the bugs are {}", names()))
-}
-
-/// How many cores there are.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Runs the command named by the process's arguments.

@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use super::recordings::{self, FOLDER};
 use super::shrunk::{form, line, text};
 use super::terminal::Terminal;
-use super::{OneSeed, Subject, Which, cores};
+use super::{Jobs, OneSeed, Subject, Which};
 use clap::Args;
 use schism::report::style::{WIDTH, wrap};
 use schism::report::{json, recording};
@@ -28,9 +28,8 @@ pub struct Shrink {
     /// The failure to keep [default: the strongest that the run shows].
     #[arg(long, value_name = "NAME")]
     check: Option<String>,
-    /// How many candidates run at once [default: all cores]; the result does not depend on it.
-    #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
     /// Budget in simulated seconds, over all candidates.
     #[arg(long, value_name = "SECONDS", default_value_t = 14000, value_parser = clap::value_parser!(u64).range(1..))]
     budget: u64,
@@ -59,7 +58,7 @@ impl Shrink {
         let first = oracle.run(&recorded);
         let Some(kept) = self.kept(&first)? else { return self.nothing(&recorded, &first, terminal) };
         let first = First { oracle, recorded: &recorded, trial: first };
-        let limits = Limits { jobs: self.jobs(), simulated_ms: self.budget * 1000 };
+        let limits = Limits { jobs: self.jobs.count(), simulated_ms: self.budget * 1000 };
         let shrunk = shrink(&recorded, &kept, &first, &limits).map_err(|error| Failure::Harness(error.to_string()))?;
 
         let path = self.out.clone().unwrap_or_else(|| Path::new(FOLDER).join(file_name(&shrunk.scenario)));
@@ -102,10 +101,6 @@ impl Shrink {
             terminal.remark(&format!("saved: {}", recordings::replay_command(&saved)))?;
         }
         Ok(Some(replay_s))
-    }
-
-    fn jobs(&self) -> usize {
-        self.jobs.map_or_else(cores, usize::from)
     }
 
     /// System and seed: those of the recording where there is one.

@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::recordings::{self, FOLDER, quoted};
 use super::terminal::Terminal;
-use super::{Subject, Which, cores};
+use super::{Jobs, Subject, Which};
 use clap::{Args, ValueEnum};
 use schism::report::outcome::{faults, messages};
 use schism::report::style::{Style, Tone, WIDTH, count, wrap};
@@ -36,9 +36,8 @@ pub struct Sweep {
     /// The seeds: a range such as 0..500, or a count from 0.
     #[arg(long, env = SEEDS, default_value = "100")]
     seeds: Seeds,
-    /// How many seeds run at once [default: all cores].
-    #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
     /// What every seed is to show; the exit code says whether it did.
     #[arg(long, value_enum, default_value_t = Expect::Pass)]
     expect: Expect,
@@ -91,7 +90,7 @@ impl Sweep {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
         // One number: threads beyond the cores only make each seed slower.
-        let jobs = self.jobs.map_or_else(cores, usize::from);
+        let jobs = self.jobs.count();
         let watchdog = Duration::from_secs(self.watchdog);
         // A process is killed on time by the thread that waits for it, so that thread gets longer.
         let pool = Pool { jobs, watchdog: if self.processes { watchdog * 2 } else { watchdog } };

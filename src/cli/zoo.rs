@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
-use super::{cores, parse_bug};
+use super::{Jobs, parse_bug};
 use clap::Args;
 use schism::check::CheckName;
 use schism::report::json;
@@ -48,9 +48,8 @@ pub struct Zoo {
     /// Do not shrink what was found.
     #[arg(long)]
     no_shrink: bool,
-    /// How many seeds run at once [default: all cores].
-    #[arg(long, env = "SCHISM_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    jobs: Jobs,
     /// Wall-clock seconds after which a seed counts as hung.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     watchdog: u64,
@@ -107,8 +106,7 @@ impl Zoo {
             )));
         }
         let scenario = scenario::load(SCENARIO).map_err(|error| Failure::Input(Box::new(error)))?;
-        let pool =
-            Pool { jobs: self.jobs.map_or_else(cores, usize::from), watchdog: Duration::from_secs(self.watchdog) };
+        let pool = Pool { jobs: self.jobs.count(), watchdog: Duration::from_secs(self.watchdog) };
         let terms = Terms { starts: self.starts, budget: self.budget, pool };
         if !terminal.json {
             terminal.line(&table::head())?;
