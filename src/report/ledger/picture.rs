@@ -1,7 +1,7 @@
 //! The ledger as one HTML file without a script: for each kind of fault a small diagram, in it a cloud of seeds for
 //! each system. A system has a shape as well as a colour, and everything is in a table too.
 
-use super::{Account, KINDS, systems};
+use super::{Account, rows, systems};
 use crate::report::page::escaped;
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ h1 { font-size: 1.45rem; margin: 0; } h2 { font-size: 1rem; margin: 0; }
 .many { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; margin: 1rem 0; }
 svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--faint); font-size: 10px; } .axis { stroke: var(--line); fill: none; }
-.mark { fill: none; stroke-width: 1.8; }
+.mark, .sign { fill: none; stroke-width: 1.8; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1.2rem; list-style: none; padding: 0; }
 .legend svg { width: 16px; display: inline-block; vertical-align: -2px; }
 .scroll { overflow-x: auto; }
@@ -46,16 +46,15 @@ pub(super) fn html(accounts: &[Account], command: &str) -> String {
         escaped(command)
     );
     for (number, system) in systems().iter().enumerate() {
-        let shape = mark(number, 8.0, 8.0, "");
-        writeln!(html, "<li><svg viewBox=\"0 0 16 16\" aria-hidden=\"true\">{shape}</svg> {system}</li>")
-            .expect("a string takes all");
+        let sign = sign(number);
+        writeln!(
+            html,
+            "<li><svg viewBox=\"-8 -8 16 16\" aria-hidden=\"true\"><path class=\"sign\" {sign}/></svg> {system}</li>"
+        )
+        .expect("a string takes all");
     }
-    // The legend's shapes are no marks.
-    html = html.replace("class=\"mark\"", "class=\"sign\" fill=\"none\" stroke-width=\"1.8\"")
-        + "</ul>\n<div class=\"many\">\n";
-    for kind in KINDS.iter().filter(|kind| accounts.iter().any(|account| account.fault == **kind)) {
-        diagram(kind, accounts, most_ms, most_harm, &mut html);
-    }
+    html.push_str("</ul>\n<div class=\"many\">\n");
+    rows(accounts).for_each(|row| diagram(row, most_ms, most_harm, &mut html));
     html.push_str("</div>\n<h2>The same as a table</h2>\n");
     html.push_str(
         "<p class=\"faint\">Median milliseconds without service / acknowledged writes harmed in all seeds.</p>\n",
@@ -64,12 +63,12 @@ pub(super) fn html(accounts: &[Account], command: &str) -> String {
     html + "</body>\n</html>\n"
 }
 
-fn diagram(kind: &str, accounts: &[Account], most_ms: u64, most_harm: u64, html: &mut String) {
+fn diagram(row: &[Account], most_ms: u64, most_harm: u64, html: &mut String) {
     let (left, right, top, bottom) = FRAME;
     let x = |ms: u64| left + (right - left) * ms as f64 / most_ms as f64;
     let doublings = |harm: u64| (harm as f64 + 1.0).log2();
     let y = |harm: u64| bottom - (bottom - top) * doublings(harm) / doublings(most_harm);
-    let title = kind.replace('_', " ");
+    let title = row[0].fault.replace('_', " ");
     write!(
         html,
         "<section><h2>{title}</h2><svg viewBox=\"0 0 272 172\" role=\"img\" aria-label=\"{title}: see the table\">\
@@ -86,18 +85,26 @@ fn diagram(kind: &str, accounts: &[Account], most_ms: u64, most_harm: u64, html:
         write!(html, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{harm}</text>", left - 5.0, y(harm) + 3.0)
             .expect("a string takes all");
     }
-    for (number, system) in systems().iter().enumerate() {
-        let own = accounts.iter().filter(|account| account.fault == kind && account.system == system.name());
-        for cost in own.flat_map(|account| &account.costs) {
-            let title = format!("{system}: {} ms, {} harmed", cost.unavailable_ms, cost.harmed);
-            html.push_str(&mark(number, x(cost.unavailable_ms), y(cost.harmed), &title));
+    for (number, account) in row.iter().enumerate() {
+        let sign = sign(number);
+        for cost in &account.costs {
+            write!(
+                html,
+                "<path class=\"mark\" transform=\"translate({:.1} {:.1})\" {sign}><title>{}: {} ms, {} harmed</title></path>",
+                x(cost.unavailable_ms),
+                y(cost.harmed),
+                account.system,
+                cost.unavailable_ms,
+                cost.harmed
+            )
+            .expect("a string takes all");
         }
     }
     html.push_str("</svg></section>\n");
 }
 
-/// A system's sign: a shape and a colour of its own.
-fn mark(system: usize, x: f64, y: f64, title: &str) -> String {
+/// A system's sign, around the origin: a shape and a colour of its own.
+fn sign(system: usize) -> String {
     let shape = match system {
         0 => "M-4 -4L4 4M4 -4L-4 4",
         1 => "M0 -5L5 4H-5Z",
@@ -107,22 +114,15 @@ fn mark(system: usize, x: f64, y: f64, title: &str) -> String {
         5 => "M0 -5V5M-5 0H5",
         _ => "M-4.500 0A4.500 4.500 0 1 0 4.500 0A4.500 4.500 0 1 0 -4.500 0",
     };
-    format!(
-        "<path class=\"mark\" style=\"stroke:var(--c{system})\" transform=\"translate({x:.1} {y:.1})\" d=\"{shape}\">\
-         <title>{title}</title></path>"
-    )
+    format!("style=\"stroke:var(--c{system})\" d=\"{shape}\"")
 }
 
 fn table(accounts: &[Account], html: &mut String) {
     html.push_str("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table\"><table><tr><th scope=\"col\">fault</th>");
     systems().iter().for_each(|system| write!(html, "<th scope=\"col\">{system}</th>").expect("a string takes all"));
-    for kind in KINDS {
-        let own: Vec<&Account> = accounts.iter().filter(|account| account.fault == kind).collect();
-        if own.is_empty() {
-            continue;
-        }
-        write!(html, "</tr>\n<tr><th scope=\"row\">{kind}</th>").expect("a string takes all");
-        for account in own {
+    for row in rows(accounts) {
+        write!(html, "</tr>\n<tr><th scope=\"row\">{}</th>", row[0].fault).expect("a string takes all");
+        for account in row {
             write!(html, "<td>{} / {}</td>", account.unavailable_ms, account.harmed).expect("a string takes all");
         }
     }
