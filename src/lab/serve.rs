@@ -37,9 +37,9 @@ const INDEX: &str = include_str!("page/index.html");
 
 /// How much is answered at once.
 struct Queue {
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Those that run and those that wait.
-    admitted: Semaphore,
+    admitted: Arc<Semaphore>,
     jobs: usize,
 }
 
@@ -52,7 +52,8 @@ pub async fn serve(listener: TcpListener, jobs: usize) -> std::io::Result<()> {
 }
 
 fn router(jobs: usize) -> Router {
-    let queue = Queue { running: Semaphore::new(jobs), admitted: Semaphore::new(jobs * (1 + WAITING)), jobs };
+    let permits = |number| Arc::new(Semaphore::new(number));
+    let queue = Queue { running: permits(jobs), admitted: permits(jobs * (1 + WAITING)), jobs };
     let index = INDEX.replacen("data-engine=\"wasm\"", "data-engine=\"native\"", 1);
     let page = move || async move { typed("text/html", index) };
     let mut router = Router::new().route("/", get(page)).route("/ask", post(ask));
@@ -98,21 +99,23 @@ async fn ask(State(queue): State<Arc<Queue>>, headers: HeaderMap, question: Stri
     if media.is_none_or(|media| !media.starts_with("application/json")) {
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is application/json");
     }
-    let Ok(admitted) = queue.admitted.try_acquire() else {
+    let Ok(admitted) = Arc::clone(&queue.admitted).try_acquire_owned() else {
         let message = format!("{} questions wait already: try again in a moment", queue.jobs * (1 + WAITING));
         return refused(StatusCode::SERVICE_UNAVAILABLE, &message);
     };
-    let running = queue.running.acquire().await.expect("it is never closed");
-    let work = tokio::task::spawn_blocking(move || answer(&question));
-    let response = match tokio::time::timeout(PATIENCE, work).await {
+    let running = Arc::clone(&queue.running).acquire_owned().await.expect("it is never closed");
+    // A run cannot be stopped: it keeps its place until it ends, also when nobody waits for it any more.
+    let work = tokio::task::spawn_blocking(move || {
+        let _places = (running, admitted);
+        answer(&question)
+    });
+    match tokio::time::timeout(PATIENCE, work).await {
         Ok(Ok(text)) => typed("application/json", text),
         Ok(Err(_)) => {
             refused(StatusCode::INTERNAL_SERVER_ERROR, "the engine panicked; the server's terminal says where")
         }
         Err(_) => refused(StatusCode::GATEWAY_TIMEOUT, "the run took too long: make it shorter or smaller"),
-    };
-    drop((running, admitted));
-    response
+    }
 }
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ impl Setting {
     pub fn scenario(&self) -> Result<Scenario, String> {
         let names = System::names();
         let read = match (&self.scenario, &self.toml) {
+            // By name only: a path here would let a browser read this machine's files.
             (Some(name), None) => {
                 let known = scenario::embedded().iter().find(|(known, _)| known == name);
                 let (_, text) = known.ok_or_else(|| {
