@@ -201,10 +201,13 @@ impl Service {
         }
     }
 
-    /// Whether it leads on in the term of the process before it, and has not applied all of that one's log.
+    /// Whether this leader leads on in the term of the process before it, and has not applied all of that one's log.
+    /// What metrics say may be old; nothing old makes it answer no too early.
     fn is_catching_up(&self) -> bool {
-        let applied = self.raft.metrics().borrow().last_applied.map(|id| id.index);
-        self.resumed.is_some_and(|resumed| self.leads() == Some(resumed.term) && applied < Some(resumed.last_index))
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let applied = metrics.last_applied.map(|id| id.index);
+        self.resumed.is_some_and(|resumed| metrics.current_term <= resumed.term && applied < Some(resumed.last_index))
     }
 
     fn acknowledge(&self, command: &Command, outcome: Outcome, term: u64) -> Reply {
