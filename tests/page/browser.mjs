@@ -11,17 +11,23 @@ export function launch() {
   });
 }
 
-/** Opens a page from disk and waits until its pictures are drawn; with what it logged and asked for. */
-export async function open(browser, file, { hash = "", ...options } = {}) {
+/** Opens an address in a context of its own, until the page says it is ready; with what it logged and asked for. */
+export async function visit(browser, address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1600, height: 1000 }, colorScheme: "light", ...options });
   const page = await context.newPage();
   const [errors, requests] = [[], []];
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("request", (request) => requests.push(request.url()));
-  const began = performance.now();
-  await page.goto(`file://${file}${hash}`);
+  await page.goto(address);
   await page.waitForSelector("html[data-ready=true]");
-  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
-  return { page, context, errors, requests, took: performance.now() - began };
+  return { page, context, errors, requests };
+}
+
+/** Opens a page from disk and waits until its pictures are drawn; as `visit`, with the milliseconds it took. */
+export async function open(browser, file, { hash = "", ...options } = {}) {
+  const began = performance.now();
+  const visited = await visit(browser, `file://${file}${hash}`, options);
+  await visited.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  return { ...visited, took: performance.now() - began };
 }

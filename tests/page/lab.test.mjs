@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { launch } from "./browser.mjs";
+import { launch, visit } from "./browser.mjs";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const built = path.join(root, "target/playground");
@@ -40,17 +40,7 @@ after(async () => {
 
 const addresses = { wasm: () => `http://127.0.0.1:${files.address().port}/`, native: () => `${served}/` };
 
-async function open(engine, { hash = "", ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1600, height: 1000 }, colorScheme: "light", ...options });
-  const page = await context.newPage();
-  const [errors, requests] = [[], []];
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("request", (request) => requests.push(request.url()));
-  await page.goto(addresses[engine]() + hash);
-  await page.waitForSelector("html[data-ready=true]");
-  return { page, context, errors, requests };
-}
+const open = (engine, { hash = "", ...options } = {}) => visit(browser, addresses[engine]() + hash, options);
 
 async function run(page) {
   const runs = await page.locator("#runs button").count();

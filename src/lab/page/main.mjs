@@ -2,7 +2,7 @@
 import * as engines from "./engine.mjs";
 import { draw } from "./network.mjs";
 import {
-  LINK_KINDS, NODE_KINDS, brokenAt, faultsOf, forked, isFixed, question, seconds, settingOf, sitesOf, told, withFault,
+  LINK_KINDS, NODE_KINDS, faultsOf, forked, isFixed, question, seconds, settingOf, sitesOf, told, withFault,
   withSite, withoutFault,
 } from "./setting.mjs";
 
@@ -17,7 +17,7 @@ const isNative = document.documentElement.dataset.engine === "native";
 const engine = isNative ? engines.native() : engines.wasm();
 let catalogue;
 let setting;
-/** Every run so far: its setting, its answer, its page's address. */
+/** Every run so far: its setting, its answer, the addresses of its page and its file. */
 const runs = [];
 
 const at = () => Math.round(Number(of("at-s").value) * 1000);
@@ -50,10 +50,9 @@ function show() {
   of("at").max = plan.duration_ms;
   of("at").value = at();
   showSites();
-  showSystems();
+  of("systems").querySelectorAll("input").forEach((box) => (box.checked = setting.systems.includes(box.value)));
   const step = { onLink: (a, b) => add(LINK_KINDS[of("link-kind").value](a, b)), onNode: (name) => add(NODE_KINDS[of("node-kind").value](name)) };
-  draw(of("network"), setting, at(), step);
-  const broken = brokenAt(setting, at());
+  const broken = draw(of("network"), setting, at(), step);
   const count = broken.links.size + broken.nodes.size;
   of("picture").textContent = `At ${seconds(at())}: ${count === 0 ? "nothing is broken" : `${some(broken.links.size, "link")} and ${some(broken.nodes.size, "node")} broken`}.`;
   showFaults();
@@ -67,41 +66,31 @@ function show() {
 const add = (fault) => change((now) => withFault(now, { at_ms: at(), for_ms: length(), ...fault }));
 
 function showSites() {
+  // Whoever types in them has them already.
+  if (document.activeElement?.closest("#sites")) return;
   const fields = sitesOf(setting).flatMap((site, index) => ["nodes", "clients"].map((field) => {
     const input = made("input", { type: "number", min: 0, max: 20, value: site[field], id: `${field}-${index}` });
     input.onchange = () => change((now) => withSite(now, index, { [field]: Math.max(0, Math.round(Number(input.value))) }));
     return made("label", {}, `${site.name} ${field} `, input);
   }));
-  if (document.activeElement?.closest("#sites")) return;
   of("sites").replaceChildren(...fields);
 }
 
-function showSystems() {
-  const boxes = catalogue.systems.map((system) => {
-    const box = made("input", { type: "checkbox", checked: setting.systems.includes(system), value: system });
+function offerSystems() {
+  of("systems").replaceChildren(...catalogue.systems.map((system) => {
+    const box = made("input", { type: "checkbox", value: system });
     box.onchange = () => change((now) => ({
       ...now,
       systems: catalogue.systems.filter((name) => (name === system ? box.checked : now.systems.includes(name))),
     }));
     return made("label", {}, box, ` ${system}`);
-  });
-  if (of("systems").children.length === 0) of("systems").replaceChildren(...boxes);
-  of("systems").querySelectorAll("input").forEach((box) => (box.checked = setting.systems.includes(box.value)));
-}
-
-/** A fault in the words of its own file, if the engine has not told them. */
-function inWords(fault) {
-  if (fault.words) return fault.words;
-  const { at_ms, for_ms, fault: kind, ...rest } = fault;
-  const flat = (value) => (Array.isArray(value) ? value.map(flat).join(Array.isArray(value[0]) ? " | " : ", ") : String(value));
-  const what = Object.entries(rest).map(([key, value]) => (["target", "groups"].includes(key) ? flat(value) : `${key.replace("_", " ")} ${flat(value)}`));
-  const until = for_ms === undefined ? "the end" : seconds(at_ms + for_ms);
-  return `${kind.replace("_", " ")} ${what.join(", ")}, from ${seconds(at_ms)} to ${until}`;
+  }));
 }
 
 function showFaults() {
   of("faults").replaceChildren(...faultsOf(setting).map((fault, index) => {
-    const words = inWords(fault);
+    // Until the engine has told its words, its kind and its instant have to do.
+    const words = fault.words ?? `${fault.fault.replace("_", " ")}, from ${seconds(fault.at_ms)}`;
     const remove = made("button", { type: "button", textContent: "Remove", disabled: isFixed(setting, fault) });
     remove.setAttribute("aria-label", `Remove: ${words}`);
     remove.onclick = () => change((now) => withoutFault(now, index));
@@ -154,6 +143,8 @@ async function open(file) {
   show();
 }
 
+const addressOf = (text, type) => URL.createObjectURL(new Blob([text], { type }));
+
 async function run() {
   complain(null);
   setting.seed = of("seed").value.trim() || "0";
@@ -163,8 +154,9 @@ async function run() {
   try {
     const answer = await engine.ask(question(ran));
     if (answer.kind === "refused") return complain(answer.message);
-    const url = URL.createObjectURL(new Blob([answer.html], { type: "text/html" }));
-    runs.push({ setting: ran, answer, url, took: performance.now() - began });
+    const url = addressOf(answer.html, "text/html");
+    const file = addressOf(answer.toml, "application/toml");
+    runs.push({ setting: ran, answer, url, file, took: performance.now() - began });
     reveal(runs.length - 1);
     of("result").focus({ preventScroll: true });
     of("result").scrollIntoView({ block: "start" });
@@ -184,7 +176,7 @@ function busy(is) {
 const VERDICTS = { pass: "\u2713", violation: "\u2717", inconclusive: "?" };
 
 function reveal(index) {
-  const { setting: ran, answer, url, took } = runs[index];
+  const { setting: ran, answer, url, file, took } = runs[index];
   of("result").hidden = false;
   of("runs").replaceChildren(...runs.map(({ setting }, other) => {
     const name = `${other + 1}. ${setting.plan.scenario}, seed ${setting.seed}${setting.fork ? `, forked at ${seconds(setting.fork.at_ms)}` : ""}`;
@@ -204,7 +196,7 @@ function reveal(index) {
   of("partings").textContent = answer.partings.map(({ system, shared_events, at_ns }) => at_ns === null
     ? `${system}: not one of ${shared_events} events differs.`
     : `${system}: the same ${shared_events} events until ${seconds(at_ns / 1e6)}, where the fork begins to differ.`).join(" ");
-  Object.assign(of("save"), { href: URL.createObjectURL(new Blob([answer.toml], { type: "application/toml" })), download: answer.file });
+  Object.assign(of("save"), { href: file, download: answer.file });
   of("whole").href = url;
   of("command").textContent = answer.command;
   of("fork-at").value = at() / 1000;
@@ -269,6 +261,7 @@ async function begin() {
   const where = isNative ? "this machine" : "this tab, as WebAssembly";
   of("engine").textContent = `schism ${catalogue.version} runs in ${where}. Nothing leaves it.`;
   of("scenario").replaceChildren(...catalogue.scenarios.map(({ scenario }) => made("option", { textContent: scenario })));
+  offerSystems();
   const wanted = decodeURIComponent(location.hash.slice(1));
   const names = catalogue.scenarios.map(({ scenario }) => scenario);
   of("scenario").value = names.includes(wanted) ? wanted : names[0];
