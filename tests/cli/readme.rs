@@ -34,3 +34,16 @@ fn the_readme_shows_what_the_command_prints() {
     }
     panic!("README.md shows\n{shown}\nbut the command prints\n{printed}\nto take it over: BLESS=1 cargo test readme");
 }
+
+/// There is a second program, and `cargo run` without a name must not ask which.
+#[test]
+fn cargo_run_is_the_command() {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let package = metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == "schism").unwrap();
+    assert_eq!(package["default_run"], "schism");
+}
