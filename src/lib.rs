@@ -19,6 +19,7 @@
 //! * `zoo` (feature `cli`): what the testbed finds of planted bugs, and how fast.
 //! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): the same violation from less.
+//! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
 //! * [`run`](mod@run): from a scenario to a judged outcome; [`run::compare`](mod@run::compare) drives several systems alike.
 //! * [`sim`]: the simulated world. [`scenario`]: the file format. [`check`]: one property a file.
 //! * [`systems`]: what is tested. [`history`]: what clients saw. [`fault`]: what breaks, as data.
@@ -40,6 +41,8 @@ pub mod run;
 pub mod scenario;
 pub mod shrink;
 pub mod sim;
+#[cfg(feature = "stories")]
+pub mod stories;
 pub mod sweep;
 pub mod systems;
 pub mod trace;

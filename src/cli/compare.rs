@@ -2,13 +2,15 @@
 
 use super::exit::{Exit, Failure};
 use super::recordings;
+use super::story::{self, all};
 use super::terminal::Terminal;
 use super::{OneSeed, Subject, parse_system};
 use clap::Args;
 use schism::report::page::page;
-use schism::report::{comparison, json};
+use schism::report::{self, comparison, json};
 use schism::run::{Comparison, compare};
 use schism::scenario::Scenario;
+use schism::stories::{self, StoryFile};
 use schism::systems::System;
 use std::path::Path;
 
@@ -17,9 +19,10 @@ use std::path::Path;
 pub struct Compare {
     #[command(flatten)]
     subject: Subject,
-    /// The systems to compare, separated by commas [default: those of which the scenario expects something].
-    #[arg(long, value_parser = parse_system, value_delimiter = ',')]
-    systems: Vec<System>,
+    /// The systems to compare, or a story's variants, separated by commas [default: those of which the scenario
+    /// expects something; all variants].
+    #[arg(long, value_delimiter = ',')]
+    systems: Vec<String>,
     #[command(flatten)]
     seed: OneSeed,
     /// Show every figure, every certificate and every fault.
@@ -36,32 +39,64 @@ pub struct Compare {
 impl Compare {
     /// Runs every system and prints the comparison.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let story = story::named(&self.subject.scenario)?;
+        if let Some(story) = story.as_ref().filter(|_| !story::is_also_a_scenario(&self.subject.scenario)) {
+            return self.tell(story, terminal);
+        }
+        // Claims are about the variants of the story; with systems of the caller's choice it is another one.
+        let story = story.filter(|_| self.systems.is_empty());
         let scenario = self.subject.load()?;
-        let systems = if self.systems.is_empty() { named_by(&scenario) } else { self.systems.clone() };
+        let named = self.systems.iter().map(|name| parse_system(name).map_err(Failure::Usage));
+        let named: Vec<System> = named.collect::<Result<_, _>>()?;
+        let systems = if named.is_empty() { named_by(&scenario) } else { named };
         let compared = compare(&scenario, &systems, self.seed.seed, &self.subject.options())?;
         if let Some(folder) = &self.out {
             self.write(&compared, folder)?;
         }
+        let told = story.as_ref().map(|story| stories::tell(story, &all(story), self.seed.seed)).transpose()?;
         if terminal.json {
-            for line in json::comparison(&compared) {
+            for line in json::comparison(&compared, told.as_ref().map(|told| &told.claims[..])) {
                 terminal.line(&line)?;
             }
         } else {
             terminal.print(&comparison::comparison(&compared, self.verbose, terminal.style))?;
+            if let (Some(story), Some(told)) = (&story, &told) {
+                terminal.print(&format!("\n{}\n", report::story::claims(story, &told.claims, terminal.style)))?;
+            }
         }
         if let Some(path) = &self.html {
             let command = format!("schism {}", self.again());
             recordings::write_page(&page(&compared.runs, Some(&compared), &command), path, terminal)?;
         }
-        Ok(exit(&compared))
+        Ok(if told.is_none_or(|told| told.holds()) { exit(&compared) } else { Exit::Violation })
+    }
+
+    /// Runs a story's variants and prints what was predicted beside what was measured.
+    fn tell(&self, story: &StoryFile, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        if self.html.is_some() {
+            return Err(Failure::Usage("--html draws runs of the systems; a story's are told by `schism lesson`".into()));
+        }
+        let named: Vec<_> = self.systems.iter().map(|name| story::variant(story, name)).collect::<Result<_, _>>()?;
+        let variants = if named.is_empty() { all(story) } else { named };
+        let told = stories::tell(story, &variants, self.seed.seed)?;
+        if let Some(folder) = &self.out {
+            story::write(story, &told, folder)?;
+        }
+        if terminal.json {
+            for line in report::story::lines(story, &told) {
+                terminal.line(&line)?;
+            }
+        } else {
+            terminal.print(&report::story::telling(story, &told, self.verbose, terminal.style))?;
+        }
+        Ok(if told.holds() { Exit::Expected } else { Exit::Violation })
     }
 
     /// The arguments that make this comparison again.
     fn again(&self) -> String {
         let mut again = format!("compare {} --seed {}", recordings::portable(&self.subject.scenario), self.seed.seed);
         if !self.systems.is_empty() {
-            let names: Vec<&str> = self.systems.iter().map(|system| system.name()).collect();
-            again.push_str(&format!(" --systems {}", names.join(",")));
+            again.push_str(&format!(" --systems {}", self.systems.join(",")));
         }
         again
     }

@@ -18,6 +18,7 @@ mod replay;
 mod run;
 mod shrink;
 mod shrunk;
+mod story;
 mod sweep;
 mod terminal;
 mod zoo;

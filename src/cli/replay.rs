@@ -3,6 +3,7 @@
 use super::determinism::divergence;
 use super::exit::{Exit, Failure};
 use super::recordings::{build, trace_beside};
+use super::story;
 use super::terminal::Terminal;
 use super::{Which, load};
 use clap::Args;
@@ -53,6 +54,9 @@ impl Replay {
     /// Runs the recording and compares.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let file = self.file.display().to_string();
+        if let Some(story) = story::named(&file)? {
+            return story::replay(&story, &file, terminal);
+        }
         let scenario = load(&file)?;
         let Some(explicit) = &scenario.explicit else {
             return Err(Failure::input(format!("{file} carries no recorded run; start one with: schism run {file}")));

@@ -31,7 +31,7 @@ pub fn outcome(outcome: &Outcome) -> String {
 }
 
 #[derive(Serialize)]
-struct ComparisonLine<'a> {
+struct ComparisonLine<'a, T> {
     scenario: &'a str,
     seed: u64,
     schedule_digest: Digest,
@@ -42,10 +42,12 @@ struct ComparisonLine<'a> {
     first_availability_difference: &'a Option<Difference>,
     first_safety_difference: &'a Option<Difference>,
     targets: BTreeMap<&'a str, Vec<Resolved>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<T>,
 }
 
-/// The lines of a comparison: every outcome, then the comparison itself.
-pub fn comparison(comparison: &Comparison) -> Vec<String> {
+/// The lines of a comparison: every outcome, then the comparison itself, with the `claims` of the story if it tells one.
+pub fn comparison<T: Serialize>(comparison: &Comparison, claims: Option<T>) -> Vec<String> {
     let mut lines: Vec<String> = comparison.runs.iter().map(|run| outcome(&run.outcome)).collect();
     let Some(run) = comparison.runs.first() else { return lines };
     lines.push(line(
@@ -61,6 +63,7 @@ pub fn comparison(comparison: &Comparison) -> Vec<String> {
             first_availability_difference: &comparison.first_availability_difference,
             first_safety_difference: &comparison.first_safety_difference,
             targets: comparison.runs.iter().map(|run| (run.outcome.system.as_str(), resolved_targets(run))).collect(),
+            claims,
         },
     ));
     lines
@@ -120,7 +123,7 @@ mod tests {
     fn a_comparison_ends_with_its_summary() {
         let scenario = sample::scenario();
         let runs = ["raft", "dual-primary"].map(|system| sample::run(&scenario, system, 7)).to_vec();
-        let lines = comparison(&judge(&scenario, runs));
+        let lines = comparison(&judge(&scenario, runs), None::<()>);
         assert_eq!(lines.len(), 3);
         let last: Value = serde_json::from_str(&lines[2]).unwrap();
         assert_eq!(last["kind"], "comparison");

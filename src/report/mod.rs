@@ -11,6 +11,7 @@
 //! * [`recording`]: runs written to files, to be replayed.
 //! * [`overlap`]: what each of several simultaneous primaries acknowledged.
 //! * [`event`]: one event of a trace as a line of text.
+//! * `story` (feature `stories`): what a story predicted beside what was measured.
 //! * [`style`]: colour, character set and width.
 
 pub mod comparison;
@@ -26,6 +27,8 @@ pub mod recording;
 #[cfg(test)]
 pub mod sample;
 pub mod shiviz;
+#[cfg(feature = "stories")]
+pub mod story;
 pub mod style;
 pub mod timeline;
 

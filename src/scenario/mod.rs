@@ -13,12 +13,13 @@ mod parse;
 mod schedule;
 pub mod script;
 mod situation;
-mod suggest;
+pub(crate) mod suggest;
 mod validate;
 mod write;
 
 pub use crate::fault::generate::Nemesis;
 pub use embedded::{catalogue, embedded, load, load_for};
+pub(crate) use parse::Document;
 pub use parse::ScenarioError;
 pub use schedule::{Materialised, materialise};
 pub use situation::Situation;

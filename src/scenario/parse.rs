@@ -36,7 +36,8 @@ pub struct ScenarioError {
 }
 
 impl ScenarioError {
-    fn at(file: &str, text: &str, span: Range<usize>, problem: String, help: Option<String>) -> ScenarioError {
+    /// An error about a place in a file.
+    pub(crate) fn at(file: &str, text: &str, span: Range<usize>, problem: String, help: Option<String>) -> ScenarioError {
         let start = span.start.min(text.len());
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -55,7 +56,7 @@ impl ScenarioError {
     }
 
     /// An error about a file as a whole: it cannot be found or read.
-    pub(super) fn without_text(file: &str, problem: String, help: String) -> ScenarioError {
+    pub(crate) fn without_text(file: &str, problem: String, help: String) -> ScenarioError {
         let text = Arc::new(NamedSource::new(file, String::new()));
         ScenarioError { file: file.to_string(), line: 0, column: 0, problem, help: Some(help), text, span: None }
     }
@@ -141,19 +142,23 @@ struct ExplicitHead {
     _acts: (),
 }
 
-/// The file at hand.
+/// The file at hand: a scenario's, or another of our formats that has the same errors.
 #[derive(Clone, Copy)]
-struct Document<'a> {
-    file: &'a str,
-    text: &'a str,
+pub(crate) struct Document<'a> {
+    /// Its name.
+    pub file: &'a str,
+    /// Its text.
+    pub text: &'a str,
 }
 
 impl Document<'_> {
-    fn error(&self, span: Range<usize>, problem: impl Into<String>, help: impl Into<String>) -> ScenarioError {
+    /// An error about a place in it.
+    pub fn error(&self, span: Range<usize>, problem: impl Into<String>, help: impl Into<String>) -> ScenarioError {
         ScenarioError::at(self.file, self.text, span, problem.into(), Some(help.into()))
     }
 
-    fn version(&self, root: &DeTable) -> Result<(), ScenarioError> {
+    /// Checks that the file is of the version that this build reads.
+    pub fn version(&self, root: &DeTable) -> Result<(), ScenarioError> {
         let help = format!("this build reads version {VERSION}; write `version = {VERSION}`, or use a newer schism");
         let Some(version) = root.get("version") else {
             return Err(self.error(0..0, "the field `version` is missing", help));
@@ -190,7 +195,8 @@ impl Document<'_> {
         faults.iter().map(|fault| self.value(fault)).collect()
     }
 
-    fn value<T: for<'de> Deserialize<'de>>(&self, value: &Spanned<DeValue>) -> Result<T, ScenarioError> {
+    /// Reads one value of it.
+    pub fn value<T: for<'de> Deserialize<'de>>(&self, value: &Spanned<DeValue>) -> Result<T, ScenarioError> {
         let deserializer = toml::de::ValueDeserializer::from(value.clone());
         T::deserialize(deserializer).map_err(|error| self.serde(&error, value.get_ref().as_table(), value.span()))
     }
@@ -252,7 +258,7 @@ impl Document<'_> {
     }
 
     /// Turns serde's message into one that says what is allowed, and finds the line where serde lost it.
-    fn serde(&self, error: &toml::de::Error, table: Option<&DeTable>, around: Range<usize>) -> ScenarioError {
+    pub fn serde(&self, error: &toml::de::Error, table: Option<&DeTable>, around: Range<usize>) -> ScenarioError {
         let message = error.message();
         let mut span = error.span().unwrap_or(around);
         let mut ticked = message.split('`').skip(1).step_by(2);

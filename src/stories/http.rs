@@ -1,0 +1,104 @@
+//! HTTP/1.1 by hyper over simulated byte streams: what servers and clients of the stories speak.
+
+use crate::host::Host;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::SendRequest;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+
+/// The port of every server.
+const PORT: u16 = 80;
+
+/// What a server answers: a status and a body.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// 200 without a body.
+    pub fn ok() -> Reply {
+        Reply::with(StatusCode::OK)
+    }
+
+    /// A status without a body.
+    pub fn with(status: StatusCode) -> Reply {
+        Reply { status, body: Bytes::new() }
+    }
+}
+
+/// Serves requests for ever; the handler is given the path.
+pub async fn serve<F>(host: Host, handler: impl Fn(String) -> F + Clone + 'static)
+where
+    F: Future<Output = Reply> + 'static,
+{
+    let listener = host.listen(PORT).expect("a process has its port to itself");
+    loop {
+        let stream = listener.accept().await;
+        let handler = handler.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = handler(request.uri().path().to_string());
+            async move {
+                let Reply { status, body } = answer.await;
+                let mut response = Response::new(Full::new(body));
+                *response.status_mut() = status;
+                Ok::<_, Infallible>(response)
+            }
+        });
+        // The date header would tell the real time.
+        let connection = hyper::server::conn::http1::Builder::new()
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(stream), service);
+        host.spawn(async move {
+            // A client that went away is its own affair.
+            let _ = connection.await;
+        });
+    }
+}
+
+/// A client's connection, kept alive while this lives.
+pub struct Connection {
+    requests: SendRequest<Empty<Bytes>>,
+}
+
+impl Connection {
+    /// Connects to a server.
+    ///
+    /// # Errors
+    /// As [`Host::connect`].
+    pub async fn open(host: &Host, server: &str) -> io::Result<Connection> {
+        let stream = host.connect(server, PORT).await?;
+        let (requests, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        host.spawn(async move {
+            // How it ended shows in the requests.
+            let _ = connection.await;
+        });
+        Ok(Connection { requests })
+    }
+
+    /// Whether another request can be sent.
+    pub fn is_open(&self) -> bool {
+        !self.requests.is_closed()
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// If the connection ends first.
+    pub async fn get(&mut self, path: &str) -> io::Result<Reply> {
+        self.requests.ready().await.map_err(io::Error::other)?;
+        let request = Request::get(path).header("host", "story").body(Empty::new()).map_err(io::Error::other)?;
+        let response = self.requests.send_request(request).await.map_err(io::Error::other)?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+        Ok(Reply { status, body })
+    }
+}

@@ -1,0 +1,210 @@
+//! Servers and clients inside the simulator: hosts by name, each with a process, and what they noted down.
+
+use super::Arrival;
+use crate::fault::fold::{SiteHosts, Topology};
+use crate::fault::model::{Chaos, Fault, Schedule};
+use crate::host::{Host, lock};
+use crate::kv::{Key, Value};
+use crate::rng::{self, Stream};
+use crate::run::RunError;
+use crate::scenario::Timing;
+use crate::sim::{Plan, simulate};
+use crate::systems::{Cluster, Process};
+use crate::trace::digest::{self, Digest};
+use crate::trace::HostId;
+use rand::Rng;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Makes the process of a host; called again when it starts anew.
+type Start = Box<dyn Fn(Host) -> Process>;
+
+/// A world to run.
+pub struct World {
+    seed: u64,
+    tick_ms: u64,
+    duration_ms: u64,
+    latency_ms: u64,
+    between: Vec<(String, String, u64)>,
+    faults: Vec<Fault>,
+    hosts: Vec<(String, Start)>,
+}
+
+/// What a world leaves behind.
+pub struct Ran {
+    /// Of every event.
+    pub digest: Digest,
+    /// How long it lasted, in simulated seconds.
+    pub simulated_s: f64,
+    /// The simulator's step, in milliseconds.
+    pub tick_ms: u64,
+    /// How many hosts there were.
+    pub hosts: usize,
+}
+
+impl World {
+    /// A world without hosts, in which a message between two hosts takes `latency_ms`.
+    pub fn new(seed: u64, tick_ms: u64, duration_s: f64, latency_ms: u64) -> World {
+        let duration_ms = (duration_s * 1000.0).round() as u64;
+        World { seed, tick_ms, duration_ms, latency_ms, between: Vec::new(), faults: Vec::new(), hosts: Vec::new() }
+    }
+
+    /// Sets the one-way latency between two hosts, in milliseconds.
+    pub fn latency(mut self, a: &str, b: &str, ms: u64) -> World {
+        self.between.push((a.into(), b.into(), ms));
+        self
+    }
+
+    /// Adds faults.
+    pub fn faults(mut self, faults: &[Fault]) -> World {
+        self.faults.extend_from_slice(faults);
+        self
+    }
+
+    /// Adds a host.
+    pub fn host<F>(mut self, name: &str, process: impl Fn(Host) -> F + 'static) -> World
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        self.hosts.push((name.into(), Box::new(move |host| Box::pin(process(host)))));
+        self
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// As [`simulate`].
+    pub fn run(self) -> Result<Ran, RunError> {
+        let names: Vec<String> = ["world"].into_iter().map(String::from).chain(self.names()).collect();
+        let hosts = names.len();
+        let sites = names.iter().enumerate().skip(1).map(|(index, name)| SiteHosts {
+            name: name.clone(),
+            nodes: vec![HostId(index as u16)],
+            clients: None,
+            witness: false,
+        });
+        let topology = Topology { sites: sites.collect(), nodes: hosts - 1, names: names.clone() };
+        let latency = |from: &String, to: &String| {
+            let is_pair = |(a, b, _): &&(String, String, u64)| (a == from && b == to) || (a == to && b == from);
+            let own = self.between.iter().rev().find(is_pair).map_or(self.latency_ms, |(_, _, ms)| *ms);
+            if from == to || from == "world" || to == "world" { 0 } else { own * 1_000_000 }
+        };
+        let latency_ns = names.iter().flat_map(|from| names.iter().map(move |to| latency(from, to))).collect();
+        let plan = Plan {
+            seed: self.seed,
+            clients: vec![0; topology.sites.len()],
+            latency_ns,
+            timing: Timing { tick_ms: self.tick_ms, duration_ms: self.duration_ms, ..Timing::default() },
+            baseline: Chaos::default(),
+            schedule: Schedule { faults: self.faults },
+            script: Vec::new(),
+            acts: None,
+            keys: 0,
+            topology,
+        };
+        let cluster = Processes(self.hosts.into_iter().map(|(_, start)| start).collect());
+        let evidence = simulate(&plan, Arc::new(cluster))?;
+        Ok(Ran {
+            digest: digest::of(&evidence.trace.events),
+            simulated_s: evidence.ended_ns as f64 / 1e9,
+            tick_ms: self.tick_ms,
+            hosts: hosts - 1,
+        })
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.hosts.iter().map(|(name, _)| name.clone())
+    }
+}
+
+/// The hosts as the simulator wants them: nodes that hold no keys.
+struct Processes(Vec<Start>);
+
+impl Cluster for Processes {
+    fn process(&self, host: Host) -> Process {
+        (self.0[host.id().index() - 1])(host)
+    }
+
+    fn state(&self, _: HostId) -> BTreeMap<Key, Value> {
+        BTreeMap::new()
+    }
+}
+
+/// What the hosts of a world note down for whoever measures: not part of the world.
+pub struct Notes<T>(Arc<Mutex<T>>);
+
+impl<T> Clone for Notes<T> {
+    fn clone(&self) -> Notes<T> {
+        Notes(self.0.clone())
+    }
+}
+
+impl<T> Notes<T> {
+    /// Notes that begin like this.
+    pub fn new(notes: T) -> Notes<T> {
+        Notes(Arc::new(Mutex::new(notes)))
+    }
+
+    /// Looks at or adds to the notes.
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut lock(&self.0))
+    }
+}
+
+impl<T: Default> Notes<T> {
+    /// Takes the notes out.
+    pub fn take(&self) -> T {
+        self.with(std::mem::take)
+    }
+}
+
+/// Waits until a moment of simulated time.
+pub async fn sleep_until(host: &Host, t_ns: u64) {
+    let now_ns = host.now_ns();
+    if t_ns > now_ns {
+        host.sleep(Duration::from_nanos(t_ns - now_ns)).await;
+    }
+}
+
+/// Starts a task for each request of the load when its time comes; `request` is told its number.
+pub async fn drive<F>(host: Host, load: Rc<[Arrival]>, request: impl Fn(usize, Arrival) -> F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    for (number, arrival) in load.iter().enumerate() {
+        sleep_until(&host, arrival.at_us * 1000).await;
+        host.spawn(request(number, *arrival));
+    }
+    std::future::pending().await
+}
+
+/// Requests at `per_s` a second from 0 on, one at a random place within each interval of 1 / `per_s`: the rate is exact,
+/// the moments are not.
+pub fn paced(stream: &mut Stream, per_s: f64, until_s: f64, sort: u32) -> Vec<Arrival> {
+    let count = (per_s * until_s).floor() as u64;
+    let interval_us = 1e6 / per_s;
+    let at = |number: u64, place: f64| ((number as f64 + place) * interval_us) as u64;
+    (0..count).map(|number| Arrival { at_us: at(number, stream.gen_range(0.0..1.0)), sort }).collect()
+}
+
+/// Independent requests at `per_s` a second (a Poisson process).
+pub fn poisson(stream: &mut Stream, per_s: f64, until_s: f64, sort: u32) -> Vec<Arrival> {
+    let mut at_s = 0.0;
+    let mut arrivals = Vec::new();
+    loop {
+        // 1 - u is never 0, so that its logarithm is finite.
+        at_s -= (1.0 - stream.gen_range(0.0..1.0_f64)).ln() / per_s;
+        if at_s >= until_s {
+            return arrivals;
+        }
+        arrivals.push(Arrival { at_us: (at_s * 1e6) as u64, sort });
+    }
+}
+
+/// The stream of random numbers from which a story's load is drawn.
+pub fn load_stream(seed: u64) -> Stream {
+    rng::stream(seed, "load")
+}
