@@ -8,6 +8,7 @@
 use super::clock::Clocks;
 use super::lock;
 use super::recorder::Recorder;
+use super::datagram::Datagrams;
 use super::stream::Streams;
 use super::task::Gate;
 use crate::fault::chaos::{Act, Fate, Place};
@@ -55,6 +56,7 @@ pub struct Fabric {
     runtimes: Mutex<BTreeMap<HostId, Handle>>,
     explicit: Option<BTreeMap<Place, Fate>>,
     streams: Streams,
+    datagrams: Datagrams,
     clocks: Clocks,
     state: Mutex<State>,
 }
@@ -128,6 +130,7 @@ impl Fabric {
             runtimes: Mutex::default(),
             explicit,
             streams: Streams::default(),
+            datagrams: Datagrams::default(),
             clocks: Clocks::default(),
             state: Mutex::new(State {
                 active: config.active,
@@ -192,6 +195,11 @@ impl Fabric {
     /// The byte streams of the run.
     pub(super) fn streams(&self) -> &Streams {
         &self.streams
+    }
+
+    /// The datagram sockets of the run.
+    pub(super) fn datagrams(&self) -> &Datagrams {
+        &self.datagrams
     }
 
     /// The clocks of the run.

@@ -8,12 +8,14 @@
 //! * [`wire`]: how a frame looks on a connection.
 //! * [`sockets`]: where connections come from.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
+//! * [`datagram`]: datagrams, which may be lost.
 //! * `http` (feature `hyper`): hyper and tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * `panics`: what becomes of a node that panics.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 mod clock;
+pub mod datagram;
 pub mod disk;
 pub mod fabric;
 #[cfg(feature = "hyper")]

@@ -19,7 +19,7 @@ macro_rules! embed {
 
 /// The embedded stories as (name, TOML text), in the order in which a class would meet them.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
-    embed!["retry-storm"]
+    embed!["retry-storm", "pool-exhaustion", "dns-failover", "dns-outage"]
 }
 
 /// The embedded stories, read: what `schism lesson list` shows.

@@ -15,7 +15,11 @@ pub mod evidence;
 pub mod file;
 pub mod lesson;
 
+mod dns;
+mod dns_failover;
+mod dns_outage;
 mod http;
+mod pool_exhaustion;
 mod retry_storm;
 mod world;
 
@@ -33,7 +37,12 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// The code of every story.
-static STORIES: [&dyn Story; 1] = [&Typed(retry_storm::RetryStorm)];
+static STORIES: [&dyn Story; 4] = [
+    &Typed(retry_storm::RetryStorm),
+    &Typed(pool_exhaustion::PoolExhaustion),
+    &Typed(dns_failover::DnsFailover),
+    &Typed(dns_outage::DnsOutage),
+];
 
 /// One way to build the thing that the story is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

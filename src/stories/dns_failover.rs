@@ -1,0 +1,496 @@
+//! dns-failover: a service moves to another address, and how long its clients go on asking at the old one.
+//!
+//! A client that asks r times a second and caches for TTL is a renewal process: it looks the name up, keeps the
+//! answer for TTL, and looks it up again with the next request, 1 / r later on average. So it holds an answer a share
+//! r TTL / (1 + r TTL) of the time, and one that is older than TTL - t a share r (TTL - t) / (1 + r TTL).
+
+use super::claim::{Measurement, Prediction, Tolerance};
+use super::dns::{self, Answer, Recursion, address, host_at};
+use super::evidence::{Table, percent};
+use super::http::{Connection, Reply, serve};
+use super::world::{Notes, World, drive, load_stream, poisson};
+use super::{Arrival, Bound, Model, Observed, Setup, Variant};
+use crate::host::Host;
+use crate::rng;
+use crate::run::RunError;
+use crate::trace::HostId;
+use hyper::StatusCode;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+const HOUR: &str = "ttl-hour";
+const MINUTE: &str = "ttl-minute";
+const IN_TIME: &str = "lowered-in-time";
+const LATE: &str = "lowered-late";
+const RESOLVER: &str = "one-resolver";
+const KEEP_ALIVE: &str = "keep-alive";
+const BALANCER: &str = "balancer";
+
+const OLD: &str = "requests to the old address, half an old TTL on";
+const LAST: &str = "last request to the old address";
+const QUERIES: &str = "queries at the authority";
+
+/// The name that moves.
+const NAME: &str = "www.shop.example.";
+/// How long a client or a resolver waits for an answer.
+const DNS_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long delegations are good for, in seconds.
+const DELEGATION_TTL_S: u32 = 86_400;
+/// How far from the moment that is judged a request may be, in seconds.
+const AROUND_S: f64 = 2.5;
+
+/// The story.
+pub(super) struct DnsFailover;
+
+/// What may be changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    /// How many clients, each with a cache of its own.
+    clients: u32,
+    /// How often each asks (r), a second.
+    requests_per_s: f64,
+    /// The TTL of old: an hour, 60 times faster.
+    old_ttl_s: u32,
+    /// The short TTL: a minute, 60 times faster.
+    new_ttl_s: u32,
+    /// How long before the move the TTL is lowered by the variant that is late, in old TTLs.
+    late_share: f64,
+    /// When the service moves.
+    move_at_s: f64,
+    /// How often the balancer checks a backend (I).
+    check_interval_s: f64,
+    /// After how many failed checks it turns away (k).
+    failed_checks: u32,
+    /// One way between any two hosts.
+    latency_ms: u64,
+    /// The simulator's step.
+    tick_ms: u64,
+}
+
+impl Parameters {
+    fn old_s(&self) -> f64 {
+        f64::from(self.old_ttl_s)
+    }
+
+    /// The TTL that the authority gives at a time.
+    fn ttl_s(&self, variant: &str, t_s: f64) -> u32 {
+        let lowered_s = match variant {
+            HOUR | RESOLVER => f64::INFINITY,
+            IN_TIME => self.move_at_s - self.old_s(),
+            LATE => self.move_at_s - self.late_share * self.old_s(),
+            _ => f64::NEG_INFINITY,
+        };
+        if t_s < lowered_s { self.old_ttl_s } else { self.new_ttl_s }
+    }
+
+    /// The share of caches that hold an answer for `ttl_s` which will outlive `more_s`.
+    fn holding(&self, ttl_s: f64, more_s: f64) -> f64 {
+        self.requests_per_s * (ttl_s - more_s).max(0.0) / (1.0 + self.requests_per_s * ttl_s)
+    }
+
+    fn duration_s(&self) -> f64 {
+        self.move_at_s + self.old_s() + 3.0
+    }
+}
+
+/// One request, as measured.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    at_s: f64,
+    /// Whether the old address answered, which is wrong after the move.
+    by_old: bool,
+    ok: bool,
+}
+
+/// What is noted down while a run goes on.
+#[derive(Default)]
+struct Log {
+    requests: Vec<Request>,
+    /// When the authority was asked.
+    queries_s: Vec<f64>,
+    /// What some caches said when somebody looked: (client, address is the old one, seconds left).
+    looked: Vec<(usize, Option<(bool, f64)>)>,
+}
+
+impl Model for DnsFailover {
+    type Parameters = Parameters;
+
+    fn name(&self) -> &'static str {
+        "dns-failover"
+    }
+
+    fn variants(&self) -> &'static [Variant] {
+        const {
+            &[
+                Variant { name: HOUR, what: "a TTL of an hour", naive: true },
+                Variant { name: LATE, what: "a TTL of an hour, lowered a quarter of an hour before", naive: true },
+                Variant { name: RESOLVER, what: "a TTL of an hour, all clients behind one resolver", naive: true },
+                Variant { name: KEEP_ALIVE, what: "a TTL of a minute, and connections that stay open", naive: true },
+                Variant { name: MINUTE, what: "a TTL of a minute", naive: false },
+                Variant { name: IN_TIME, what: "a TTL of an hour, lowered an hour before", naive: false },
+                Variant { name: BALANCER, what: "one address, behind it a balancer with checks", naive: false },
+            ]
+        }
+    }
+
+    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+        vec![
+            ("clients", f64::from(p.clients), 1.0..=10_000.0),
+            ("requests_per_s", p.requests_per_s, 0.001..=10.0),
+            ("old_ttl_s", p.old_s(), 10.0..=600.0),
+            ("new_ttl_s", f64::from(p.new_ttl_s), 1.0..=p.old_s()),
+            ("late_share", p.late_share, 0.0..=1.0),
+            ("move_at_s", p.move_at_s, p.old_s()..=2000.0),
+            ("check_interval_s", p.check_interval_s, 0.1..=10.0),
+            ("failed_checks", f64::from(p.failed_checks), 1.0..=20.0),
+            ("latency_ms", p.latency_ms as f64, 1.0..=100.0),
+            ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
+        ]
+    }
+
+    fn assumptions(&self, p: &Parameters) -> Vec<String> {
+        vec![
+            format!("60 times faster than life: a second here is a minute, TTLs {} s and {} s", p.old_ttl_s, p.new_ttl_s),
+            format!("{} clients with a cache each, independent requests (Poisson), {} a second each", p.clients, p.requests_per_s),
+            "caches begin as they would be after a long time; all keep to the TTL, to the second".into(),
+            format!("the service moves at {} s; the old address then answers 503", p.move_at_s),
+            format!("\"half an old TTL on\": within {AROUND_S} s of {} s", p.move_at_s + p.old_s() / 2.0),
+        ]
+    }
+
+    fn modelled(&self) -> &'static [&'static str] {
+        &["caches and recursion are ours, with hickory's messages: its own cache goes by the machine's clock"]
+    }
+
+    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+        let (old_s, half_s) = (p.old_s(), p.old_s() / 2.0);
+        let clients = f64::from(p.clients);
+        let mut predictions = Vec::new();
+        let mut say = |claim, variant, value, tolerance, because: &str| {
+            predictions.push(Prediction::new(claim, variant, value, tolerance, because));
+        };
+        let none = Tolerance::Within(1.0);
+        let share = |share: f64| (100.0 * share, "%");
+        let because = "r (TTL - t) / (1 + r TTL), t = TTL / 2";
+        say(OLD, HOUR, share(p.holding(old_s, half_s)), Tolerance::Share(0.15), because);
+        let late_s = half_s + p.late_share * old_s;
+        let because = "only answers from before the TTL was lowered live so long: r (TTL - a - t) / (1 + r TTL)";
+        say(OLD, LATE, share(p.holding(old_s, late_s)), Tolerance::Share(0.2), because);
+        // The resolver looks the name up at 0, TTL, 2 TTL, ...
+        let flip_s = (p.move_at_s / old_s).ceil() * old_s - p.move_at_s;
+        let because = "all get what is left of the one cached answer, and turn when it ends";
+        let before = if half_s + AROUND_S < flip_s { 1.0 } else { 0.0 };
+        if (half_s - flip_s).abs() > AROUND_S {
+            say(OLD, RESOLVER, share(before), none, because);
+        }
+        say(OLD, KEEP_ALIVE, share(1.0), none, "an open connection asks no resolver");
+        let because = "no answer lives that long";
+        [MINUTE, IN_TIME].into_iter().for_each(|variant| say(OLD, variant, share(0.0), none, because));
+        say(OLD, BALANCER, share(0.0), none, "its address never changes");
+        say(LAST, HOUR, (old_s, "s"), Tolerance::Share(0.1), "TTL: somebody asked just before the move");
+        say(LAST, RESOLVER, (flip_s, "s"), Tolerance::Share(0.1), "when the one cached answer ends");
+        let checks = f64::from(p.failed_checks);
+        let round_trips_s = 4.0 * p.latency_ms as f64 / 1000.0;
+        let detected = ((checks - 0.5) * p.check_interval_s + round_trips_s, "s");
+        let width = Tolerance::Within(p.check_interval_s / 2.0 + 4.0 * p.tick_ms as f64 / 1000.0);
+        say(LAST, BALANCER, detected, width, "(k - 1) I to k I, and two round trips");
+        for (variant, ttl_s) in [(HOUR, old_s), (MINUTE, f64::from(p.new_ttl_s))] {
+            let queries = clients * p.requests_per_s / (1.0 + p.requests_per_s * ttl_s);
+            say(QUERIES, variant, (queries, "1/s"), Tolerance::Share(0.15), "clients x r / (1 + r TTL)");
+        }
+        predictions
+    }
+
+    fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
+        let mut stream = load_stream(seed);
+        let mut load = poisson(&mut stream, p.requests_per_s * f64::from(p.clients), p.duration_s() - 1.0, 0);
+        // A Poisson process dealt out at random is one for each client.
+        load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..p.clients));
+        load
+    }
+
+    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+        let log = Notes::new(Log::default());
+        let load: Rc<[Arrival]> = setup.load.clone().into();
+        let scene = Rc::new(Scene { p: p.clone(), variant: setup.variant, seed: setup.seed, log: log.clone() });
+        let of = |scene: &Rc<Scene>| scene.clone();
+        let (authority, old, new, balancer, resolver, clients) =
+            (of(&scene), of(&scene), of(&scene), of(&scene), of(&scene), of(&scene));
+        let ran = World::new(setup.seed, p.tick_ms, p.duration_s(), p.latency_ms)
+            .faults(&setup.faults)
+            .host("root", |host| delegate(host, "tld"))
+            .host("tld", |host| delegate(host, "authority"))
+            .host("authority", move |host| authority.clone().authority(host))
+            .host("old", move |host| old.clone().backend(host, true))
+            .host("new", move |host| new.clone().backend(host, false))
+            .host("balancer", move |host| balancer.clone().balancer(host))
+            .host("resolver", move |host| resolver.clone().resolver(host))
+            .host("clients", move |host| clients.clone().clients(host, load.clone()))
+            .run()?;
+        let log = log.take();
+        Ok(Observed {
+            measured: measure(p, &log),
+            evidence: on_call(p, &log),
+            trace: ran.digest,
+            simulated_s: ran.simulated_s,
+            tick_ms: ran.tick_ms,
+            hosts: ran.hosts,
+            run: None,
+        })
+    }
+}
+
+/// A name server that knows who knows.
+async fn delegate(host: Host, to: &'static str) {
+    let next = Answer::Delegation(address(named(&host, to)), DELEGATION_TTL_S);
+    dns::serve(host, move |_| std::future::ready(next)).await;
+}
+
+fn named(host: &Host, name: &str) -> HostId {
+    host.fabric().host(name).expect("the story has this host")
+}
+
+fn now_s(host: &Host) -> f64 {
+    host.now_ns() as f64 / 1e9
+}
+
+/// What a cache holds: an address and when it ends.
+type Cached = Option<(Ipv4Addr, f64)>;
+
+/// What every host of the story knows.
+struct Scene {
+    p: Parameters,
+    variant: &'static str,
+    seed: u64,
+    log: Notes<Log>,
+}
+
+impl Scene {
+    fn has_moved(&self, host: &Host) -> bool {
+        now_s(host) >= self.p.move_at_s
+    }
+
+    async fn authority(self: Rc<Self>, host: Host) {
+        let own = host.clone();
+        dns::serve(host, move |_| {
+            let t_s = now_s(&own);
+            self.log.with(|log| log.queries_s.push(t_s));
+            let server = match self.variant {
+                BALANCER => "balancer",
+                _ if self.has_moved(&own) => "new",
+                _ => "old",
+            };
+            std::future::ready(Answer::Address(address(named(&own, server)), self.p.ttl_s(self.variant, t_s)))
+        })
+        .await;
+    }
+
+    async fn backend(self: Rc<Self>, host: Host, is_old: bool) {
+        let own = host.clone();
+        serve(host, move |_| {
+            let gone = is_old && self.has_moved(&own);
+            let status = if gone { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            let body = if is_old { "old" } else { "new" };
+            std::future::ready(Reply { status, body: body.into() })
+        })
+        .await;
+    }
+
+    /// Passes requests on to the backend that answers its checks.
+    async fn balancer(self: Rc<Self>, host: Host) {
+        let is_old = Rc::new(Cell::new(true));
+        let backend = |is_old: bool| if is_old { "old" } else { "new" };
+        let (checker, scene, turned) = (host.clone(), self.clone(), is_old.clone());
+        host.spawn(async move {
+            let interval = Duration::from_secs_f64(scene.p.check_interval_s);
+            checker.sleep(interval.mul_f64(checker.with_rng(|rng| rng.gen_range(0.0..1.0)))).await;
+            let mut failed = 0;
+            let mut next_ns = checker.now_ns();
+            while failed < scene.p.failed_checks {
+                let answer = tokio::time::timeout(interval, get(&checker, backend(true))).await;
+                let is_healthy = matches!(answer, Ok(Ok(Reply { status: StatusCode::OK, .. })));
+                failed = if is_healthy { 0 } else { failed + 1 };
+                if failed < scene.p.failed_checks {
+                    next_ns += interval.as_nanos() as u64;
+                    super::world::sleep_until(&checker, next_ns).await;
+                }
+            }
+            turned.set(false);
+        });
+        let own = host.clone();
+        serve(host, move |_| {
+            let (host, to) = (own.clone(), backend(is_old.get()));
+            async move { get(&host, to).await.unwrap_or(Reply::with(StatusCode::BAD_GATEWAY)) }
+        })
+        .await;
+    }
+
+    /// A resolver that many clients share, with one cache.
+    async fn resolver(self: Rc<Self>, host: Host) {
+        let cache: Rc<Cell<Cached>> = Rc::default();
+        let recursion = Rc::new(Cell::new(Recursion::from_root(named(&host, "root"))));
+        let own = host.clone();
+        dns::serve(host, move |name| {
+            let (host, cache, recursion) = (own.clone(), cache.clone(), recursion.clone());
+            async move {
+                let t_s = now_s(&host);
+                if let Some((address, _)) = cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+                    let left_s = cache.get().map_or(0.0, |(_, ends_s)| ends_s - t_s);
+                    return Answer::Address(address, left_s as u32);
+                }
+                let mut path = recursion.get();
+                let Some((address, ttl_s)) = path.resolve(&host, &name, DNS_TIMEOUT).await else {
+                    return Answer::Failure;
+                };
+                recursion.set(path);
+                cache.set(Some((address, now_s(&host) + f64::from(ttl_s))));
+                Answer::Address(address, ttl_s)
+            }
+        })
+        .await;
+    }
+
+    /// The caches of all clients as they would be after a long time.
+    fn settled(&self, host: &Host) -> Vec<Client> {
+        let ttl_s = f64::from(self.p.ttl_s(self.variant, 0.0));
+        let first = if self.variant == BALANCER { "balancer" } else { "old" };
+        let old = address(named(host, first));
+        let holding_ppm = (self.p.holding(ttl_s, 0.0) * 1e6) as u32;
+        let client = |number: u64| {
+            let draw = |what: u64| rng::hash(self.seed, &[number, what]);
+            let left_s = ttl_s * rng::below(draw(1), 1 << 32) as f64 / (1u64 << 32) as f64;
+            let holds = self.variant != RESOLVER && rng::happens(draw(0), holding_ppm);
+            Client {
+                cache: Cell::new(holds.then_some((old, left_s))),
+                recursion: Cell::new(Recursion::from_root(named(host, "root"))),
+                connection: RefCell::new(None),
+            }
+        };
+        (0..u64::from(self.p.clients)).map(client).collect()
+    }
+
+    async fn clients(self: Rc<Self>, host: Host, load: Rc<[Arrival]>) {
+        let clients: Rc<[Client]> = self.settled(&host).into();
+        let (looker, looked_at, scene) = (host.clone(), clients.clone(), self.clone());
+        host.spawn(async move {
+            looker.sleep(Duration::from_secs_f64(scene.p.move_at_s + scene.p.old_s() / 6.0)).await;
+            let (t_s, old) = (now_s(&looker), address(named(&looker, "old")));
+            let left = |client: &Client| client.cache.get().filter(|(_, ends_s)| *ends_s > t_s);
+            let looked = looked_at.iter().enumerate().take(6).map(|(number, client)| {
+                (number, left(client).map(|(address, ends_s)| (address == old, ends_s - t_s)))
+            });
+            scene.log.with(|log| log.looked = looked.collect());
+        });
+        let own = host.clone();
+        drive(host, load, move |_, arrival| self.clone().request(own.clone(), clients.clone(), arrival.sort as usize))
+            .await;
+    }
+
+    async fn request(self: Rc<Self>, host: Host, clients: Rc<[Client]>, number: usize) {
+        let (client, at_s) = (&clients[number], now_s(&host));
+        let reply = self.ask(&host, client).await;
+        let by_old = reply.as_ref().is_some_and(|reply| reply.body == "old");
+        let ok = reply.is_some_and(|reply| reply.status == StatusCode::OK);
+        self.log.with(|log| log.requests.push(Request { at_s, by_old, ok }));
+    }
+
+    async fn ask(&self, host: &Host, client: &Client) -> Option<Reply> {
+        let kept = client.connection.borrow_mut().take();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => {
+                let server = host_at(self.look_up(host, client).await?);
+                Connection::open(host, host.fabric().name(server)).await.ok()?
+            }
+        };
+        let reply = connection.get("/").await.ok();
+        if self.variant == KEEP_ALIVE && connection.is_open() {
+            *client.connection.borrow_mut() = Some(connection);
+        }
+        reply
+    }
+
+    async fn look_up(&self, host: &Host, client: &Client) -> Option<Ipv4Addr> {
+        let t_s = now_s(host);
+        if let Some((address, _)) = client.cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+            return Some(address);
+        }
+        let (address, ttl_s) = if self.variant == RESOLVER {
+            match dns::ask(host, named(host, "resolver"), NAME, 4 * DNS_TIMEOUT).await? {
+                Answer::Address(address, ttl_s) => (address, ttl_s),
+                Answer::Delegation(..) | Answer::Failure => return None,
+            }
+        } else {
+            let mut recursion = client.recursion.get();
+            let found = recursion.resolve(host, NAME, DNS_TIMEOUT).await?;
+            client.recursion.set(recursion);
+            found
+        };
+        client.cache.set(Some((address, t_s + f64::from(ttl_s))));
+        Some(address)
+    }
+}
+
+/// One client.
+struct Client {
+    cache: Cell<Cached>,
+    recursion: Cell<Recursion>,
+    connection: RefCell<Option<Connection>>,
+}
+
+/// One request on a connection of its own.
+async fn get(host: &Host, server: &str) -> std::io::Result<Reply> {
+    Connection::open(host, server).await?.get("/").await
+}
+
+fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
+    let judged_s = p.move_at_s + p.old_s() / 2.0;
+    let near: Vec<_> = log.requests.iter().filter(|request| (request.at_s - judged_s).abs() <= AROUND_S).collect();
+    let old = near.iter().filter(|request| request.by_old).count();
+    let after = log.requests.iter().filter(|request| request.by_old && request.at_s >= p.move_at_s);
+    let last_s = after.map(|request| request.at_s - p.move_at_s).fold(f64::NAN, f64::max);
+    let first_s = p.move_at_s / 10.0;
+    let queries = log.queries_s.iter().filter(|t_s| (first_s..p.move_at_s).contains(*t_s)).count();
+    vec![
+        Measurement::new(OLD, percent(old, near.len())),
+        Measurement::new(LAST, last_s),
+        Measurement::new(QUERIES, queries as f64 / (p.move_at_s - first_s)),
+    ]
+}
+
+/// Requests around the move and what some caches held ten simulated minutes after it.
+fn on_call(p: &Parameters, log: &Log) -> Vec<Table> {
+    let header = ["minutes after the move", "requests", "ok", "503 from the old address"];
+    let mut errors = Table::new("the monitoring of both addresses (a simulated second is a minute)", &header);
+    let step_s = p.old_s() / 30.0;
+    for step in -2_i32..5 {
+        let from_s = f64::from(step) * step_s;
+        let period = p.move_at_s + from_s..p.move_at_s + from_s + step_s;
+        let requests: Vec<_> = log.requests.iter().filter(|request| period.contains(&request.at_s)).collect();
+        let ok = requests.iter().filter(|request| request.ok).count();
+        errors.row([
+            format!("{from_s:.0} to {:.0}", from_s + step_s),
+            requests.len().to_string(),
+            ok.to_string(),
+            requests.iter().filter(|request| request.by_old && !request.ok).count().to_string(),
+        ]);
+    }
+    let mut caches = Table::new(
+        format!("dig {NAME} at six customers, {:.0} minutes after the move", p.old_s() / 6.0),
+        &["customer", "address", "minutes left"],
+    );
+    for (number, held) in &log.looked {
+        let (address, left) = match held {
+            Some((true, left_s)) => ("the old one", format!("{left_s:.0}")),
+            Some((false, left_s)) => ("the new one", format!("{left_s:.0}")),
+            None => ("not cached", "-".into()),
+        };
+        caches.row([format!("{}", number + 1), address.into(), left]);
+    }
+    vec![errors, caches]
+}
