@@ -5,12 +5,14 @@ mod compare;
 mod determinism;
 mod exit;
 mod export;
+mod grades;
 mod grid;
 mod histories;
 #[cfg(feature = "lab")]
 mod lab;
 mod ladder;
 mod ledger;
+mod lesson;
 mod list;
 mod recordings;
 mod regressions;
@@ -63,6 +65,8 @@ enum Command {
     Ladder(ladder::LadderOf),
     /// Run every system under every kind of fault: what it costs in time and in writes.
     Ledger(ledger::LedgerOf),
+    /// Tell a story of a failure, ask what happens, and show it.
+    Lesson(lesson::Lesson),
     /// Run one system under many seeds, on all cores.
     Sweep(sweep::Sweep),
     /// Run a recorded file again and say whether it still goes the same way.
@@ -221,6 +225,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Compare(command) => command.run(&mut terminal),
         Command::Ladder(command) => command.run(&mut terminal),
         Command::Ledger(command) => command.run(&mut terminal),
+        Command::Lesson(command) => command.run(&mut terminal),
         Command::Sweep(command) => command.run(&mut terminal),
         Command::Replay(command) => command.run(&mut terminal),
         Command::Regressions(command) => command.run(&mut terminal),

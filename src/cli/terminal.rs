@@ -32,6 +32,11 @@ impl Terminal {
         Ok(stdout().lock().write_all(text.as_bytes())?)
     }
 
+    /// Shows what was written, before somebody is asked.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        Ok(stdout().lock().flush()?)
+    }
+
     /// Writes one line.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
         self.print(&format!("{text}\n"))

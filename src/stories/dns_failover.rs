@@ -188,7 +188,10 @@ impl Model for DnsFailover {
         if (half_s - flip_s).abs() > AROUND_S {
             say(OLD, RESOLVER, share(before), none, because);
         }
-        say(OLD, KEEP_ALIVE, share(1.0), none, "an open connection asks no resolver");
+        // Who asks for the first time after the move goes to the new address.
+        let known = 1.0 - (-p.requests_per_s * p.move_at_s).exp();
+        let because = "an open connection asks no resolver";
+        say(OLD, KEEP_ALIVE, share(known), Tolerance::Within(2.0), because);
         let because = "no answer lives that long";
         [MINUTE, IN_TIME].into_iter().for_each(|variant| say(OLD, variant, share(0.0), none, because));
         say(OLD, BALANCER, share(0.0), none, "its address never changes");

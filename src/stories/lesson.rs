@@ -174,6 +174,11 @@ pub fn grade(lesson: &Lesson, answer: &[String], claims: &[Claim]) -> Vec<Judged
     lesson.questions.iter().zip(answer).map(|(question, answer)| question.judge(answer, claims)).collect()
 }
 
+/// How many answers are right.
+pub fn score(judged: &[Judged]) -> usize {
+    judged.iter().filter(|judged| judged.right).count()
+}
+
 /// The seed of a student's run: each has a run of their own, and the teacher can make it again.
 pub fn seed_of(student: &str, lesson: &str) -> u64 {
     rng::hash_bytes(rng::hash_bytes(0, lesson.as_bytes()), student.as_bytes())

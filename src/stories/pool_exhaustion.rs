@@ -362,7 +362,7 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
     let waits = fast.iter().filter_map(|call| Some(call.connected_ns? - call.at_ns)).collect();
     let holds = slow.iter().filter(|call| call.ok).filter_map(|call| Some(call.ended_ns? - call.connected_ns?)).collect();
     let slow_at_ns = (p.slow_at_s * 1e9) as u64;
-    let empty = log.pool.iter().find(|(at_ns, _, waiting)| *at_ns >= slow_at_ns && *waiting > 0);
+    let empty = log.pool.iter().find(|(at_ns, in_use, _)| *at_ns >= slow_at_ns && *in_use >= p.connections as usize);
     vec![
         Measurement::new(FAST, answered(&fast)),
         Measurement::new(SLOW, answered(&slow)),

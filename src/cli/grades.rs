@@ -1,0 +1,256 @@
+//! `schism lesson grade`: the answers of a class, run again and scored.
+
+use super::exit::{Exit, Failure};
+use super::lesson::HandedIn;
+use super::story::all;
+use super::terminal::Terminal;
+use clap::Args;
+use schism::report::json;
+use schism::stories::lesson::{grade, score, seed_of};
+use schism::stories::{self, StoryFile, Telling};
+use schism::trace::digest::Digest;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `schism lesson grade`.
+#[derive(Args)]
+pub struct Grade {
+    /// The folder with the answers; folders within it are looked through, too.
+    folder: PathBuf,
+    /// Print comma-separated values.
+    #[arg(long)]
+    csv: bool,
+}
+
+/// What an answer's file is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    /// It was run again and scored.
+    Ok,
+    /// It does not say what `schism lesson` wrote.
+    Edited,
+    /// The same answer, or another of the same student, is in the folder, too.
+    Duplicate,
+    /// It was given to another version of the lesson.
+    WrongVersion,
+    /// It is no answer.
+    Unreadable,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Edited => "edited",
+            State::Duplicate => "duplicate",
+            State::WrongVersion => "wrong_version",
+            State::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// One file, graded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Row {
+    file: String,
+    student: Option<String>,
+    lesson: Option<String>,
+    state: State,
+    score: Option<usize>,
+    of: Option<usize>,
+    answer: Option<String>,
+    why: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    files: usize,
+    ok: usize,
+    edited: usize,
+    duplicate: usize,
+    wrong_version: usize,
+    unreadable: usize,
+}
+
+impl Grade {
+    /// Grades every file: 0 if all could be scored, else 1.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let files = answers(&self.folder)?;
+        if files.is_empty() {
+            let folder = self.folder.display();
+            return Err(Failure::input(format!("{folder} holds no .json file; `schism lesson NAME --student ID` writes one")));
+        }
+        let lessons: BTreeMap<String, StoryFile> =
+            stories::catalogue().into_iter().map(|story| (story.name.clone(), story)).collect();
+        let read: Vec<(PathBuf, Result<HandedIn, String>)> = files.into_iter().map(|file| (file.clone(), read(&file))).collect();
+        let bar = terminal.progress(read.len() as u64, "grade");
+        let mut rows = Vec::new();
+        for (file, answer) in &read {
+            rows.push(self.grade(file, answer, &read, &lessons)?);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        self.print(&rows, terminal)?;
+        Ok(if rows.iter().all(|row| row.state == State::Ok) { Exit::Expected } else { Exit::Violation })
+    }
+
+    fn shown(&self, file: &Path) -> String {
+        file.strip_prefix(&self.folder).unwrap_or(file).display().to_string()
+    }
+
+    fn grade(
+        &self,
+        file: &Path,
+        answer: &Result<HandedIn, String>,
+        all_read: &[(PathBuf, Result<HandedIn, String>)],
+        lessons: &BTreeMap<String, StoryFile>,
+    ) -> Result<Row, Failure> {
+        let shown = self.shown(file);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(why) => {
+                let (state, why) = (State::Unreadable, Some(why.clone()));
+                let none = None;
+                return Ok(Row { file: shown, student: none, lesson: None, state, score: None, of: None, answer: None, why });
+            }
+        };
+        let twin = all_read.iter().find(|(other, read)| {
+            let same = |read: &HandedIn| {
+                (read.student == answer.student && read.lesson == answer.lesson) || read.seal == answer.seal
+            };
+            other != file && read.as_ref().is_ok_and(same)
+        });
+        let (state, scored, why) = match (self.check(file, answer, lessons)?, twin) {
+            (Err((state, why)), _) => (state, None, Some(why)),
+            (Ok(_), Some((other, _))) => (State::Duplicate, None, Some(format!("so is {}", self.shown(other)))),
+            (Ok(scored), None) => (State::Ok, Some(scored), None),
+        };
+        Ok(Row {
+            file: shown,
+            student: Some(answer.student.clone()),
+            lesson: Some(answer.lesson.clone()),
+            state,
+            score: scored.map(|(score, _)| score),
+            of: scored.map(|(_, of)| of),
+            answer: Some(answer.answer.join(",")),
+            why,
+        })
+    }
+
+    /// Whether an answer is what it claims to be; if so, its score and the number of questions.
+    fn check(
+        &self,
+        file: &Path,
+        answer: &HandedIn,
+        lessons: &BTreeMap<String, StoryFile>,
+    ) -> Result<Result<(usize, usize), (State, String)>, Failure> {
+        let Some(story) = lessons.get(&answer.lesson) else {
+            return Ok(Err((State::Unreadable, format!("there is no lesson `{}`", answer.lesson))));
+        };
+        if answer.lesson_version != story.lesson.version {
+            let (theirs, ours) = (answer.lesson_version, story.lesson.version);
+            return Ok(Err((State::WrongVersion, format!("version {theirs} was answered, this build has {ours}"))));
+        }
+        let edited = |why: &str| Ok(Err((State::Edited, why.to_string())));
+        if file.file_name().and_then(|name| name.to_str()) != Some(&answer.file_name()) {
+            return edited(&format!("the file was to be called {}", answer.file_name()));
+        }
+        if answer.seal != answer.sealed() {
+            return edited("the seal does not fit what is in the file");
+        }
+        if answer.seed != seed_of(&answer.student, &answer.lesson) {
+            return edited("the seed does not follow from the ID");
+        }
+        if story.lesson.read(&answer.answer.join(",")).as_ref() != Ok(&answer.answer) {
+            return edited("the answer does not fit the questions");
+        }
+        let told: Telling = stories::tell(story, &all(story), answer.seed)?;
+        if told.digest() != answer.digest {
+            return edited(&different(told.digest()));
+        }
+        let judged = grade(&story.lesson, &answer.answer, &told.claims);
+        Ok(Ok((score(&judged), judged.len())))
+    }
+
+    fn print(&self, rows: &[Row], terminal: &mut Terminal) -> Result<(), Failure> {
+        let count = |state: State| rows.iter().filter(|row| row.state == state).count();
+        if self.csv {
+            return terminal.print(&csv(rows)?);
+        }
+        if terminal.json {
+            for row in rows {
+                terminal.line(&json::line("grade", row))?;
+            }
+            let summary = Summary {
+                files: rows.len(),
+                ok: count(State::Ok),
+                edited: count(State::Edited),
+                duplicate: count(State::Duplicate),
+                wrong_version: count(State::WrongVersion),
+                unreadable: count(State::Unreadable),
+            };
+            return terminal.line(&json::line("grades", summary));
+        }
+        let width = rows.iter().map(|row| row.file.chars().count()).max().unwrap_or(0) + 2;
+        for row in rows {
+            let score = row.score.zip(row.of).map_or(row.state.name().to_string(), |(score, of)| format!("{score} of {of}"));
+            let why = row.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            terminal.line(&format!("{:width$}{score}{why}", row.file))?;
+        }
+        let ok = count(State::Ok);
+        terminal.line(&format!("{} files, {ok} scored, {} not", rows.len(), rows.len() - ok))
+    }
+}
+
+/// Another digest than this build's: edited by somebody who knows the seal, or made by another build.
+fn different(ours: Digest) -> String {
+    format!("the runs of this build have the digest {ours}: made by another build, or by hand")
+}
+
+/// Every JSON file below a folder, in order.
+fn answers(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let refused = |error| Failure::input(format!("{}: {error}", folder.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
+        if path.is_dir() {
+            files.extend(answers(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<HandedIn, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| format!("it is no answer: {error}"))
+}
+
+fn csv(rows: &[Row]) -> Result<String, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::Harness(error.to_string());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer
+        .write_record(["student", "lesson", "score", "of", "answer", "state", "why", "file"])
+        .map_err(|error| failed(&error))?;
+    for row in rows {
+        let number = |number: Option<usize>| number.map_or(String::new(), |number| number.to_string());
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let cells = [
+            text(&row.student),
+            text(&row.lesson),
+            number(row.score),
+            number(row.of),
+            text(&row.answer),
+            row.state.name().into(),
+            text(&row.why),
+            row.file.clone(),
+        ];
+        writer.write_record(cells).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}

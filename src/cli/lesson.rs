@@ -1,0 +1,403 @@
+//! `schism lesson`: a story told to a class, with a question before the answer.
+
+use super::OneSeed;
+use super::exit::{Exit, Failure};
+use super::grades::Grade;
+use super::story::{all, named};
+use super::terminal::Terminal;
+use clap::{Args, Subcommand};
+use schism::report;
+use schism::report::json;
+use schism::report::style::{Tone, WIDTH, wrap};
+use schism::stories::claim::Claim;
+use schism::stories::evidence::Table;
+use schism::stories::lesson::{self, Complaint, Judged, Question, score, seed_of};
+use schism::stories::{self, StoryFile, Telling};
+use schism::trace::digest::{self, Digest};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `schism lesson`.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Lesson {
+    #[command(subcommand)]
+    also: Option<Also>,
+    /// The name of a lesson (see `schism lesson list`), or the path of a story's file.
+    #[arg(required = true)]
+    name: Option<String>,
+    #[command(flatten)]
+    seed: OneSeed,
+    /// Derive the seed from this ID, and write the answer to ID-NAME.json.
+    #[arg(long, value_name = "ID", value_parser = parse_student)]
+    student: Option<String>,
+    /// The folder for the answer's file.
+    #[arg(long, value_name = "FOLDER", default_value = ".", requires = "student")]
+    out: PathBuf,
+    /// Answer to all questions, separated by commas: numbers and letters.
+    #[arg(long)]
+    answer: Option<String>,
+    /// Show what happens without an answer.
+    #[arg(long, conflicts_with_all = ["answer", "student"])]
+    reveal: bool,
+}
+
+#[derive(Subcommand)]
+enum Also {
+    /// Show the lessons.
+    List,
+    /// Run the answers in a folder again, and score them.
+    Grade(Grade),
+}
+
+/// Reads a student's ID: it becomes part of a file's name.
+fn parse_student(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_fine = (1..=64).contains(&text.len()) && text.chars().all(is_plain) && !text.starts_with(['.', '-']);
+    let allowed = "an ID is up to 64 of the characters A to Z, a to z, 0 to 9, `.`, `_` and `-`, a letter or digit first";
+    if is_fine { Ok(text.to_string()) } else { Err(allowed.into()) }
+}
+
+/// An answer as a student hands it in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandedIn {
+    schema: u32,
+    kind: String,
+    /// The lesson's name.
+    pub lesson: String,
+    /// Its version.
+    pub lesson_version: u32,
+    /// Who answered.
+    pub student: String,
+    /// The seed that the ID leads to.
+    pub seed: u64,
+    /// One answer a question.
+    pub answer: Vec<String>,
+    /// The digest of the runs.
+    pub digest: Digest,
+    /// A digest of all of this: shows what was changed by hand. It is no signature.
+    pub seal: Digest,
+}
+
+impl HandedIn {
+    /// The answer of a student, sealed.
+    pub fn new(story: &StoryFile, student: &str, seed: u64, answer: Vec<String>, digest: Digest) -> HandedIn {
+        let mut handed_in = HandedIn {
+            schema: json::SCHEMA,
+            kind: "answer".into(),
+            lesson: story.name.clone(),
+            lesson_version: story.lesson.version,
+            student: student.into(),
+            seed,
+            answer,
+            digest,
+            seal: digest::of(""),
+        };
+        handed_in.seal = handed_in.sealed();
+        handed_in
+    }
+
+    /// The seal that belongs to what it says.
+    pub fn sealed(&self) -> Digest {
+        let content = (&self.lesson, self.lesson_version, &self.student, self.seed, &self.answer, self.digest);
+        digest::of(&("schism answer", self.schema, &self.kind, content))
+    }
+
+    /// The name of its file.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.json", self.student, self.lesson)
+    }
+}
+
+#[derive(Serialize)]
+struct ListLine<'a> {
+    name: &'a str,
+    title: &'a str,
+    version: u32,
+    variants: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ToldLine<'a> {
+    name: &'a str,
+    title: &'a str,
+    version: u32,
+    seed: u64,
+    variants: Vec<&'a str>,
+    setting: &'a str,
+    evidence: &'a [Table],
+    questions: Vec<AskedLine<'a>>,
+}
+
+/// A question without what would answer it.
+#[derive(Serialize)]
+struct AskedLine<'a> {
+    ask: &'a str,
+    choices: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct RevealedLine<'a> {
+    name: &'a str,
+    version: u32,
+    seed: u64,
+    student: Option<&'a str>,
+    answer: Option<&'a [String]>,
+    judged: &'a [Judged],
+    score: usize,
+    of: usize,
+    claims: &'a [Claim],
+    moral: &'a str,
+    digest: Digest,
+    file: Option<String>,
+}
+
+impl Lesson {
+    /// Tells, asks, and shows what happened.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        match &self.also {
+            Some(Also::List) => list(terminal),
+            Some(Also::Grade(grade)) => grade.run(terminal),
+            None => self.teach(terminal),
+        }
+    }
+
+    fn teach(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        // The parser demands a name where there is no subcommand.
+        let name = self.name.as_deref().unwrap_or_default();
+        let story = named(name)?.ok_or_else(|| {
+            let names: Vec<&str> = stories::file::embedded().iter().map(|(name, _)| *name).collect();
+            Failure::Usage(format!("there is no lesson `{name}`; they are {}", names.join(", ")))
+        })?;
+        let seed = self.student.as_deref().map_or(self.seed.seed, |student| seed_of(student, &story.name));
+        let answer = self.answer.as_deref().map(|text| story.lesson.read(text)).transpose().map_err(usage)?;
+        let file = self.file(&story)?;
+        let shown: Vec<_> = story.variant(&story.lesson.evidence).into_iter().collect();
+        let evidence = stories::tell(&story, &shown, seed)?;
+        tell(&story, &evidence, terminal)?;
+        let answer = match answer {
+            None if !self.reveal && !terminal.json && std::io::stdin().is_terminal() => Some(ask(&story, terminal)?),
+            answer => answer,
+        };
+        if answer.is_none() && !self.reveal {
+            if !terminal.json {
+                let who = self.student.as_ref().map_or(format!("--seed {seed}"), |student| format!("--student {student}"));
+                let example = story.lesson.example();
+                terminal.line(&format!("\nAnswer with: schism lesson {name} {who} --answer {example}"))?;
+            }
+            return Ok(Exit::Expected);
+        }
+        let told = stories::tell(&story, &all(&story), seed)?;
+        if let (Some(path), Some(student), Some(answer)) = (&file, &self.student, &answer) {
+            hand_in(&HandedIn::new(&story, student, seed, answer.clone(), told.digest()), path)?;
+        }
+        self.reveal(&story, &told, answer.as_deref(), file.as_deref(), terminal)?;
+        Ok(if told.holds() { Exit::Expected } else { Exit::Violation })
+    }
+
+    /// Where the answer goes; there must be none yet, since the first one counts.
+    fn file(&self, story: &StoryFile) -> Result<Option<PathBuf>, Failure> {
+        let Some(student) = &self.student else { return Ok(None) };
+        let path = self.out.join(format!("{student}-{}.json", story.name));
+        if path.exists() {
+            let path = path.display();
+            return Err(Failure::Usage(format!("{path} holds an answer already, and the first one counts; to look again: \
+                 schism lesson {} --seed {} --reveal", story.name, seed_of(student, &story.name))));
+        }
+        Ok(Some(path))
+    }
+
+    fn reveal(
+        &self,
+        story: &StoryFile,
+        told: &Telling,
+        answer: Option<&[String]>,
+        file: Option<&Path>,
+        terminal: &mut Terminal,
+    ) -> Result<(), Failure> {
+        let judged = answer.map_or(Vec::new(), |answer| lesson::grade(&story.lesson, answer, &told.claims));
+        if terminal.json {
+            return terminal.line(&json::line(
+                "revealed",
+                RevealedLine {
+                    name: &story.name,
+                    version: story.lesson.version,
+                    seed: told.seed,
+                    student: self.student.as_deref(),
+                    answer,
+                    judged: &judged,
+                    score: score(&judged),
+                    of: story.lesson.questions.len(),
+                    claims: &told.claims,
+                    moral: &story.lesson.moral,
+                    digest: told.digest(),
+                    file: file.map(|file| file.display().to_string()),
+                },
+            ));
+        }
+        let style = terminal.style;
+        let mut text = format!("\n{}\n", style.paint(Tone::Strong, "What happened"));
+        text.push_str(&format!("{}\n", report::story::claims(story, &told.claims, style)));
+        for (number, judged) in (1..).zip(&judged) {
+            let (tone, word) = if judged.right { (Tone::Good, "right") } else { (Tone::Bad, "not so") };
+            let because = wrap(&format!("{}.", judged.because.trim_end_matches('.')), WIDTH, 3);
+            let verdict = format!("{number}. {}, {}: it is {}.", judged.answer, style.paint(tone, word), judged.solution);
+            text.push_str(&format!("\n{verdict}\n   {because}\n"));
+        }
+        for (number, question) in (1..).zip(&story.lesson.questions) {
+            for (choice, letter) in question.choices.iter().zip('a'..) {
+                let chosen = judged.get(number - 1).is_some_and(|judged| judged.answer == letter.to_string());
+                if !chosen {
+                    text.push_str(&format!("\n   {}\n", wrap(&format!("{letter}) {}", choice.because), WIDTH - 3, 6)));
+                }
+            }
+        }
+        text.push_str(&format!("\n{}\n", wrap(&story.lesson.moral, WIDTH, 0)));
+        if !judged.is_empty() {
+            text.push_str(&format!("\n{} of {} right", score(&judged), judged.len()));
+            text.push_str(&file.map_or(".\n".into(), |file| format!("; handed in as {}\n", file.display())));
+        }
+        let again = format!("seed {}, lesson version {}, digest {}", told.seed, story.lesson.version, told.digest());
+        text.push_str(&format!("{}\n", style.paint(Tone::Dim, &again)));
+        terminal.print(&style.plain_text(&text))
+    }
+}
+
+fn usage((problem, help): Complaint) -> Failure {
+    Failure::Usage(format!("{problem}; {help}"))
+}
+
+/// The lessons, one a line.
+fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let lessons = stories::catalogue();
+    let width = lessons.iter().map(|story| story.name.len()).max().unwrap_or(0) + 2;
+    for story in &lessons {
+        if terminal.json {
+            let variants = story.variants().iter().map(|variant| variant.name).collect();
+            let (name, title) = (story.name.as_str(), story.title.as_str());
+            terminal.line(&json::line("lesson", ListLine { name, title, version: story.lesson.version, variants }))?;
+        } else {
+            let text = format!("{:width$}{}", story.name, wrap(&story.title, WIDTH - width, width));
+            terminal.line(&terminal.style.plain_text(&text))?;
+        }
+    }
+    match terminal.json {
+        true => terminal.line(&json::line("lessons", serde_json::json!({"lessons": lessons.len()})))?,
+        false => terminal.line("\nschism lesson NAME asks, schism compare NAME shows the prediction and the run.")?,
+    }
+    Ok(Exit::Expected)
+}
+
+/// The story up to the questions; gives nothing away.
+fn tell(story: &StoryFile, evidence: &Telling, terminal: &mut Terminal) -> Result<(), Failure> {
+    let tables: Vec<Table> = evidence.runs.iter().flat_map(|run| run.observed.evidence.clone()).collect();
+    let questions = &story.lesson.questions;
+    if terminal.json {
+        return terminal.line(&json::line(
+            "lesson",
+            ToldLine {
+                name: &story.name,
+                title: &story.title,
+                version: story.lesson.version,
+                seed: evidence.seed,
+                variants: story.variants().iter().map(|variant| variant.name).collect(),
+                setting: &story.lesson.setting,
+                evidence: &tables,
+                questions: questions
+                    .iter()
+                    .map(|question| AskedLine {
+                        ask: &question.ask,
+                        choices: question.choices.iter().map(|choice| choice.text.as_str()).collect(),
+                    })
+                    .collect(),
+            },
+        ));
+    }
+    let style = terminal.style;
+    let mut text = format!("{}\n", style.paint(Tone::Strong, &wrap(&format!("{}: {}", story.name, story.title), WIDTH, 2)));
+    for paragraph in story.lesson.setting.split("\n\n") {
+        text.push_str(&format!("\n{}\n", wrap(paragraph, WIDTH, 0)));
+    }
+    tables.iter().for_each(|table| text.push_str(&format!("\n{}\n", report::story::table(table))));
+    for (number, question) in (1..).zip(questions) {
+        text.push_str(&format!("\n{}\n", question_text(number, question)));
+    }
+    terminal.print(&style.plain_text(&text))
+}
+
+fn question_text(number: usize, question: &Question) -> String {
+    let mut lines = vec![wrap(&format!("{number}. {}", question.ask), WIDTH, 3)];
+    lines.extend(question.choices.iter().zip('a'..).map(|(choice, letter)| {
+        format!("   {}", wrap(&format!("{letter}) {}", choice.text), WIDTH - 3, 6))
+    }));
+    lines.join("\n")
+}
+
+/// Asks whoever sits at the terminal, until each question has an answer.
+fn ask(story: &StoryFile, terminal: &mut Terminal) -> Result<Vec<String>, Failure> {
+    let mut answers = Vec::new();
+    let mut lines = std::io::stdin().lock().lines();
+    terminal.line("")?;
+    for (number, question) in (1..).zip(&story.lesson.questions) {
+        loop {
+            terminal.print(&format!("Your answer to {number}: "))?;
+            terminal.flush()?;
+            let Some(line) = lines.next() else {
+                return Err(Failure::Usage("the answers ended before the questions did".into()));
+            };
+            match question.read(&line?) {
+                Ok(answer) => break answers.push(answer),
+                Err((problem, help)) => terminal.line(&format!("{problem}; {help}"))?,
+            }
+        }
+    }
+    Ok(answers)
+}
+
+/// Writes an answer's file; one that is there already stays.
+fn hand_in(answer: &HandedIn, path: &Path) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(answer).expect("an answer is plain data") + "\n";
+    let refused = |error| Failure::Harness(format!("{}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(refused)?;
+    }
+    let mut file = std::fs::File::create_new(path).map_err(refused)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_part_of_a_file_name() {
+        for id in ["ada", "s.1234_5-6", "7"] {
+            assert_eq!(parse_student(id).as_deref(), Ok(id));
+        }
+        for id in ["", "../ada", "a/b", "ada lovelace", "-x", ".ada", &"x".repeat(65)] {
+            assert!(parse_student(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_seal_covers_everything() {
+        let story = stories::find("retry-storm").unwrap();
+        let answer = HandedIn::new(&story, "ada", 7, vec!["0".into(), "c".into()], digest::of("runs"));
+        assert_eq!(answer.seal, answer.sealed());
+        let changes: [fn(&mut HandedIn); 6] = [
+            |a| a.lesson.push('x'),
+            |a| a.lesson_version += 1,
+            |a| a.student.push('x'),
+            |a| a.seed += 1,
+            |a| a.answer[1] = "b".into(),
+            |a| a.digest = digest::of("other runs"),
+        ];
+        for change in changes {
+            let mut edited = answer.clone();
+            change(&mut edited);
+            assert_ne!(edited.sealed(), answer.seal);
+        }
+    }
+}
