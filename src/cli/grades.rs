@@ -31,7 +31,7 @@ enum State {
     Ok,
     /// It does not say what `schism lesson` wrote.
     Edited,
-    /// The same answer, or another of the same student, is in the folder, too.
+    /// Another answer of the same student to the same lesson is in the folder, or it is a copy of one.
     Duplicate,
     /// It was given to another version of the lesson.
     WrongVersion,
@@ -116,16 +116,21 @@ impl Grade {
                 return Ok(Row { file: shown, student: none, lesson: None, state, score: None, of: None, answer: None, why });
             }
         };
+        let is_named = |file: &Path| file.file_name().and_then(|name| name.to_str()) == Some(&answer.file_name());
+        // A copy under another name is the copy's fault, not the original's.
         let twin = all_read.iter().find(|(other, read)| {
-            let same = |read: &HandedIn| {
-                (read.student == answer.student && read.lesson == answer.lesson) || read.seal == answer.seal
-            };
-            other != file && read.as_ref().is_ok_and(same)
+            let same = |read: &HandedIn| read.student == answer.student && read.lesson == answer.lesson;
+            other != file && is_named(other) && read.as_ref().is_ok_and(same)
         });
-        let (state, scored, why) = match (self.check(file, answer, lessons)?, twin) {
-            (Err((state, why)), _) => (state, None, Some(why)),
-            (Ok(_), Some((other, _))) => (State::Duplicate, None, Some(format!("so is {}", self.shown(other)))),
-            (Ok(scored), None) => (State::Ok, Some(scored), None),
+        let (state, scored, why) = match twin {
+            Some((other, _)) => (State::Duplicate, None, Some(format!("{} is the same student's", self.shown(other)))),
+            None if !is_named(file) => {
+                (State::Edited, None, Some(format!("the file was to be called {}", answer.file_name())))
+            }
+            None => match self.check(answer, lessons)? {
+                Ok(scored) => (State::Ok, Some(scored), None),
+                Err((state, why)) => (state, None, Some(why)),
+            },
         };
         Ok(Row {
             file: shown,
@@ -142,7 +147,6 @@ impl Grade {
     /// Whether an answer is what it claims to be; if so, its score and the number of questions.
     fn check(
         &self,
-        file: &Path,
         answer: &HandedIn,
         lessons: &BTreeMap<String, StoryFile>,
     ) -> Result<Result<(usize, usize), (State, String)>, Failure> {
@@ -154,9 +158,6 @@ impl Grade {
             return Ok(Err((State::WrongVersion, format!("version {theirs} was answered, this build has {ours}"))));
         }
         let edited = |why: &str| Ok(Err((State::Edited, why.to_string())));
-        if file.file_name().and_then(|name| name.to_str()) != Some(&answer.file_name()) {
-            return edited(&format!("the file was to be called {}", answer.file_name()));
-        }
         if answer.seal != answer.sealed() {
             return edited("the seal does not fit what is in the file");
         }

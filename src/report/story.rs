@@ -113,7 +113,7 @@ struct RunLine<'a> {
     variant: &'a str,
     seed: u64,
     digest: Digest,
-    measured: BTreeMap<String, f64>,
+    measured: BTreeMap<&'a str, f64>,
     simulated_s: f64,
     tick_ms: u64,
     hosts: usize,
@@ -132,14 +132,13 @@ struct TellingLine<'a> {
 
 /// The line of one variant's run.
 pub fn variant(file: &StoryFile, run: &StoryRun) -> String {
-    let name = |given: &Option<String>| given.as_ref().map_or(String::new(), |given| format!(", {given}"));
     let measured = run.observed.measured.iter();
     let line = RunLine {
         story: &file.name,
         variant: run.setup.variant,
         seed: run.setup.seed,
         digest: run.digest,
-        measured: measured.map(|found| (format!("{}{}", found.claim, name(&found.given)), found.value)).collect(),
+        measured: measured.map(|found| (found.claim, found.value)).collect(),
         simulated_s: run.observed.simulated_s,
         tick_ms: run.observed.tick_ms,
         hosts: run.observed.hosts,

@@ -42,6 +42,14 @@ pub fn catalogue() -> Vec<Scenario> {
     embedded().iter().map(read).collect()
 }
 
+/// The scenario embedded under this name.
+///
+/// # Panics
+/// As [`catalogue`].
+pub fn find(name: &str) -> Option<Scenario> {
+    catalogue().into_iter().find(|scenario| scenario.name == name)
+}
+
 /// The scenario embedded under this name, or else the one in the file at this path.
 ///
 /// # Errors

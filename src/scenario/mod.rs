@@ -18,7 +18,7 @@ mod validate;
 mod write;
 
 pub use crate::fault::generate::Nemesis;
-pub use embedded::{catalogue, embedded, load, load_for};
+pub use embedded::{catalogue, embedded, find, load, load_for};
 pub(crate) use parse::Document;
 pub use parse::ScenarioError;
 pub use schedule::{Materialised, materialise};

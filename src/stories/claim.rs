@@ -29,25 +29,21 @@ pub struct Prediction {
     pub tolerance: Tolerance,
     /// The formula or the reason, for people.
     pub because: String,
-    /// A condition that the parameters do not decide (who is leader); without it in the run there is nothing to compare.
-    pub given: Option<String>,
 }
 
-/// A measurement, to be joined to the prediction of the same claim, variant and condition.
+/// A measurement, to be joined to the prediction of the same claim and variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measurement {
     /// What was measured.
     pub claim: &'static str,
     /// Its value, in the unit of the prediction.
     pub value: f64,
-    /// The condition under which it was measured.
-    pub given: Option<String>,
 }
 
 impl Measurement {
-    /// A measurement that depends on no condition.
+    /// A value of what is claimed.
     pub fn new(claim: &'static str, value: f64) -> Measurement {
-        Measurement { claim, value, given: None }
+        Measurement { claim, value }
     }
 }
 
@@ -72,39 +68,15 @@ pub struct Claim {
     pub because: String,
 }
 
-/// Joins what was predicted to what a run of `variant` measured.
-///
-/// A prediction with a condition is left out where the run did not meet it, unless no prediction of that claim was met:
-/// then the claim stands unmeasured.
+/// Joins what was predicted of a variant to what its run measured.
 pub fn join(predictions: &[Prediction], variant: &str, measured: &[Measurement]) -> Vec<Claim> {
-    let mut claims: Vec<Claim> = Vec::new();
-    let mut unmet: Vec<&Prediction> = Vec::new();
-    for prediction in predictions.iter().filter(|prediction| prediction.variant == variant) {
-        let found = measured
-            .iter()
-            .find(|measured| measured.claim == prediction.claim && measured.given == prediction.given)
-            .map(|measured| measured.value);
-        if found.is_none() && prediction.given.is_some() {
-            unmet.push(prediction);
-        } else {
-            claims.push(prediction.against(found));
-        }
-    }
-    for prediction in unmet {
-        let name = |given: &Option<String>| given.as_ref().map(|given| format!("{}, {given}", prediction.claim));
-        let is_met = predictions
-            .iter()
-            .filter(|other| other.claim == prediction.claim && other.variant == variant)
-            .any(|other| claims.iter().any(|claim| name(&other.given).as_ref() == Some(&claim.name)));
-        if !is_met {
-            claims.push(prediction.against(None));
-        }
-    }
-    claims
+    let of_variant = predictions.iter().filter(|prediction| prediction.variant == variant);
+    let found = |claim| measured.iter().find(|measured| measured.claim == claim).map(|measured| measured.value);
+    of_variant.map(|prediction| prediction.against(found(prediction.claim))).collect()
 }
 
 impl Prediction {
-    /// A prediction without a condition.
+    /// A prediction: the claim, the variant, the value with its unit, and why.
     pub fn new(
         claim: &'static str,
         variant: &'static str,
@@ -112,7 +84,7 @@ impl Prediction {
         tolerance: Tolerance,
         because: impl Into<String>,
     ) -> Prediction {
-        Prediction { claim, variant, value, unit, tolerance, because: because.into(), given: None }
+        Prediction { claim, variant, value, unit, tolerance, because: because.into() }
     }
 
     /// How far a measurement may be off, in the prediction's unit.
@@ -125,9 +97,8 @@ impl Prediction {
 
     fn against(&self, measured: Option<f64>) -> Claim {
         let tolerance = self.half_width();
-        let name = self.given.as_ref().map_or(self.claim.to_string(), |given| format!("{}, {given}", self.claim));
         Claim {
-            name,
+            name: self.claim.to_string(),
             variant: self.variant.to_string(),
             predicted: self.value,
             measured,
@@ -144,9 +115,8 @@ impl Prediction {
 mod tests {
     use super::*;
 
-    fn prediction(value: f64, tolerance: Tolerance, given: Option<&str>) -> Prediction {
-        let given = given.map(String::from);
-        Prediction { given, ..Prediction::new("served", "naive", (value, "%"), tolerance, "") }
+    fn prediction(value: f64, tolerance: Tolerance) -> Prediction {
+        Prediction::new("served", "naive", (value, "%"), tolerance, "")
     }
 
     fn holds(prediction: &Prediction, measured: f64) -> bool {
@@ -155,31 +125,22 @@ mod tests {
 
     #[test]
     fn a_tolerance_is_a_share_or_a_width() {
-        let share = prediction(200.0, Tolerance::Share(0.15), None);
+        let share = prediction(200.0, Tolerance::Share(0.15));
         assert!(holds(&share, 230.0) && holds(&share, 170.0) && !holds(&share, 231.0) && !holds(&share, 169.0));
-        let width = prediction(0.0, Tolerance::Within(5.0), None);
+        let width = prediction(0.0, Tolerance::Within(5.0));
         assert!(holds(&width, 5.0) && !holds(&width, 5.1));
         assert!(!holds(&width, f64::NAN), "a mean of nothing");
     }
 
     #[test]
     fn what_was_not_measured_does_not_hold() {
-        let claims = join(&[prediction(1.0, Tolerance::Within(9.0), None)], "naive", &[]);
+        let claims = join(&[prediction(1.0, Tolerance::Within(9.0))], "naive", &[]);
         assert_eq!((claims.len(), claims[0].holds, claims[0].measured), (1, false, None));
     }
 
     #[test]
-    fn a_condition_picks_its_prediction_and_some_condition_must_be_met() {
-        let by_leader = ["east", "west"].map(|leader| prediction(1.0, Tolerance::Within(1.0), Some(leader)));
-        let measured = |given: Option<&str>| {
-            vec![Measurement { given: given.map(String::from), ..Measurement::new("served", 1.5) }]
-        };
-        let claims = join(&by_leader, "naive", &measured(Some("west")));
-        assert_eq!(claims.iter().map(|claim| (claim.name.as_str(), claim.holds)).collect::<Vec<_>>(), [(
-            "served, west",
-            true
-        )]);
-        assert!(join(&by_leader, "naive", &[]).iter().all(|claim| !claim.holds));
-        assert_eq!(join(&by_leader, "naive", &[]).len(), 2);
+    fn a_claim_is_about_its_variant_only() {
+        let fixed = Prediction { variant: "fixed", ..prediction(1.0, Tolerance::Within(1.0)) };
+        assert!(join(&[fixed], "naive", &[Measurement::new("served", 1.0)]).is_empty());
     }
 }

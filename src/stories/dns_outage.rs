@@ -290,7 +290,6 @@ impl Model for DnsOutage {
             simulated_s: ran.simulated_s,
             tick_ms: ran.tick_ms,
             hosts: ran.hosts,
-            run: None,
         })
     }
 }

@@ -156,10 +156,7 @@ impl Question {
             let letter = (b'a' + solution as u8) as char;
             return Judged { right: answer == letter.to_string(), solution: letter.to_string(), answer, because };
         };
-        let is_asked = |claim: &&Claim| {
-            claim.variant == variant && (claim.name == name || claim.name.starts_with(&format!("{name}, ")))
-        };
-        let claim = claims.iter().find(is_asked);
+        let claim = claims.iter().find(|claim| claim.variant == variant && claim.name == name);
         let measured = claim.and_then(|claim| claim.measured);
         let number = answer.parse::<f64>().ok();
         let right = measured.zip(number).is_some_and(|(measured, number)| (measured - number).abs() <= within);

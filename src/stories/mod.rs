@@ -5,6 +5,7 @@
 //! * [`file`](mod@file): the format of `sims/stories/`.
 //! * [`lesson`]: what a class is asked, and how an answer is judged.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`: what they speak, over hyper and hickory.
+//! * `consensus`: the testbed's own systems as variants.
 //! * [`evidence`]: the tables that somebody on call would have.
 //!
 //! To add a story: a file here that implements `Model`, a file in `sims/stories/`, a line in [`catalogue`] and one
@@ -15,16 +16,21 @@ pub mod evidence;
 pub mod file;
 pub mod lesson;
 
+mod consensus;
+mod consistency_or_availability;
 mod dns;
 mod dns_failover;
 mod dns_outage;
+mod five_data_centres;
 mod http;
+mod latency_not_bandwidth;
 mod pool_exhaustion;
 mod retry_storm;
+mod split_brain;
 mod world;
 
 use crate::fault::model::Fault;
-use crate::run::{Run, RunError};
+use crate::run::RunError;
 use crate::scenario::{Document, ScenarioError};
 use crate::trace::digest::Digest;
 use claim::{Claim, Measurement, Prediction, join};
@@ -37,7 +43,11 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// The code of every story.
-static STORIES: [&dyn Story; 4] = [
+static STORIES: [&dyn Story; 8] = [
+    &Typed(split_brain::SplitBrain),
+    &Typed(consistency_or_availability::ConsistencyOrAvailability),
+    &Typed(five_data_centres::FiveDataCentres),
+    &Typed(latency_not_bandwidth::LatencyNotBandwidth),
     &Typed(retry_storm::RetryStorm),
     &Typed(pool_exhaustion::PoolExhaustion),
     &Typed(dns_failover::DnsFailover),
@@ -92,8 +102,6 @@ pub struct Observed {
     pub tick_ms: u64,
     /// How many hosts there were.
     pub hosts: usize,
-    /// The judged run, where a variant is a system of the testbed.
-    pub run: Option<Box<Run>>,
 }
 
 /// A parameter with its value and what is allowed.

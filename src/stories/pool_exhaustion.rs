@@ -238,7 +238,6 @@ impl Model for PoolExhaustion {
             simulated_s: ran.simulated_s,
             tick_ms: ran.tick_ms,
             hosts: ran.hosts,
-            run: None,
         })
     }
 }

@@ -243,7 +243,6 @@ impl Model for RetryStorm {
             simulated_s: ran.simulated_s,
             tick_ms: ran.tick_ms,
             hosts: ran.hosts,
-            run: None,
         })
     }
 }

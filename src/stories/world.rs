@@ -28,7 +28,6 @@ pub struct World {
     tick_ms: u64,
     duration_ms: u64,
     latency_ms: u64,
-    between: Vec<(String, String, u64)>,
     faults: Vec<Fault>,
     hosts: Vec<(String, Start)>,
 }
@@ -49,13 +48,7 @@ impl World {
     /// A world without hosts, in which a message between two hosts takes `latency_ms`.
     pub fn new(seed: u64, tick_ms: u64, duration_s: f64, latency_ms: u64) -> World {
         let duration_ms = (duration_s * 1000.0).round() as u64;
-        World { seed, tick_ms, duration_ms, latency_ms, between: Vec::new(), faults: Vec::new(), hosts: Vec::new() }
-    }
-
-    /// Sets the one-way latency between two hosts, in milliseconds.
-    pub fn latency(mut self, a: &str, b: &str, ms: u64) -> World {
-        self.between.push((a.into(), b.into(), ms));
-        self
+        World { seed, tick_ms, duration_ms, latency_ms, faults: Vec::new(), hosts: Vec::new() }
     }
 
     /// Adds faults.
@@ -87,11 +80,8 @@ impl World {
             witness: false,
         });
         let topology = Topology { sites: sites.collect(), nodes: hosts - 1, names: names.clone() };
-        let latency = |from: &String, to: &String| {
-            let is_pair = |(a, b, _): &&(String, String, u64)| (a == from && b == to) || (a == to && b == from);
-            let own = self.between.iter().rev().find(is_pair).map_or(self.latency_ms, |(_, _, ms)| *ms);
-            if from == to || from == "world" || to == "world" { 0 } else { own * 1_000_000 }
-        };
+        let is_link = |from: &String, to: &String| from != to && from != "world" && to != "world";
+        let latency = |from, to| if is_link(from, to) { self.latency_ms * 1_000_000 } else { 0 };
         let latency_ns = names.iter().flat_map(|from| names.iter().map(move |to| latency(from, to))).collect();
         let plan = Plan {
             seed: self.seed,

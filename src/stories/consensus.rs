@@ -1,0 +1,108 @@
+//! The stories about the systems of the testbed: their scenarios with other sites and faults, run and judged as
+//! everywhere.
+
+use super::evidence::{Table, percent};
+use super::{Observed, Setup};
+use super::claim::Measurement;
+use crate::fault::model::{Fault, FaultKind, Target};
+use crate::history::Status;
+use crate::run::{Options, Outcome, Run, RunError, run};
+use crate::scenario::{Scenario, Site, find};
+use crate::systems::System;
+
+/// The embedded scenario of this name.
+pub fn scenario(name: &str) -> Scenario {
+    find(name).expect("a story's scenario is embedded")
+}
+
+/// A site with nodes and clients.
+pub fn site(name: &str, nodes: u16, clients: u16) -> Site {
+    Site { name: name.into(), nodes, clients, witness: false }
+}
+
+/// How many of `voters` are a majority.
+pub fn majority(voters: u16) -> u16 {
+    voters / 2 + 1
+}
+
+/// A cut between two groups of hosts.
+pub fn cut(groups: [&[&str]; 2], at_s: f64, for_s: f64) -> Fault {
+    let targets = |names: &[&str]| names.iter().map(|name| Target(name.to_string())).collect();
+    lasting(at_s, for_s, FaultKind::Partition { groups: groups.map(targets).to_vec() })
+}
+
+/// A fault from a moment on, for a time, both in seconds.
+pub fn lasting(at_s: f64, for_s: f64, kind: FaultKind) -> Fault {
+    let ms = |s: f64| (s * 1000.0).round() as u64;
+    Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind }
+}
+
+/// Runs a system under a scenario, for one variant of a story.
+pub fn judged(
+    scenario: &Scenario,
+    system: System,
+    setup: &Setup,
+    measure: impl Fn(&Run) -> Vec<Measurement>,
+) -> Result<Observed, RunError> {
+    let run = run(scenario, system, setup.seed, &Options::default())?;
+    let outcome = &run.outcome;
+    Ok(Observed {
+        measured: measure(&run),
+        evidence: vec![seen(&run)],
+        trace: outcome.digest,
+        simulated_s: outcome.simulated_s,
+        tick_ms: outcome.tick_ms,
+        hosts: outcome.hosts,
+    })
+}
+
+/// The share of operations that the clients of some sites planned between two moments, in seconds, and that were
+/// acknowledged before a third.
+pub fn served(run: &Run, sites: &[&str], (from_s, until_s): (f64, f64), by_s: f64) -> f64 {
+    let clients = run.explicit.client_sites();
+    let of_site = |client: u32| {
+        let site = clients.get(client as usize).map(|site| run.explicit.sites[*site].name.as_str());
+        site.is_some_and(|site| sites.contains(&site))
+    };
+    let ns = |s: f64| (s * 1e9) as u64;
+    let planned = run.history.operations.iter().filter(|operation| {
+        of_site(operation.client) && (ns(from_s)..ns(until_s)).contains(&operation.planned_ns)
+    });
+    let (mut offered, mut acked) = (0, 0);
+    for operation in planned {
+        offered += 1;
+        acked += usize::from(matches!(operation.status, Status::Ok { .. }) && operation.end_ns < ns(by_s));
+    }
+    percent(acked, offered)
+}
+
+/// 1 if it is so, 0 if not: what a claim that something happens is measured by.
+pub fn yes(it_is: bool) -> f64 {
+    f64::from(u8::from(it_is))
+}
+
+/// Whether a split-brain was certified.
+pub fn forked(outcome: &Outcome) -> bool {
+    outcome.conflicting_acks > 0
+}
+
+/// What clients of each site saw while faults began: two seconds at a time.
+fn seen(run: &Run) -> Table {
+    let sites: Vec<&str> =
+        run.explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect();
+    let mut header = vec!["second"];
+    header.extend(&sites);
+    let mut table = Table::new("share of the operations of each site's clients that were acknowledged soon", &header);
+    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let first_s = schedule.iter().map(|fault| fault.at_ms).min().unwrap_or(8000) as f64 / 1000.0;
+    for step in -2..3 {
+        let from_s = first_s + 2.0 * f64::from(step);
+        let share = |site: &&str| {
+            let share = served(run, &[site], (from_s, from_s + 2.0), from_s + 4.0);
+            if share.is_nan() { "-".into() } else { format!("{share:.0} %") }
+        };
+        let second = format!("{from_s:.0} to {:.0}", from_s + 2.0);
+        table.row([second].into_iter().chain(sites.iter().map(share)));
+    }
+    table
+}

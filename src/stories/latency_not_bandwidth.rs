@@ -1,0 +1,302 @@
+//! latency-not-bandwidth: a page of many small resources, one after the other, far away.
+//!
+//! Its time is n (RTT + wait + work + bytes / bandwidth), and a connection's round trip. Where RTT is the largest by
+//! far, ten times the bandwidth changes nothing.
+
+use super::claim::{Measurement, Prediction, Tolerance};
+use super::evidence::{Table, percentile};
+use super::http::{Connection, Reply, serve};
+use super::world::{Notes, World, drive, load_stream, poisson, sleep_until};
+use super::{Arrival, Bound, Model, Observed, Setup, Variant};
+use crate::host::Host;
+use crate::run::RunError;
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::rc::Rc;
+
+const FAR: &str = "far-away";
+const BANDWIDTH: &str = "ten-times-bandwidth";
+const NEARER: &str = "nearer";
+const FEWER: &str = "one-request";
+
+const PAGE: &str = "time of a page";
+const DISTANCE: &str = "of it, distance";
+const QUEUE: &str = "of it, waiting for the server";
+
+/// The story.
+pub(super) struct LatencyNotBandwidth;
+
+/// What may be changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    /// Resources of a page (n), fetched one after the other.
+    resources: u32,
+    /// Size of each.
+    resource_kb: f64,
+    /// The line's bandwidth.
+    mbit_per_s: f64,
+    /// Work of the server for each.
+    work_ms: f64,
+    /// How busy other clients keep the server.
+    utilization: f64,
+    /// One way between client and server.
+    latency_ms: u64,
+    /// The same, of the variant whose server is nearer.
+    nearer_ms: u64,
+    /// Pages that are loaded, one after the other.
+    pages: u32,
+    /// The simulator's step.
+    tick_ms: u64,
+}
+
+impl Parameters {
+    fn latency(&self, variant: &str) -> u64 {
+        if variant == NEARER { self.nearer_ms } else { self.latency_ms }
+    }
+
+    /// Milliseconds on the wire of one resource.
+    fn transfer_ms(&self, variant: &str) -> f64 {
+        let faster = if variant == BANDWIDTH { 10.0 } else { 1.0 };
+        self.resource_kb * 8.0 / (self.mbit_per_s * faster)
+    }
+
+    /// The mean wait in a queue with random arrivals and constant work (M/D/1).
+    fn wait_ms(&self) -> f64 {
+        self.utilization * self.work_ms / (2.0 * (1.0 - self.utilization))
+    }
+
+    /// Requests of a page, and resources in each.
+    fn requests(&self, variant: &str) -> (u32, u32) {
+        if variant == FEWER { (1, self.resources) } else { (self.resources, 1) }
+    }
+
+    /// Milliseconds of distance, waiting and everything, of a page.
+    fn page_ms(&self, variant: &str) -> (f64, f64, f64) {
+        let (requests, each) = self.requests(variant);
+        let round_trip_ms = 2.0 * self.latency(variant) as f64;
+        let distance = f64::from(requests + 1) * round_trip_ms;
+        let wait = f64::from(requests) * self.wait_ms();
+        let rest = f64::from(requests * each) * (self.work_ms + self.transfer_ms(variant));
+        (distance, wait, distance + wait + rest)
+    }
+
+    fn duration_s(&self, variant: &str) -> f64 {
+        let (_, _, page) = self.page_ms(variant);
+        2.0 + 1.3 * f64::from(self.pages) * page / 1000.0
+    }
+}
+
+/// One page, as measured, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Page {
+    took_ns: u64,
+    waited_ns: u64,
+    worked_ns: u64,
+    sent_ns: u64,
+}
+
+impl Model for LatencyNotBandwidth {
+    type Parameters = Parameters;
+
+    fn name(&self) -> &'static str {
+        "latency-not-bandwidth"
+    }
+
+    fn variants(&self) -> &'static [Variant] {
+        const {
+            &[
+                Variant { name: FAR, what: "one resource after the other, from far away", naive: true },
+                Variant { name: BANDWIDTH, what: "the same over a line ten times as wide", naive: true },
+                Variant { name: NEARER, what: "the same from a server nearby", naive: false },
+                Variant { name: FEWER, what: "from far away, all resources in one request", naive: false },
+            ]
+        }
+    }
+
+    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+        vec![
+            ("resources", f64::from(p.resources), 1.0..=200.0),
+            ("resource_kb", p.resource_kb, 0.1..=100_000.0),
+            ("mbit_per_s", p.mbit_per_s, 0.1..=100_000.0),
+            ("work_ms", p.work_ms, 1.0..=1000.0),
+            ("utilization", p.utilization, 0.0..=0.9),
+            ("latency_ms", p.latency_ms as f64, 2.0..=1000.0),
+            ("nearer_ms", p.nearer_ms as f64, 1.0..=1000.0),
+            ("pages", f64::from(p.pages), 1.0..=200.0),
+            ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms.min(p.nearer_ms) as f64),
+        ]
+    }
+
+    fn assumptions(&self, p: &Parameters) -> Vec<String> {
+        vec![
+            format!("{} resources of {} KB, each asked for when the one before has come", p.resources, p.resource_kb),
+            format!("{} Mbit/s, {} ms one way ({} ms nearby); a connection for each page", p.mbit_per_s, p.latency_ms, p.nearer_ms),
+            format!(
+                "{} ms of work a resource in one FIFO queue, which others keep busy {} % of the time, at random",
+                p.work_ms,
+                100.0 * p.utilization
+            ),
+        ]
+    }
+
+    fn modelled(&self) -> &'static [&'static str] {
+        &[
+            "a resource's bytes, by the time they take on the wire",
+            "work, a constant time in one queue",
+            "no slow start: a real connection needs further round trips until it is wide open",
+        ]
+    }
+
+    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+        let mut predictions = Vec::new();
+        let share = Tolerance::Share(0.15);
+        for variant in self.variants() {
+            let (distance, wait, page) = p.page_ms(variant.name);
+            let because = "n (RTT + wait + work + bytes / bandwidth) + RTT";
+            predictions.push(Prediction::new(PAGE, variant.name, (page, "ms"), share, because));
+            predictions.push(Prediction::new(DISTANCE, variant.name, (distance, "ms"), share, "(n + 1) RTT"));
+            // One request a page is too few for a mean.
+            if variant.name == FAR && p.utilization > 0.0 {
+                let tolerance = Tolerance::Share(0.3);
+                let because = "n x rho S / 2 (1 - rho) (M/D/1); the mean of a heavy tail, so within 30 %";
+                predictions.push(Prediction::new(QUEUE, variant.name, (wait, "ms"), tolerance, because));
+            }
+        }
+        predictions
+    }
+
+    fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
+        let per_s = p.utilization * 1000.0 / p.work_ms;
+        let until_s = self.variants().iter().map(|variant| p.duration_s(variant.name)).fold(0.0, f64::max);
+        if per_s > 0.0 { poisson(&mut load_stream(seed), per_s, until_s, 0) } else { Vec::new() }
+    }
+
+    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+        let pages = Notes::new(Vec::new());
+        let latency_ms = p.latency(setup.variant);
+        let (requests, each) = p.requests(setup.variant);
+        let server = Server { work_ns: ns(p.work_ms), transfer_ns: ns(p.transfer_ms(setup.variant)) };
+        let (log, count) = (pages.clone(), p.pages);
+        let load: Rc<[Arrival]> = setup.load.clone().into();
+        let ran = World::new(setup.seed, p.tick_ms, p.duration_s(setup.variant), latency_ms)
+            .faults(&setup.faults)
+            .host("server", move |host| server.process(host, load.clone()))
+            .host("browser", move |host| {
+                let log = log.clone();
+                async move {
+                    for _ in 0..count {
+                        if let Ok(page) = load_page(&host, requests, each).await {
+                            log.with(|pages| pages.push(page));
+                        }
+                    }
+                    std::future::pending().await
+                }
+            })
+            .run()?;
+        let pages = pages.take();
+        Ok(Observed {
+            measured: measure(&pages),
+            evidence: vec![on_call(&pages)],
+            trace: ran.digest,
+            simulated_s: ran.simulated_s,
+            tick_ms: ran.tick_ms,
+            hosts: ran.hosts,
+        })
+    }
+}
+
+fn ns(ms: f64) -> u64 {
+    (ms * 1e6) as u64
+}
+
+/// A server with one queue, whose answers take their time on the wire.
+#[derive(Clone, Copy)]
+struct Server {
+    work_ns: u64,
+    transfer_ns: u64,
+}
+
+impl Server {
+    /// Serves `/n`, n resources at once, and works for others meanwhile.
+    async fn process(self, host: Host, load: Rc<[Arrival]>) {
+        let free_ns = Rc::new(Cell::new(0));
+        let (other, others_free_ns) = (host.clone(), free_ns.clone());
+        host.spawn(drive(host.clone(), load, move |_, _| {
+            self.take_turn(&other, &others_free_ns, 1);
+            std::future::ready(())
+        }));
+        let own = host.clone();
+        serve(host, move |path| {
+            let resources = path.trim_start_matches('/').parse().unwrap_or(1);
+            let (waited_ns, worked_ns) = self.take_turn(&own, &free_ns, resources);
+            let sent_ns = resources * self.transfer_ns;
+            let until_ns = own.now_ns() + waited_ns + worked_ns + sent_ns;
+            let host = own.clone();
+            async move {
+                sleep_until(&host, until_ns).await;
+                let status = hyper::StatusCode::OK;
+                Reply { status, body: format!("{waited_ns} {worked_ns} {sent_ns}").into() }
+            }
+        })
+        .await;
+    }
+
+    /// Books work in the queue: how long it waits, and how long it takes.
+    fn take_turn(self, host: &Host, free_ns: &Cell<u64>, resources: u64) -> (u64, u64) {
+        let now_ns = host.now_ns();
+        let begins_ns = free_ns.get().max(now_ns);
+        let worked_ns = resources * self.work_ns;
+        free_ns.set(begins_ns + worked_ns);
+        (begins_ns - now_ns, worked_ns)
+    }
+}
+
+/// Loads a page over a connection of its own.
+async fn load_page(host: &Host, requests: u32, each: u32) -> std::io::Result<Page> {
+    let begins_ns = host.now_ns();
+    let mut connection = Connection::open(host, "server").await?;
+    let mut page = Page::default();
+    for _ in 0..requests {
+        let reply = connection.get(&format!("/{each}")).await?;
+        let text = String::from_utf8_lossy(&reply.body);
+        let mut numbers = text.split(' ').map(|number| number.parse::<u64>().unwrap_or_default());
+        let mut next = || numbers.next().unwrap_or_default();
+        page.waited_ns += next();
+        page.worked_ns += next();
+        page.sent_ns += next();
+    }
+    page.took_ns = host.now_ns() - begins_ns;
+    Ok(page)
+}
+
+fn measure(pages: &[Page]) -> Vec<Measurement> {
+    let mean_ms = |of: &dyn Fn(&Page) -> u64| {
+        let sum: u64 = pages.iter().map(of).sum();
+        sum as f64 / pages.len() as f64 / 1e6
+    };
+    let whole_ms = mean_ms(&|page| page.took_ns);
+    let elsewhere_ms = mean_ms(&|page| page.waited_ns + page.worked_ns + page.sent_ns);
+    vec![
+        Measurement::new(PAGE, whole_ms),
+        Measurement::new(DISTANCE, whole_ms - elsewhere_ms),
+        Measurement::new(QUEUE, mean_ms(&|page| page.waited_ns)),
+    ]
+}
+
+/// What the browser and the server's log show of pages.
+fn on_call(pages: &[Page]) -> Table {
+    let mut table = Table::new("page loads: the browser's clock beside the server's log, in ms", &["", "median", "90 %"]);
+    let rows: [(&str, fn(&Page) -> u64); 3] = [
+        ("until the page is there", |page| page.took_ns),
+        ("of it, in the server's queue", |page| page.waited_ns),
+        ("of it, at work in the server", |page| page.worked_ns),
+    ];
+    for (name, of) in rows {
+        let mut all: Vec<u64> = pages.iter().map(|page| of(page) / 1_000_000).collect();
+        let mut at = |share: f64| percentile(&mut all, share).map_or("-".into(), |ms| ms.to_string());
+        let (median, high) = (at(0.5), at(0.9));
+        table.row([name.to_string(), median, high]);
+    }
+    table
+}
