@@ -74,7 +74,9 @@ impl Compare {
     /// Runs a story's variants and prints what was predicted beside what was measured.
     fn tell(&self, story: &StoryFile, terminal: &mut Terminal) -> Result<Exit, Failure> {
         if self.html.is_some() {
-            return Err(Failure::Usage("--html draws runs of the systems; a story's are told by `schism lesson`".into()));
+            return Err(Failure::Usage(
+                "--html draws runs of the systems; a story's are told by `schism lesson`".into(),
+            ));
         }
         let named: Vec<_> = self.systems.iter().map(|name| story::variant(story, name)).collect::<Result<_, _>>()?;
         let variants = if named.is_empty() { all(story) } else { named };

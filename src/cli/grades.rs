@@ -80,11 +80,14 @@ impl Grade {
         let files = answers(&self.folder)?;
         if files.is_empty() {
             let folder = self.folder.display();
-            return Err(Failure::input(format!("{folder} holds no .json file; `schism lesson NAME --student ID` writes one")));
+            return Err(Failure::input(format!(
+                "{folder} holds no .json file; `schism lesson NAME --student ID` writes one"
+            )));
         }
         let lessons: BTreeMap<String, StoryFile> =
             stories::catalogue().into_iter().map(|story| (story.name.clone(), story)).collect();
-        let read: Vec<(PathBuf, Result<HandedIn, String>)> = files.into_iter().map(|file| (file.clone(), read(&file))).collect();
+        let read: Vec<(PathBuf, Result<HandedIn, String>)> =
+            files.into_iter().map(|file| (file.clone(), read(&file))).collect();
         let bar = terminal.progress(read.len() as u64, "grade");
         let mut rows = Vec::new();
         for (file, answer) in &read {
@@ -113,7 +116,16 @@ impl Grade {
             Err(why) => {
                 let (state, why) = (State::Unreadable, Some(why.clone()));
                 let none = None;
-                return Ok(Row { file: shown, student: none, lesson: None, state, score: None, of: None, answer: None, why });
+                return Ok(Row {
+                    file: shown,
+                    student: none,
+                    lesson: None,
+                    state,
+                    score: None,
+                    of: None,
+                    answer: None,
+                    why,
+                });
             }
         };
         let is_named = |file: &Path| file.file_name().and_then(|name| name.to_str()) == Some(&answer.file_name());
@@ -196,7 +208,8 @@ impl Grade {
         }
         let width = rows.iter().map(|row| row.file.chars().count()).max().unwrap_or(0) + 2;
         for row in rows {
-            let score = row.score.zip(row.of).map_or(row.state.name().to_string(), |(score, of)| format!("{score} of {of}"));
+            let score =
+                row.score.zip(row.of).map_or(row.state.name().to_string(), |(score, of)| format!("{score} of {of}"));
             let why = row.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
             terminal.line(&format!("{:width$}{score}{why}", row.file))?;
         }

@@ -55,7 +55,8 @@ enum Also {
 fn parse_student(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let is_fine = (1..=64).contains(&text.len()) && text.chars().all(is_plain) && !text.starts_with(['.', '-']);
-    let allowed = "an ID is up to 64 of the characters A to Z, a to z, 0 to 9, `.`, `_` and `-`, a letter or digit first";
+    let allowed =
+        "an ID is up to 64 of the characters A to Z, a to z, 0 to 9, `.`, `_` and `-`, a letter or digit first";
     if is_fine { Ok(text.to_string()) } else { Err(allowed.into()) }
 }
 
@@ -183,7 +184,8 @@ impl Lesson {
         };
         if answer.is_none() && !self.reveal {
             if !terminal.json {
-                let who = self.student.as_ref().map_or(format!("--seed {seed}"), |student| format!("--student {student}"));
+                let who =
+                    self.student.as_ref().map_or(format!("--seed {seed}"), |student| format!("--student {student}"));
                 let example = story.lesson.example();
                 terminal.line(&format!("\nAnswer with: schism lesson {name} {who} --answer {example}"))?;
             }
@@ -203,8 +205,12 @@ impl Lesson {
         let path = self.out.join(format!("{student}-{}.json", story.name));
         if path.exists() {
             let path = path.display();
-            return Err(Failure::Usage(format!("{path} holds an answer already, and the first one counts; to look again: \
-                 schism lesson {} --seed {} --reveal", story.name, seed_of(student, &story.name))));
+            return Err(Failure::Usage(format!(
+                "{path} holds an answer already, and the first one counts; to look again: \
+                 schism lesson {} --seed {} --reveal",
+                story.name,
+                seed_of(student, &story.name)
+            )));
         }
         Ok(Some(path))
     }
@@ -243,7 +249,8 @@ impl Lesson {
         for (number, judged) in (1..).zip(&judged) {
             let (tone, word) = if judged.right { (Tone::Good, "right") } else { (Tone::Bad, "not so") };
             let because = wrap(&format!("{}.", judged.because.trim_end_matches('.')), WIDTH, 3);
-            let verdict = format!("{number}. {}, {}: it is {}.", judged.answer, style.paint(tone, word), judged.solution);
+            let verdict =
+                format!("{number}. {}, {}: it is {}.", judged.answer, style.paint(tone, word), judged.solution);
             text.push_str(&format!("\n{verdict}\n   {because}\n"));
         }
         for (number, question) in (1..).zip(&story.lesson.questions) {
@@ -316,7 +323,8 @@ fn tell(story: &StoryFile, evidence: &Telling, terminal: &mut Terminal) -> Resul
         ));
     }
     let style = terminal.style;
-    let mut text = format!("{}\n", style.paint(Tone::Strong, &wrap(&format!("{}: {}", story.name, story.title), WIDTH, 2)));
+    let mut text =
+        format!("{}\n", style.paint(Tone::Strong, &wrap(&format!("{}: {}", story.name, story.title), WIDTH, 2)));
     for paragraph in story.lesson.setting.split("\n\n") {
         text.push_str(&format!("\n{}\n", wrap(paragraph, WIDTH, 0)));
     }
@@ -329,9 +337,13 @@ fn tell(story: &StoryFile, evidence: &Telling, terminal: &mut Terminal) -> Resul
 
 fn question_text(number: usize, question: &Question) -> String {
     let mut lines = vec![wrap(&format!("{number}. {}", question.ask), WIDTH, 3)];
-    lines.extend(question.choices.iter().zip('a'..).map(|(choice, letter)| {
-        format!("   {}", wrap(&format!("{letter}) {}", choice.text), WIDTH - 3, 6))
-    }));
+    lines.extend(
+        question
+            .choices
+            .iter()
+            .zip('a'..)
+            .map(|(choice, letter)| format!("   {}", wrap(&format!("{letter}) {}", choice.text), WIDTH - 3, 6))),
+    );
     lines.join("\n")
 }
 

@@ -6,9 +6,9 @@
 //! lost a segment never delivers anything again.
 
 use super::clock::Clocks;
+use super::datagram::Datagrams;
 use super::lock;
 use super::recorder::Recorder;
-use super::datagram::Datagrams;
 use super::stream::Streams;
 use super::task::Gate;
 use crate::fault::chaos::{Act, Fate, Place};

@@ -5,7 +5,7 @@ use super::style::{Style, Tone, WIDTH, wrap};
 use crate::stories::claim::Claim;
 use crate::stories::evidence::Table;
 use crate::stories::{StoryFile, StoryRun, Telling};
-use crate::trace::digest::Digest;
+use crate::trace::digest::{self, Digest};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -24,9 +24,11 @@ pub fn telling(file: &StoryFile, told: &Telling, verbose: bool, style: Style) ->
     text.extend(file.modelled().iter().map(|what| wrap(&format!("  * {what}"), WIDTH, 4)).map(bulleted));
     if verbose {
         text.push(String::new());
-        text.extend(told.claims.iter().map(|claim| {
-            wrap(&format!("{}, {}: {}", claim.variant, claim.name, claim.because), WIDTH, 2)
-        }));
+        text.extend(
+            told.claims
+                .iter()
+                .map(|claim| wrap(&format!("{}, {}: {}", claim.variant, claim.name, claim.because), WIDTH, 2)),
+        );
         for run in &told.runs {
             text.push(String::new());
             text.push(style.paint(Tone::Strong, &format!("{}, digest {}", run.setup.variant, run.digest)));
@@ -43,12 +45,12 @@ fn bulleted(text: String) -> String {
 
 /// Every claim, by variant, and how many hold.
 pub fn claims(file: &StoryFile, claims: &[Claim], style: Style) -> String {
-    let mut text = vec![style.paint(
-        Tone::Strong,
-        &format!("{:LABEL$}{:>13}{:>13}{:>12}  {}", "", "predicted", "measured", "within", ""),
-    )
-    .trim_end()
-    .to_string()];
+    let mut text = vec![
+        style
+            .paint(Tone::Strong, &format!("{:LABEL$}{:>13}{:>13}{:>12}  {}", "", "predicted", "measured", "within", ""))
+            .trim_end()
+            .to_string(),
+    ];
     for variant in file.variants().iter().filter(|variant| claims.iter().any(|claim| claim.variant == variant.name)) {
         text.push(style.paint(Tone::Strong, &wrap(&format!("{}: {}", variant.name, variant.what), WIDTH, 2)));
         for claim in claims.iter().filter(|claim| claim.variant == variant.name) {
@@ -123,7 +125,14 @@ struct RunLine<'a> {
 struct TellingLine<'a> {
     scenario: &'a str,
     seed: u64,
+    schedule_digest: Digest,
+    script_digest: Digest,
     as_expected: bool,
+    unexpected: Vec<String>,
+    inconclusive: [(); 0],
+    first_availability_difference: Option<()>,
+    first_safety_difference: Option<()>,
+    targets: BTreeMap<&'a str, ()>,
     digest: Digest,
     assumptions: Vec<String>,
     modelled: &'a [&'a str],
@@ -149,12 +158,22 @@ pub fn variant(file: &StoryFile, run: &StoryRun) -> String {
 /// The lines of a telling: every variant, then the comparison.
 pub fn lines(file: &StoryFile, told: &Telling) -> Vec<String> {
     let mut lines: Vec<String> = told.runs.iter().map(|run| variant(file, run)).collect();
+    let broken = told.claims.iter().filter(|claim| !claim.holds);
+    let (load, faults) = file.materialise(told.seed);
     lines.push(json::line(
         "comparison",
         TellingLine {
             scenario: &file.name,
             seed: told.seed,
+            // Through JSON, as the schedule of any run.
+            schedule_digest: digest::of(&serde_json::to_string(&faults).expect("faults are plain data")),
+            script_digest: digest::of(&load),
             as_expected: told.holds(),
+            unexpected: broken.map(|claim| format!("{}: {}", claim.variant, claim.name)).collect(),
+            inconclusive: [],
+            first_availability_difference: None,
+            first_safety_difference: None,
+            targets: BTreeMap::new(),
             digest: told.digest(),
             assumptions: file.assumptions(),
             modelled: file.modelled(),
@@ -185,9 +204,12 @@ mod tests {
     fn claims_fit_the_terminal_and_say_which_fail() {
         let file = crate::stories::find("retry-storm").unwrap();
         let long = "a claim whose name is so long that it does not fit into its column at all";
-        let all = [claim("queue", Some(209.6), true), claim(long, Some(1.234), false), claim("never seen", None, false)];
+        let all =
+            [claim("queue", Some(209.6), true), claim(long, Some(1.234), false), claim("never seen", None, false)];
         let text = claims(&file, &all, Style::PLAIN);
-        for part in ["210 tries    210 tries  31.5 tries  yes", "1.23 tries  31.5 tries  NO", "nothing", "1 of 3 claims hold"] {
+        for part in
+            ["210 tries    210 tries  31.5 tries  yes", "1.23 tries  31.5 tries  NO", "nothing", "1 of 3 claims hold"]
+        {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
         assert!(text.lines().all(|line| line.len() <= WIDTH && line == line.trim_end()), "{text}");

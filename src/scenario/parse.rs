@@ -37,7 +37,13 @@ pub struct ScenarioError {
 
 impl ScenarioError {
     /// An error about a place in a file.
-    pub(crate) fn at(file: &str, text: &str, span: Range<usize>, problem: String, help: Option<String>) -> ScenarioError {
+    pub(crate) fn at(
+        file: &str,
+        text: &str,
+        span: Range<usize>,
+        problem: String,
+        help: Option<String>,
+    ) -> ScenarioError {
         let start = span.start.min(text.len());
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

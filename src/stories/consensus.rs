@@ -1,14 +1,15 @@
 //! The stories about the systems of the testbed: their scenarios with other sites and faults, run and judged as
 //! everywhere.
 
+use super::claim::Measurement;
 use super::evidence::{Table, percent};
 use super::{Observed, Setup};
-use super::claim::Measurement;
 use crate::fault::model::{Fault, FaultKind, Target};
-use crate::history::Status;
+use crate::history::{Operation, Status};
 use crate::run::{Options, Outcome, Run, RunError, run};
 use crate::scenario::{Scenario, Site, find};
 use crate::systems::System;
+use std::collections::BTreeSet;
 
 /// The embedded scenario of this name.
 pub fn scenario(name: &str) -> Scenario {
@@ -65,15 +66,14 @@ pub fn served(run: &Run, sites: &[&str], (from_s, until_s): (f64, f64), by_s: f6
         site.is_some_and(|site| sites.contains(&site))
     };
     let ns = |s: f64| (s * 1e9) as u64;
-    let planned = run.history.operations.iter().filter(|operation| {
-        of_site(operation.client) && (ns(from_s)..ns(until_s)).contains(&operation.planned_ns)
-    });
-    let (mut offered, mut acked) = (0, 0);
-    for operation in planned {
-        offered += 1;
-        acked += usize::from(matches!(operation.status, Status::Ok { .. }) && operation.end_ns < ns(by_s));
-    }
-    percent(acked, offered)
+    // What was planned, not what was asked: a client that is stuck in an operation does not come to the next.
+    let script = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.script);
+    let is_judged = |at_us: u64, client| of_site(client) && (ns(from_s)..ns(until_s)).contains(&(at_us * 1000));
+    let planned: BTreeSet<u32> = script.iter().filter(|op| is_judged(op.at_us, op.client)).map(|op| op.id).collect();
+    let is_acked = |operation: &&Operation| {
+        planned.contains(&operation.id) && matches!(operation.status, Status::Ok { .. }) && operation.end_ns < ns(by_s)
+    };
+    percent(run.history.operations.iter().filter(is_acked).count(), planned.len())
 }
 
 /// 1 if it is so, 0 if not: what a claim that something happens is measured by.

@@ -64,7 +64,11 @@ impl Model for ConsistencyOrAvailability {
         const {
             &[
                 Variant { name: "dual-primary", what: "any node answers, either side takes over", naive: true },
-                Variant { name: "primary-backup-async", what: "any node answers that thinks it is primary", naive: true },
+                Variant {
+                    name: "primary-backup-async",
+                    what: "any node answers that thinks it is primary",
+                    naive: true,
+                },
                 Variant { name: "primary-backup-sync", what: "every node must have a write", naive: false },
                 Variant { name: "lease", what: "a majority must have a write, the lease's holder reads", naive: false },
                 Variant { name: "quorum", what: "a majority must have a write, a majority is read", naive: false },

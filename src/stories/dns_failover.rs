@@ -41,7 +41,7 @@ const DNS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long delegations are good for, in seconds.
 const DELEGATION_TTL_S: u32 = 86_400;
 /// How far from the moment that is judged a request may be, in seconds.
-const AROUND_S: f64 = 2.5;
+const AROUND_S: f64 = 5.0;
 
 /// The story.
 pub(super) struct DnsFailover;
@@ -155,8 +155,14 @@ impl Model for DnsFailover {
 
     fn assumptions(&self, p: &Parameters) -> Vec<String> {
         vec![
-            format!("60 times faster than life: a second here is a minute, TTLs {} s and {} s", p.old_ttl_s, p.new_ttl_s),
-            format!("{} clients with a cache each, independent requests (Poisson), {} a second each", p.clients, p.requests_per_s),
+            format!(
+                "60 times faster than life: a second here is a minute, TTLs {} s and {} s",
+                p.old_ttl_s, p.new_ttl_s
+            ),
+            format!(
+                "{} clients with a cache each, independent requests (Poisson), {} a second each",
+                p.clients, p.requests_per_s
+            ),
             "caches begin as they would be after a long time; all keep to the TTL, to the second".into(),
             format!("the service moves at {} s; the old address then answers 503", p.move_at_s),
             format!("\"half an old TTL on\": within {AROUND_S} s of {} s", p.move_at_s + p.old_s() / 2.0),
@@ -176,11 +182,17 @@ impl Model for DnsFailover {
         };
         let none = Tolerance::Within(1.0);
         let share = |share: f64| (100.0 * share, "%");
+        // 15 %, or what chance leaves room for among so many clients: 3.3 standard errors.
+        let asking = clients * (1.0 - (-p.requests_per_s * 2.0 * AROUND_S).exp());
+        let of_chance =
+            |share: f64| Tolerance::Within(100.0 * (0.15 * share).max(3.3 * (share * (1.0 - share) / asking).sqrt()));
         let because = "r (TTL - t) / (1 + r TTL), t = TTL / 2";
-        say(OLD, HOUR, share(p.holding(old_s, half_s)), Tolerance::Share(0.15), because);
+        let holding = p.holding(old_s, half_s);
+        say(OLD, HOUR, share(holding), of_chance(holding), because);
         let late_s = half_s + p.late_share * old_s;
         let because = "only answers from before the TTL was lowered live so long: r (TTL - a - t) / (1 + r TTL)";
-        say(OLD, LATE, share(p.holding(old_s, late_s)), Tolerance::Share(0.2), because);
+        let holding = p.holding(old_s, late_s);
+        say(OLD, LATE, share(holding), of_chance(holding), because);
         // The resolver looks the name up at 0, TTL, 2 TTL, ...
         let flip_s = (p.move_at_s / old_s).ceil() * old_s - p.move_at_s;
         let because = "all get what is left of the one cached answer, and turn when it ends";
@@ -198,10 +210,12 @@ impl Model for DnsFailover {
         say(LAST, HOUR, (old_s, "s"), Tolerance::Share(0.1), "TTL: somebody asked just before the move");
         say(LAST, RESOLVER, (flip_s, "s"), Tolerance::Share(0.1), "when the one cached answer ends");
         let checks = f64::from(p.failed_checks);
-        let round_trips_s = 4.0 * p.latency_ms as f64 / 1000.0;
-        let detected = ((checks - 0.5) * p.check_interval_s + round_trips_s, "s");
-        let width = Tolerance::Within(p.check_interval_s / 2.0 + 4.0 * p.tick_ms as f64 / 1000.0);
-        say(LAST, BALANCER, detected, width, "(k - 1) I to k I, and two round trips");
+        // A check's verdict comes one way later; a request was begun five ways before the balancer picks for it: two for
+        // the lookup, three to connect and ask.
+        let ways_s = 4.0 * p.latency_ms as f64 / 1000.0;
+        let detected = ((checks - 0.5) * p.check_interval_s - ways_s, "s");
+        let width = Tolerance::Within(p.check_interval_s / 2.0 + 6.0 * p.latency_ms as f64 / 1000.0);
+        say(LAST, BALANCER, detected, width, "the middle of (k - 1) I to k I, less two round trips");
         for (variant, ttl_s) in [(HOUR, old_s), (MINUTE, f64::from(p.new_ttl_s))] {
             let queries = clients * p.requests_per_s / (1.0 + p.requests_per_s * ttl_s);
             say(QUERIES, variant, (queries, "1/s"), Tolerance::Share(0.15), "clients x r / (1 + r TTL)");
@@ -383,9 +397,10 @@ impl Scene {
             looker.sleep(Duration::from_secs_f64(scene.p.move_at_s + scene.p.old_s() / 6.0)).await;
             let (t_s, old) = (now_s(&looker), address(named(&looker, "old")));
             let left = |client: &Client| client.cache.get().filter(|(_, ends_s)| *ends_s > t_s);
-            let looked = looked_at.iter().enumerate().take(6).map(|(number, client)| {
-                (number, left(client).map(|(address, ends_s)| (address == old, ends_s - t_s)))
-            });
+            let looked =
+                looked_at.iter().enumerate().take(6).map(|(number, client)| {
+                    (number, left(client).map(|(address, ends_s)| (address == old, ends_s - t_s)))
+                });
             scene.log.with(|log| log.looked = looked.collect());
         });
         let own = host.clone();

@@ -144,8 +144,16 @@ impl Model for DnsOutage {
         const {
             &[
                 Variant { name: NAIVE, what: "no cache, and every layer asks again at once", naive: true },
-                Variant { name: STALE, what: "a cache that serves what has expired while nobody answers", naive: false },
-                Variant { name: ONE_LAYER, what: "only the application asks again, after growing pauses", naive: false },
+                Variant {
+                    name: STALE,
+                    what: "a cache that serves what has expired while nobody answers",
+                    naive: false,
+                },
+                Variant {
+                    name: ONE_LAYER,
+                    what: "only the application asks again, after growing pauses",
+                    naive: false,
+                },
                 Variant { name: BOTH, what: "the cache, and only the application asks again", naive: false },
             ]
         }
@@ -253,11 +261,7 @@ impl Model for DnsOutage {
             FaultKind::Partition { groups: vec![target("resolver"), target("authority")] },
             lossy(p.most_lost),
             lossy(p.half_lost),
-            FaultKind::Latency {
-                a: target("resolver"),
-                b: target("authority"),
-                extra_ms: (p.slow_s * 500.0) as u64,
-            },
+            FaultKind::Latency { a: target("resolver"), b: target("authority"), extra_ms: (p.slow_s * 500.0) as u64 },
         ];
         let ms = |s: f64| (s * 1000.0) as u64;
         let fault = |(n, kind)| Fault { at_ms: ms(p.trouble(n).0), for_ms: Some(ms(p.trouble_s)), kind };
@@ -279,7 +283,9 @@ impl Model for DnsOutage {
             .host("resolver", move |host| resolver.clone().resolver(host))
             .host("apps", move |host| {
                 let (own, apps) = (host.clone(), apps.clone());
-                drive(host, load.clone(), move |number, arrival| apps.clone().request(own.clone(), number, arrival.sort))
+                drive(host, load.clone(), move |number, arrival| {
+                    apps.clone().request(own.clone(), number, arrival.sort)
+                })
             })
             .run()?;
         let log = log.take();

@@ -131,7 +131,10 @@ impl Model for LatencyNotBandwidth {
     fn assumptions(&self, p: &Parameters) -> Vec<String> {
         vec![
             format!("{} resources of {} KB, each asked for when the one before has come", p.resources, p.resource_kb),
-            format!("{} Mbit/s, {} ms one way ({} ms nearby); a connection for each page", p.mbit_per_s, p.latency_ms, p.nearer_ms),
+            format!(
+                "{} Mbit/s, {} ms one way ({} ms nearby); a connection for each page",
+                p.mbit_per_s, p.latency_ms, p.nearer_ms
+            ),
             format!(
                 "{} ms of work a resource in one FIFO queue, which others keep busy {} % of the time, at random",
                 p.work_ms,
@@ -286,7 +289,8 @@ fn measure(pages: &[Page]) -> Vec<Measurement> {
 
 /// What the browser and the server's log show of pages.
 fn on_call(pages: &[Page]) -> Table {
-    let mut table = Table::new("page loads: the browser's clock beside the server's log, in ms", &["", "median", "90 %"]);
+    let mut table =
+        Table::new("page loads: the browser's clock beside the server's log, in ms", &["", "median", "90 %"]);
     let rows: [(&str, fn(&Page) -> u64); 3] = [
         ("until the page is there", |page| page.took_ns),
         ("of it, in the server's queue", |page| page.waited_ns),

@@ -98,7 +98,8 @@ impl Lesson {
                     let known: Vec<_> = known.collect();
                     return Err((wrong("nothing measures this"), format!("allowed: {}", known.join(", "))));
                 }
-            } else if question.choices.iter().filter(|choice| choice.right).count() != 1 || question.choices.len() > 26 {
+            } else if question.choices.iter().filter(|choice| choice.right).count() != 1 || question.choices.len() > 26
+            {
                 let help = "give `claim`, `variant` and `within`, or `choices` of which one has `right = true`";
                 return Err((wrong("exactly one of its choices must be right"), help.into()));
             }
@@ -140,11 +141,17 @@ impl Question {
         let text = text.trim().to_lowercase();
         if self.choices.is_empty() {
             let number = text.trim_end_matches('%').trim().parse::<f64>().ok().filter(|number| number.is_finite());
-            return number.map(|number| number.to_string()).ok_or((format!("`{text}` is no number"), "like: 12.5".into()));
+            return number
+                .map(|number| number.to_string())
+                .ok_or((format!("`{text}` is no number"), "like: 12.5".into()));
         }
         let is_offered = text.len() == 1 && self.choices.iter().zip('a'..).any(|(_, letter)| text.starts_with(letter));
         let letters: Vec<String> = self.choices.iter().zip('a'..).map(|(_, letter)| letter.to_string()).collect();
-        if is_offered { Ok(text) } else { Err((format!("`{text}` is no choice"), format!("allowed: {}", letters.join(", ")))) }
+        if is_offered {
+            Ok(text)
+        } else {
+            Err((format!("`{text}` is no choice"), format!("allowed: {}", letters.join(", "))))
+        }
     }
 
     fn judge(&self, answer: &str, claims: &[Claim]) -> Judged {
@@ -194,7 +201,8 @@ mod tests {
     fn an_answer_is_read_or_told_what_is_allowed() {
         let lesson = lesson();
         assert_eq!(lesson.read(" 12.50% , B").unwrap(), ["12.5", "b"]);
-        for (text, part) in [("1", "1 answers"), ("x,a", "no number"), ("nan,a", "no number"), ("1,z", "allowed: a, b")] {
+        for (text, part) in [("1", "1 answers"), ("x,a", "no number"), ("nan,a", "no number"), ("1,z", "allowed: a, b")]
+        {
             let (problem, help) = lesson.read(text).unwrap_err();
             assert!(format!("{problem} {help}").contains(part), "{text}: {problem}, {help}");
         }

@@ -257,7 +257,10 @@ pub fn tell(file: &StoryFile, variants: &[&'static Variant], seed: u64) -> Resul
     };
     let runs: Vec<_> = std::thread::scope(|scope| {
         let started: Vec<_> = variants.iter().map(|variant| scope.spawn(move || run(variant))).collect();
-        started.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        started
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let runs = runs.into_iter().collect::<Result<Vec<_>, _>>()?;
     let predictions = file.predict();

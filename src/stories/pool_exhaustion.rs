@@ -207,7 +207,13 @@ impl Model for PoolExhaustion {
         for (claim, hold_s) in [(FAST, fast_s), (SLOW, slow_s)] {
             let served = (half / hold_s).min(each);
             let tolerance = if served < each { share } else { Tolerance::Within(2.0) };
-            say(claim, BULKHEAD, (100.0 * served / each, "%"), tolerance, "each half by itself: (N / 2) / hold / lambda");
+            say(
+                claim,
+                BULKHEAD,
+                (100.0 * served / each, "%"),
+                tolerance,
+                "each half by itself: (N / 2) / hold / lambda",
+            );
         }
         predictions
     }
@@ -224,7 +230,8 @@ impl Model for PoolExhaustion {
         let log = Notes::new(Log::default());
         log.with(|log| log.calls = vec![Called::default(); setup.load.len()]);
         let load: Rc<[Arrival]> = setup.load.clone().into();
-        let (database, service) = (p.clone(), Service { p: Rc::new(p.clone()), variant: setup.variant, log: log.clone() });
+        let (database, service) =
+            (p.clone(), Service { p: Rc::new(p.clone()), variant: setup.variant, log: log.clone() });
         let ran = World::new(setup.seed, p.tick_ms, p.duration_s, p.latency_ms)
             .faults(&setup.faults)
             .host("database", move |host| answer(host, database.clone()))
@@ -359,7 +366,8 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
     let median_s = |mut spans: Vec<u64>| percentile(&mut spans, 0.5).map_or(f64::NAN, |ns| ns as f64 / 1e9);
     let (fast, slow) = (judged(FAST_SORT), judged(SLOW_SORT));
     let waits = fast.iter().filter_map(|call| Some(call.connected_ns? - call.at_ns)).collect();
-    let holds = slow.iter().filter(|call| call.ok).filter_map(|call| Some(call.ended_ns? - call.connected_ns?)).collect();
+    let holds =
+        slow.iter().filter(|call| call.ok).filter_map(|call| Some(call.ended_ns? - call.connected_ns?)).collect();
     let slow_at_ns = (p.slow_at_s * 1e9) as u64;
     let empty = log.pool.iter().find(|(at_ns, in_use, _)| *at_ns >= slow_at_ns && *in_use >= p.connections as usize);
     vec![
@@ -383,8 +391,7 @@ fn on_call(p: &Parameters, log: &Log) -> Vec<Table> {
         let ended: Vec<&Called> =
             log.calls.iter().filter(|call| call.ended_ns.is_some_and(|at_ns| period.contains(&at_ns))).collect();
         let ok = ended.iter().filter(|call| call.ok);
-        let mut took: Vec<u64> =
-            ok.map(|call| (call.ended_ns.unwrap_or_default() - call.at_ns) / 1_000_000).collect();
+        let mut took: Vec<u64> = ok.map(|call| (call.ended_ns.unwrap_or_default() - call.at_ns) / 1_000_000).collect();
         let (_, in_use, waiting) =
             log.pool.iter().rev().find(|(at_ns, ..)| *at_ns < period.end).copied().unwrap_or_default();
         table.row([

@@ -500,8 +500,11 @@ fn on_call(p: &Parameters, log: &Log) -> Table {
     for second in first..(p.stall_at_s + p.stall_s + 2.0).ceil() as u64 {
         let period = second * 1_000_000_000..(second + 1) * 1_000_000_000;
         let requests = log.asked.iter().filter(|asked| period.contains(&asked.at_ns)).count();
-        let ended: Vec<&Asked> =
-            log.asked.iter().filter(|asked| asked.ended_ns.is_some_and(|ended_ns| period.contains(&ended_ns))).collect();
+        let ended: Vec<&Asked> = log
+            .asked
+            .iter()
+            .filter(|asked| asked.ended_ns.is_some_and(|ended_ns| period.contains(&ended_ns)))
+            .collect();
         let mut took: Vec<u64> = ended
             .iter()
             .filter(|asked| asked.ok)
@@ -522,4 +525,3 @@ fn on_call(p: &Parameters, log: &Log) -> Table {
     }
     table
 }
-

@@ -66,8 +66,16 @@ impl Model for SplitBrain {
             &[
                 Variant { name: DUAL, what: "each side takes over for the other when it falls silent", naive: true },
                 Variant { name: RAFT, what: "a majority of all voters decides", naive: false },
-                Variant { name: WITNESS, what: "the same, and a third site votes, which hears the east only", naive: false },
-                Variant { name: SITE_LOST, what: "a majority decides, and the east loses its power, too", naive: false },
+                Variant {
+                    name: WITNESS,
+                    what: "the same, and a third site votes, which hears the east only",
+                    naive: false,
+                },
+                Variant {
+                    name: SITE_LOST,
+                    what: "a majority decides, and the east loses its power, too",
+                    naive: false,
+                },
             ]
         }
     }
@@ -85,7 +93,10 @@ impl Model for SplitBrain {
     fn assumptions(&self, p: &Parameters) -> Vec<String> {
         let settled = p.settled_s(&scenario("split-brain"));
         vec![
-            format!("{} voters in the east, {} in the west; three clients each, which ask their own side first", p.east, p.west),
+            format!(
+                "{} voters in the east, {} in the west; three clients each, which ask their own side first",
+                p.east, p.west
+            ),
             format!("nothing passes between the sites from {} s to {} s", p.cut_at_s, p.cut_at_s + p.cut_s),
             format!("settled: operations planned from {:.1} s to {:.1} s, acknowledged by then", settled.0, settled.1),
         ]

@@ -49,6 +49,14 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);
     assert_eq!(kinds("shrink small.toml --system dual-primary --format json"), ["shrink"]);
     assert_eq!(kinds("regressions target/schism --format json").pop().unwrap(), "regressions");
+    assert_eq!(
+        kinds("compare retry-storm --systems budget,no-retry --format json"),
+        ["variant", "variant", "comparison"]
+    );
+    assert_eq!(kinds("lesson list --format json").pop().unwrap(), "lessons");
+    let answered = "lesson retry-storm --student ada --answer 0,c --format json";
+    assert_eq!(kinds(answered), ["lesson", "revealed"]);
+    assert_eq!(kinds("lesson grade . --format json").pop().unwrap(), "grades");
     desk.write("one.jsonl", "{\"key\":1,\"op\":\"get\",\"out\":7,\"start\":0,\"end\":9,\"status\":\"ok\"}\n");
     assert_eq!(kinds("check one.jsonl --format json"), ["check"]);
     assert_eq!(kinds("check one.jsonl one.jsonl --format json"), ["check", "check", "checks"]);

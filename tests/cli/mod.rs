@@ -9,6 +9,7 @@ mod readme;
 mod regressions;
 mod replay;
 mod shrink;
+mod stories;
 mod sweep;
 
 use serde_json::Value;

@@ -1,0 +1,252 @@
+//! The stories keep their word: predictions are met, by every seed; a parameter changed behind the prediction's back
+//! breaks it; and two processes, one of them without any network, show the same.
+
+use super::{Desk, Ran};
+use schism::rng::seeds;
+use schism::stories::claim::{Claim, join};
+use schism::stories::{self, StoryFile, Variant, catalogue, tell};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+fn all(story: &StoryFile) -> Vec<&'static Variant> {
+    story.variants().iter().collect()
+}
+
+/// Runs a command that must end with this code.
+fn run(desk: &Desk, words: &str, code: i32) -> Ran {
+    let ran = desk.run(words);
+    assert_eq!(ran.code, code, "{words}: {}{}", ran.out, ran.err);
+    ran
+}
+
+fn broken(claims: &[Claim]) -> Vec<String> {
+    let shown = |claim: &Claim| {
+        format!("{}: {} {:?} instead of {}", claim.variant, claim.name, claim.measured, claim.predicted)
+    };
+    claims.iter().filter(|claim| !claim.holds).map(shown).collect()
+}
+
+/// `SCHISM_SEEDS=20` is what the project's figures are from; a few are enough to see that nothing has moved.
+#[test]
+fn every_seed_meets_every_prediction() {
+    let seeds = seeds::from_environment(3).unwrap();
+    for story in catalogue() {
+        for seed in seeds.iter() {
+            let told = tell(&story, &all(&story), seed).unwrap();
+            assert!(told.holds(), "{}, seed {seed}: {:?}", story.name, broken(&told.claims));
+        }
+    }
+}
+
+#[test]
+fn the_naive_variants_fail_where_the_fixed_ones_do_not() {
+    // The claim that decides, and whether more of it is better.
+    let decides = [
+        ("split-brain", "split-brain certified (1: yes)", false),
+        ("consistency-or-availability", "linearizable (1: yes)", true),
+        ("five-data-centres", "served, the largest site down", true),
+        ("latency-not-bandwidth", "time of a page", false),
+        ("retry-storm", "served long after it", true),
+        ("pool-exhaustion", "fast calls answered", true),
+        ("dns-failover", "requests to the old address, half an old TTL on", false),
+        ("dns-outage", "queries per request, cut off", false),
+    ];
+    let told: BTreeSet<&str> = decides.iter().map(|(story, ..)| *story).collect();
+    assert_eq!(told, catalogue().iter().map(|story| story.name.as_str()).collect());
+    for (name, claim, more_is_better) in decides {
+        let story = stories::find(name).unwrap();
+        let told = tell(&story, &all(&story), 11).unwrap();
+        let of = |naive: bool| {
+            let variants = story.variants().iter().filter(move |variant| variant.naive == naive);
+            variants.filter_map(|variant| {
+                let found = told.claims.iter().find(|found| found.variant == variant.name && found.name == claim)?;
+                found.measured
+            })
+        };
+        let sign = if more_is_better { 1.0 } else { -1.0 };
+        let best_naive = of(true).map(|value| sign * value).fold(f64::NEG_INFINITY, f64::max);
+        let worst_fixed = of(false).map(|value| sign * value).fold(f64::INFINITY, f64::min);
+        assert!(best_naive.is_finite() && worst_fixed.is_finite(), "{name}: both sorts measure `{claim}`");
+        assert!(best_naive < worst_fixed, "{name}: {claim}, naive {best_naive}, fixed {worst_fixed}");
+    }
+}
+
+/// The proof that the claims can fail: the runs go by another parameter than the prediction was told of.
+#[test]
+fn a_parameter_changed_behind_its_back_breaks_the_prediction() {
+    for story in catalogue() {
+        let changed = story.with_perturbation();
+        let told = tell(&changed, &all(&changed), 11).unwrap();
+        assert!(told.holds(), "{}: a prediction that is told of it holds: {:?}", story.name, broken(&told.claims));
+        let unaware = story.predict();
+        let claims = told.runs.iter().flat_map(|run| join(&unaware, run.setup.variant, &run.observed.measured));
+        let broken = broken(&claims.collect::<Vec<_>>());
+        assert!(!broken.is_empty(), "{}: {:?} changes nothing", story.name, story.perturbed);
+    }
+}
+
+#[test]
+fn a_recorded_variant_replays_and_an_edited_one_is_noticed() {
+    let desk = Desk::new();
+    run(&desk, "compare retry-storm --seed 18446744073709551615 --out kept", 0);
+    let file = "kept/retry-storm-immediate-18446744073709551615.toml";
+    let again = run(&desk, &format!("replay {file}"), 0);
+    assert!(again.out.contains("identical"), "{}", again.out);
+    let text = std::fs::read_to_string(desk.path(file)).unwrap();
+    desk.write("edited.toml", &text.replace("stall_s = 2.0", "stall_s = 1.5"));
+    let other = run(&desk, "replay edited.toml --format json", 1);
+    assert_eq!(other.last()["result"], "diverged");
+}
+
+fn lesson(desk: &Desk, story: &StoryFile) -> Value {
+    let answer = story.lesson.example();
+    let ran = run(&desk, &format!("lesson {} --seed 5 --answer {answer} --format json", story.name), 0);
+    ran.last()
+}
+
+#[test]
+fn another_process_without_a_network_shows_the_same() {
+    let desk = Desk::new();
+    // Where user namespaces are switched off, the lessons run with the network that there is.
+    let cut_off =
+        std::process::Command::new("unshare").args(["-rn", "true"]).status().is_ok_and(|status| status.success());
+    for story in catalogue() {
+        let here = tell(&story, &all(&story), 5).unwrap().digest().to_string();
+        let there = if cut_off {
+            let answer = story.lesson.example();
+            let words = format!("lesson {} --seed 5 --answer {answer} --format json", story.name);
+            let mut command = std::process::Command::new("unshare");
+            let schism = desk.command(&words);
+            command.arg("-rn").arg(schism.get_program()).args(schism.get_args());
+            command.current_dir(schism.get_current_dir().unwrap());
+            let ran = Ran::from(command.output().unwrap());
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            ran.last()
+        } else {
+            lesson(&desk, &story)
+        };
+        assert_eq!(there["digest"], here.as_str(), "{}", story.name);
+    }
+}
+
+#[test]
+fn a_lesson_gives_nothing_away_before_an_answer() {
+    let desk = Desk::new();
+    for story in catalogue() {
+        for form in ["text", "json"] {
+            let asked = run(&desk, &format!("lesson {} --seed 5 --format {form}", story.name), 0);
+            let hidden = story.lesson.questions.iter().flat_map(|question| &question.choices);
+            for text in hidden.map(|choice| choice.because.as_str()).chain([story.lesson.moral.as_str()]) {
+                let start: String = text.chars().take(30).collect();
+                assert!(!asked.out.contains(&start), "{} {form} tells `{start}`", story.name);
+            }
+            assert!(!asked.out.contains("claims hold") && !asked.out.contains("\"claims\""), "{}", asked.out);
+            assert!(!asked.out.contains("\"right\""), "{}", asked.out);
+        }
+        let revealed = run(&desk, &format!("lesson {} --seed 5 --reveal", story.name), 0);
+        assert!(revealed.out.contains("claims hold"), "{}", revealed.out);
+        assert!(revealed.out.lines().all(|line| line.chars().count() <= 82), "{}", revealed.out);
+    }
+}
+
+#[test]
+fn a_class_is_graded_and_what_was_tampered_with_is_listed() {
+    let desk = Desk::new();
+    for (student, answer) in [("ada", "44,c"), ("bob", "44,a"), ("eve", "99,c"), ("old", "44,c"), ("two", "44,c")] {
+        run(&desk, &format!("lesson pool-exhaustion --student {student} --out class --answer {answer}"), 0);
+    }
+    let again = run(&desk, "lesson pool-exhaustion --student ada --out class --answer 44,c", 64);
+    assert!(again.err.contains("the first one counts"), "{}", again.err);
+    let file = |student: &str| format!("class/{student}-pool-exhaustion.json");
+    let read = |student: &str| std::fs::read_to_string(desk.path(&file(student))).unwrap();
+    desk.write(&file("eve"), &read("eve").replace("\"99\"", "\"44\""));
+    desk.write(&file("old"), &read("old").replace("\"lesson_version\": 1", "\"lesson_version\": 0"));
+    std::fs::create_dir(desk.path("class/late")).unwrap();
+    desk.write("class/late/two-pool-exhaustion.json", &read("two"));
+    desk.write(&file("mal"), &read("ada"));
+    desk.write("class/notes.json", "{}");
+
+    let ran = run(&desk, "lesson grade class --format json", 1);
+    let summary = ran.last();
+    for (state, count) in
+        [("files", 8), ("ok", 2), ("edited", 1), ("duplicate", 3), ("wrong_version", 1), ("unreadable", 1)]
+    {
+        assert_eq!(summary[state], count, "{state} in {}", ran.out);
+    }
+    let csv = run(&desk, "lesson grade class --csv", 1);
+    assert!(csv.out.starts_with("student,lesson,score,of,answer,state,why,file\n"), "{}", csv.out);
+    assert!(csv.out.contains("ada,pool-exhaustion,2,2,\"44,c\",ok,,ada-pool-exhaustion.json"), "{}", csv.out);
+    assert!(csv.out.contains("bob,pool-exhaustion,1,2,\"44,a\",ok,"), "{}", csv.out);
+    run(&desk, "lesson grade nowhere", 65);
+}
+
+#[test]
+fn what_cannot_be_asked_is_told_what_can() {
+    let desk = Desk::new();
+    for (words, code, part) in [
+        ("lesson retry-strom", 64, "they are split-brain, "),
+        ("lesson retry-storm --answer 1", 64, "2 questions and 1 answers"),
+        ("lesson retry-storm --answer 1,z", 64, "allowed: a, b, c, d"),
+        ("lesson retry-storm --student ../x --answer 1,a", 64, "an ID is up to 64"),
+        ("lesson", 64, "Usage"),
+        ("compare retry-storm --systems raft", 64, "they are immediate, "),
+        ("compare retry-storm --html x.html", 64, "schism lesson"),
+    ] {
+        let ran = run(&desk, words, code);
+        assert!(ran.err.contains(part), "{words}: {}", ran.err);
+    }
+    desk.write("own.toml", &schism::stories::file::embedded()[4].1.replace("stall_s = 2.0", "stall_s = \"2 s\""));
+    let ran = run(&desk, "compare own.toml", 65);
+    assert!(ran.err.contains("own.toml:13"), "{}", ran.err);
+}
+
+mod chapters {
+    //! Each story's chapter shows what its lesson prints.
+
+    use super::*;
+    use std::path::{Path, PathBuf};
+
+    /// The seed of every transcript.
+    const SEED: u64 = 7;
+
+    fn command(story: &StoryFile) -> String {
+        format!("lesson {} --seed {SEED} --answer {}", story.name, story.lesson.example())
+    }
+
+    fn chapter(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lessons").join(name)
+    }
+
+    #[test]
+    fn show_what_the_lesson_prints() {
+        let desk = Desk::new();
+        let may_write = std::env::var_os("BLESS").is_some() && std::env::var_os("CI").is_none();
+        for story in catalogue() {
+            let path = chapter(&format!("{}.md", story.name));
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let command = command(&story);
+            let start = format!("```console\n$ cargo run -- {command}\n");
+            let at = text.find(&start).unwrap_or_else(|| panic!("{} shows `{command}`", path.display())) + start.len();
+            let end = at + text[at..].find("```").unwrap();
+            let printed = desk.run(&format!("{command} --ascii")).out;
+            if text[at..end] == printed {
+                continue;
+            }
+            assert!(
+                may_write,
+                "{} shows\n{}\nbut the lesson prints\n{printed}\nto take it over: BLESS=1 cargo test stories",
+                path.display(),
+                &text[at..end]
+            );
+            std::fs::write(&path, format!("{}{printed}{}", &text[..at], &text[end..])).unwrap();
+        }
+    }
+
+    #[test]
+    fn are_all_named_by_the_teachers_page() {
+        let page = std::fs::read_to_string(chapter("README.md")).unwrap();
+        for story in catalogue() {
+            assert!(page.contains(&format!("({}.md)", story.name)), "docs/lessons/README.md names {}", story.name);
+        }
+    }
+}
