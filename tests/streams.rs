@@ -1,4 +1,4 @@
-//! Byte streams between hosts behave to their programs as TCP connections do, whatever the faults.
+//! Byte streams and datagrams between hosts behave to their programs as TCP and UDP do, whatever the faults.
 
 use schism::host::Host;
 use schism::kv::{Key, Value};
@@ -251,4 +251,76 @@ fn a_pause_says_that_it_cannot_stop_tasks_of_the_runtime() {
     };
     assert_eq!(powerless(listener), Vec::<String>::new());
     assert!(powerless(escaping)[0].contains("tokio::spawn"));
+}
+
+/// Notes what arrives on its socket.
+fn mailbox(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        let socket = host.datagrams(Some(53)).unwrap();
+        assert!(host.datagrams(Some(53)).is_err(), "a port has one socket");
+        loop {
+            let letter = socket.receive().await;
+            note(&host, &log, String::from_utf8_lossy(&letter.bytes));
+            socket.send(b"answer", letter.from);
+        }
+    })
+}
+
+/// Sends a number every half second for five seconds and notes the answers.
+fn sender(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        let socket = host.datagrams(None).unwrap();
+        socket.send(b"nobody listens there", (HostId(1), 99));
+        for number in 0..10 {
+            socket.send(format!("{number}").as_bytes(), (HostId(1), 53));
+            let next = tokio::time::Instant::now() + Duration::from_millis(500);
+            while let Ok(letter) = tokio::time::timeout_at(next, socket.receive()).await {
+                assert_eq!((letter.from, &letter.bytes[..]), ((HostId(1), 53), &b"answer"[..]));
+                note(&host, &log, "answered");
+            }
+        }
+    })
+}
+
+fn count(seen: &[(u64, String)], text: &str) -> usize {
+    seen.iter().filter(|(_, found)| found == text).count()
+}
+
+#[test]
+fn a_datagram_arrives_once_after_its_latency() {
+    let seen = observe("", mailbox, sender);
+    let numbers: Vec<&(u64, String)> = seen.iter().filter(|(_, text)| text != "answered").collect();
+    assert_eq!(numbers.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>().concat(), "0123456789");
+    for (number, (at_ms, _)) in numbers.iter().enumerate() {
+        let expected = 500 * number as u64 + 10;
+        assert!((expected..=expected + 2).contains(at_ms), "{number} at {at_ms} ms");
+    }
+    assert_eq!(count(&seen, "answered"), 10);
+}
+
+#[test]
+fn a_datagram_that_is_sent_into_a_cut_is_gone_for_good() {
+    let cut = r#"faults = [{ at_ms = 1900, for_ms = 1200, fault = "partition", groups = [["n1"], ["n2"]] }]"#;
+    let seen = observe(cut, mailbox, sender);
+    // Those of 2.0, 2.5 and 3.0 s.
+    for (number, times) in [("3", 1), ("4", 0), ("5", 0), ("6", 0), ("7", 1)] {
+        assert_eq!(count(&seen, number), times, "{number}: {seen:?}");
+    }
+    assert_eq!(count(&seen, "answered"), 7);
+}
+
+#[test]
+fn a_datagram_that_is_under_way_when_the_cut_begins_is_gone_too() {
+    let cut = r#"faults = [{ at_ms = 2005, for_ms = 100, fault = "one_way", from = ["n2"], to = ["n1"] }]"#;
+    let seen = observe(cut, mailbox, sender);
+    assert_eq!((count(&seen, "4"), count(&seen, "answered")), (0, 9), "{seen:?}");
+}
+
+#[test]
+fn datagrams_are_lost_and_doubled_as_the_schedule_says() {
+    let messages =
+        |what: &str| format!(r#"faults = [{{ at_ms = 0, fault = "messages", from = ["n2"], to = ["n1"], {what} }}]"#);
+    assert_eq!(observe(&messages("loss_ppm = 1000000"), mailbox, sender), []);
+    let doubled = observe(&messages("duplicate_ppm = 1000000, reorder_ms = 50"), mailbox, sender);
+    assert_eq!((count(&doubled, "0"), count(&doubled, "9"), count(&doubled, "answered")), (2, 2, 20));
 }

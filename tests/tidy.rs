@@ -292,7 +292,12 @@ fn missing_paths(tree: &Tree, rules: &Rules) -> Vec<String> {
     for (doc, text) in tree.iter().filter(|(file, _)| file.ends_with(".md")) {
         let folder = doc.rsplit_once('/').map_or("", |(folder, _)| folder);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
-            let target = link.split('#').next().unwrap_or("");
+            let mut target = link.split('#').next().unwrap_or("");
+            let mut folder = folder;
+            while let Some(above) = target.strip_prefix("../") {
+                target = above;
+                folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+            }
             let path = if folder.is_empty() { target.to_string() } else { format!("{folder}/{target}") };
             if !target.is_empty() && !target.contains("://") && !exists(&path) {
                 missing.push(format!("{doc} links to {link}"));

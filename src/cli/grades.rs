@@ -51,6 +51,9 @@ impl State {
     }
 }
 
+/// The score and the number of questions; or what an answer is instead of ok, and why.
+type Checked = Result<(usize, usize), (State, String)>;
+
 /// One file, graded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Row {
@@ -157,11 +160,7 @@ impl Grade {
     }
 
     /// Whether an answer is what it claims to be; if so, its score and the number of questions.
-    fn check(
-        &self,
-        answer: &HandedIn,
-        lessons: &BTreeMap<String, StoryFile>,
-    ) -> Result<Result<(usize, usize), (State, String)>, Failure> {
+    fn check(&self, answer: &HandedIn, lessons: &BTreeMap<String, StoryFile>) -> Result<Checked, Failure> {
         let Some(story) = lessons.get(&answer.lesson) else {
             return Ok(Err((State::Unreadable, format!("there is no lesson `{}`", answer.lesson))));
         };

@@ -32,7 +32,7 @@ pub fn telling(file: &StoryFile, told: &Telling, verbose: bool, style: Style) ->
         for run in &told.runs {
             text.push(String::new());
             text.push(style.paint(Tone::Strong, &format!("{}, digest {}", run.setup.variant, run.digest)));
-            text.extend(run.observed.evidence.iter().map(|evidence| table(evidence)));
+            text.extend(run.observed.evidence.iter().map(table));
         }
     }
     style.plain_text(&(text.join("\n") + "\n"))

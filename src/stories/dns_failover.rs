@@ -184,15 +184,16 @@ impl Model for DnsFailover {
         let share = |share: f64| (100.0 * share, "%");
         // 15 %, or what chance leaves room for among so many clients: 3.3 standard errors.
         let asking = clients * (1.0 - (-p.requests_per_s * 2.0 * AROUND_S).exp());
-        let of_chance =
-            |share: f64| Tolerance::Within(100.0 * (0.15 * share).max(3.3 * (share * (1.0 - share) / asking).sqrt()));
+        let of_chance = |share: f64, least: f64| {
+            Tolerance::Within(100.0 * least.max(3.3 * (share * (1.0 - share) / asking).sqrt()))
+        };
         let because = "r (TTL - t) / (1 + r TTL), t = TTL / 2";
         let holding = p.holding(old_s, half_s);
-        say(OLD, HOUR, share(holding), of_chance(holding), because);
+        say(OLD, HOUR, share(holding), of_chance(holding, 0.15 * holding), because);
         let late_s = half_s + p.late_share * old_s;
         let because = "only answers from before the TTL was lowered live so long: r (TTL - a - t) / (1 + r TTL)";
         let holding = p.holding(old_s, late_s);
-        say(OLD, LATE, share(holding), of_chance(holding), because);
+        say(OLD, LATE, share(holding), of_chance(holding, 0.15 * holding), because);
         // The resolver looks the name up at 0, TTL, 2 TTL, ...
         let flip_s = (p.move_at_s / old_s).ceil() * old_s - p.move_at_s;
         let because = "all get what is left of the one cached answer, and turn when it ends";
@@ -203,7 +204,7 @@ impl Model for DnsFailover {
         // Who asks for the first time after the move goes to the new address.
         let known = 1.0 - (-p.requests_per_s * p.move_at_s).exp();
         let because = "an open connection asks no resolver";
-        say(OLD, KEEP_ALIVE, share(known), Tolerance::Within(2.0), because);
+        say(OLD, KEEP_ALIVE, share(known), of_chance(known, 0.02), because);
         let because = "no answer lives that long";
         [MINUTE, IN_TIME].into_iter().for_each(|variant| say(OLD, variant, share(0.0), none, because));
         say(OLD, BALANCER, share(0.0), none, "its address never changes");

@@ -291,16 +291,14 @@ fn measure(pages: &[Page]) -> Vec<Measurement> {
 fn on_call(pages: &[Page]) -> Table {
     let mut table =
         Table::new("page loads: the browser's clock beside the server's log, in ms", &["", "median", "90 %"]);
-    let rows: [(&str, fn(&Page) -> u64); 3] = [
-        ("until the page is there", |page| page.took_ns),
-        ("of it, in the server's queue", |page| page.waited_ns),
-        ("of it, at work in the server", |page| page.worked_ns),
-    ];
-    for (name, of) in rows {
+    let mut row = |name: &str, of: &dyn Fn(&Page) -> u64| {
         let mut all: Vec<u64> = pages.iter().map(|page| of(page) / 1_000_000).collect();
         let mut at = |share: f64| percentile(&mut all, share).map_or("-".into(), |ms| ms.to_string());
         let (median, high) = (at(0.5), at(0.9));
         table.row([name.to_string(), median, high]);
-    }
+    };
+    row("until the page is there", &|page| page.took_ns);
+    row("of it, in the server's queue", &|page| page.waited_ns);
+    row("of it, at work in the server", &|page| page.worked_ns);
     table
 }

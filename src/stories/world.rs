@@ -95,8 +95,8 @@ impl World {
             keys: 0,
             topology,
         };
-        let cluster = Processes(self.hosts.into_iter().map(|(_, start)| start).collect());
-        let evidence = simulate(&plan, Arc::new(cluster))?;
+        let cluster: Box<dyn Cluster> = Box::new(Processes(self.hosts.into_iter().map(|(_, start)| start).collect()));
+        let evidence = simulate(&plan, cluster.into())?;
         Ok(Ran {
             digest: digest::of(&evidence.trace.events),
             simulated_s: evidence.ended_ns as f64 / 1e9,

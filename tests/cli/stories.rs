@@ -2,7 +2,7 @@
 //! breaks it; and two processes, one of them without any network, show the same.
 
 use super::{Desk, Ran};
-use schism::rng::seeds;
+use schism::rng::seeds::Seeds;
 use schism::stories::claim::{Claim, join};
 use schism::stories::{self, StoryFile, Variant, catalogue, tell};
 use serde_json::Value;
@@ -29,7 +29,7 @@ fn broken(claims: &[Claim]) -> Vec<String> {
 /// `SCHISM_SEEDS=20` is what the project's figures are from; a few are enough to see that nothing has moved.
 #[test]
 fn every_seed_meets_every_prediction() {
-    let seeds = seeds::from_environment(3).unwrap();
+    let seeds = Seeds::from_environment(3).unwrap();
     for story in catalogue() {
         for seed in seeds.iter() {
             let told = tell(&story, &all(&story), seed).unwrap();
@@ -100,7 +100,7 @@ fn a_recorded_variant_replays_and_an_edited_one_is_noticed() {
 
 fn lesson(desk: &Desk, story: &StoryFile) -> Value {
     let answer = story.lesson.example();
-    let ran = run(&desk, &format!("lesson {} --seed 5 --answer {answer} --format json", story.name), 0);
+    let ran = run(desk, &format!("lesson {} --seed 5 --answer {answer} --format json", story.name), 0);
     ran.last()
 }
 
@@ -197,7 +197,7 @@ fn what_cannot_be_asked_is_told_what_can() {
     }
     desk.write("own.toml", &schism::stories::file::embedded()[4].1.replace("stall_s = 2.0", "stall_s = \"2 s\""));
     let ran = run(&desk, "compare own.toml", 65);
-    assert!(ran.err.contains("own.toml:13"), "{}", ran.err);
+    assert!(ran.err.contains("own.toml:14"), "{}", ran.err);
 }
 
 mod chapters {
