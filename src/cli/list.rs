@@ -47,6 +47,7 @@ impl List {
             terminal.line(&terminal.style.plain_text(&text))?;
         }
         terminal.line("\nschism list NAME tells the story, schism compare NAME shows it.")?;
+        terminal.line("schism lesson list names stories of other failures.")?;
         Ok(Exit::Expected)
     }
 }

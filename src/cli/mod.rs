@@ -178,6 +178,10 @@ impl Jobs {
 
 /// Loads a scenario by name or path; it may only speak of systems that exist.
 fn load(name_or_path: &str) -> Result<Scenario, Failure> {
+    if !story::is_also_a_scenario(name_or_path) && story::named(name_or_path)?.is_some() {
+        let help = format!("it has variants of its own: schism compare {name_or_path}, schism lesson {name_or_path}");
+        return Err(Failure::Usage(format!("`{name_or_path}` is a story and no scenario; {help}")));
+    }
     scenario::load_for(name_or_path, Some(&System::names())).map_err(|error| Failure::Input(Box::new(error)))
 }
 

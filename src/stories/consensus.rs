@@ -9,6 +9,7 @@ use crate::history::{Operation, Status};
 use crate::run::{Options, Outcome, Run, RunError, run};
 use crate::scenario::{Scenario, Site, find};
 use crate::systems::System;
+use crate::trace::{HostId, What};
 use std::collections::BTreeSet;
 
 /// The embedded scenario of this name.
@@ -43,13 +44,14 @@ pub fn judged(
     scenario: &Scenario,
     system: System,
     setup: &Setup,
+    evidence: impl Fn(&Run) -> Table,
     measure: impl Fn(&Run) -> Vec<Measurement>,
 ) -> Result<Observed, RunError> {
     let run = run(scenario, system, setup.seed, &Options::default())?;
     let outcome = &run.outcome;
     Ok(Observed {
         measured: measure(&run),
-        evidence: vec![seen(&run)],
+        evidence: vec![evidence(&run)],
         trace: outcome.digest,
         simulated_s: outcome.simulated_s,
         tick_ms: outcome.tick_ms,
@@ -87,7 +89,7 @@ pub fn forked(outcome: &Outcome) -> bool {
 }
 
 /// What clients of each site saw while faults began: two seconds at a time.
-fn seen(run: &Run) -> Table {
+pub fn seen(run: &Run) -> Table {
     let sites: Vec<&str> =
         run.explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect();
     let mut header = vec!["second"];
@@ -103,6 +105,28 @@ fn seen(run: &Run) -> Table {
         };
         let second = format!("{from_s:.0} to {:.0}", from_s + 2.0);
         table.row([second].into_iter().chain(sites.iter().map(share)));
+    }
+    table
+}
+
+/// For how long each node has heard nothing, at a moment, in seconds: what its log would say, and all that it knows.
+pub fn silence(run: &Run, at_s: f64) -> Table {
+    let at_ns = (at_s * 1e9) as u64;
+    let nodes: Vec<HostId> = run.trace.node_ids().collect();
+    let mut header = vec!["heard by".to_string()];
+    header.extend(nodes.iter().map(|node| format!("of {}", run.trace.name(*node))));
+    let title = format!("what the servers log at {at_s:.1} s: milliseconds since the last message");
+    let mut table = Table { title, header, rows: Vec::new() };
+    for by in &nodes {
+        let since = |of: &HostId| {
+            let heard =
+                run.trace.events.iter().take_while(|event| event.t_ns <= at_ns).filter(|event| event.host == *by);
+            let heard = heard.filter(|event| matches!(event.what, What::Deliver { from, .. } if from == *of));
+            heard.last().map_or("-".into(), |event| ((at_ns - event.t_ns) / 1_000_000).to_string())
+        };
+        let site = run.explicit.topology().site_of(*by).map(|site| run.explicit.sites[site].name.clone());
+        let name = format!("{} ({})", run.trace.name(*by), site.unwrap_or_default());
+        table.row([name].into_iter().chain(nodes.iter().map(since)));
     }
     table
 }

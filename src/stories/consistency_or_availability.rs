@@ -2,8 +2,8 @@
 //! who is served, and whether what two sides say can contradict.
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{cut, judged, majority, scenario, served, site, yes};
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
+use super::consensus::{cut, judged, majority, scenario, seen, served, site, yes};
+use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::Fault;
 use crate::run::RunError;
 use crate::systems::System;
@@ -124,11 +124,6 @@ impl Model for ConsistencyOrAvailability {
         DESIGNS.iter().zip(self.variants()).flat_map(of).collect()
     }
 
-    fn load(&self, _: &Parameters, _: u64) -> Vec<Arrival> {
-        // The scenario's own script is drawn from the seed.
-        Vec::new()
-    }
-
     fn faults(&self, p: &Parameters) -> Vec<Fault> {
         vec![cut([&["east"], &["west"]], p.cut_at_s, p.cut_s)]
     }
@@ -143,7 +138,7 @@ impl Model for ConsistencyOrAvailability {
         let election_s = scenario.timing.election_max_ms as f64 / 1000.0;
         let settled = (p.cut_at_s + SETTLED * election_s, p.cut_at_s + p.cut_s);
         let at = self.variants().iter().position(|variant| variant.name == setup.variant).unwrap_or_default();
-        judged(&scenario, DESIGNS[at].0, setup, |run| {
+        judged(&scenario, DESIGNS[at].0, setup, seen, |run| {
             vec![
                 Measurement::new(EAST, served(run, &["east"], settled, settled.1)),
                 Measurement::new(WEST, served(run, &["west"], settled, settled.1)),

@@ -8,12 +8,11 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, Recursion, address, host_at};
 use super::evidence::{Table, percent};
 use super::http::{Connection, Reply, serve};
-use super::world::{Notes, World, drive, load_stream, poisson};
+use super::world::{Notes, World, drive, load_stream, named, poisson};
 use super::{Arrival, Bound, Model, Observed, Setup, Variant};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
-use crate::trace::HostId;
 use hyper::StatusCode;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -251,14 +250,7 @@ impl Model for DnsFailover {
             .host("clients", move |host| clients.clone().clients(host, load.clone()))
             .run()?;
         let log = log.take();
-        Ok(Observed {
-            measured: measure(p, &log),
-            evidence: on_call(p, &log),
-            trace: ran.digest,
-            simulated_s: ran.simulated_s,
-            tick_ms: ran.tick_ms,
-            hosts: ran.hosts,
-        })
+        Ok(ran.observed(measure(p, &log), on_call(p, &log)))
     }
 }
 
@@ -266,10 +258,6 @@ impl Model for DnsFailover {
 async fn delegate(host: Host, to: &'static str) {
     let next = Answer::Delegation(address(named(&host, to)), DELEGATION_TTL_S);
     dns::serve(host, move |_| std::future::ready(next)).await;
-}
-
-fn named(host: &Host, name: &str) -> HostId {
-    host.fabric().host(name).expect("the story has this host")
 }
 
 fn now_s(host: &Host) -> f64 {

@@ -7,12 +7,11 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, address, ask};
 use super::evidence::{Table, percent, percentile};
-use super::world::{Notes, World, drive, load_stream, paced};
+use super::world::{Notes, World, drive, load_stream, named, paced};
 use super::{Arrival, Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::{Chaos, Fault, FaultKind, Target};
 use crate::host::Host;
 use crate::run::RunError;
-use crate::trace::HostId;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -289,14 +288,7 @@ impl Model for DnsOutage {
             })
             .run()?;
         let log = log.take();
-        Ok(Observed {
-            measured: measure(p, &log),
-            evidence: vec![on_call(p, &log)],
-            trace: ran.digest,
-            simulated_s: ran.simulated_s,
-            tick_ms: ran.tick_ms,
-            hosts: ran.hosts,
-        })
+        Ok(ran.observed(measure(p, &log), vec![on_call(p, &log)]))
     }
 }
 
@@ -403,10 +395,6 @@ impl Scene {
         }
         false
     }
-}
-
-fn named(host: &Host, name: &str) -> HostId {
-    host.fabric().host(name).expect("the story has this host")
 }
 
 fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {

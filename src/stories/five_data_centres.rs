@@ -5,9 +5,9 @@
 //! whether the leader still leads, and so takes as long (Raft dissertation, 6.4).
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{judged, lasting, majority, scenario, served, site};
+use super::consensus::{judged, lasting, majority, scenario, seen, served, site};
 use super::evidence::percentile;
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
+use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::Status;
 use crate::run::{Run, RunError};
@@ -185,11 +185,6 @@ impl Model for FiveDataCentres {
         predictions
     }
 
-    fn load(&self, _: &Parameters, _: u64) -> Vec<Arrival> {
-        // The scenario's own script is drawn from the seed.
-        Vec::new()
-    }
-
     fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
         let mut scenario = p.scenario(setup.variant);
         scenario.faults = [(ONE_DOWN_S, 1), (TWO_DOWN_S, 2)]
@@ -197,7 +192,7 @@ impl Model for FiveDataCentres {
             .flat_map(|(at_s, sites)| largest(setup.variant, sites).0.into_iter().map(move |node| (at_s, node)))
             .map(|(at_s, node)| lasting(at_s, DOWN_S, FaultKind::Kill { target: Target(node) }))
             .collect::<Vec<Fault>>();
-        judged(&scenario, System::Raft, setup, |run| {
+        judged(&scenario, System::Raft, setup, seen, |run| {
             let all = ["frankfurt", "dublin", "virginia", "oregon", "tokyo"];
             let down = |at_s: f64| served(run, &all, (at_s + NOTICED_S, at_s + DOWN_S - LAST_S), at_s + DOWN_S);
             vec![

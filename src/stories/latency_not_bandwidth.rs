@@ -198,14 +198,7 @@ impl Model for LatencyNotBandwidth {
             })
             .run()?;
         let pages = pages.take();
-        Ok(Observed {
-            measured: measure(&pages),
-            evidence: vec![on_call(&pages)],
-            trace: ran.digest,
-            simulated_s: ran.simulated_s,
-            tick_ms: ran.tick_ms,
-            hosts: ran.hosts,
-        })
+        Ok(ran.observed(measure(&pages), vec![on_call(&pages)]))
     }
 }
 

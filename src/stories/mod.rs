@@ -124,8 +124,10 @@ trait Model: Sync {
     fn modelled(&self) -> &'static [&'static str];
     /// What is expected, from the parameters alone.
     fn predict(&self, p: &Self::Parameters) -> Vec<Prediction>;
-    /// The requests of a seed.
-    fn load(&self, p: &Self::Parameters, seed: u64) -> Vec<Arrival>;
+    /// The requests of a seed; none where a scenario's own script is drawn from it.
+    fn load(&self, _p: &Self::Parameters, _seed: u64) -> Vec<Arrival> {
+        Vec::new()
+    }
     /// What breaks in the network.
     fn faults(&self, _p: &Self::Parameters) -> Vec<Fault> {
         Vec::new()

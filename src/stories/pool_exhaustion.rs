@@ -238,14 +238,7 @@ impl Model for PoolExhaustion {
             .host("service", move |host| service.clone().process(host, load.clone()))
             .run()?;
         let log = log.take();
-        Ok(Observed {
-            measured: measure(p, &log),
-            evidence: on_call(p, &log),
-            trace: ran.digest,
-            simulated_s: ran.simulated_s,
-            tick_ms: ran.tick_ms,
-            hosts: ran.hosts,
-        })
+        Ok(ran.observed(measure(p, &log), on_call(p, &log)))
     }
 }
 

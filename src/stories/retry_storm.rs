@@ -236,14 +236,7 @@ impl Model for RetryStorm {
             })
             .run()?;
         let log = log.take();
-        Ok(Observed {
-            measured: measure(p, &log),
-            evidence: vec![on_call(p, &log)],
-            trace: ran.digest,
-            simulated_s: ran.simulated_s,
-            tick_ms: ran.tick_ms,
-            hosts: ran.hosts,
-        })
+        Ok(ran.observed(measure(p, &log), vec![on_call(p, &log)]))
     }
 }
 

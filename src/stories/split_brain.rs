@@ -4,8 +4,8 @@
 //! primaries, any one node. At most one side can have a majority, so at most one is served, and so nothing contradicts.
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{cut, forked, judged, lasting, majority, scenario, served, site, yes};
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
+use super::consensus::{cut, forked, judged, lasting, majority, scenario, served, silence, site, yes};
+use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::run::RunError;
 use crate::scenario::Scenario;
@@ -23,6 +23,9 @@ const FORKED: &str = "split-brain certified (1: yes)";
 
 /// How long after the cut everybody has decided what to do, in maximum election time-outs.
 const SETTLED: f64 = 3.0;
+
+/// How long after the cut somebody looks at the servers, in seconds: nothing has been decided yet.
+const LOOKED_S: f64 = 0.5;
 
 /// The story.
 pub(super) struct SplitBrain;
@@ -128,11 +131,6 @@ impl Model for SplitBrain {
         predictions
     }
 
-    fn load(&self, _: &Parameters, _: u64) -> Vec<Arrival> {
-        // The scenario's own script is drawn from the seed.
-        Vec::new()
-    }
-
     fn faults(&self, p: &Parameters) -> Vec<Fault> {
         vec![cut([&["east"], &["west"]], p.cut_at_s, p.cut_s)]
     }
@@ -155,7 +153,8 @@ impl Model for SplitBrain {
         }
         let system = if setup.variant == DUAL { System::DualPrimary } else { System::Raft };
         let settled = p.settled_s(&scenario);
-        judged(&scenario, system, setup, |run| {
+        let evidence = |run: &_| silence(run, p.cut_at_s + LOOKED_S);
+        judged(&scenario, system, setup, evidence, |run| {
             vec![
                 Measurement::new(EAST, served(run, &["east"], settled, settled.1)),
                 Measurement::new(WEST, served(run, &["west"], settled, settled.1)),

@@ -1,6 +1,8 @@
 //! Servers and clients inside the simulator: hosts by name, each with a process, and what they noted down.
 
-use super::Arrival;
+use super::claim::Measurement;
+use super::evidence::Table;
+use super::{Arrival, Observed};
 use crate::fault::fold::{SiteHosts, Topology};
 use crate::fault::model::{Chaos, Fault, Schedule};
 use crate::host::{Host, lock};
@@ -42,6 +44,19 @@ pub struct Ran {
     pub tick_ms: u64,
     /// How many hosts there were.
     pub hosts: usize,
+}
+
+impl Ran {
+    /// What a story tells of it.
+    pub fn observed(self, measured: Vec<Measurement>, evidence: Vec<Table>) -> Observed {
+        let Ran { digest: trace, simulated_s, tick_ms, hosts } = self;
+        Observed { measured, evidence, trace, simulated_s, tick_ms, hosts }
+    }
+}
+
+/// The host of this name.
+pub fn named(host: &Host, name: &str) -> HostId {
+    host.fabric().host(name).expect("the story has this host")
 }
 
 impl World {

@@ -189,6 +189,7 @@ fn what_cannot_be_asked_is_told_what_can() {
         ("lesson retry-storm --answer 1,z", 64, "allowed: a, b, c, d"),
         ("lesson retry-storm --student ../x --answer 1,a", 64, "an ID is up to 64"),
         ("lesson", 64, "Usage"),
+        ("sweep retry-storm", 64, "schism compare retry-storm"),
         ("compare retry-storm --systems raft", 64, "they are immediate, "),
         ("compare retry-storm --html x.html", 64, "schism lesson"),
     ] {
