@@ -317,6 +317,17 @@ fn a_datagram_that_is_under_way_when_the_cut_begins_is_gone_too() {
 }
 
 #[test]
+fn a_datagram_that_is_held_arrives_when_its_link_is_released() {
+    let hold = r#"faults = [{ at_ms = 1900, for_ms = 1200, fault = "hold", a = ["n1"], b = ["n2"] }]"#;
+    let seen = observe(hold, mailbox, sender);
+    for number in ["4", "5", "6"] {
+        let at_ms = seen.iter().find(|(_, text)| text == number).map(|(at_ms, _)| *at_ms);
+        assert!(at_ms.is_some_and(|at_ms| (3110..3115).contains(&at_ms)), "{number}: {seen:?}");
+    }
+    assert_eq!(count(&seen, "answered"), 10);
+}
+
+#[test]
 fn datagrams_are_lost_and_doubled_as_the_schedule_says() {
     let messages =
         |what: &str| format!(r#"faults = [{{ at_ms = 0, fault = "messages", from = ["n2"], to = ["n1"], {what} }}]"#);

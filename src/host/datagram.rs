@@ -1,7 +1,8 @@
 //! Datagrams between hosts: what UDP is to the programs at its ends.
 //!
 //! A datagram arrives once, twice, late or never, and the sender does not learn which. One that is sent into a cut, or
-//! reaches a host while the link is cut or nothing listens on its port, is lost. Not modelled: size limits,
+//! reaches a host while the link is cut or nothing listens on its port, is lost; one that is held goes on its way when
+//! the link is released. Not modelled: size limits,
 //! fragments, port-unreachable messages.
 
 use super::fabric::{Decision, Fabric};
@@ -83,36 +84,21 @@ impl Host {
 
 impl Socket {
     /// Sends a datagram to a port of a host.
-    pub fn send(&self, bytes: &[u8], (to, port): (HostId, u16)) {
-        let fabric: &Arc<Fabric> = self.host.fabric();
-        let (recorder, from) = (fabric.recorder(), self.host.id());
+    pub fn send(&self, bytes: &[u8], to: (HostId, u16)) {
+        let (fabric, from) = (self.host.fabric().clone(), self.host.id());
+        let recorder = fabric.recorder();
         let message = recorder.next_message(from);
         let payload = rng::hash_bytes(0, bytes);
-        recorder.record(from, What::Send { to, message, class: CLASS, cause: None, payload });
-        let lost = |reason| recorder.record(from, What::Drop { to, message, class: CLASS, reason });
-        let Decision { fate, slowness_ns } = fabric.decide(from, to, CLASS, None);
-        if fabric.is_cut(from, to) {
-            return lost(DropReason::Cut);
-        }
-        if fate.lost {
-            return lost(DropReason::Loss);
-        }
-        let Some(mailbox) = lock(&fabric.datagrams().0).bound.get(&(to, port)).cloned() else {
-            return lost(DropReason::Connection);
-        };
-        let arrives_ns = recorder.now_ns() + fabric.one_way_ns(from, to) + slowness_ns;
+        recorder.record(from, What::Send { to: to.0, message, class: CLASS, cause: None, payload });
+        let decision = fabric.decide(from, to.0, CLASS, None);
         let letter = Datagram { from: (from, self.port), bytes: bytes.to_vec() };
-        let mut letters = lock(&mailbox.letters);
-        letters.insert((arrives_ns + fate.delay_ns, message, false), letter.clone());
-        if fate.delay_ns > 0 {
-            recorder.record(from, What::Delay { to, message, by_ns: fate.delay_ns });
+        if !fabric.is_held(from, to.0) {
+            return post(&fabric, letter, to, message, &decision);
         }
-        if let Some(by_ns) = fate.duplicate_ns {
-            letters.insert((arrives_ns + by_ns, message, true), letter);
-            recorder.record(from, What::Duplicate { to, message, by_ns });
-        }
-        drop(letters);
-        mailbox.changed.notify_one();
+        self.host.spawn(async move {
+            fabric.released(from, to.0, message).await;
+            post(&fabric, letter, to, message, &decision);
+        });
     }
 
     /// The next datagram.
@@ -146,6 +132,34 @@ impl Socket {
             }
         }
     }
+}
+
+/// Puts a datagram on its way, if the link lets it pass.
+fn post(fabric: &Fabric, letter: Datagram, (to, port): (HostId, u16), message: MessageId, decision: &Decision) {
+    let (recorder, from) = (fabric.recorder(), letter.from.0);
+    let lost = |reason| recorder.record(from, What::Drop { to, message, class: CLASS, reason });
+    if fabric.is_cut(from, to) {
+        return lost(DropReason::Cut);
+    }
+    let Decision { fate, slowness_ns } = decision;
+    if fate.lost {
+        return lost(DropReason::Loss);
+    }
+    let Some(mailbox) = lock(&fabric.datagrams().0).bound.get(&(to, port)).cloned() else {
+        return lost(DropReason::Connection);
+    };
+    let arrives_ns = recorder.now_ns() + fabric.one_way_ns(from, to) + slowness_ns;
+    let mut letters = lock(&mailbox.letters);
+    letters.insert((arrives_ns + fate.delay_ns, message, false), letter.clone());
+    if fate.delay_ns > 0 {
+        recorder.record(from, What::Delay { to, message, by_ns: fate.delay_ns });
+    }
+    if let Some(by_ns) = fate.duplicate_ns {
+        letters.insert((arrives_ns + by_ns, message, true), letter);
+        recorder.record(from, What::Duplicate { to, message, by_ns });
+    }
+    drop(letters);
+    mailbox.changed.notify_one();
 }
 
 impl Drop for Socket {

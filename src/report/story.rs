@@ -35,6 +35,8 @@ pub fn telling(file: &StoryFile, told: &Telling, verbose: bool, style: Style) ->
             text.extend(run.observed.evidence.iter().map(table));
         }
     }
+    text.push(String::new());
+    text.push(style.paint(Tone::Dim, &format!("seed {}, digest {}", told.seed, told.digest())));
     style.plain_text(&(text.join("\n") + "\n"))
 }
 
