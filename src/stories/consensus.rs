@@ -39,6 +39,16 @@ pub fn lasting(at_s: f64, for_s: f64, kind: FaultKind) -> Fault {
     Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind }
 }
 
+/// How long clients go on after the last fault, in seconds.
+const AFTER_S: f64 = 8.0;
+
+/// Makes a scenario as long as its faults need, with as many operations a second as before.
+pub fn last_until(scenario: &mut Scenario, fault_ends_s: f64) {
+    let (before_ms, ms) = (scenario.timing.duration_ms, ((fault_ends_s + AFTER_S) * 1000.0) as u64);
+    scenario.workload.operations = (u64::from(scenario.workload.operations) * ms / before_ms) as u32;
+    scenario.timing.duration_ms = ms;
+}
+
 /// Runs a system under a scenario, for one variant of a story.
 pub fn judged(
     scenario: &Scenario,

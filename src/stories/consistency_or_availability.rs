@@ -2,7 +2,7 @@
 //! who is served, and whether what two sides say can contradict.
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{cut, judged, majority, scenario, seen, served, site, yes};
+use super::consensus::{cut, judged, last_until, majority, scenario, seen, served, site, yes};
 use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::Fault;
 use crate::run::RunError;
@@ -133,6 +133,7 @@ impl Model for ConsistencyOrAvailability {
         let clients = scenario.sites[0].clients;
         scenario.sites = vec![site("east", p.east, clients), site("west", p.west, clients)];
         scenario.faults = setup.faults.clone();
+        last_until(&mut scenario, p.cut_at_s + p.cut_s);
         scenario.workload.put += scenario.workload.cas;
         scenario.workload.cas = 0;
         let election_s = scenario.timing.election_max_ms as f64 / 1000.0;

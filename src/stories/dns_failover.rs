@@ -139,8 +139,8 @@ impl Model for DnsFailover {
 
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
         vec![
-            ("clients", f64::from(p.clients), 1.0..=10_000.0),
-            ("requests_per_s", p.requests_per_s, 0.001..=10.0),
+            ("clients", f64::from(p.clients), 200.0..=10_000.0),
+            ("requests_per_s", p.requests_per_s, 0.005..=1.0),
             ("old_ttl_s", p.old_s(), 10.0..=600.0),
             ("new_ttl_s", f64::from(p.new_ttl_s), 1.0..=p.old_s()),
             ("late_share", p.late_share, 0.0..=1.0),
@@ -407,6 +407,7 @@ impl Scene {
 
     async fn ask(&self, host: &Host, client: &Client) -> Option<Reply> {
         let kept = client.connection.borrow_mut().take();
+        let is_kept = kept.is_some();
         let mut connection = match kept {
             Some(connection) => connection,
             None => {
@@ -415,8 +416,10 @@ impl Scene {
             }
         };
         let reply = connection.get("/").await.ok();
-        if self.variant == KEEP_ALIVE && connection.is_open() {
-            *client.connection.borrow_mut() = Some(connection);
+        // One that was opened beside it, for a second request at once, gives way to the one that is kept.
+        let mut slot = client.connection.borrow_mut();
+        if self.variant == KEEP_ALIVE && connection.is_open() && (is_kept || slot.is_none()) {
+            *slot = Some(connection);
         }
         reply
     }
@@ -459,7 +462,7 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
     let near: Vec<_> = log.requests.iter().filter(|request| (request.at_s - judged_s).abs() <= AROUND_S).collect();
     let old = near.iter().filter(|request| request.by_old).count();
     let after = log.requests.iter().filter(|request| request.by_old && request.at_s >= p.move_at_s);
-    let last_s = after.map(|request| request.at_s - p.move_at_s).fold(f64::NAN, f64::max);
+    let last_s = after.map(|request| request.at_s - p.move_at_s).fold(0.0, f64::max);
     let first_s = p.move_at_s / 10.0;
     let queries = log.queries_s.iter().filter(|t_s| (first_s..p.move_at_s).contains(*t_s)).count();
     vec![

@@ -41,9 +41,7 @@ const SLOW: usize = 3;
 /// more often than every 30 s; six times faster here).
 const RECHECK_MS: u64 = 5000;
 /// The pauses of the back-off: base and most, in milliseconds; a random share of it is waited.
-const PAUSES_MS: (u64, u64) = (200, 2000);
-/// The time left out at the end of a trouble, so that each judged request ends within it, in seconds.
-const LAST_S: f64 = 3.5;
+const PAUSES_MS: (u64, u64) = (200, 1000);
 
 /// The story.
 pub(super) struct DnsOutage;
@@ -89,6 +87,16 @@ impl Parameters {
 
     fn duration_s(&self) -> f64 {
         self.trouble(SLOW).1 + 1.0
+    }
+
+    /// How long a request may take: what is left out at the end of a trouble, so that each judged one ends within it.
+    fn longest_s(&self) -> f64 {
+        let [app, stub, resolver] = self.tries(NAIVE).map(f64::from);
+        let hops_ms = app * (stub + 1.0) * (8.0 * self.latency_ms as f64 + 4.0 * self.tick_ms as f64);
+        let timeout_ms = self.try_timeout_ms as f64;
+        let naive_ms = app * stub * resolver * timeout_ms + hops_ms;
+        let one_layer_ms = app * (timeout_ms + PAUSES_MS.1 as f64) + hops_ms;
+        naive_ms.max(one_layer_ms) / 1000.0
     }
 
     /// The probability that a query is not answered in time, by trouble.
@@ -161,15 +169,16 @@ impl Model for DnsOutage {
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
         vec![
             ("requests_per_s", p.requests_per_s, 1.0..=200.0),
-            ("names", f64::from(p.names), 1.0..=1000.0),
             ("app_tries", f64::from(p.app_tries), 1.0..=5.0),
             ("stub_tries", f64::from(p.stub_tries), 1.0..=5.0),
             ("resolver_tries", f64::from(p.resolver_tries), 1.0..=5.0),
-            ("try_timeout_ms", p.try_timeout_ms as f64, (2 * p.latency_ms + 3 * p.tick_ms) as f64..=1000.0),
-            ("most_lost", p.most_lost, 0.0..=0.99),
-            ("half_lost", p.half_lost, 0.0..=0.99),
+            ("try_timeout_ms", p.try_timeout_ms as f64, 2.0 * p.latency_ms as f64 + 3.0 * p.tick_ms as f64..=1000.0),
+            ("most_lost", p.most_lost, 0.01..=0.99),
+            ("half_lost", p.half_lost, 0.01..=0.99),
             ("slow_s", p.slow_s, p.try_timeout_ms as f64 / 1000.0..=60.0),
-            ("trouble_s", p.trouble_s, 5.0..=60.0),
+            ("trouble_s", p.trouble_s, (p.longest_s() + 4.0).ceil()..=60.0),
+            // Each is asked for, and so known, before the first trouble.
+            ("names", f64::from(p.names), 1.0..=(p.requests_per_s * p.trouble_s / 6.0).floor()),
             ("ttl_s", f64::from(p.ttl_s), 1.0..=3600.0),
             ("latency_ms", p.latency_ms as f64, 1.0..=100.0),
             ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
@@ -193,7 +202,7 @@ impl Model for DnsOutage {
                 100.0 * p.half_lost,
                 p.slow_s
             ),
-            format!("judged: requests of each trouble but those of its last {LAST_S} s"),
+            format!("judged: requests of each trouble but those of its last {:.1} s", p.longest_s()),
         ]
     }
 
@@ -400,7 +409,7 @@ impl Scene {
 fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
     let judged = |trouble: usize| {
         let (from_s, until_s) = p.trouble(trouble);
-        let period = ((from_s + 0.1) * 1e9) as u64..((until_s - LAST_S) * 1e9) as u64;
+        let period = ((from_s + 0.1) * 1e9) as u64..((until_s - p.longest_s()) * 1e9) as u64;
         log.requests.iter().filter(move |request| period.contains(&request.at_ns))
     };
     let of = |trouble: usize| {

@@ -143,7 +143,7 @@ impl Model for FiveDataCentres {
     }
 
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
-        vec![("operations_per_s", p.operations_per_s, 0.5..=20.0), ("tokyo_ms", p.tokyo_ms as f64, 20.0..=300.0)]
+        vec![("operations_per_s", p.operations_per_s, 0.5..=6.0), ("tokyo_ms", p.tokyo_ms as f64, 20.0..=300.0)]
     }
 
     fn assumptions(&self, p: &Parameters) -> Vec<String> {

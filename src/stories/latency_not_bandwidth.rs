@@ -116,11 +116,12 @@ impl Model for LatencyNotBandwidth {
 
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
         vec![
-            ("resources", f64::from(p.resources), 1.0..=200.0),
+            ("resources", f64::from(p.resources), 1.0..=100.0),
             ("resource_kb", p.resource_kb, 0.1..=100_000.0),
             ("mbit_per_s", p.mbit_per_s, 0.1..=100_000.0),
             ("work_ms", p.work_ms, 1.0..=1000.0),
-            ("utilization", p.utilization, 0.0..=0.9),
+            // Above that a page's own requests add to the wait of those after them.
+            ("utilization", p.utilization, 0.0..=0.6),
             ("latency_ms", p.latency_ms as f64, 2.0..=1000.0),
             ("nearer_ms", p.nearer_ms as f64, 1.0..=1000.0),
             ("pages", f64::from(p.pages), 1.0..=200.0),

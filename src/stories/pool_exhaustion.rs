@@ -136,12 +136,18 @@ impl Model for PoolExhaustion {
 
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
         vec![
-            ("calls_per_s", p.calls_per_s, 10.0..=2000.0),
             ("connections", f64::from(p.connections), 2.0..=120.0),
             ("bigger_connections", f64::from(p.bigger_connections), 2.0..=2000.0),
-            ("slow_at_once", f64::from(p.slow_at_once), 1.0..=10_000.0),
             ("work_s", p.work_s, 0.01..=1.0),
-            ("slow_work_s", p.slow_work_s, 0.01..=5.0),
+            // At first the pool suffices, for all and for each half.
+            ("calls_per_s", p.calls_per_s, 10.0..=(0.9 * f64::from(p.connections) / p.hold_s(p.work_s)).min(2000.0)),
+            ("slow_work_s", p.slow_work_s, 0.01..=3.0),
+            // A call of the bigger pool must end before the run does.
+            (
+                "slow_at_once",
+                f64::from(p.slow_at_once),
+                (p.slow_work_s * f64::from(p.bigger_connections) / 4.0)..=10_000.0,
+            ),
             ("slow_at_s", p.slow_at_s, 1.0..=60.0),
             ("patience_s", p.patience_s, 0.1..=10.0),
             ("timeout_s", p.timeout_s, 0.05..=10.0),

@@ -41,6 +41,9 @@ const BUDGET_WINDOW_S: u64 = 10;
 /// The shortest and the longest pause of the back-off, in seconds; jitter takes up to all of it away.
 const PAUSES_S: (f64, f64) = (0.2, 2.0);
 
+/// The length of the period that is judged after the stall, in seconds.
+const JUDGED_S: f64 = 6.0;
+
 /// The story.
 pub(super) struct RetryStorm;
 
@@ -90,11 +93,23 @@ impl Parameters {
         self.served_per_s < storm && self.backlog(self.retries) > self.served_per_s * self.timeout_s
     }
 
+    /// How long a request may take with all its tries and pauses.
+    fn spent_s(&self) -> f64 {
+        self.timeout_s * (1.0 + f64::from(self.retries)) + PAUSES_S.1 * f64::from(self.retries)
+    }
+
     /// Requests that are judged after the stall come in this period.
     fn after_s(&self) -> (f64, f64) {
-        let spent = self.timeout_s * f64::from(1 + self.retries) + PAUSES_S.1 * f64::from(self.retries);
-        let until = self.duration_s - spent;
-        (until - 6.0, until)
+        let until = self.duration_s - self.spent_s();
+        (until - JUDGED_S, until)
+    }
+
+    /// When who is to recover has: the queue of requests that are asked once is shorter than T again.
+    fn recovered_s(&self) -> f64 {
+        let spare_per_s = self.served_per_s - self.requests_per_s * (1.0 + self.budget_share);
+        let too_much = (self.backlog(0) - self.served_per_s * self.timeout_s).max(0.0);
+        let shrinking_s = if spare_per_s > 0.0 { too_much / spare_per_s } else { 0.0 };
+        self.stall_at_s + self.stall_s + self.timeout_s + shrinking_s
     }
 }
 
@@ -139,15 +154,15 @@ impl Model for RetryStorm {
 
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
         vec![
-            ("requests_per_s", p.requests_per_s, 1.0..=500.0),
-            ("served_per_s", p.served_per_s, 1.0..=1000.0),
+            ("served_per_s", p.served_per_s, 2.0..=1000.0),
+            ("requests_per_s", p.requests_per_s, 1.0..=(0.95 * p.served_per_s).min(500.0)),
             ("timeout_s", p.timeout_s, 0.1..=10.0),
             ("retries", f64::from(p.retries), 0.0..=10.0),
             ("failing_share", p.failing_share, 0.0..=0.5),
             ("budget_share", p.budget_share, 0.01..=1.0),
             ("stall_at_s", p.stall_at_s, 4.0..=100.0),
             ("stall_s", p.stall_s, 0.0..=30.0),
-            ("duration_s", p.duration_s, 20.0..=300.0),
+            ("duration_s", p.duration_s, (p.recovered_s() + p.spent_s() + JUDGED_S + 2.0).ceil()..=300.0),
             ("latency_ms", p.latency_ms as f64, 1.0..=1000.0),
             ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
         ]
@@ -197,7 +212,9 @@ impl Model for RetryStorm {
             if [NEVER, IMMEDIATE, DEADLINE].contains(&name) {
                 let because = format!("lambda x sum of max(0, D - jT) for j = 0 to {retries}");
                 let backlog = (p.backlog(retries), "tries");
-                predictions.push(Prediction::new(BACKLOG, name, backlog, Tolerance::Share(0.15), because));
+                // 15 %, or the few that are at work at any time.
+                let within = Tolerance::Within((0.15 * backlog.0).max(4.0));
+                predictions.push(Prediction::new(BACKLOG, name, backlog, within, because));
             }
             let (after, because) = match name {
                 IMMEDIATE | BACKOFF if p.is_metastable() => {
@@ -205,9 +222,8 @@ impl Model for RetryStorm {
                     ((0.0, "%"), because.to_string())
                 }
                 IMMEDIATE | BACKOFF => (healthy, "the queue is served within T, and nobody asks again".to_string()),
-                BUDGET if p.requests_per_s * (1.0 + p.budget_share) >= p.served_per_s => {
-                    ((0.0, "%"), "lambda (1 + b) >= mu: even the budget is too much".to_string())
-                }
+                // Retries are paid for by successes, so that it may get well all the same; nothing is claimed.
+                BUDGET if p.requests_per_s * (1.0 + p.budget_share) >= p.served_per_s => continue,
                 BUDGET => (healthy, "lambda (1 + b) < mu: the queue shrinks".to_string()),
                 DEADLINE => (healthy, "what is served is never too late".to_string()),
                 _ => (healthy, "lambda < mu: the queue shrinks".to_string()),

@@ -4,7 +4,7 @@
 //! primaries, any one node. At most one side can have a majority, so at most one is served, and so nothing contradicts.
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{cut, forked, judged, lasting, majority, scenario, served, silence, site, yes};
+use super::consensus::{cut, forked, judged, last_until, lasting, majority, scenario, served, silence, site, yes};
 use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::run::RunError;
@@ -138,6 +138,7 @@ impl Model for SplitBrain {
     fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
         let mut scenario = scenario(if setup.variant == WITNESS { "split-brain-witness" } else { "split-brain" });
         scenario.faults = setup.faults.clone();
+        last_until(&mut scenario, p.cut_at_s + p.cut_s);
         let (clients, each) = (scenario.sites[0].clients, p.each_beside_witness);
         match setup.variant {
             WITNESS => {

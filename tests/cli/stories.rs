@@ -98,6 +98,26 @@ fn a_recorded_variant_replays_and_an_edited_one_is_noticed() {
     assert_eq!(other.last()["result"], "diverged");
 }
 
+/// However far a parameter is from what makes sense: a clear error or a run, never a panic.
+#[test]
+fn no_parameter_makes_it_panic() {
+    for (name, text) in stories::file::embedded() {
+        let story = stories::find(name).unwrap();
+        for (field, value) in &story.parameters {
+            let extremes: &[&str] =
+                if value.is_integer() { &["0", "4294967295", "-1"] } else { &["0.0", "-1.0", "1e300", "nan", "inf"] };
+            for extreme in extremes {
+                let from = text.lines().find(|line| line.starts_with(&format!("{field} = "))).unwrap();
+                let own = text.replacen(from, &format!("{field} = {extreme}"), 1);
+                if let Err(error) = StoryFile::parse("own.toml", &own) {
+                    let said = error.plain();
+                    assert!(said.starts_with("own.toml:") && said.contains("help: "), "{name}, {field}: {said}");
+                }
+            }
+        }
+    }
+}
+
 fn lesson(desk: &Desk, story: &StoryFile) -> Value {
     let answer = story.lesson.example();
     let ran = run(desk, &format!("lesson {} --seed 5 --answer {answer} --format json", story.name), 0);
