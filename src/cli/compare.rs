@@ -61,7 +61,7 @@ impl Compare {
         } else {
             terminal.print(&comparison::comparison(&compared, self.verbose, terminal.style))?;
             if let (Some(story), Some(told)) = (&story, &told) {
-                terminal.print(&format!("\n{}\n", report::story::claims(story, &told.claims, terminal.style)))?;
+                terminal.print(&report::story::beside(story, told, terminal.style))?;
             }
         }
         if let Some(path) = &self.html {

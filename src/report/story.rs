@@ -40,6 +40,13 @@ pub fn telling(file: &StoryFile, told: &Telling, verbose: bool, style: Style) ->
     style.plain_text(&(text.join("\n") + "\n"))
 }
 
+/// The claims of a story, beneath the comparison of the systems under the scenario of the same name.
+pub fn beside(file: &StoryFile, told: &Telling, style: Style) -> String {
+    let title = format!("The story {} (schism lesson {}): {}", file.name, file.name, file.title);
+    let text = format!("\n{}\n{}\n", wrap(&title, WIDTH, 2), claims(file, &told.claims, style));
+    style.plain_text(&text)
+}
+
 /// `wrap` eats what stands before the first word.
 fn bulleted(text: String) -> String {
     format!("  {text}")
