@@ -108,8 +108,13 @@ impl HandedIn {
 
     /// The name of its file.
     pub fn file_name(&self) -> String {
-        format!("{}-{}.json", self.student, self.lesson)
+        file_name(&self.student, &self.lesson)
     }
+}
+
+/// The name of the file with a student's answer to a lesson.
+fn file_name(student: &str, lesson: &str) -> String {
+    format!("{student}-{lesson}.json")
 }
 
 #[derive(Serialize)]
@@ -175,9 +180,10 @@ impl Lesson {
         let seed = self.student.as_deref().map_or(self.seed.seed, |student| seed_of(student, &story.name));
         let answer = self.answer.as_deref().map(|text| story.lesson.read(text)).transpose().map_err(usage)?;
         let file = self.file(&story)?;
-        let shown: Vec<_> = story.variant(&story.lesson.evidence).into_iter().collect();
-        let evidence = stories::tell(&story, &shown, seed)?;
-        tell(&story, &evidence, terminal)?;
+        let needs_all = answer.is_some() || self.reveal;
+        let shown = if needs_all { all(&story) } else { story.variant(&story.lesson.evidence).into_iter().collect() };
+        let told = stories::tell(&story, &shown, seed)?;
+        tell(&story, &told, terminal)?;
         let answer = match answer {
             None if !self.reveal && !terminal.json && std::io::stdin().is_terminal() => Some(ask(&story, terminal)?),
             answer => answer,
@@ -191,7 +197,7 @@ impl Lesson {
             }
             return Ok(Exit::Expected);
         }
-        let told = stories::tell(&story, &all(&story), seed)?;
+        let told = if needs_all { told } else { stories::tell(&story, &all(&story), seed)? };
         if let (Some(path), Some(student), Some(answer)) = (&file, &self.student, &answer) {
             hand_in(&HandedIn::new(&story, student, seed, answer.clone(), told.digest()), path)?;
         }
@@ -202,7 +208,7 @@ impl Lesson {
     /// Where the answer goes; there must be none yet, since the first one counts.
     fn file(&self, story: &StoryFile) -> Result<Option<PathBuf>, Failure> {
         let Some(student) = &self.student else { return Ok(None) };
-        let path = self.out.join(format!("{student}-{}.json", story.name));
+        let path = self.out.join(file_name(student, &story.name));
         if path.exists() {
             let path = path.display();
             return Err(Failure::Usage(format!(
@@ -298,8 +304,9 @@ fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
 }
 
 /// The story up to the questions; gives nothing away.
-fn tell(story: &StoryFile, evidence: &Telling, terminal: &mut Terminal) -> Result<(), Failure> {
-    let tables: Vec<Table> = evidence.runs.iter().flat_map(|run| run.observed.evidence.clone()).collect();
+fn tell(story: &StoryFile, told: &Telling, terminal: &mut Terminal) -> Result<(), Failure> {
+    let evidence = told.runs.iter().filter(|run| run.setup.variant == story.lesson.evidence);
+    let tables: Vec<Table> = evidence.flat_map(|run| run.observed.evidence.clone()).collect();
     let questions = &story.lesson.questions;
     if terminal.json {
         return terminal.line(&json::line(
@@ -308,7 +315,7 @@ fn tell(story: &StoryFile, evidence: &Telling, terminal: &mut Terminal) -> Resul
                 name: &story.name,
                 title: &story.title,
                 version: story.lesson.version,
-                seed: evidence.seed,
+                seed: told.seed,
                 variants: story.variants().iter().map(|variant| variant.name).collect(),
                 setting: &story.lesson.setting,
                 evidence: &tables,

@@ -2,8 +2,7 @@
 //!
 //! A datagram arrives once, twice, late or never, and the sender does not learn which. One that is sent into a cut, or
 //! reaches a host while the link is cut or nothing listens on its port, is lost; one that is held goes on its way when
-//! the link is released. Not modelled: size limits,
-//! fragments, port-unreachable messages.
+//! the link is released. Not modelled: size limits, fragments, port-unreachable messages.
 
 use super::fabric::{Decision, Fabric};
 use super::{Host, lock};

@@ -36,10 +36,11 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
 /// # Panics
 /// Never in a build that passed its tests: each embedded file is read by one.
 pub fn catalogue() -> Vec<Scenario> {
-    let read = |(name, text): &(&str, &str)| {
-        Scenario::parse(&format!("sims/{name}.toml"), text).expect("an embedded scenario is sound")
-    };
     embedded().iter().map(read).collect()
+}
+
+fn read((name, text): &(&str, &str)) -> Scenario {
+    Scenario::parse(&format!("sims/{name}.toml"), text).expect("an embedded scenario is sound")
 }
 
 /// The scenario embedded under this name.
@@ -47,7 +48,7 @@ pub fn catalogue() -> Vec<Scenario> {
 /// # Panics
 /// As [`catalogue`].
 pub fn find(name: &str) -> Option<Scenario> {
-    catalogue().into_iter().find(|scenario| scenario.name == name)
+    embedded().iter().find(|(known, _)| *known == name).map(read)
 }
 
 /// The scenario embedded under this name, or else the one in the file at this path.

@@ -36,14 +36,7 @@ pub struct ScenarioError {
 }
 
 impl ScenarioError {
-    /// An error about a place in a file.
-    pub(crate) fn at(
-        file: &str,
-        text: &str,
-        span: Range<usize>,
-        problem: String,
-        help: Option<String>,
-    ) -> ScenarioError {
+    fn at(file: &str, text: &str, span: Range<usize>, problem: String, help: Option<String>) -> ScenarioError {
         let start = span.start.min(text.len());
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -62,7 +55,7 @@ impl ScenarioError {
     }
 
     /// An error about a file as a whole: it cannot be found or read.
-    pub(crate) fn without_text(file: &str, problem: String, help: String) -> ScenarioError {
+    pub(super) fn without_text(file: &str, problem: String, help: String) -> ScenarioError {
         let text = Arc::new(NamedSource::new(file, String::new()));
         ScenarioError { file: file.to_string(), line: 0, column: 0, problem, help: Some(help), text, span: None }
     }

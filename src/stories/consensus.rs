@@ -39,8 +39,16 @@ pub fn lasting(at_s: f64, for_s: f64, kind: FaultKind) -> Fault {
     Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind }
 }
 
+/// How long after a cut everybody has decided what to do, in maximum election time-outs.
+pub const SETTLED: f64 = 3.0;
 /// How long clients go on after the last fault, in seconds.
 const AFTER_S: f64 = 8.0;
+
+/// The part of a cut in which everybody has decided what to do, in seconds.
+pub fn settled_s(scenario: &Scenario, cut_at_s: f64, cut_s: f64) -> (f64, f64) {
+    let election_s = scenario.timing.election_max_ms as f64 / 1000.0;
+    (cut_at_s + SETTLED * election_s, cut_at_s + cut_s)
+}
 
 /// Makes a scenario as long as its faults need, with as many operations a second as before.
 pub fn last_until(scenario: &mut Scenario, fault_ends_s: f64) {

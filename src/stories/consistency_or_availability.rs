@@ -2,7 +2,7 @@
 //! who is served, and whether what two sides say can contradict.
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{cut, judged, last_until, majority, scenario, seen, served, site, yes};
+use super::consensus::{SETTLED, cut, judged, last_until, majority, scenario, seen, served, settled_s, site, yes};
 use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::Fault;
 use crate::run::RunError;
@@ -12,9 +12,6 @@ use serde::{Deserialize, Serialize};
 const EAST: &str = "served in the east";
 const WEST: &str = "served in the west";
 const LINEARIZABLE: &str = "linearizable (1: yes)";
-
-/// How long after the cut everybody has decided what to do, in maximum election time-outs.
-const SETTLED: f64 = 3.0;
 
 /// What a design asks for before it answers.
 #[derive(Clone, Copy, PartialEq)]
@@ -136,8 +133,7 @@ impl Model for ConsistencyOrAvailability {
         last_until(&mut scenario, p.cut_at_s + p.cut_s);
         scenario.workload.put += scenario.workload.cas;
         scenario.workload.cas = 0;
-        let election_s = scenario.timing.election_max_ms as f64 / 1000.0;
-        let settled = (p.cut_at_s + SETTLED * election_s, p.cut_at_s + p.cut_s);
+        let settled = settled_s(&scenario, p.cut_at_s, p.cut_s);
         let at = self.variants().iter().position(|variant| variant.name == setup.variant).unwrap_or_default();
         judged(&scenario, DESIGNS[at].0, setup, seen, |run| {
             vec![

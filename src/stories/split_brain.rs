@@ -4,11 +4,12 @@
 //! primaries, any one node. At most one side can have a majority, so at most one is served, and so nothing contradicts.
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{cut, forked, judged, last_until, lasting, majority, scenario, served, silence, site, yes};
+use super::consensus::{
+    cut, forked, judged, last_until, lasting, majority, scenario, served, settled_s, silence, site, yes,
+};
 use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::run::RunError;
-use crate::scenario::Scenario;
 use crate::systems::System;
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,6 @@ const SITE_LOST: &str = "raft-site-lost";
 const EAST: &str = "served in the east, settled";
 const WEST: &str = "served in the west, settled";
 const FORKED: &str = "split-brain certified (1: yes)";
-
-/// How long after the cut everybody has decided what to do, in maximum election time-outs.
-const SETTLED: f64 = 3.0;
 
 /// How long after the cut somebody looks at the servers, in seconds: nothing has been decided yet.
 const LOOKED_S: f64 = 0.5;
@@ -47,11 +45,6 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    fn settled_s(&self, scenario: &Scenario) -> (f64, f64) {
-        let election_s = scenario.timing.election_max_ms as f64 / 1000.0;
-        (self.cut_at_s + SETTLED * election_s, self.cut_at_s + self.cut_s)
-    }
-
     fn voters(&self) -> u16 {
         self.east + self.west
     }
@@ -94,7 +87,7 @@ impl Model for SplitBrain {
     }
 
     fn assumptions(&self, p: &Parameters) -> Vec<String> {
-        let settled = p.settled_s(&scenario("split-brain"));
+        let settled = settled_s(&scenario("split-brain"), p.cut_at_s, p.cut_s);
         vec![
             format!(
                 "{} voters in the east, {} in the west; three clients each, which ask their own side first",
@@ -153,7 +146,7 @@ impl Model for SplitBrain {
             scenario.faults.extend((1..=p.east).map(|node| lasting(p.cut_at_s, p.cut_s, kill(node))));
         }
         let system = if setup.variant == DUAL { System::DualPrimary } else { System::Raft };
-        let settled = p.settled_s(&scenario);
+        let settled = settled_s(&scenario, p.cut_at_s, p.cut_s);
         let evidence = |run: &_| silence(run, p.cut_at_s + LOOKED_S);
         judged(&scenario, system, setup, evidence, |run| {
             vec![
