@@ -180,3 +180,63 @@ fn run_digest(outcome: &Outcome, trace: &Trace, history: &History) -> digest::Di
     hasher.add(&outcome.counters);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+    use crate::kv::{Key, Value};
+    use crate::report::sample;
+    use crate::run::{deployment, plan, run_subject};
+    use crate::systems::{Cluster, Process, System};
+    use crate::trace::HostId;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// A Raft cluster, one of whose followers has a task that panics and that nothing else depends on.
+    struct Careless {
+        cluster: Arc<dyn Cluster>,
+        panics: bool,
+    }
+
+    impl Cluster for Careless {
+        fn process(&self, host: Host) -> Process {
+            if self.panics && host.id() == HostId(5) && host.local_ns() < 1_000_000_000 {
+                let asleep = host.clone();
+                host.spawn(async move {
+                    asleep.sleep(Duration::from_secs(1)).await;
+                    panic!("nobody had thought of that");
+                });
+            }
+            self.cluster.process(host)
+        }
+
+        fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
+            self.cluster.state(node)
+        }
+    }
+
+    /// The node is back before anybody misses it: no other check has anything to say.
+    #[test]
+    fn a_panic_is_a_violation_though_everything_else_is_well() {
+        let scenario = Scenario { faults: Vec::new(), ..sample::scenario() };
+        let judged = |panics| {
+            let cluster = System::Raft.cluster(&deployment(&scenario, &plan(&scenario, 7))).into();
+            let cluster = Arc::new(Careless { cluster, panics });
+            let subject = Subject { name: "raft".to_owned(), cluster, object: None };
+            run_subject(&scenario, &subject, 7, &Options::default()).expect("it runs").outcome
+        };
+        let well = judged(false);
+        assert_eq!((well.verdict, well.failed_checks()), (Verdict::Pass, vec![]), "{:?}", well.inconclusive);
+        let ill = judged(true);
+        assert_eq!((ill.verdict, ill.failed_checks()), (Verdict::Violation, vec!["panic".to_owned()]));
+        let Certificate { sentence, nodes, .. } = &ill.violations[0].certificate;
+        assert!(
+            sentence.starts_with("n5 panicked at 1.0") && sentence.ends_with("nobody had thought of that"),
+            "{sentence}"
+        );
+        assert_eq!(nodes, &[HostId(5)]);
+        assert_ne!(well.digest, ill.digest);
+    }
+}

@@ -162,20 +162,24 @@ mod tests {
         assert!(!unsafe_election(&steps[..7]), "a lower campaign that never wins elects nobody");
     }
 
+    /// Only n1 goes back, and it never granted n3 its vote: to follow a leader is to take part in its election.
     #[test]
     fn a_follower_that_forgets_its_leader_is_caught() {
         let steps = [
             (3, vote(1, 3, false)),
             (2, vote(1, 3, false)),
+            (5, vote(1, 3, false)),
             (3, vote(1, 3, true)),
             (1, vote(1, 3, true)),
             (1, What::Crash),
             (1, What::Start),
             (1, vote(1, 1, false)),
-            (2, vote(1, 1, false)),
+            (4, vote(1, 1, false)),
             (1, vote(1, 1, true)),
         ];
         assert!(unsafe_election(&steps));
+        let not_followed = [&steps[..4], &steps[5..]].concat();
+        assert!(!unsafe_election(&not_followed), "n1 had not heard of n3");
     }
 
     #[test]

@@ -109,4 +109,16 @@ mod tests {
         ];
         assert_eq!(violated(&steps), [CheckName::LogMatching]);
     }
+
+    /// n3 has the entry first, and what it had before it is not known: that says nothing, and what others tell counts.
+    #[test]
+    fn the_past_of_an_entry_is_learned_from_whoever_knows_it_first() {
+        let unknown = (3, append(at(3, 3, 2), 5));
+        let one = [unknown, (1, append(at(1, 1, 1), 1)), (1, append(at(3, 3, 2), 5))];
+        assert_eq!(violated(&one), []);
+        let another = [&one[..], &[(2, append(at(2, 2, 1), 2)), (2, append(at(3, 3, 2), 5))]].concat();
+        assert_eq!(violated(&another), [CheckName::LogMatching]);
+        let unknown_last = [&one[1..], &[unknown]].concat();
+        assert_eq!(violated(&unknown_last), []);
+    }
 }

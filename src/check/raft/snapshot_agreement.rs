@@ -46,5 +46,9 @@ mod tests {
         assert_eq!(violated(&[built(1, 5, Some(7)), built(2, 5, Some(7)), built(2, 6, Some(8))]), []);
         assert_eq!(violated(&[built(1, 5, Some(7)), built(2, 5, Some(8))]), [CheckName::SnapshotAgreement]);
         assert_eq!(violated(&[built(1, 5, Some(7)), built(2, 5, None)]), [], "not offered for comparison");
+        let restart = [(1, What::Crash), (1, What::Start)];
+        let again = |payload| [&[built(1, 5, Some(7))][..], &restart, &[built(1, 5, Some(payload))]].concat();
+        assert_eq!(violated(&again(7)), []);
+        assert_eq!(violated(&again(8)), [CheckName::SnapshotAgreement], "two lives of one node");
     }
 }
