@@ -131,8 +131,9 @@ impl Power {
         match (&self.hardly_missed, &self.rarest) {
             (Some((hardly, all)), Some(Missed { rate, missed_at_most })) => {
                 sentence += &format!(
-                    "; {hardly} of the zoo's {all} bugs would have been missed with a probability of at most 5 %, and \
-                     the rarest that was ever found, {} ({} of {} seeds), with at most {}",
+                    "; of the zoo's {all} bugs, on which nemesis and checks were tuned, {hardly} would have been missed \
+                     with a probability of at most 5 %, and the rarest that was ever found, {} ({} of {} seeds), with \
+                     at most {}",
                     rate.bug,
                     rate.found,
                     rate.seeds,
@@ -191,6 +192,6 @@ mod tests {
         let bugs: Vec<&str> = crate::systems::bugs::Bug::ALL.iter().map(|bug| bug.name()).collect();
         assert_eq!(names, bugs);
         let power = Power::of(SCENARIO, 1000).unwrap();
-        assert!(power.rarest.is_some() && power.sentence().contains("bugs would have been missed"));
+        assert!(power.rarest.is_some() && power.sentence().contains("on which nemesis and checks were tuned"));
     }
 }

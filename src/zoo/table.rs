@@ -6,6 +6,10 @@ use crate::systems::bugs::Bug;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+/// What the share of found bugs is not.
+const TUNED: &str =
+    "nemesis and checks were tuned on these bugs: the share is no estimate of how many others they would find";
+
 /// Columns of the terminal's table: bug, seeds to detection, check, faults.
 const COLUMNS: (usize, usize, usize) = (28, 16, 22);
 
@@ -57,6 +61,7 @@ pub fn summary(census: &Census) -> String {
         write!(text, "; {} in {} clean seeds of raft", count(clean.false_alarms, "false alarm"), clean.seeds)
             .expect("writing to a string");
     }
+    write!(text, "; {TUNED}").expect("writing to a string");
     wrap(&text, WIDTH, 2)
 }
 
@@ -187,6 +192,7 @@ mod tests {
         assert_eq!(line(&census.entries[0]), "lease-read                  3 (2 starts)    commit_quorum");
         assert_eq!(line(&census.entries[1]), "blank-start                 not in 9");
         assert!(summary(&census).starts_with("1 of 3 bugs found within 9 seeds, 1 within 50"));
+        assert!(summary(&census).replace("\n  ", " ").ends_with(TUNED), "{}", summary(&census));
         let page = markdown(&census, "schism zoo");
         assert!(page.contains("* `blank-start`: not found in 9 seeds; in 2 of them a process panicked"), "{page}");
         assert!(page.contains(&format!("not found in 9 seeds. {hides}\n")), "{page}");
