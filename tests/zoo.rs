@@ -35,13 +35,27 @@ fn plain_bugs_are_found_within_a_few_seeds_and_the_clean_system_passes_them() {
     }
 }
 
-/// openraft as published serves a stale read here; the system `raft` waits, and is not caught.
+/// A `committed` that may be lost serves a stale read here; the system `raft` makes it durable, and is not caught.
 #[test]
 fn a_leader_that_restarts_reads_only_what_it_has_applied_again() {
     let scenario = load("sims/regressions/zoo-read-after-restart-1939-shrunk.toml").unwrap();
     let verdict = |system| run(&scenario, system, 1939, &Options::default()).unwrap().outcome.failed_checks();
     assert!(verdict(System::Bugged(Bug::ReadAfterRestart)).contains(&"linearizability".to_string()));
     assert!(verdict(System::Raft).is_empty());
+}
+
+/// What the page says of each bug is what the list says; what was measured stands between the two.
+#[test]
+fn the_page_tells_of_each_bug_what_the_list_does() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ZOO.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `") && line.contains("](https://")).collect();
+    assert_eq!(rows.len(), Bug::ALL.len());
+    for (row, bug) in rows.iter().zip(Bug::ALL) {
+        let species = bug.species();
+        let (layer, (place, address)) = (species.layer.name(), species.seen);
+        assert!(row.starts_with(&format!("| `{bug}` | {} | {layer} | {} | ", species.system, species.does)), "{row}");
+        assert!(row.ends_with(&format!(" | [{place}]({address}) |")), "{row}");
+    }
 }
 
 /// Other members, and back again, under a schedule that does nothing else.

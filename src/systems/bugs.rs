@@ -113,6 +113,11 @@ zoo! {
     BlankStart = "blank-start", Storage, System::Raft,
         "A node that cannot open its storage starts with an empty one, under its old name.",
         ("etcd #12227", "https://github.com/etcd-io/etcd/issues/12227");
+    ReadAfterRestart = "read-after-restart", Storage, System::Raft,
+        "What is known to be committed may be lost with the process: a leader that restarts within its term answers reads before it has applied again what it had acknowledged.",
+        ("openraft #1511", "https://github.com/databendlabs/openraft/issues/1511"),
+        hides "The leader must be killed and be back before anybody else is elected, and a cut must keep a majority from \
+            taking its log, yet not from confirming it, until a client has read what it wrote before.";
     SnapshotWithoutSessions = "snapshot-without-sessions", Snapshots, System::Raft,
         "A snapshot holds the values and not the clients' sessions.",
         ("curvine #676", "https://github.com/CurvineIO/curvine/issues/676");
@@ -132,8 +137,8 @@ zoo! {
         "Of a large message the entries beyond the first read are left out, and it is answered as if it were whole.",
         ("requests #4956", "https://github.com/psf/requests/issues/4956");
     RaftUnfenced = "raft-unfenced", Network, System::Raft,
-        "A deposed leader's replication sends entries that its log has got from its successor (openraft 0.9.25 as published).",
-        ("openraft #1077", "https://github.com/databendlabs/openraft/issues/1077"),
+        "A deposed leader's replication goes on, and sends entries that its log has got from its successor (openraft 0.9.24 and 0.9.25 do).",
+        ("openraft #1184", "https://github.com/databendlabs/openraft/issues/1184"),
         hides "The deposed leader must hold its successor's entries, and have a sender left that has not heard of \
             it, and a follower that has heard of neither. `schism sweep deposed-leader --bug raft-unfenced` sets \
             that up and finds it.";
@@ -161,11 +166,6 @@ zoo! {
     LeaseRead = "lease-read", Reads, System::Raft,
         "A leader answers reads without asking for as long as nobody else can have been elected, by its own clock.",
         ("tikv #964", "https://github.com/tikv/tikv/issues/964");
-    ReadAfterRestart = "read-after-restart", Reads, System::Raft,
-        "A leader that restarts within its term answers reads before it has applied again what it had acknowledged (openraft 0.9.25 as published).",
-        ("openraft 0.9.25", "https://github.com/databendlabs/openraft/blob/v0.9.25/openraft/src/proposer/leader.rs"),
-        hides "The leader must be killed and be back before anybody else is elected, and a cut must keep a majority from \
-            taking its log, yet not from confirming it, until a client has read what it wrote before.";
     StaleLeaderCache = "stale-leader-cache", Reads, System::Raft,
         "Whether this node leads is looked up at most once in two seconds, and reads are answered by what is remembered.",
         ("redpanda #3800", "https://github.com/redpanda-data/redpanda/pull/3800");

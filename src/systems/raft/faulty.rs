@@ -56,7 +56,7 @@ impl<C: RaftTypeConfig, L: RaftLogStorage<C>> RaftLogStorage<C> for FaultyLog<L>
     }
 
     async fn save_committed(&mut self, committed: Option<LogId<C::NodeId>>) -> Done<C> {
-        // A hint that openraft may lose: no reason to wait for a disk.
+        // openraft leaves it to the application whether to save this: a disk that it may not write to cannot fail it.
         self.inner.save_committed(committed).await
     }
 

@@ -2,6 +2,13 @@
 //!
 //! Without a journal (the system `raft-memory`) what is in memory outlives the process, as if every completed write
 //! were synced; with one it is read back from the disk at each start.
+//!
+//! # What is committed
+//!
+//! openraft's storage contract (`RaftLogStorage::save_committed`) leaves three ways: the state machine is durable when
+//! `apply` returns, or `committed` is, or the application is careful with reads after a restart. Here it is `committed`.
+//! It is queued for the group commit, and the state machine applies, and shows, nothing before that is durable. openraft
+//! applies again up to it before a node begins to serve.
 
 use super::LOGS_KEPT;
 use super::tables::Change;
@@ -22,7 +29,7 @@ use std::time::Duration;
 pub struct Disk {
     /// The vote saved last.
     pub vote: Option<Vote<NodeId>>,
-    /// What was last known to be committed.
+    /// What was last known to be committed: at least all that was ever applied but by a snapshot.
     pub committed: Option<LogId<NodeId>>,
     /// The entries after `purged`.
     pub log: BTreeMap<u64, Entry>,
@@ -30,29 +37,6 @@ pub struct Disk {
     pub purged: Option<LogId<NodeId>>,
     /// The latest snapshot.
     pub snapshot: Option<StoredSnapshot>,
-}
-
-/// A leadership that this process took over from the one before it.
-///
-/// openraft lets a node whose saved vote says that it leads go on leading, and confirms reads from the index at which
-/// its term began. What the process before acknowledged lies beyond that index, and is not applied again, nor known to
-/// be committed, until a majority has confirmed it. (Raft dissertation, section 6.4, step 1: a leader must know what is
-/// committed.) Everything in its log at the start is taken for acknowledged here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resumed {
-    /// The term.
-    pub term: u64,
-    /// The last entry of the log at the start.
-    pub last_index: u64,
-}
-
-impl Disk {
-    /// The leadership in which the last process of this node stopped, if it did so as the leader.
-    pub fn leading(&self, node: NodeId) -> Option<Resumed> {
-        let vote = self.vote.filter(|vote| vote.is_committed() && vote.leader_id().voted_for() == Some(node))?;
-        let last = self.log.last_key_value().map(|(index, _)| *index).or(self.purged.map(|id| id.index));
-        Some(Resumed { term: vote.leader_id().get_term(), last_index: last.unwrap_or(0) })
-    }
 }
 
 /// A snapshot on disk.
@@ -131,8 +115,8 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_committed(&mut self, committed: Option<LogId<NodeId>>) -> Result<(), StorageError> {
         lock(&self.disk).committed = committed;
-        // A hint, which may be lost.
         self.change(|| Change::Committed(committed));
+        // Whoever applies waits for it: see the module's header.
         Ok(())
     }
 

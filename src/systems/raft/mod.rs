@@ -205,7 +205,6 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Rc<Running>, B
     if bug == Some(Bug::RaftAmnesia) {
         lock(&disk).vote = None;
     }
-    let resumed = lock(&disk).leading(id);
     let appended = AppendedCommands::default();
     *lock(&node.machine) = Some(machine.machine());
     let store = machine.machine();
@@ -219,6 +218,6 @@ async fn start(setup: &Setup, host: &Host, node: &Node) -> Result<Rc<Running>, B
     }
     let lease = Duration::from_millis(setup.config.election_timeout_max);
     let reads = if local_reads { Reads::Local } else { Reads::of(bug, lease) };
-    let service = Service::new(host.clone(), raft.clone(), store, appended, reads, bug, resumed);
+    let service = Service::new(host.clone(), raft.clone(), store, appended, reads, bug);
     Ok(Rc::new(Running { raft, service, bug }))
 }

@@ -2,13 +2,16 @@
 //!
 //! # The fence
 //!
-//! openraft 0.9.25 ends the replication tasks of a leader that steps down in the background
-//! (`remove_all_replication` no longer waits for them). Such a task may read the log *after* the new
-//! leader's entries have replaced it, and send them under the old leader's vote behind a `prev_log_id`
-//! from the old log. A follower that has not heard of the new leader accepts that: its log then holds
-//! an entry whose predecessor is not the one it had where it was created, which breaks log matching
-//! (Raft paper, 5.3). A node saves its new vote before it changes its log, so the exact remedy is that a
-//! node which has voted for somebody newer no longer speaks as the old leader. [`Peer`] refuses to.
+//! A leader of openraft 0.9 that steps down leaves its replication tasks running: `QuitLeader` drops what
+//! the leader knew, and replication streams are replaced when a node becomes a leader or its members
+//! change (read in 0.9.24 and 0.9.25, and seen in both). A task that has not been told of a higher vote may
+//! read the log *after* the new leader's entries have replaced it, and send them under the old leader's
+//! vote behind a `prev_log_id` from the old log. A follower that has not heard of the new leader accepts
+//! that: its log then holds an entry whose predecessor is not the one it had where it was created, which
+//! breaks log matching (Raft paper, 5.3). openraft's maintainers discuss the hazard, a task that reads
+//! changed entries, in its issue #1184. A node saves its new vote before it changes its log, so the exact
+//! remedy is that a node which has voted for somebody newer no longer speaks as the old leader. [`Peer`]
+//! refuses to.
 
 use super::log_store::Disk;
 use super::types::{NodeId, Raft, Types, host_id};

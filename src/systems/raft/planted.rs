@@ -56,6 +56,11 @@ impl Planted {
         }
     }
 
+    /// Whether what is known to be committed may be lost with the process.
+    pub fn forgets_committed(&self) -> bool {
+        self.is(Bug::ReadAfterRestart)
+    }
+
     /// Before a command is applied.
     pub fn before_apply(&self, machine: &mut Machine, command: &Command) {
         let session = command.tag.session;

@@ -4,7 +4,6 @@
 //! With [`Reads::Local`] a node spares itself that round: it answers a read from what it has applied, whoever leads. The
 //! answer is what was true once; nobody can say when. The other ways to spare it are bugs.
 
-use super::log_store::Resumed;
 use super::sessions::AppendedCommands;
 use super::state_machine::Machine;
 use super::types::{NodeId, Raft, host_id};
@@ -62,7 +61,6 @@ pub struct Service {
     /// Until when reads need nobody, by this host's clock, and what is known until then: whether this node leads, and
     /// in which term.
     known: Cell<(u64, Option<u64>)>,
-    resumed: Option<Resumed>,
 }
 
 impl Service {
@@ -74,9 +72,8 @@ impl Service {
         appended: AppendedCommands,
         reads: Reads,
         bug: Option<Bug>,
-        resumed: Option<Resumed>,
     ) -> Service {
-        Service { host, raft, machine, appended, reads, bug, known: Cell::default(), resumed }
+        Service { host, raft, machine, appended, reads, bug, known: Cell::default() }
     }
 
     /// Answers one encoded [`Request`]; `None` when it cannot be decoded.
@@ -187,7 +184,6 @@ impl Service {
             Reads::Leased(_) => {}
         }
         match self.raft.ensure_linearizable().await {
-            Ok(_) if self.is_catching_up() && self.bug != Some(Bug::ReadAfterRestart) => Err(None),
             Ok(_) => {
                 if let Reads::Leased(lease) = self.reads {
                     self.known.set((now_ns + lease.as_nanos() as u64, self.leads()));
@@ -199,15 +195,6 @@ impl Service {
                 Err(hint.map(host_id))
             }
         }
-    }
-
-    /// Whether this leader leads on in the term of the process before it, and has not applied all of that one's log.
-    /// What metrics say may be old; nothing old makes it answer no too early.
-    fn is_catching_up(&self) -> bool {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        let applied = metrics.last_applied.map(|id| id.index);
-        self.resumed.is_some_and(|resumed| metrics.current_term <= resumed.term && applied < Some(resumed.last_index))
     }
 
     fn acknowledge(&self, command: &Command, outcome: Outcome, term: u64) -> Reply {

@@ -111,6 +111,11 @@ impl RaftStateMachine<Types> for StateMachine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        // openraft has saved that these entries are committed. Once that is durable, a process that starts after this one
+        // applies them again before it serves.
+        if let Some(journal) = self.journal.as_ref().filter(|_| !self.planted.forgets_committed()) {
+            journal.flushed().await.map_err(|error| StorageIOError::write(&error))?;
+        }
         let mut machine = lock(&self.machine);
         let mut changed = tables::Applied::default();
         let apply = |entry: Entry| {

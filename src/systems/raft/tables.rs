@@ -38,7 +38,7 @@ const FORMAT: &str = "schism raft storage 1";
 pub enum Change {
     /// The vote.
     Vote(Vote<NodeId>),
-    /// What is known to be committed.
+    /// What is known to be committed: durable before it is applied.
     Committed(Option<LogId<NodeId>>),
     /// Entries at the log's end.
     Append(Vec<Entry>),
