@@ -392,7 +392,7 @@ impl Columns {
     /// Lets keys hold values before everything else: adds for each an acknowledged write by [`INITIAL_CLIENT`] that was
     /// over before the first operation began. A history that begins at time 0 is moved by a nanosecond to make room.
     pub fn begin_with(&mut self, initial: &[(u32, u64)]) {
-        if self.starts.contains(&0) {
+        if !initial.is_empty() && self.starts.contains(&0) {
             let later = |ns: &mut u64| *ns = if *ns == NEVER_NS { NEVER_NS } else { (*ns + 1).min(LATEST_NS) };
             self.starts.iter_mut().chain(&mut self.ends).for_each(later);
         }

@@ -150,9 +150,13 @@ fn keys_begin_with_what_they_are_said_to_hold() {
     assert_eq!(desk.run("check zero.jsonl --initial 1=0 --initial 2=0").code, 0);
     // What names a key wins over what does not.
     assert_eq!(desk.run("check zero.jsonl --initial 3 --initial 1=0 --initial 2=0").code, 0);
-    let ran = desk.run("check zero.jsonl --initial 0 --initial 2=7 --verify");
+    assert_eq!(desk.run("check zero.jsonl --initial 0 --initial 2=7 --verify").code, 1);
+    let put = "{\"key\":1,\"op\":\"put\",\"val\":5,\"start\":0,\"end\":1,\"status\":\"ok\"}\n";
+    desk.write("replaced.jsonl", &(put.to_owned() + &line("1", "0", 3)));
+    let ran = desk.run("check replaced.jsonl --initial 0 --verify");
     assert_eq!(ran.code, 1);
-    assert!(ran.out.contains("k2 holds 7") && ran.out.contains("every verdict was confirmed"), "{}", ran.out);
+    assert!(ran.out.contains("at first") && ran.out.contains("k1 holds 0"), "{}", ran.out);
+    assert!(ran.out.contains("5 had replaced 0") && ran.out.contains("every verdict was confirmed"), "{}", ran.out);
     // Texts are quoted, or it would be a guess.
     assert_eq!(desk.run("check zero.jsonl --initial zero").code, 64);
     assert!(desk.run("check zero.jsonl --initial zero").err.contains("double quotes"));
