@@ -86,9 +86,15 @@ mod one_key {
     }
 }
 
-/// Deletes together with cas that expect absence: zones and a search over presence.
+/// Deletes together with cas that expect absence.
 mod presence {
     use super::*;
+
+    #[divan::bench(sample_count = 10)]
+    fn creates_1m_50_1_5_valid(bencher: Bencher) {
+        let shape = Shape { keys: 1, unknown_ppm: 50_000, mix: Mix::Creates, ..BASE };
+        judge(bencher, shape, false, true);
+    }
 
     #[divan::bench(args = [(1_000, 10), (1_000, 50), (10_000, 50)])]
     fn creates_valid(bencher: Bencher, (operations, clients): (usize, usize)) {

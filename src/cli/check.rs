@@ -5,11 +5,12 @@ use super::exit::{Exit, Failure};
 use super::histories::{self, Form};
 use super::terminal::Terminal;
 use clap::Args;
+use schism::check::linearizability::explain::{self, Extent};
+use schism::check::linearizability::verify::{self, Unconfirmed};
 use schism::check::linearizability::weaker::{Staleness, Weaker, weaker};
-use schism::check::linearizability::{
-    Answer, Budget, Engine, Options, Report, Verdict, Witness, check_columns, explain, verify,
-};
+use schism::check::linearizability::{Answer, Budget, Engine, Options, Report, Verdict, Witness, check_columns};
 use schism::history::Columns;
+use schism::history::formats::Initial;
 use schism::report::json;
 use schism::report::style::WIDTH;
 use serde::Serialize;
@@ -36,12 +37,20 @@ pub struct Check {
     #[command(flatten)]
     jobs: Jobs,
     /// Confirm each verdict by its proof: replay the order of every key that passes, and refute every order of one
-    /// that does not. Exit 70 if a proof does not hold.
+    /// that does not. Exit 70 if a proof does not hold; a proof that is too long to go through again is told as not
+    /// verified and leaves the verdict as it is.
     #[arg(long)]
     verify: bool,
     /// Draw the first violation into this SVG file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Tell and draw every operation of an argument, however long, and every key that is violated.
+    #[arg(long)]
+    all: bool,
+    /// What keys hold before the first operation: a whole number, or a text in double quotes, for every key or, as
+    /// KEY=VALUE, for one. May be given several times [default: nothing, keys are absent].
+    #[arg(long, value_name = "[KEY=]VALUE", value_parser = Initial::parse, allow_hyphen_values = true)]
+    initial: Vec<Initial>,
 }
 
 /// More violated keys than this are counted, not told.
@@ -65,6 +74,7 @@ struct Line<'a> {
     witness: Option<&'a Witness>,
     still_holds: Option<&'a Weaker>,
     verified: Option<bool>,
+    verification: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -82,27 +92,30 @@ impl Check {
         let mut proven = true;
         for file in &self.files {
             let started = Instant::now();
-            let columns = histories::read(file, self.input, terminal)?;
+            let mut columns = histories::read(file, self.input, terminal)?;
+            let operations = columns.len();
+            Initial::apply(&self.initial, &mut columns)
+                .map_err(|error| Failure::input(format!("{file}: --initial: {error}")))?;
             let read_s = started.elapsed().as_secs_f64();
             let started = Instant::now();
             let report = check_columns(&columns, self.options());
             let check_s = started.elapsed().as_secs_f64();
             let verified = self.verify.then(|| verify::confirms(&columns, &report));
-            proven &= !matches!(verified, Some(Err(_)));
-            summary.operations += columns.len();
+            proven &= !matches!(verified, Some(Err(Unconfirmed::Wrong(_))));
+            summary.operations += operations;
             match report.verdict {
                 Verdict::Linearizable => {}
                 Verdict::Violation { .. } => summary.violations += 1,
                 Verdict::Unknown => summary.unknown += 1,
             }
-            let times = [read_s, check_s];
+            let judged = Judged { file, columns: &columns, operations, report: &report, read_s, check_s, verified };
             if terminal.json {
-                terminal.line(&line(file, &columns, &report, times, verified.as_ref()))?;
+                terminal.line(&judged.line())?;
             } else {
-                tell(file, &columns, &report, times, verified.as_ref(), terminal)?;
+                judged.tell(self.extent(), terminal)?;
             }
             if let (Some(path), Verdict::Violation { witness }) = (&self.svg, &report.verdict) {
-                std::fs::write(path, explain::svg(&columns, witness))?;
+                std::fs::write(path, explain::svg(&columns, witness, self.extent()))?;
                 terminal.remark(&format!("drawn: {}", path.display()))?;
             }
         }
@@ -117,6 +130,10 @@ impl Check {
         })
     }
 
+    fn extent(&self) -> Extent {
+        if self.all { Extent::All } else { Extent::Core }
+    }
+
     fn options(&self) -> Options {
         let jobs = self.jobs.count();
         let mut budget = Budget::default();
@@ -126,37 +143,17 @@ impl Check {
     }
 }
 
-fn line(
-    file: &str,
-    columns: &Columns,
-    report: &Report,
-    [read_s, check_s]: [f64; 2],
-    verified: Option<&Result<(), String>>,
-) -> String {
-    let (witness, verdict) = match &report.verdict {
-        Verdict::Linearizable => (None, "linearizable"),
-        Verdict::Violation { witness } => (Some(&**witness), "violation"),
-        Verdict::Unknown => (None, "unknown"),
-    };
-    let still_holds = witness.map(|witness| still_holds(columns, witness));
-    json::line(
-        "check",
-        Line {
-            file,
-            verdict,
-            operations: columns.len(),
-            read_s,
-            check_s,
-            keys: report.keys.len(),
-            keys_violated: report.witnesses().count(),
-            keys_unknown: unknown(report),
-            keys_searched: report.keys.iter().filter(|key| key.engine != Engine::Zones).count(),
-            steps: report.keys.iter().map(|key| key.steps).sum(),
-            witness,
-            still_holds: still_holds.as_ref(),
-            verified: verified.map(|verified| verified.is_ok()),
-        },
-    )
+/// One file and what was found about it.
+struct Judged<'a> {
+    file: &'a str,
+    columns: &'a Columns,
+    /// How many the file has.
+    operations: usize,
+    report: &'a Report,
+    read_s: f64,
+    check_s: f64,
+    /// Whether the proofs were confirmed, if that was asked for.
+    verified: Option<Result<(), Unconfirmed>>,
 }
 
 fn unknown(report: &Report) -> usize {
@@ -167,53 +164,100 @@ fn still_holds(columns: &Columns, witness: &Witness) -> Weaker {
     weaker(columns, witness.key, Budget { steps: WEAKER_STEPS, ..Budget::default() })
 }
 
-/// Tells people.
-fn tell(
-    file: &str,
-    columns: &Columns,
-    report: &Report,
-    [read_s, check_s]: [f64; 2],
-    verified: Option<&Result<(), String>>,
-    terminal: &mut Terminal,
-) -> Result<(), Failure> {
-    let size = format!("{} on {}", count(columns.len(), "operation"), count(report.keys.len(), "key"));
-    let times = format!("read in {}, checked in {}", duration(read_s), duration(check_s));
-    let searched: u64 = report.keys.iter().map(|key| key.steps).sum();
-    let steps = if searched > 0 { format!(", {searched} steps of search") } else { String::new() };
-    let verdict = match report.verdict {
-        Verdict::Linearizable => "linearizable".to_owned(),
-        Verdict::Violation { .. } => {
-            format!("NOT linearizable: no order explains {}", count(report.witnesses().count(), "key"))
+impl Judged<'_> {
+    /// As a line of JSON.
+    fn line(&self) -> String {
+        let report = self.report;
+        let (witness, verdict) = match &report.verdict {
+            Verdict::Linearizable => (None, "linearizable"),
+            Verdict::Violation { witness } => (Some(&**witness), "violation"),
+            Verdict::Unknown => (None, "unknown"),
+        };
+        let still_holds = witness.map(|witness| still_holds(self.columns, witness));
+        json::line(
+            "check",
+            Line {
+                file: self.file,
+                verdict,
+                operations: self.operations,
+                read_s: self.read_s,
+                check_s: self.check_s,
+                keys: report.keys.len(),
+                keys_violated: report.witnesses().count(),
+                keys_unknown: unknown(report),
+                keys_searched: report.keys.iter().filter(|key| key.engine == Engine::Search).count(),
+                steps: report.keys.iter().map(|key| key.steps).sum(),
+                witness,
+                still_holds: still_holds.as_ref(),
+                // Neither true nor false where the verifier's budget ended.
+                verified: self.verified.as_ref().and_then(|verified| match verified {
+                    Ok(()) => Some(true),
+                    Err(Unconfirmed::Wrong(_)) => Some(false),
+                    Err(Unconfirmed::Budget(_)) => None,
+                }),
+                verification: self.verified.as_ref().map(|verified| match verified {
+                    Ok(()) => "confirmed",
+                    Err(Unconfirmed::Wrong(_)) => "wrong",
+                    Err(Unconfirmed::Budget(_)) => "budget",
+                }),
+            },
+        )
+    }
+
+    /// For people.
+    fn tell(&self, extent: Extent, terminal: &mut Terminal) -> Result<(), Failure> {
+        let Judged { file, report, .. } = self;
+        let size = format!("{} on {}", count(self.operations, "operation"), count(report.keys.len(), "key"));
+        let times = format!("read in {}, checked in {}", duration(self.read_s), duration(self.check_s));
+        let searched: u64 = report.keys.iter().map(|key| key.steps).sum();
+        let steps = if searched > 0 { format!(", {searched} steps of search") } else { String::new() };
+        let verdict = match report.verdict {
+            Verdict::Linearizable => "linearizable".to_owned(),
+            Verdict::Violation { .. } => {
+                format!("NOT linearizable: no order explains {}", count(report.witnesses().count(), "key"))
+            }
+            Verdict::Unknown => format!(
+                "unknown: the budget ended before {} could be decided (raise --check-steps or --check-memory)",
+                count(unknown(report), "key")
+            ),
+        };
+        terminal.line(&format!("{file}: {verdict}"))?;
+        let told = if extent == Extent::All { usize::MAX } else { TOLD };
+        for witness in report.witnesses().take(told) {
+            self.tell_violation(witness, extent, terminal)?;
         }
-        Verdict::Unknown => format!(
-            "unknown: the budget ended before {} could be decided (raise --check-steps or --check-memory)",
-            count(unknown(report), "key")
-        ),
-    };
-    terminal.line(&format!("{file}: {verdict}"))?;
-    for witness in report.witnesses().take(TOLD) {
-        let picture = explain::diagram(columns, witness, WIDTH - 2, terminal.style.unicode);
+        if let more @ 1.. = report.witnesses().count().saturating_sub(told) {
+            terminal.line(&format!("\n  and {} (--all tells them)", count(more, "more key")))?;
+        }
+        match &self.verified {
+            Some(Ok(())) => terminal.line("  every verdict was confirmed by its proof")?,
+            Some(Err(Unconfirmed::Wrong(why))) => terminal.line(&format!("  A PROOF DOES NOT HOLD: {why}"))?,
+            Some(Err(Unconfirmed::Budget(why))) => {
+                terminal.line(&format!("  not verified, which is no evidence against the verdict: {why}"))?;
+            }
+            None => {}
+        }
+        terminal.line(&format!("  {size}; {times}{steps}"))
+    }
+
+    fn tell_violation(&self, witness: &Witness, extent: Extent, terminal: &mut Terminal) -> Result<(), Failure> {
+        let columns = self.columns;
+        let picture = explain::diagram(columns, witness, WIDTH - 2, terminal.style.unicode, extent);
         terminal.line(&format!("\n  {}: {}\n", columns.key_text(witness.key.0), witness.sentence))?;
         for line in picture.lines() {
             terminal.line(&format!("  {line}"))?;
         }
-        terminal.line(&format!("\n  {}", holds(&still_holds(columns, witness))))?;
+        if explain::shown(columns, witness, extent).len() < witness.operations.len() {
+            terminal.line("  (--all shows what is left out)")?;
+        }
+        terminal.line(&format!("\n  {}", holds(&still_holds(columns, witness))))
     }
-    if let more @ 1.. = report.witnesses().count().saturating_sub(TOLD) {
-        terminal.line(&format!("\n  and {}", count(more, "more key")))?;
-    }
-    match verified {
-        Some(Ok(())) => terminal.line("  every verdict was confirmed by its proof")?,
-        Some(Err(why)) => terminal.line(&format!("  A PROOF DOES NOT HOLD: {why}"))?,
-        None => {}
-    }
-    terminal.line(&format!("  {size}; {times}{steps}"))
 }
 
 /// What still holds, in one line.
 fn holds(weaker: &Weaker) -> String {
     let yes = [
-        (weaker.sequential, "sequential consistency of the key"),
+        (weaker.sequential, "sequential consistency"),
         (weaker.monotonic_reads, "monotonic reads"),
         (weaker.read_your_writes, "read your writes"),
     ];
@@ -221,7 +265,7 @@ fn holds(weaker: &Weaker) -> String {
         yes.iter().filter(|(holds, _)| *holds == wanted).map(|(_, name)| *name).collect()
     };
     let mut parts = Vec::new();
-    for (wanted, word) in [(Some(true), "still holds"), (Some(false), "broken"), (None, "not decided")] {
+    for (wanted, word) in [(Some(true), "holds"), (Some(false), "broken"), (None, "not decided")] {
         let names = list(wanted);
         if !names.is_empty() {
             parts.push(format!("{word}: {}", names.join(", ")));
@@ -233,7 +277,7 @@ fn holds(weaker: &Weaker) -> String {
         Staleness::Never => "no staleness explains it".to_owned(),
         Staleness::Unknown => "staleness not decided".to_owned(),
     });
-    parts.join("; ")
+    format!("of weaker models, for this key alone: {}", parts.join("; "))
 }
 
 /// `1 key`, `2 keys`.

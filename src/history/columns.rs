@@ -3,17 +3,21 @@
 //! A million operations take about 50 MB and no allocation per operation. Histories of other
 //! systems enter here as well, so a row says more than [`crate::kv::Op`] can: a cas that failed
 //! without telling what it found, a delete that tells whether there was something, an append.
-//! Values and keys that are not small integers are interned, their text kept in [`Labels`].
+//! Values and keys that are not small integers are interned, what they are kept in [`Labels`].
 
 use super::{History, Status};
 use crate::kv::{Op, Outcome};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The end of an operation whose outcome is unknown: it may take effect at any later time.
 pub const NEVER_NS: u64 = u64::MAX;
 
 /// The latest time a history may name, in nanoseconds (146 years): leaves room for tie-breaking bits.
 pub const LATEST_NS: u64 = 1 << 62;
+
+/// The client of the writes that stand for what keys held at first ([`Columns::begin_with`]).
+pub const INITIAL_CLIENT: u32 = u32::MAX;
 
 /// What one operation asked and learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,6 +141,11 @@ impl Effect {
     pub fn as_optional(self) -> Effect {
         Effect(self.0 | Self::OPTIONAL)
     }
+    /// The effect of a write of what this operation observed, whatever was there before.
+    pub fn as_write_of_observed(self) -> Effect {
+        let absent = if self.observes_absent() { Self::WRITES_ABSENT } else { 0 };
+        Effect(Self::WRITES | absent | self.0 & Self::OPTIONAL)
+    }
     /// It definitely did not happen.
     pub fn never_happened(self) -> bool {
         self.has(Self::NEVER_HAPPENED)
@@ -147,31 +156,75 @@ impl Effect {
     }
 }
 
-/// Texts of keys and values that are not small integers.
+/// Keys and values that are not small integers, by the number that stands for them. A text is never equal to what
+/// it spells: `"5"` is another value than `5`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Labels {
-    /// Texts of interned values, by number.
-    pub values: BTreeMap<u64, String>,
-    /// Texts of interned keys, by number.
-    pub keys: BTreeMap<u32, String>,
+    /// Interned values.
+    pub values: BTreeMap<u64, Label>,
+    /// Interned keys.
+    pub keys: BTreeMap<u32, Label>,
+}
+
+/// What an interned number stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Label {
+    /// A text.
+    Text(String),
+    /// Anything else, as it is spelt: a number that is negative or too big, `true`, a keyword, a list.
+    Other(String),
+}
+
+impl Label {
+    /// The text itself, or the spelling.
+    pub fn spelling(&self) -> &str {
+        match self {
+            Label::Text(text) | Label::Other(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    /// Texts that could be taken for something else are quoted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Label::Text(text) => {
+                let plain = text.starts_with(|first: char| first.is_alphabetic() || first == '_');
+                let key_number =
+                    text.strip_prefix('k').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+                let word = matches!(text.as_str(), "true" | "false" | "nil" | "null" | "absent" | "absence");
+                match plain && !key_number && !word && !text.contains(['"', '\\']) && !text.contains(char::is_control) {
+                    true => f.write_str(text),
+                    false => write!(f, "{text:?}"),
+                }
+            }
+            Label::Other(spelling) => f.write_str(spelling),
+        }
+    }
 }
 
 impl Labels {
     /// Labels count from here, so that they never meet a number that stands for itself.
     pub const FIRST: u64 = 1 << 63;
 
-    /// The number that stands for a value's text: itself if it is one below [`Labels::FIRST`], else a label.
-    /// Linear in the number of labels; readers of files keep a map of their own.
-    pub fn value(&mut self, text: &str) -> u64 {
-        if let Some(number) = Labels::number(text) {
-            return number;
-        }
-        if let Some((number, _)) = self.values.iter().find(|(_, known)| *known == text) {
+    /// The number that stands for a text. Linear in the number of labels; readers of files keep a map of their own.
+    pub fn text(&mut self, text: &str) -> u64 {
+        self.value(Label::Text(text.to_owned()))
+    }
+
+    /// The number that stands for a value. Linear in the number of labels.
+    pub fn value(&mut self, label: Label) -> u64 {
+        if let Some((number, _)) = self.values.iter().find(|(_, known)| **known == label) {
             return *number;
         }
         let number = Labels::FIRST + self.values.len() as u64;
-        self.values.insert(number, text.to_owned());
+        self.values.insert(number, label);
         number
+    }
+
+    /// A value's text, or its spelling.
+    pub fn spelling(&self, value: u64) -> String {
+        self.values.get(&value).map_or_else(|| value.to_string(), |label| label.spelling().to_owned())
     }
 
     /// The number a text spells, if it is the usual spelling of a number below [`Labels::FIRST`].
@@ -336,14 +389,30 @@ impl Columns {
         self.ids.iter().position(|other| *other == id)
     }
 
-    /// A value's text: its label, or the number itself.
-    pub fn value_text(&self, value: u64) -> String {
-        self.labels.values.get(&value).cloned().unwrap_or_else(|| value.to_string())
+    /// Lets keys hold values before everything else: adds for each an acknowledged write by [`INITIAL_CLIENT`] that was
+    /// over before the first operation began. A history that begins at time 0 is moved by a nanosecond to make room.
+    pub fn begin_with(&mut self, initial: &[(u32, u64)]) {
+        if !initial.is_empty() && self.starts.contains(&0) {
+            let later = |ns: &mut u64| *ns = if *ns == NEVER_NS { NEVER_NS } else { (*ns + 1).min(LATEST_NS) };
+            self.starts.iter_mut().chain(&mut self.ends).for_each(later);
+        }
+        // Where ids are row numbers, these are as well.
+        let mut id = self.ids.iter().max().map_or(0, |most| most.saturating_add(1));
+        for (key, value) in initial {
+            let call = Call::Put(*value);
+            self.push(Row { id, client: INITIAL_CLIENT, key: *key, call, start_ns: 0, end_ns: 0, ending: Ending::Ok });
+            id = id.saturating_add(1);
+        }
     }
 
-    /// A key's text: its label, or `k7` for key 7.
+    /// A value as people write it: its label, or the number itself. Different values are written differently.
+    pub fn value_text(&self, value: u64) -> String {
+        self.labels.values.get(&value).map_or_else(|| value.to_string(), Label::to_string)
+    }
+
+    /// A key as people write it: its label, or `k7` for key 7. Different keys are written differently.
     pub fn key_text(&self, key: u32) -> String {
-        self.labels.keys.get(&key).cloned().unwrap_or_else(|| format!("k{key}"))
+        self.labels.keys.get(&key).map_or_else(|| format!("k{key}"), Label::to_string)
     }
 }
 

@@ -36,8 +36,10 @@ pub(super) fn witness(columns: &Columns, key: u32, packed: &[Packed], conflict: 
             deletes: ids(deletes),
             lives: lives.into_iter().map(life).collect(),
         },
-        Conflict::Exhausted { operations, until } => Reason::NoOrder {
+        Conflict::Exhausted { operations, since, breaks, until } => Reason::NoOrder {
             operations: ids(operations),
+            since: since.map(id),
+            breaks: breaks.map(id),
             until_ns: if until == NEVER { u64::MAX } else { (until - 3) / 2 },
         },
     };

@@ -40,6 +40,11 @@ impl Packed {
         Packed { end: NEVER, effect: self.effect.as_optional(), ..self }
     }
 
+    /// A write of what this read returned: at the instant of the read the key held that, whatever came before.
+    pub fn made_write(self) -> Packed {
+        Packed { effect: self.effect.as_write_of_observed(), written: self.observed, ..self }
+    }
+
     /// Whether it writes a value, not absence.
     pub fn writes_value(&self) -> bool {
         self.effect.writes() && !self.effect.writes_absent()

@@ -6,7 +6,7 @@
 //!
 //! * `zones`, in O(n log n), where every written value is unique: put, get, cas, blind deletes
 //!   (`absence`) and unknown outcomes;
-//! * `presence`, zones and a small search, where such keys also have cas that expect absence;
+//! * `presence`, in O(n log n) as well, where such keys also have cas that expect absence;
 //! * `search`, exhaustive and within a budget, for everything else (`register`).
 //!
 //! A pass comes with an order (`order`), a violation with a [`Witness`]; [`verify`] checks both and shares
@@ -40,7 +40,7 @@ use keys::{ByKey, Packed};
 use serde::{Deserialize, Serialize};
 use zones::{Conflict, Zones};
 
-/// How much the search may spend on one key before it answers "unknown". Zones need no budget.
+/// How much the search may spend on one key before it answers "unknown". The other engines need no budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// Steps: situations looked at. A million takes about a second.
@@ -104,7 +104,7 @@ pub struct KeyReport {
     pub operations: usize,
     /// What decided it.
     pub engine: Engine,
-    /// Steps of the search; 0 for zones.
+    /// Steps of the search; 0 for the other engines.
     pub steps: u64,
     /// The answer.
     pub answer: Answer,
@@ -116,7 +116,7 @@ pub struct KeyReport {
 pub enum Engine {
     /// O(n log n), for unique values.
     Zones,
-    /// Zones, and a search for where deletes restore absence in time for the cas that expect it.
+    /// O(n log n): zones, and where deletes restore absence in time for the cas that expect it.
     Presence,
     /// Exhaustive, within a budget.
     Search,
@@ -190,7 +190,9 @@ struct Search {
 fn check_key(columns: &Columns, key: u32, operations: &[Packed], options: Options) -> KeyReport {
     let (engine, found) = match by_zones::<0>(operations, options.orders) {
         ByZones::Decided(verdict) => (Engine::Zones, Search { verdict: verdict.map(Some), steps: 0 }),
-        ByZones::Creates(layout) => (Engine::Presence, presence::decide(operations, &layout, options.budget)),
+        ByZones::Creates(layout) => {
+            (Engine::Presence, Search { verdict: presence::decide(operations, &layout).map(Some), steps: 0 })
+        }
         ByZones::NotApplicable => (Engine::Search, register::decide(columns, operations, options.budget)),
     };
     let id = |at: u32| columns.ids[operations[at as usize].row as usize];

@@ -1,23 +1,32 @@
-//! Keys with deletes *and* cas that expect absence: a search over two states, absent and present.
+//! Keys with deletes *and* cas that expect absence: two states, absent and present.
 //!
 //! Zones still fix where each chain of values lives; what they leave open is where absence is restored in
 //! time for those that need it. A chain is then one operation, "now there is a value", and if its first
 //! write is a cas that expects absence it can only go where there is none. With forward zones as points and
-//! all other intervals cut to what lies outside of them (see [`super::absence`]), at most four kinds of
-//! operations remain. Those of one kind are interchangeable, so the search tries at most three things at a
-//! time, each with its nearest deadline.
+//! all other intervals cut to what lies outside of them (see [`super::absence`]), four kinds of things remain to be
+//! placed: fills (chains that start with a put), creates (with such a cas), deletes, and reads of absence.
+//!
+//! One sweep over time places them, in O(n log n), and puts off everything that changes the state:
+//! * a read of absence is placed as soon as the key is absent, a fill as soon as it is present: neither changes it;
+//! * a create whose time runs out takes absence if there is some, else a delete of its own; a read of absence
+//!   whose time runs out takes a delete;
+//! * where a delete's time runs out, or a fill's, on an absent key, a create goes before it for nothing, as it
+//!   costs no delete and leaves the same state behind.
+//!
+//! Always the open create, or delete, whose time runs out next is taken (earliest deadline first). Each step
+//! leaves no fewer possibilities than any other: an order that did otherwise can be rearranged to do the same.
+//! Derived here, and fuzzed against brute force.
 
 use super::keys::{Instant, NEVER, Packed};
 use super::order::Readers;
-use super::search::{Found, Interval, Machine, search};
-use super::shrink::shrink;
+use super::shrink;
 use super::zones::{self, Conflict, Layout, Zones};
-use super::{Budget, Search};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// What can happen to a key of which only presence matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Kind {
+pub(super) enum Kind {
     /// A chain that starts with a put.
     Fill,
     /// A chain that starts with a cas expecting absence.
@@ -28,155 +37,157 @@ enum Kind {
 
 /// One thing to be placed.
 #[derive(Debug, Clone, Copy)]
-struct Item {
-    kind: Kind,
-    low: Instant,
-    high: Instant,
+pub(super) struct Item {
+    pub kind: Kind,
+    pub low: Instant,
+    pub high: Instant,
     /// Whether `low` and `high` are the two sides of one point, right before `high`: a forward zone.
-    point: bool,
-    optional: bool,
+    pub point: bool,
+    pub optional: bool,
     /// A chain's head, or an operation.
-    what: u32,
+    pub what: u32,
 }
 
-const ABSENT: u32 = 0;
-const PRESENT: u32 = 1;
-
-struct Presence {
-    kinds: Vec<Kind>,
-    required: Vec<bool>,
-    /// Required operations that need absence, and operations that restore it, still to come.
-    needs: u32,
-    deletes: u32,
-}
-
-impl Presence {
-    fn count(&mut self, item: u32, up: bool) {
-        let step = |count: &mut u32| *count = if up { *count + 1 } else { *count - 1 };
-        match self.kinds[item as usize] {
-            Kind::Create | Kind::ReadAbsent if self.required[item as usize] => step(&mut self.needs),
-            Kind::Delete => step(&mut self.deletes),
-            _ => {}
-        }
-    }
-}
-
-impl Machine for Presence {
-    fn initial(&self) -> u32 {
-        ABSENT
-    }
-
-    fn step(&mut self, state: u32, item: u32) -> Option<u32> {
-        match self.kinds[item as usize] {
-            Kind::Fill => Some(PRESENT),
-            Kind::Create => (state == ABSENT).then_some(PRESENT),
-            Kind::Delete => Some(ABSENT),
-            Kind::ReadAbsent => (state == ABSENT).then_some(ABSENT),
-        }
-    }
-
-    fn is_read(&self, item: u32) -> bool {
-        self.kinds[item as usize] == Kind::ReadAbsent
-    }
-
-    fn class(&self, item: u32) -> u32 {
-        self.kinds[item as usize] as u32
-    }
-
-    fn may_leave(&self, state: u32, item: u32) -> bool {
-        let own = u32::from(self.kinds[item as usize] == Kind::Create);
-        state == PRESENT || self.kinds[item as usize] == Kind::Delete || self.needs == own || self.deletes > 0
-    }
-
-    fn is_useful(&mut self, _item: u32, enabled: &[u32]) -> bool {
-        enabled.iter().any(|other| matches!(self.kinds[*other as usize], Kind::Create | Kind::ReadAbsent))
-    }
-
-    fn taken(&mut self, item: u32) {
-        self.count(item, false);
-    }
-
-    fn returned(&mut self, item: u32) {
-        self.count(item, true);
+impl Item {
+    /// From when to when it may be placed, points right before the end of their zone.
+    fn span(&self) -> [(Instant, u8); 2] {
+        if self.point { [(self.high, 0); 2] } else { [(self.low, 1), (self.high, 1)] }
     }
 }
 
 /// Decides a key whose chains fit (`layout`), and writes down an order if there is one.
-pub(super) fn decide(operations: &[Packed], layout: &Layout, budget: Budget) -> Search {
-    let (placed, mut steps) = match items(operations, layout) {
-        Ok(items) => place(&items, budget),
-        Err(conflict) => return Search { verdict: Err(conflict), steps: 0 },
-    };
-    let verdict = match placed {
-        Placed::Spent => Ok(None),
-        Placed::Order(items) => Ok(Some(order(operations, layout, &items))),
-        Placed::Nowhere => {
-            let mut left = Budget { steps: 20 * steps.max(10_000), ..budget };
-            let granted = left.steps;
-            let (operations, until) = shrink(operations, |part| {
-                let (fails, cost) = fails(part, left);
-                left.steps = left.steps.saturating_sub(cost);
-                fails
-            });
-            steps += granted - left.steps;
-            Err(Conflict::Exhausted { operations, until })
-        }
-    };
-    Search { verdict, steps }
+pub(super) fn decide(operations: &[Packed], layout: &Layout) -> Result<Vec<u32>, Conflict> {
+    if let Some(placed) = place(&items(operations, layout)?) {
+        return Ok(order(operations, layout, &placed));
+    }
+    // An explanation may cost some times what the verdict did.
+    let mut left = 40 * operations.len().max(10_000);
+    Err(shrink::explain(operations, |part| {
+        left = left.checked_sub(part.len())?;
+        fails(part)
+    }))
 }
 
-/// Whether some of the key's operations certainly have no order. Parts of a key may be decided by zones alone.
-fn fails(part: &[Packed], budget: Budget) -> (bool, u64) {
-    let zoned = match zones::decide::<0>(part) {
-        Zones::NotApplicable => return (false, 0),
-        Zones::Conflict(_) => return (true, part.len() as u64),
-        Zones::Fit(layout) if !layout.deletes => return (false, part.len() as u64),
-        Zones::Fit(layout) => items(part, &layout),
+/// Whether some of the key's operations have no order; `None` if that is not for zones to say.
+fn fails(part: &[Packed]) -> Option<bool> {
+    let layout = match zones::decide::<0>(part) {
+        Zones::NotApplicable => return None,
+        Zones::Conflict(_) => return Some(true),
+        Zones::Fit(layout) if !layout.deletes => return Some(false),
+        Zones::Fit(layout) => layout,
     };
-    match zoned {
-        Err(_) => (true, part.len() as u64),
-        Ok(items) => {
-            let (placed, steps) = place(&items, budget);
-            (matches!(placed, Placed::Nowhere), steps)
+    Some(items(part, &layout).map_or(true, |items| place(&items).is_none()))
+}
+
+/// Places the items; `None` if that is impossible. Optional ones that nobody needed are left out.
+pub(super) fn place(items: &[Item]) -> Option<Vec<Item>> {
+    let mut opens: Vec<usize> = (0..items.len()).collect();
+    let mut closes: Vec<usize> = (0..items.len()).filter(|at| !items[*at].optional).collect();
+    opens.sort_by_key(|at| items[*at].span()[0]);
+    closes.sort_by_key(|at| items[*at].span()[1]);
+    let mut sweep = Sweep {
+        items,
+        placed: Vec::with_capacity(items.len()),
+        done: vec![false; items.len()],
+        present: false,
+        waiting: Vec::new(),
+        creates: BinaryHeap::new(),
+        deletes: BinaryHeap::new(),
+    };
+    let mut opened = 0;
+    for group in closes.chunk_by(|one, other| items[*one].span()[1] == items[*other].span()[1]) {
+        let now = items[group[0]].span()[1];
+        while let Some(at) = opens.get(opened).filter(|at| items[**at].span()[0] <= now) {
+            sweep.open(*at);
+            opened += 1;
+        }
+        sweep.close(group)?;
+    }
+    Some(sweep.placed)
+}
+
+/// Open items by when their time runs out.
+type Open = BinaryHeap<Reverse<((Instant, u8), usize)>>;
+
+struct Sweep<'a> {
+    items: &'a [Item],
+    placed: Vec<Item>,
+    done: Vec<bool>,
+    present: bool,
+    /// Open fills while the key is absent, open reads of absence while it is present.
+    waiting: Vec<usize>,
+    creates: Open,
+    deletes: Open,
+}
+
+impl Sweep<'_> {
+    fn put(&mut self, at: usize) {
+        self.done[at] = true;
+        self.placed.push(self.items[at]);
+    }
+
+    /// The key is now present, or absent, as all waited for that wait.
+    fn turn(&mut self, present: bool) {
+        self.present = present;
+        std::mem::take(&mut self.waiting).into_iter().for_each(|at| self.put(at));
+    }
+
+    fn open(&mut self, at: usize) {
+        let entry = Reverse((self.items[at].span()[1], at));
+        match self.items[at].kind {
+            Kind::Create => self.creates.push(entry),
+            Kind::Delete => self.deletes.push(entry),
+            kind if (kind == Kind::Fill) == self.present => self.put(at),
+            _ => self.waiting.push(at),
         }
     }
-}
 
-enum Placed {
-    Order(Vec<Item>),
-    Nowhere,
-    Spent,
-}
+    fn take_delete(&mut self) -> Option<()> {
+        let Reverse((_, at)) = self.deletes.pop()?;
+        self.put(at);
+        self.turn(false);
+        Some(())
+    }
 
-fn place(items: &[Item], budget: Budget) -> (Placed, u64) {
-    // Only the sequence of instants matters, so they are numbered; a point comes right before its zone's end.
-    let instants = |item: &Item| match item.point {
-        true => [(item.high, 0), (item.high, 0)],
-        false => [(item.low, 1), (item.high, 1)],
-    };
-    let mut ranks: Vec<(Instant, u8)> = items.iter().flat_map(instants).collect();
-    ranks.sort_unstable();
-    ranks.dedup();
-    let rank = |instant| ranks.binary_search(&instant).expect("all instants are listed") as Instant;
-    let interval = |item: &Item| {
-        let [start, end] = instants(item).map(rank);
-        Interval::new(start, end, item.optional)
-    };
-    let intervals: Vec<Interval> = items.iter().map(interval).collect();
-    let count = |pick: &dyn Fn(&Item) -> bool| items.iter().filter(|item| pick(item)).count() as u32;
-    let mut presence = Presence {
-        kinds: items.iter().map(|item| item.kind).collect(),
-        required: items.iter().map(|item| !item.optional).collect(),
-        needs: count(&|item| matches!(item.kind, Kind::Create | Kind::ReadAbsent) && !item.optional),
-        deletes: count(&|item| item.kind == Kind::Delete),
-    };
-    let (found, steps) = search(&mut presence, &intervals, budget);
-    let placed = match found {
-        Found::Order(order) => Placed::Order(order.into_iter().map(|at| items[at as usize]).collect()),
-        Found::Nothing => Placed::Nowhere,
-        Found::Spent => Placed::Spent,
-    };
-    (placed, steps)
+    /// Lets the key become present for nothing: by a create that is open, or by the fills that wait.
+    fn fill(&mut self) {
+        if let Some(Reverse((_, at))) = self.creates.pop() {
+            self.put(at);
+        }
+        self.turn(true);
+    }
+
+    /// Places whatever of `group` is not placed yet: its time runs out.
+    fn close(&mut self, group: &[usize]) -> Option<()> {
+        let items = self.items;
+        let of = |kind: Kind| group.iter().copied().filter(move |at| items[*at].kind == kind);
+        // The heaps give out those of this group first, in whatever sequence.
+        for at in of(Kind::Create) {
+            if self.done[at] {
+                continue;
+            }
+            if self.present {
+                self.take_delete()?;
+            }
+            self.fill();
+        }
+        if of(Kind::ReadAbsent).any(|at| !self.done[at]) {
+            self.take_delete()?;
+        }
+        for at in of(Kind::Delete) {
+            if self.done[at] {
+                continue;
+            }
+            if !self.present {
+                self.fill();
+            }
+            self.take_delete()?;
+        }
+        if of(Kind::Fill).any(|at| !self.done[at]) {
+            self.fill();
+        }
+        Some(())
+    }
 }
 
 /// What has to be placed, each interval cut to what lies outside of forward zones.

@@ -3,10 +3,10 @@
 
 use super::keys::Packed;
 use super::search::{Found, Interval, Machine, search};
-use super::shrink::shrink;
-use super::zones::Conflict;
+use super::shrink;
 use super::{Budget, Search};
 use crate::history::Columns;
+use crate::history::columns::Label;
 use std::collections::BTreeMap;
 
 /// What an operation demands of the state.
@@ -40,16 +40,27 @@ struct Register<'a> {
 /// The states of a key with appends are texts, numbered as they come up.
 struct Texts<'a> {
     columns: &'a Columns,
-    numbers: BTreeMap<String, u32>,
-    texts: Vec<String>,
+    numbers: BTreeMap<Option<Label>, u32>,
+    texts: Vec<Option<Label>>,
 }
 
 impl Texts<'_> {
-    fn number(&mut self, text: String) -> u32 {
+    fn number(&mut self, text: Option<Label>) -> u32 {
         *self.numbers.entry(text).or_insert_with_key(|text| {
             self.texts.push(text.clone());
             self.texts.len() as u32 - 1
         })
+    }
+
+    fn label(&self, value: u64) -> Label {
+        self.columns.labels.values.get(&value).cloned().unwrap_or_else(|| Label::Other(value.to_string()))
+    }
+
+    /// The state after `text` was appended to `state`.
+    fn appended(&mut self, state: u32, text: u64) -> u32 {
+        let held = self.texts[state as usize].as_ref().map_or("", Label::spelling);
+        let longer = format!("{held}{}", self.label(text).spelling());
+        self.number(Some(Label::Text(longer)))
     }
 }
 
@@ -62,8 +73,8 @@ impl<'a> Register<'a> {
         values.sort_unstable();
         values.dedup();
         let mut number = |value: Option<u64>| match (value, &mut texts) {
-            (None, Some(texts)) => texts.number(String::new()),
-            (Some(value), Some(texts)) => texts.number(texts.columns.value_text(value)),
+            (None, Some(texts)) => texts.number(None),
+            (Some(value), Some(texts)) => texts.number(Some(texts.label(value))),
             (None, None) => 0,
             (Some(value), None) => values.binary_search(&value).expect("all values are listed") as u32 + 1,
         };
@@ -135,10 +146,7 @@ impl Machine for Register<'_> {
         };
         fits.then(|| match (change, &mut self.texts) {
             (Change::Set(written), _) => written,
-            (Change::Append(text), Some(texts)) => {
-                let longer = format!("{}{}", texts.texts[state as usize], texts.columns.value_text(text));
-                texts.number(longer)
-            }
+            (Change::Append(text), Some(texts)) => texts.appended(state, text),
             _ => state,
         })
     }
@@ -190,15 +198,19 @@ pub(super) fn decide(columns: &Columns, operations: &[Packed], budget: Budget) -
         Found::Order(order) => Ok(Some(back(order))),
         Found::Nothing => {
             // The explanation may cost some times what the verdict did, and no more.
-            let mut left = Budget { steps: 4 * steps.max(10_000), ..budget };
+            let mut left = Budget { steps: 10 * steps.max(20_000), ..budget };
             let granted = left.steps;
-            let (few, until) = shrink(&chosen, |part| {
+            let conflict = shrink::explain(&chosen, |part| {
                 let (found, cost) = attempt(columns, part, left);
                 left.steps = left.steps.saturating_sub(cost);
-                found == Found::Nothing
+                match found {
+                    Found::Nothing => Some(true),
+                    Found::Order(_) => Some(false),
+                    Found::Spent => None,
+                }
             });
             steps += granted - left.steps;
-            Err(Conflict::Exhausted { operations: back(few), until })
+            Err(conflict.renamed(&|at| kept[at as usize]))
         }
     };
     Search { verdict, steps }

@@ -1,19 +1,25 @@
 //! From "no order" to few operations without an order.
 //!
-//! Three ways of leaving operations out keep "no order" true of the whole, each because an order of the whole
+//! Four ways of leaving operations out keep "no order" true of the whole, each because an order of the whole
 //! would give one of the rest:
 //! * a prefix in time, where what was still running may or may not have happened;
+//! * what comes after a read: when it took effect the key held what it returned, so what was over before it began
+//!   does not matter, and what ran beside it may have come first;
 //! * without a read;
-//! * without a value: everything that saw it, and then every write of a value that nothing left saw. What is
-//!   left saw only values all of whose writes are left, so its last write stays its last write.
+//! * without a value: everything that saw it, and then writes of values that nothing left saw, all or some of them.
+//!   What is left saw only values all of whose writes are left, so its last write stays its last write.
 //!
 //! Leaving out a write whose value is still seen would invent a violation.
 
 use super::keys::{Instant, Packed};
+use super::zones::{self, Conflict, Zones};
 use std::collections::BTreeSet;
 
 /// A value, or absence.
 type Value = Option<u64>;
+
+/// Operations with their positions in the key.
+type Kept = Vec<(u32, Packed)>;
 
 fn saw(operation: &Packed) -> Option<Value> {
     let effect = operation.effect;
@@ -25,60 +31,151 @@ fn wrote(operation: &Packed) -> Option<Value> {
     effect.writes().then(|| (!effect.writes_absent()).then_some(operation.written))
 }
 
-/// Finds few of `all` that have no order either; `fails` says whether some operations certainly have none (if it
-/// cannot tell, it says no). Returns their positions, and the instant up to which they were looked at.
-pub(super) fn shrink(all: &[Packed], mut fails: impl FnMut(&[Packed]) -> bool) -> (Vec<u32>, Instant) {
-    let mut ends: Vec<Instant> = all.iter().map(|operation| operation.end).collect();
+/// Whether operations have no order; `None` if that could not be decided.
+pub(super) trait Fails: FnMut(&[Packed]) -> Option<bool> {}
+
+impl<F: FnMut(&[Packed]) -> Option<bool>> Fails for F {}
+
+fn fail(kept: &[(u32, Packed)], fails: &mut impl Fails) -> bool {
+    let bare: Vec<Packed> = kept.iter().map(|(_, operation)| *operation).collect();
+    fails(&bare) == Some(true)
+}
+
+/// Explains why `all` have no order by few of them; `fails` judges parts. Operations of the conflict are positions
+/// in `all`.
+pub(super) fn explain(all: &[Packed], mut fails: impl Fails) -> Conflict {
+    let whole: Kept = all.iter().enumerate().map(|(at, operation)| (at as u32, *operation)).collect();
+    let (mut kept, mut until) = prefix(&whole, &mut fails);
+    // Answers that only tell what the state was not depend on every write, and so do appends.
+    let by_value = all.iter().all(|operation| !operation.effect.negated() && !operation.effect.special());
+    if by_value {
+        drop_values(&mut kept, &mut fails);
+        if let Some(conflict) = plain(all, &kept) {
+            return conflict;
+        }
+    }
+    let since = suffix(&mut kept, until, &mut fails);
+    if by_value {
+        drop_values(&mut kept, &mut fails);
+        // Leaving out values may have left an earlier answer as the first without an order.
+        if let (shorter, earlier) = prefix(&kept, &mut fails)
+            && fail(&shorter, &mut fails)
+        {
+            (kept, until) = (shorter, earlier);
+        }
+    }
+    drop_reads(&mut kept, since, &mut fails);
+    if by_value {
+        drop_values(&mut kept, &mut fails);
+    }
+    let breaks = last_answer(&kept, until, &mut fails);
+    let mut operations: Vec<u32> = kept.into_iter().map(|(at, _)| at).collect();
+    operations.extend(since.filter(|since| !operations.contains(since)));
+    Conflict::Exhausted { operations, since, breaks, until }
+}
+
+/// The shortest prefix in time that fails, and when it ends.
+fn prefix(all: &[(u32, Packed)], fails: &mut impl Fails) -> (Kept, Instant) {
+    let mut ends: Vec<Instant> = all.iter().map(|(_, operation)| operation.end).collect();
     ends.sort_unstable();
     let (mut low, mut high) = (0, ends.len().saturating_sub(1));
     while low < high {
         let middle = (low + high) / 2;
-        if fails(&bare(&prefix(all, ends[middle]))) { high = middle } else { low = middle + 1 }
+        if fail(&cut(all, ends[middle]), fails) { high = middle } else { low = middle + 1 }
     }
-    let mut kept = prefix(all, ends[high]);
-    // Answers that only tell what the state was not depend on every write, and so do appends.
-    if all.iter().all(|operation| !operation.effect.negated() && !operation.effect.special()) {
-        drop_values(&mut kept, &mut fails);
-    }
-    let mut at = 0;
-    while at < kept.len() && kept.len() <= 100 {
-        let removed = kept.remove(at);
-        if removed.1.effect.writes() || !fails(&bare(&kept)) {
-            kept.insert(at, removed);
-            at += 1;
-        }
-    }
-    (kept.into_iter().map(|(at, _)| at).collect(), ends[high])
+    let until = ends.get(high).copied().unwrap_or(0);
+    (cut(all, until), until)
 }
 
-fn bare(kept: &[(u32, Packed)]) -> Vec<Packed> {
-    kept.iter().map(|(_, operation)| *operation).collect()
-}
-
-fn prefix(all: &[Packed], until: Instant) -> Vec<(u32, Packed)> {
-    let started = all.iter().enumerate().filter(|(_, operation)| operation.start < until);
+fn cut(all: &[(u32, Packed)], until: Instant) -> Kept {
+    let started = all.iter().filter(|(_, operation)| operation.start < until);
     let cut = started.filter_map(|(at, operation)| match operation.end <= until {
-        true => Some((at as u32, *operation)),
+        true => Some((*at, *operation)),
         // A read that was still running says nothing.
-        false => operation.effect.writes().then(|| (at as u32, operation.made_optional())),
+        false => operation.effect.writes().then(|| (*at, operation.made_optional())),
     });
     cut.collect()
 }
 
+/// Cuts off what comes before the latest read from which on there is no order. Returns that read.
+fn suffix(kept: &mut Kept, until: Instant, fails: &mut impl Fails) -> Option<u32> {
+    let tells = |operation: &Packed| {
+        let effect = operation.effect;
+        effect.observes() && !effect.negated() && !effect.special() && !effect.writes() && operation.end < until
+    };
+    let mut reads: Kept = kept.iter().filter(|(_, operation)| tells(operation)).copied().collect();
+    reads.sort_by_key(|(at, operation)| (operation.end, *at));
+    // A later read leaves less, so if there is no order from it on there is none from an earlier one on.
+    let (mut low, mut high) = (0, reads.len());
+    while low < high {
+        let middle = (low + high) / 2;
+        if fail(&from(kept, reads[middle]), fails) { low = middle + 1 } else { high = middle }
+    }
+    let read = reads[low.checked_sub(1)?];
+    *kept = from(kept, read);
+    Some(read.0)
+}
+
+/// What is left to explain from a read on; the read itself becomes a write of what it returned.
+fn from(kept: &[(u32, Packed)], (read, since): (u32, Packed)) -> Kept {
+    let left = kept.iter().filter(|(_, operation)| operation.end > since.start);
+    let left = left.filter_map(|(at, operation)| match operation.start > since.end {
+        _ if *at == read => Some((*at, operation.made_write())),
+        true => Some((*at, *operation)),
+        false => operation.effect.writes().then(|| (*at, operation.made_optional())),
+    });
+    left.collect()
+}
+
 /// Leaves out values, first many at a time and then fewer (Zeller & Hildebrandt's ddmin, complements only).
-fn drop_values(kept: &mut Vec<(u32, Packed)>, fails: &mut impl FnMut(&[Packed]) -> bool) {
+fn drop_values(kept: &mut Kept, fails: &mut impl Fails) {
     let mut values: Vec<Value> = kept.iter().filter_map(|(_, operation)| saw(operation)).collect();
     values.sort_unstable();
     values.dedup();
-    let mut chunk = values.len().div_ceil(2);
+    in_chunks(values, |dropped| {
+        let rest = without(kept, dropped);
+        let fails = fail(&rest, fails);
+        if fails {
+            *kept = rest;
+        }
+        fails
+    });
+    // One write of what nobody saw may be needed, as it replaces what somebody saw later; hardly all of them are.
+    let seen: BTreeSet<Value> = kept.iter().filter_map(|(_, operation)| saw(operation)).collect();
+    let unseen =
+        |operation: &Packed| saw(operation).is_none() && wrote(operation).is_some_and(|value| !seen.contains(&value));
+    let writes: Vec<u32> = kept.iter().filter(|(_, operation)| unseen(operation)).map(|(at, _)| *at).collect();
+    drop_each(kept, writes, fails);
+}
+
+/// Leaves out reads in the same way.
+fn drop_reads(kept: &mut Kept, since: Option<u32>, fails: &mut impl Fails) {
+    let is_read = |(at, operation): &&(u32, Packed)| !operation.effect.writes() && Some(*at) != since;
+    let reads: Vec<u32> = kept.iter().filter(is_read).map(|(at, _)| *at).collect();
+    drop_each(kept, reads, fails);
+}
+
+fn drop_each(kept: &mut Kept, positions: Vec<u32>, fails: &mut impl Fails) {
+    in_chunks(positions, |dropped| {
+        let dropped: BTreeSet<u32> = dropped.iter().copied().collect();
+        let rest: Kept = kept.iter().filter(|(at, _)| !dropped.contains(at)).copied().collect();
+        let fails = fail(&rest, fails);
+        if fails {
+            *kept = rest;
+        }
+        fails
+    });
+}
+
+/// Offers all of `things` in chunks, ever smaller ones; those taken are not offered again.
+fn in_chunks<T>(mut things: Vec<T>, mut taken: impl FnMut(&[T]) -> bool) {
+    let mut chunk = things.len().div_ceil(2);
     while chunk > 0 {
         let mut at = 0;
-        while at < values.len() {
-            let end = (at + chunk).min(values.len());
-            let rest = without(kept, &values[at..end]);
-            if fails(&bare(&rest)) {
-                *kept = rest;
-                values.drain(at..end);
+        while at < things.len() {
+            let end = (at + chunk).min(things.len());
+            if taken(&things[at..end]) {
+                things.drain(at..end);
             } else {
                 at = end;
             }
@@ -88,7 +185,7 @@ fn drop_values(kept: &mut Vec<(u32, Packed)>, fails: &mut impl FnMut(&[Packed]) 
 }
 
 /// What is left without everything that saw one of `values`, and without writes of what nothing left saw.
-fn without(kept: &[(u32, Packed)], values: &[Value]) -> Vec<(u32, Packed)> {
+fn without(kept: &[(u32, Packed)], values: &[Value]) -> Kept {
     let mut dropped: BTreeSet<Value> = values.iter().copied().collect();
     // A cas that goes takes its write with it, so whoever saw that goes as well.
     loop {
@@ -103,7 +200,7 @@ fn without(kept: &[(u32, Packed)], values: &[Value]) -> Vec<(u32, Packed)> {
         dropped.extend(more);
     }
     let unseen = |operation: &Packed| saw(operation).is_some_and(|value| dropped.contains(&value));
-    let mut rest: Vec<(u32, Packed)> = kept.iter().filter(|(_, operation)| !unseen(operation)).copied().collect();
+    let mut rest: Kept = kept.iter().filter(|(_, operation)| !unseen(operation)).copied().collect();
     loop {
         let seen: BTreeSet<Value> = rest.iter().filter_map(|(_, operation)| saw(operation)).collect();
         let before = rest.len();
@@ -112,4 +209,26 @@ fn without(kept: &[(u32, Packed)], values: &[Value]) -> Vec<(u32, Packed)> {
             return rest;
         }
     }
+}
+
+/// The zones' argument about what is left, where it holds for all: where no value that it saw is written twice, not
+/// even by what was left out, and no delete was left out of what saw absence.
+fn plain(all: &[Packed], kept: &[(u32, Packed)]) -> Option<Conflict> {
+    let part: Vec<Packed> = kept.iter().map(|(_, operation)| *operation).collect();
+    let Zones::Conflict(conflict) = zones::decide::<0>(&part) else { return None };
+    let named: BTreeSet<Value> = part.iter().filter_map(saw).collect();
+    let writes = |of: &[Packed], value: Value| of.iter().filter(|operation| wrote(operation) == Some(value)).count();
+    let whole = named.into_iter().all(|value| writes(all, value) == writes(&part, value));
+    whole.then(|| conflict.renamed(&|at| kept[at as usize].0))
+}
+
+/// The operation whose answer ends the prefix, if there is an order without that answer.
+fn last_answer(kept: &[(u32, Packed)], until: Instant, fails: &mut impl Fails) -> Option<u32> {
+    let last = kept.iter().find(|(_, operation)| operation.end == until && !operation.effect.optional())?;
+    let others = kept.iter().filter_map(|(at, operation)| match *at == last.0 {
+        true => operation.effect.writes().then(|| operation.made_optional()),
+        false => Some(*operation),
+    });
+    let others: Vec<Packed> = others.collect();
+    (fails(&others) == Some(false)).then_some(last.0)
 }

@@ -24,6 +24,11 @@ struct Small {
 
 /// A small random history of one key; times tie often.
 fn small(seed: u64) -> Columns {
+    small_of(seed, false)
+}
+
+/// The same, if `creates` of unique values with deletes and cas that expect absence: the presence engine's.
+fn small_of(seed: u64, creates: bool) -> Columns {
     let mut random = rng::stream(seed, "linearizability/small");
     let mut flag = |chance| random.gen_bool(chance);
     let shape = Small {
@@ -35,6 +40,10 @@ fn small(seed: u64) -> Columns {
         odd: flag(0.1),
         unknown: flag(0.5),
         plausible: flag(0.7),
+    };
+    let shape = match creates {
+        true => Small { repeats: false, deletes: true, cas: true, creates: true, odd: false, ..shape },
+        false => shape,
     };
     let shape = Small { operations: random.gen_range(1..=8), ..shape };
     let span = random.gen_range(2..=3 * shape.operations as u64);
@@ -128,19 +137,43 @@ fn seeds(default: u64) -> std::ops::Range<u64> {
     rng::seeds::Seeds::from_environment(default).unwrap_or_else(|error| panic!("{error}")).iter()
 }
 
-fn agree(seed: u64) {
-    let columns = small(seed);
-    let report = check_columns(&columns, Options::default());
-    let expected = brute_force(&columns);
-    assert_eq!(report.linearizable(), Some(expected), "seed {seed}: \n{}", listing(&columns));
-    if let Err(why) = verify::confirms(&columns, &report) {
-        panic!("seed {seed}: {why}\n{:?}\n{}", report.keys, listing(&columns));
+fn agree(seed: u64) -> Report {
+    agrees(seed, &small(seed))
+}
+
+fn agrees(seed: u64, columns: &Columns) -> Report {
+    let report = check_columns(columns, Options::default());
+    let expected = brute_force(columns);
+    assert_eq!(report.linearizable(), Some(expected), "seed {seed}: \n{}", listing(columns));
+    if let Err(why) = verify::confirms(columns, &report) {
+        panic!("seed {seed}: {why}\n{:?}\n{}", report.keys, listing(columns));
     }
+    for witness in report.witnesses() {
+        let shown = explain::shown(columns, witness, explain::Extent::Core);
+        let essential = witness.reason.essential();
+        assert!(essential.iter().all(|id| shown.contains(id)), "seed {seed}: {witness:?} shows {shown:?}");
+    }
+    report
 }
 
 #[test]
 fn engines_agree_with_brute_force_and_prove_it() {
-    seeds(30_000).for_each(agree);
+    seeds(30_000).for_each(|seed| {
+        agree(seed);
+    });
+}
+
+/// The same for keys with deletes and cas that expect absence, of which the histories above have few.
+#[test]
+fn engines_agree_where_absence_is_expected() {
+    let mut decided = [0; 2];
+    seeds(30_000).for_each(|seed| {
+        for key in agrees(seed, &small_of(seed, true)).keys {
+            let passes = matches!(key.answer, Answer::Linearizable { .. });
+            decided[usize::from(passes)] += u32::from(key.engine == Engine::Presence);
+        }
+    });
+    assert!(seeds(1).count() == 1 || decided.iter().all(|count| *count > 100), "{decided:?}");
 }
 
 /// The zone engine with one step broken; what zones do not decide goes to brute force.
@@ -343,122 +376,91 @@ client 1  put k7=17     |--|           3.000 s to 3.100 s
 client 2  put k7=21           |--|     3.900 s to 3.980 s
 client 3  get k7 -> 17              |--| 4.210 s to 4.250 s
 ";
-    let drawn = explain::diagram(&columns, &witness, 60, false);
+    let drawn = explain::diagram(&columns, &witness, 60, false, explain::Extent::Core);
     assert_eq!(drawn.replace(' ', ""), expected.replace(' ', ""), "{drawn}");
-    let picture = explain::svg(&columns, &witness);
+    let picture = explain::svg(&columns, &witness, explain::Extent::Core);
     assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && picture.contains("get k7 -&gt; 17"));
 }
 
-mod weaker_guarantees {
-    use super::*;
-    use crate::check::linearizability::weaker::{Staleness, Weaker, weaker};
+/// Sequential operations of one client after another, 10 ns each.
+fn one_after_another(calls: &[Call]) -> Vec<Row> {
+    let at = |(at, call): (usize, &Call)| row(at as u32, at as u32 % 3, *call, 10 * at as u64, 10 * at as u64 + 5);
+    calls.iter().enumerate().map(at).collect()
+}
 
-    fn of(rows: &[Row]) -> Weaker {
-        weaker(&rows.iter().copied().collect(), Key(7), Budget::default())
-    }
+/// Writes of repeated values that nobody reads are all needed, and the read that they contradict comes last.
+#[test]
+fn a_long_argument_is_cut_but_never_what_breaks_it() {
+    let mut calls: Vec<Call> = (0..60).map(|at| Call::Put(at % 3)).collect();
+    calls.insert(30, Call::CasMismatch { expected: Some(9), new: 9, found: None });
+    calls.push(Call::Get(Some(0)));
+    let rows = one_after_another(&calls);
+    let witness = witness_of(&rows);
+    let culprit = rows.len() as u32 - 1;
+    let Reason::NoOrder { breaks, .. } = &witness.reason else { panic!("{witness:?}") };
+    assert_eq!(*breaks, Some(culprit));
+    assert!(witness.operations.len() > explain::Extent::MOST, "{witness:?}");
+    assert!(witness.sentence.starts_with(&format!("client {} read 0", culprit % 3)), "{}", witness.sentence);
+    let columns: Columns = rows.into_iter().collect();
+    let drawn = explain::diagram(&columns, &witness, 200, false, explain::Extent::Core);
+    let bars = drawn.lines().filter(|line| line.starts_with("client")).count();
+    let gaps = |text: &str| -> usize {
+        text.split("... ").skip(1).map(|gap| gap.split(' ').next().unwrap().parse::<usize>().unwrap()).sum()
+    };
+    let left_out = gaps(&drawn);
+    assert_eq!((bars, bars + left_out), (explain::Extent::MOST, witness.operations.len()), "{drawn}");
+    assert!(drawn.lines().last().unwrap().contains("get k7 -> 0"), "{drawn}");
+    let svg = explain::svg(&columns, &witness, explain::Extent::Core);
+    assert!(svg.contains("get k7 -&gt; 0") && gaps(&svg) == left_out, "{svg}");
+    let all = explain::diagram(&columns, &witness, 200, false, explain::Extent::All);
+    assert_eq!(all.lines().count(), witness.operations.len(), "{all}");
+}
 
-    #[test]
-    fn a_stale_read_by_another_client_leaves_all_but_time() {
-        let rows =
-            [row(0, 1, Call::Put(1), 0, 5), row(1, 1, Call::Put(2), 6, 9), row(2, 2, Call::Get(Some(1)), 10, 20)];
-        let expected = Weaker {
-            key: Key(7),
-            sequential: Some(true),
-            monotonic_reads: Some(true),
-            read_your_writes: Some(true),
-            staleness: Staleness::Exactly(2),
-        };
-        assert_eq!(of(&rows), expected);
+/// Where values repeat, a read that tells what the key held is where the argument can start.
+#[test]
+fn an_argument_starts_from_the_last_read_that_settles_the_state() {
+    let mut calls: Vec<Call> = (0..40).flat_map(|at| [Call::Put(at % 3), Call::Get(Some(at % 3))]).collect();
+    calls.extend([Call::Put(1), Call::Get(Some(2))]);
+    let rows = one_after_another(&calls);
+    let witness = witness_of(&rows);
+    let last = rows.len() as u32;
+    let Reason::NoOrder { since, breaks, .. } = &witness.reason else { panic!("{witness:?}") };
+    assert_eq!((*since, *breaks), (Some(last - 5), Some(last - 1)));
+    assert!(witness.operations.len() <= 3, "{witness:?}");
+    // What was over before does matter if the read did not see what it is said to have seen.
+    let columns: Columns = rows.into_iter().collect();
+    let mut elsewhere = witness.clone();
+    if let Reason::NoOrder { since, .. } = &mut elsewhere.reason {
+        *since = Some(last - 1);
     }
+    verify::refutes(&columns, &elsewhere).unwrap_err();
+}
 
-    #[test]
-    fn going_back_in_time_breaks_monotonic_reads() {
-        let rows = [
-            row(0, 1, Call::Put(1), 0, 5),
-            row(1, 1, Call::Put(2), 6, 9),
-            row(2, 2, Call::Get(Some(2)), 10, 20),
-            row(3, 2, Call::Get(Some(1)), 21, 30),
-        ];
-        let found = of(&rows);
-        assert_eq!((found.monotonic_reads, found.sequential), (Some(false), Some(false)));
-        assert_eq!(found.read_your_writes, Some(true));
-    }
+#[test]
+fn a_single_read_is_not_said_to_repeat_values() {
+    let witness = witness_of(&one_after_another(&[Call::Put(1), Call::Put(1), Call::Get(Some(8))]));
+    assert_eq!(witness.operations, [2]);
+    assert_eq!(witness.sentence, "client 2 read 8 (from 20 ns to 25 ns), but nobody ever wrote 8 to k7.");
+    // Values repeat, but not those of the argument.
+    let witness =
+        witness_of(&one_after_another(&[Call::Put(1), Call::Put(1), Call::Put(2), Call::Put(3), Call::Get(Some(2))]));
+    assert!(witness.sentence.contains("but 3 had replaced it"), "{}", witness.sentence);
+}
 
-    #[test]
-    fn missing_ones_own_write_breaks_read_your_writes() {
-        let rows =
-            [row(0, 1, Call::Put(1), 0, 5), row(1, 2, Call::Put(2), 6, 9), row(2, 2, Call::Get(Some(1)), 10, 20)];
-        let found = of(&rows);
-        assert_eq!((found.read_your_writes, found.monotonic_reads), (Some(false), Some(true)));
-    }
-
-    #[test]
-    fn two_swaps_of_one_value_leave_no_order_at_all() {
-        let rows = [
-            row(0, 1, Call::Put(1), 0, 5),
-            row(1, 1, Call::Cas { expected: Some(1), new: 2 }, 6, 9),
-            row(2, 2, Call::Cas { expected: Some(1), new: 3 }, 6, 9),
-        ];
-        assert_eq!(of(&rows).sequential, Some(false));
-    }
-
-    #[test]
-    fn staleness_counts_values() {
-        let mut rows: Vec<Row> =
-            (0..5).map(|at| row(at, 1, Call::Put(at.into()), u64::from(at) * 10, u64::from(at) * 10 + 5)).collect();
-        rows.push(row(5, 2, Call::Get(Some(1)), 100, 110));
-        assert_eq!(of(&rows).staleness, Staleness::Exactly(4));
-        rows.push(row(6, 2, Call::Get(Some(99)), 100, 110));
-        assert_eq!(of(&rows).staleness, Staleness::Never);
-    }
-
-    /// Sequential consistency by brute force: every order of the operations in which each client's stay in order.
-    fn sequential_by_brute_force(rows: &[Row]) -> bool {
-        fn from(rows: &[Row], done: &mut Vec<bool>, object: &verify::Object) -> bool {
-            let waits = |at: usize| (0..at).any(|before| !done[before] && rows[before].client == rows[at].client);
-            let ready: Vec<usize> = (0..rows.len()).filter(|at| !done[*at] && !waits(*at)).collect();
-            if done.iter().all(|done| *done) {
-                return true;
-            }
-            ready.into_iter().any(|at| {
-                let mut after = object.clone();
-                done[at] = true;
-                let found = after.apply(rows[at].call) && from(rows, done, &after);
-                done[at] = false;
-                found
-            })
-        }
-        from(rows, &mut vec![false; rows.len()], &verify::Object::new(Default::default()))
-    }
-
-    #[test]
-    fn sequential_consistency_agrees_with_brute_force() {
-        let (mut holds, mut broken) = (0, 0);
-        for seed in 0..6_000 {
-            let mut rows: Vec<Row> = small(seed).rows().filter(|row| row.ending == Ending::Ok).collect();
-            rows.truncate(6);
-            rows.sort_by_key(|row| (row.start_ns, row.id));
-            // Three clients, one thing at a time.
-            for (at, row) in rows.iter_mut().enumerate() {
-                *row = Row {
-                    client: row.client % 3,
-                    start_ns: 10 * at as u64,
-                    end_ns: 10 * at as u64 + 5,
-                    key: 7,
-                    ..*row
-                };
-            }
-            let Some(found) = of(&rows).sequential else { continue };
-            assert_eq!(
-                found,
-                sequential_by_brute_force(&rows),
-                "seed {seed}\n{}",
-                listing(&rows.iter().copied().collect())
-            );
-            if found { holds += 1 } else { broken += 1 }
-        }
-        assert!(holds > 100 && broken > 100, "{holds} hold, {broken} do not");
-    }
+/// The search takes equal writes for one another; the verifier tries them all, and says when that is too much.
+#[test]
+fn a_proof_that_is_too_long_is_not_a_wrong_one() {
+    let mut rows = vec![row(0, 0, Call::Put(3), 0, 1)];
+    rows.extend((1..60).map(|at| row(at, at, Call::Put(u64::from(at % 2)), 10, 100)));
+    rows.push(row(60, 60, Call::CasMismatch { expected: Some(9), new: 9, found: None }, 2, 3));
+    rows.push(row(61, 61, Call::Get(Some(3)), 200, 210));
+    let columns: Columns = rows.into_iter().collect();
+    let report = check_columns(&columns, Options::default());
+    assert_eq!(report.linearizable(), Some(false));
+    let Err(verify::Unconfirmed::Budget(why)) = verify::confirms(&columns, &report) else {
+        panic!("60 writes have been tried in every order");
+    };
+    assert!(why.contains("too many orders"), "{why}");
 }
 
 /// Larger histories than brute force can judge: the generator says what they are, the verifier confirms the proof.
@@ -485,6 +487,19 @@ mod generated {
                 assert_eq!(report.linearizable(), Some(!stale), "{mix:?}, seed {seed}");
                 verify::confirms(&columns, &report).unwrap_or_else(|why| panic!("{mix:?}, seed {seed}: {why}"));
             }
+        }
+    }
+
+    /// Deletes and cas that expect absence, many clients on one key: no search, no budget.
+    #[test]
+    fn cas_that_expect_absence_need_no_budget() {
+        for stale in [false, true] {
+            let shape = Shape { operations: 20_000, clients: 50, keys: 1, mix: Mix::Creates, stale, ..BASE };
+            let columns = generate(shape, 1);
+            let budget = Budget { steps: 0, memory_bytes: 0 };
+            let report = check_columns(&columns, Options { budget, ..Options::default() });
+            assert_eq!((report.linearizable(), report.keys[0].steps), (Some(!stale), 0));
+            verify::confirms(&columns, &report).unwrap();
         }
     }
 

@@ -105,6 +105,11 @@ pub enum Reason {
     NoOrder {
         /// The operations.
         operations: Vec<u32>,
+        /// The read that the argument starts from, if it does not start from the beginning: the key held what it read
+        /// when it took effect, so what was over before does not matter, and what ran beside it may have come first.
+        since: Option<u32>,
+        /// The operation that breaks it, if it is known: without its answer the others have an order.
+        breaks: Option<u32>,
         /// Until when the history was looked at, in nanoseconds.
         until_ns: u64,
     },
@@ -117,6 +122,25 @@ impl Life {
 }
 
 impl Reason {
+    /// The operations without which the argument cannot be followed, the one that breaks it first.
+    pub fn essential(&self) -> Vec<u32> {
+        let ends = |life: &Life| life.began_last.into_iter().chain(life.ended_first);
+        match self {
+            Reason::Impossible { operation } | Reason::NeverWritten { operation } => vec![*operation],
+            Reason::TakenTwice { writer, cas } => cas.iter().chain(writer).copied().collect(),
+            Reason::Circular { cas } => cas.clone(),
+            Reason::OutOfOrder { later, earlier, .. } => vec![*earlier, *later],
+            Reason::Overlap { one, other } => ends(one).chain(ends(other)).collect(),
+            Reason::WithinLife { life, operation } => std::iter::once(*operation).chain(ends(life)).collect(),
+            Reason::TooFewDeletes { needs, deletes, .. } => {
+                let reads = needs.iter().map(|need| need.read);
+                let chains = needs.iter().flat_map(|need| ends(&need.after));
+                reads.chain(chains).chain(deletes.iter().copied()).collect()
+            }
+            Reason::NoOrder { since, breaks, .. } => breaks.iter().chain(since).copied().collect(),
+        }
+    }
+
     /// Every operation the argument names, ascending.
     pub fn operations(&self) -> Vec<u32> {
         let mut all: Vec<u32> = match self {

@@ -78,8 +78,9 @@ pub(super) enum Conflict {
     WithinLife { life: Limits, operation: u32 },
     /// More reads of absence, each needing a delete of its own, than there are deletes that can serve them.
     Starved { windows: Vec<Starved>, deletes: Vec<u32>, lives: Vec<Limits> },
-    /// The search tried every order of these, of which those still running at `until` may not have happened.
-    Exhausted { operations: Vec<u32>, until: Instant },
+    /// No order of these was found, of which those still running at `until` may not have happened, be it from the
+    /// beginning or from the read `since` on. Without `breaks` there is one.
+    Exhausted { operations: Vec<u32>, since: Option<u32>, breaks: Option<u32>, until: Instant },
 }
 
 /// A read of absence and the chain after which a delete must have come.
@@ -87,6 +88,54 @@ pub(super) enum Conflict {
 pub(super) struct Starved {
     pub read: u32,
     pub after: Limits,
+}
+
+impl Limits {
+    fn renamed(self, name: &impl Fn(u32) -> u32) -> Limits {
+        // The initial absence is nobody's operation and keeps its name.
+        let end = |at: u32| if at == NOBODY { NOBODY } else { name(at) };
+        Limits {
+            links: self.links.into_iter().map(name).collect(),
+            ended_first: end(self.ended_first),
+            began_last: end(self.began_last),
+        }
+    }
+}
+
+impl Conflict {
+    /// The same conflict with other numbers for the operations.
+    pub fn renamed(self, name: &impl Fn(u32) -> u32) -> Conflict {
+        let all = |operations: Vec<u32>| -> Vec<u32> { operations.into_iter().map(name).collect() };
+        match self {
+            Conflict::Impossible { operation } => Conflict::Impossible { operation: name(operation) },
+            Conflict::NeverWritten { operation } => Conflict::NeverWritten { operation: name(operation) },
+            Conflict::Fork { writer, cas } => Conflict::Fork { writer: writer.map(name), cas: cas.map(name) },
+            Conflict::Circle { cas } => Conflict::Circle { cas: all(cas) },
+            Conflict::Backwards { later, earlier, links } => {
+                Conflict::Backwards { later: name(later), earlier: name(earlier), links: all(links) }
+            }
+            Conflict::Overlap { one, other } => {
+                Conflict::Overlap { one: one.renamed(name), other: other.renamed(name) }
+            }
+            Conflict::WithinLife { life, operation } => {
+                Conflict::WithinLife { life: life.renamed(name), operation: name(operation) }
+            }
+            Conflict::Starved { windows, deletes, lives } => Conflict::Starved {
+                windows: windows
+                    .into_iter()
+                    .map(|window| Starved { read: name(window.read), after: window.after.renamed(name) })
+                    .collect(),
+                deletes: all(deletes),
+                lives: lives.into_iter().map(|life| life.renamed(name)).collect(),
+            },
+            Conflict::Exhausted { operations, since, breaks, until } => Conflict::Exhausted {
+                operations: all(operations),
+                since: since.map(name),
+                breaks: breaks.map(name),
+                until,
+            },
+        }
+    }
 }
 
 /// Everything about a key that [`super::absence`] and [`super::order`] build on.

@@ -1,14 +1,15 @@
 //! As much of EDN (github.com/edn-format/edn) as histories use, and the rest skipped in good order.
 
 use super::FormatError;
+use crate::history::columns::Label;
 
-/// An EDN value. Lists and sets count as vectors, symbols and characters as keywords.
+/// An EDN value. Lists count as vectors, to which they are equal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Edn {
     Nil,
     Flag(bool),
     Integer(i64),
-    /// A number that is not a whole one, as written.
+    /// Anything else, as written: numbers that are fractions or too big, symbols, characters, sets, tagged values.
     Other(String),
     Text(String),
     Keyword(String),
@@ -21,6 +22,31 @@ impl Edn {
     pub fn get(&self, name: &str) -> Option<&Edn> {
         let Edn::Map(entries) = self else { return None };
         entries.iter().find(|(key, _)| key.keyword() == Some(name)).map(|(_, value)| value)
+    }
+
+    /// A value's spelling. Different values are spelt differently.
+    pub fn spelt(&self) -> String {
+        match self {
+            Edn::Nil => "nil".to_owned(),
+            Edn::Flag(flag) => flag.to_string(),
+            Edn::Integer(number) => number.to_string(),
+            Edn::Other(text) => text.clone(),
+            Edn::Text(text) => format!("{text:?}"),
+            Edn::Keyword(name) => format!(":{name}"),
+            Edn::Vector(values) => format!("[{}]", values.iter().map(Edn::spelt).collect::<Vec<_>>().join(" ")),
+            Edn::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| format!("{} {}", key.spelt(), value.spelt()));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    /// The value as something to be told from others.
+    pub fn label(&self) -> Label {
+        match self {
+            Edn::Text(text) => Label::Text(text.clone()),
+            other => Label::Other(other.spelt()),
+        }
     }
 
     /// The name of a keyword, without colon.
@@ -126,13 +152,17 @@ impl<'a> Reader<'a> {
             }
             Some(b'#') if self.text.get(self.at + 1) == Some(&b'{') => {
                 self.at += 1;
-                self.sequence(depth).map(Edn::Vector)
+                let elements: Vec<String> = self.sequence(depth)?.iter().map(Edn::spelt).collect();
+                Ok(Edn::Other(format!("#{{{}}}", elements.join(" "))))
             }
             Some(b'#') => {
-                // A tagged value: the tag says what it is, which its shape does as well.
                 self.at += 1;
-                self.word();
-                self.value(depth + 1)
+                let tag = String::from_utf8_lossy(self.word()).into_owned();
+                Ok(match self.value(depth + 1)? {
+                    // The tag of a record says what it is, which its shape does as well.
+                    record @ (Edn::Vector(_) | Edn::Map(_)) => record,
+                    value => Edn::Other(format!("#{tag} {}", value.spelt())),
+                })
             }
             Some(b']' | b')' | b'}') => self.error("a closing bracket without an opening one"),
             Some(_) => self.atom(),
@@ -207,9 +237,12 @@ impl<'a> Reader<'a> {
             "false" => Edn::Flag(false),
             _ if numeric => match number.strip_suffix('N').unwrap_or(number).parse() {
                 Ok(number) => Edn::Integer(number),
-                Err(_) => Edn::Other(number.to_owned()),
+                Err(_) => Edn::Other(number.strip_suffix('N').unwrap_or(number).to_owned()),
             },
-            _ => Edn::Keyword(word.strip_prefix(':').unwrap_or(word).to_owned()),
+            _ => match word.strip_prefix(':') {
+                Some(name) => Edn::Keyword(name.to_owned()),
+                None => Edn::Other(word.to_owned()),
+            },
         })
     }
 }

@@ -7,7 +7,7 @@ use super::FormatError;
 use super::edn::{Edn, Reader};
 use super::events::{Kind, Pairing};
 use crate::history::Columns;
-use crate::history::columns::{Call, Ending};
+use crate::history::columns::{Call, Ending, Label};
 
 /// Reads the lines that Jepsen logged, and skips all others.
 pub(super) fn read(text: &[u8]) -> Result<Columns, FormatError> {
@@ -47,7 +47,7 @@ fn take(line: usize, text: &[u8], pairing: &mut Pairing) -> Result<(), FormatErr
         }
         let mut number = |value: &Edn| match value {
             Edn::Nil => Ok(None),
-            Edn::Integer(number) => Ok(Some(names.value(&number.to_string()))),
+            Edn::Integer(number) => Ok(Some(names.value(Label::Other(number.to_string())))),
             _ => Err("a value is neither a whole number nor nil".to_owned()),
         };
         let call = match (f.as_str(), &value) {

@@ -10,7 +10,7 @@ use super::edn::{Edn, Reader};
 use super::events::{Kind, Pairing};
 use super::{FormatError, Names};
 use crate::history::Columns;
-use crate::history::columns::{Call, Ending, NEVER_NS, Row};
+use crate::history::columns::{Call, Ending, Label, NEVER_NS, Row};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -76,23 +76,25 @@ fn call(
         return Ok((row.key, row.call));
     }
     let cas = matches!(f, "cas" | "compare-and-set");
+    let porcupine = key.is_some();
     let (key, value) = match (key, value) {
-        (Some(key), value) => (names.key(&spelt(key)), value),
+        (Some(key), value) => (names.key(key.label()), value),
         // A cas on the only key has a pair of its own.
         (None, Edn::Vector(pair)) if pair.len() == 2 && (!cas || matches!(pair[1], Edn::Vector(_))) => {
-            (names.key(&spelt(&pair[0])), &pair[1])
+            (names.key(pair[0].label()), &pair[1])
         }
         (None, value) => (0, value),
     };
     let mut number = |value: &Edn| match value {
         Edn::Nil => None,
         // Porcupine's store holds the empty text where there is nothing.
-        Edn::Text(text) if text.is_empty() => None,
-        value => Some(names.value(&spelt(value))),
+        Edn::Text(text) if text.is_empty() && porcupine => None,
+        value => Some(names.value(value.label())),
     };
     let call = match f {
         "read" | "get" | "r" => Call::Get(number(value)),
         "write" | "put" | "w" => number(value).map_or(Call::Delete, Call::Put),
+        "append" if !matches!(value, Edn::Nil | Edn::Text(_)) => return Err("what is appended is a text".to_owned()),
         "append" => number(value).map_or(Call::Get(None), Call::Append),
         "delete" | "del" | "remove" => Call::Delete,
         _ if cas => match value {
@@ -107,32 +109,19 @@ fn call(
     Ok((key, call))
 }
 
-/// A value's spelling, which is what tells it from others.
-fn spelt(value: &Edn) -> String {
-    match value {
-        Edn::Nil => "nil".to_owned(),
-        Edn::Flag(flag) => flag.to_string(),
-        Edn::Integer(number) => number.to_string(),
-        Edn::Other(text) | Edn::Text(text) => text.clone(),
-        Edn::Keyword(name) => format!(":{name}"),
-        Edn::Vector(values) => format!("[{}]", values.iter().map(spelt).collect::<Vec<_>>().join(" ")),
-        Edn::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| format!("{} {}", spelt(key), spelt(value)));
-            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
 /// Writes Jepsen events with independent keys.
 ///
 /// Jepsen has no word for some of ours. A delete becomes a write of nil; a cas that found another value becomes a
 /// read of that value (Jepsen's `:fail` would not tell what it found), with what it had asked under `:cas`. A client
 /// goes on as another process after an unknown outcome.
 pub fn write(columns: &Columns) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let spelt = |label: &Label| match label {
+        Label::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        Label::Other(spelling) => spelling.clone(),
+    };
     let value = |value: Option<u64>| match value {
         None => "nil".to_owned(),
-        Some(value) => columns.labels.values.get(&value).map_or(value.to_string(), |text| quoted(text)),
+        Some(value) => columns.labels.values.get(&value).map_or(value.to_string(), spelt),
     };
     // Invocations come before completions at equal times; completions that never came go last.
     let mut events: Vec<(u64, bool, usize)> = Vec::with_capacity(2 * columns.len());
@@ -148,7 +137,7 @@ pub fn write(columns: &Columns) -> String {
     let mut text = String::with_capacity(160 * columns.len());
     for (index, (time_ns, completes, at)) in events.into_iter().enumerate() {
         let row = columns.row(at);
-        let key = columns.labels.keys.get(&row.key).map_or(row.key.to_string(), |text| quoted(text));
+        let key = columns.labels.keys.get(&row.key).map_or(row.key.to_string(), spelt);
         let answered = completes && row.ending == Ending::Ok;
         let (f, value, more) = match row.call {
             Call::Get(out) => ("read", if answered { value(out) } else { "nil".to_owned() }, String::new()),

@@ -7,14 +7,17 @@
 //!   not match;
 //! * `append`: `val`.
 //!
-//! Values and keys are whole numbers or strings. `start` and `end` are nanoseconds; `end` is null when the outcome
+//! Values and keys are whole numbers, strings, true or false, or `{"edn": ":a"}` for what only EDN has; a string never
+//! equals what it spells, and what is appended is a string. `start` and `end` are nanoseconds; `end` is null when the outcome
 //! is unknown (`"status":"info"`). `"status":"fail"` means that it did not happen. Fields may come in any
 //! order, unknown ones are skipped. Parsed by hand: a million lines a second matter more here than
 //! generality.
 
+use super::edn::{Edn, Reader};
 use super::{FormatError, Names, check_time, sorted};
 use crate::history::Columns;
-use crate::history::columns::{Call, Ending, Labels, NEVER_NS, Row};
+use crate::history::columns::{Call, Ending, Label, Labels, NEVER_NS, Row};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Reads JSON lines.
@@ -64,13 +67,28 @@ fn last_line_of(text: &[u8], id: u32) -> usize {
     lines.iter().map(has_id).collect::<Vec<_>>().iter().rposition(|found| *found).map_or(1, |at| at + 1)
 }
 
-/// A field's value: a number (values that are strings have become labels), nothing, or a truth value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A field's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Scalar<'a> {
     Null,
     Flag(bool),
     Number(u64),
-    Text(&'a str),
+    Text(Cow<'a, str>),
+    /// A negative number, or a value that only EDN has, as it is spelt there.
+    Other(Label),
+}
+
+impl Scalar<'_> {
+    /// The value as something to be told from others.
+    fn label(self) -> Label {
+        match self {
+            Scalar::Null => Label::Other("nil".to_owned()),
+            Scalar::Flag(flag) => Label::Other(flag.to_string()),
+            Scalar::Number(number) => Label::Other(number.to_string()),
+            Scalar::Text(text) => Label::Text(text.into_owned()),
+            Scalar::Other(label) => label,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -78,13 +96,15 @@ struct Fields<'a> {
     id: Option<u64>,
     client: Option<u64>,
     key: Option<u32>,
-    op: Option<&'a str>,
-    status: Option<&'a str>,
+    op: Option<Cow<'a, str>>,
+    status: Option<Cow<'a, str>>,
     start: Option<u64>,
     /// `Some(None)`: null.
     end: Option<Option<u64>>,
     out: Option<Option<u64>>,
     val: Option<Option<u64>>,
+    /// Whether `val` is a string.
+    val_is_text: bool,
     old: Option<Option<u64>>,
     seen: Option<Option<u64>>,
     ok: Option<bool>,
@@ -96,7 +116,7 @@ impl Fields<'_> {
         let need = |what: &str| format!("`{what}` is missing");
         let small =
             |number: u64, what: &str| u32::try_from(number).map_err(|_| format!("`{what}` {number} is too big"));
-        let ending = match self.status.ok_or_else(|| need("status"))? {
+        let ending = match self.status.as_deref().ok_or_else(|| need("status"))? {
             "ok" => Ending::Ok,
             "info" => Ending::Info,
             "fail" => Ending::Fail,
@@ -111,13 +131,14 @@ impl Fields<'_> {
             (Ending::Fail, None) => start_ns,
         };
         let value = self.val.flatten().ok_or_else(|| need("val"));
-        let call = match self.op.ok_or_else(|| need("op"))? {
+        let call = match self.op.as_deref().ok_or_else(|| need("op"))? {
             "get" => match (self.out, ending) {
                 (Some(out), _) => Call::Get(out),
                 (None, Ending::Ok) => return Err(need("out")),
                 (None, _) => Call::Get(None),
             },
             "put" => Call::Put(value?),
+            "append" if !self.val_is_text && value.is_ok() => return Err("what is appended is a string".to_owned()),
             "append" => Call::Append(value?),
             "del" => self.found.map_or(Call::Delete, |found| Call::DeleteTold { found }),
             "cas" => {
@@ -152,7 +173,7 @@ impl<'a> Cursor<'a, '_> {
             loop {
                 let name = self.string()?;
                 self.expect(b':')?;
-                self.field(name, &mut fields)?;
+                self.field(&name, &mut fields)?;
                 match self.peek() {
                     Some(b',') => self.at += 1,
                     Some(b'}') => {
@@ -169,7 +190,7 @@ impl<'a> Cursor<'a, '_> {
         }
     }
 
-    fn field(&mut self, name: &'a str, fields: &mut Fields<'a>) -> Result<(), String> {
+    fn field(&mut self, name: &str, fields: &mut Fields<'a>) -> Result<(), String> {
         match name {
             "id" => fields.id = Some(self.number(name)?),
             "client" | "process" => fields.client = Some(self.number(name)?),
@@ -177,9 +198,8 @@ impl<'a> Cursor<'a, '_> {
             "key" => {
                 fields.key = Some(match self.scalar()? {
                     Scalar::Number(key) if key < 1 << 31 => key as u32,
-                    Scalar::Number(key) => self.names.key(&key.to_string()),
-                    Scalar::Text(key) => self.names.key(key),
-                    _ => return Err("`key` is neither a number nor a string".to_owned()),
+                    Scalar::Null => return Err("`key` is null".to_owned()),
+                    key => self.names.key(key.label()),
                 });
             }
             "op" => fields.op = Some(self.text(name)?),
@@ -191,10 +211,13 @@ impl<'a> Cursor<'a, '_> {
                     _ => return Err("`end` is neither a whole number nor null".to_owned()),
                 });
             }
-            "out" => fields.out = Some(self.value(name)?),
-            "val" => fields.val = Some(self.value(name)?),
-            "old" => fields.old = Some(self.value(name)?),
-            "seen" => fields.seen = Some(self.value(name)?),
+            "out" => fields.out = Some(self.value()?),
+            "val" => {
+                fields.val_is_text = self.peek() == Some(b'"');
+                fields.val = Some(self.value()?);
+            }
+            "old" => fields.old = Some(self.value()?),
+            "seen" => fields.seen = Some(self.value()?),
             "ok" => fields.ok = Some(self.flag(name)?),
             "found" => fields.found = Some(self.flag(name)?),
             _ => self.skip()?,
@@ -228,6 +251,14 @@ impl<'a> Cursor<'a, '_> {
         match self.peek() {
             Some(b'"') => Ok(Scalar::Text(self.string()?)),
             Some(b'0'..=b'9') => self.digits().map(Scalar::Number),
+            Some(b'-') => {
+                self.at += 1;
+                if !matches!(self.text.get(self.at), Some(b'1'..=b'9')) {
+                    return Err(self.surprise("a whole number"));
+                }
+                Ok(Scalar::Other(Label::Other(format!("-{}", self.digits()?))))
+            }
+            Some(b'{') => self.edn(),
             _ => {
                 for (word, scalar) in
                     [("null", Scalar::Null), ("true", Scalar::Flag(true)), ("false", Scalar::Flag(false))]
@@ -239,6 +270,23 @@ impl<'a> Cursor<'a, '_> {
                 }
                 Err(self.surprise("a whole number, a string, true, false or null"))
             }
+        }
+    }
+
+    /// `{"edn": "..."}`.
+    fn edn(&mut self) -> Result<Scalar<'a>, String> {
+        self.expect(b'{')?;
+        if self.string()? != "edn" {
+            return Err(self.surprise("{\"edn\": \"...\"}"));
+        }
+        self.expect(b':')?;
+        let spelt = self.string()?;
+        self.expect(b'}')?;
+        let mut reader = Reader::new(spelt.as_bytes());
+        match (reader.next(), reader.next()) {
+            (Ok(Some(Edn::Nil)), Ok(None)) => Ok(Scalar::Null),
+            (Ok(Some(value)), Ok(None)) => Ok(Scalar::Other(value.label())),
+            _ => Err(self.surprise("one value in EDN")),
         }
     }
 
@@ -259,18 +307,26 @@ impl<'a> Cursor<'a, '_> {
         }
     }
 
-    /// A string without escapes.
-    fn string(&mut self) -> Result<&'a str, String> {
+    fn string(&mut self) -> Result<Cow<'a, str>, String> {
         self.expect(b'"')?;
         let begin = self.at;
+        let mut escapes = false;
         while let Some(byte) = self.text.get(self.at) {
             match byte {
+                b'"' if escapes => {
+                    self.at += 1;
+                    let text = serde_json::from_slice(&self.text[begin - 1..self.at]);
+                    return text.map(Cow::Owned).map_err(|_| self.surprise("a string with valid escapes"));
+                }
                 b'"' => {
                     let text = std::str::from_utf8(&self.text[begin..self.at]);
                     self.at += 1;
-                    return text.map_err(|_| self.surprise("valid UTF-8"));
+                    return text.map(Cow::Borrowed).map_err(|_| self.surprise("valid UTF-8"));
                 }
-                b'\\' => return Err(self.surprise("a string without escapes")),
+                b'\\' => {
+                    escapes = true;
+                    self.at += 2;
+                }
                 _ => self.at += 1,
             }
         }
@@ -280,11 +336,12 @@ impl<'a> Cursor<'a, '_> {
     fn number(&mut self, name: &str) -> Result<u64, String> {
         match self.scalar()? {
             Scalar::Number(number) => Ok(number),
+            Scalar::Other(_) => Err(format!("`{name}`: expected a whole number that is not negative")),
             _ => Err(format!("`{name}` is not a whole number")),
         }
     }
 
-    fn text(&mut self, name: &str) -> Result<&'a str, String> {
+    fn text(&mut self, name: &str) -> Result<Cow<'a, str>, String> {
         match self.scalar()? {
             Scalar::Text(text) => Ok(text),
             _ => Err(format!("`{name}` is not a string")),
@@ -298,13 +355,11 @@ impl<'a> Cursor<'a, '_> {
         }
     }
 
-    fn value(&mut self, name: &str) -> Result<Option<u64>, String> {
+    fn value(&mut self) -> Result<Option<u64>, String> {
         match self.scalar()? {
             Scalar::Null => Ok(None),
             Scalar::Number(number) if number < Labels::FIRST => Ok(Some(number)),
-            Scalar::Number(number) => Ok(Some(self.names.value(&number.to_string()))),
-            Scalar::Text(text) => Ok(Some(self.names.value(text))),
-            Scalar::Flag(_) => Err(format!("`{name}` is neither a whole number, nor a string, nor null")),
+            value => Ok(Some(self.names.value(value.label()))),
         }
     }
 
@@ -327,12 +382,20 @@ impl<'a> Cursor<'a, '_> {
 pub fn write(columns: &Columns) -> String {
     let mut text = String::with_capacity(100 * columns.len());
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let spelt = |label: &Label| match label {
+        Label::Text(text) => quoted(text),
+        Label::Other(other) if matches!(other.as_str(), "true" | "false") || other.parse::<i64>().is_ok() => {
+            other.clone()
+        }
+        Label::Other(other) if other.parse::<u64>().is_ok() => other.clone(),
+        Label::Other(other) => format!("{{\"edn\":{}}}", quoted(other)),
+    };
     let value = |value: Option<u64>| match value {
         None => "null".to_owned(),
-        Some(value) => columns.labels.values.get(&value).map_or(value.to_string(), |text| quoted(text)),
+        Some(value) => columns.labels.values.get(&value).map_or(value.to_string(), spelt),
     };
     for row in columns.rows() {
-        let key = columns.labels.keys.get(&row.key).map_or(row.key.to_string(), |text| quoted(text));
+        let key = columns.labels.keys.get(&row.key).map_or(row.key.to_string(), spelt);
         let call = match row.call {
             Call::Get(_) if row.ending != Ending::Ok => "\"get\"".to_owned(),
             Call::Get(out) => format!("\"get\",\"out\":{}", value(out)),

@@ -6,12 +6,13 @@
 mod edn;
 mod etcd;
 mod events;
+mod initial;
 mod jepsen;
 mod json;
 mod porcupine;
 
 use super::Columns;
-use super::columns::{LATEST_NS, Labels};
+use super::columns::{LATEST_NS, Label, Labels};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -84,42 +85,52 @@ pub fn read(text: &[u8], format: Option<Format>) -> Result<Columns, FormatError>
     }
 }
 
+pub use initial::{Initial, InitialError};
 pub use jepsen::write as write_jepsen;
 pub use json::write as write_json;
 pub use porcupine::write as write_porcupine;
 
-/// Gives numbers to texts: themselves if they spell a number, else a label.
+/// Gives numbers to values and keys: themselves if they are small whole numbers, else a label.
 #[derive(Debug, Default)]
 struct Names {
-    values: BTreeMap<String, u64>,
-    keys: BTreeMap<String, u32>,
+    values: BTreeMap<Label, u64>,
+    keys: BTreeMap<Label, u32>,
 }
 
 impl Names {
-    fn value(&mut self, text: &str) -> u64 {
-        if let Some(number) = Labels::number(text) {
+    /// The number of a value; [`Label::Other`] may spell a number that stands for itself.
+    fn value(&mut self, label: Label) -> u64 {
+        if let Some(number) = number_of(&label) {
             return number;
         }
         let next = Labels::FIRST + self.values.len() as u64;
-        *self.values.entry(text.to_owned()).or_insert(next)
+        *self.values.entry(label).or_insert(next)
     }
 
     /// Keys that are numbers below 2^31 stand for themselves; labels count down from the greatest number.
-    fn key(&mut self, text: &str) -> u32 {
-        match Labels::number(text) {
+    fn key(&mut self, label: Label) -> u32 {
+        match number_of(&label) {
             Some(number) if number < 1 << 31 => number as u32,
             _ => {
                 let next = u32::MAX - self.keys.len() as u32;
-                *self.keys.entry(text.to_owned()).or_insert(next)
+                *self.keys.entry(label).or_insert(next)
             }
         }
     }
 
     fn into_labels(self) -> Labels {
         Labels {
-            values: self.values.into_iter().map(|(text, number)| (number, text)).collect(),
-            keys: self.keys.into_iter().map(|(text, number)| (number, text)).collect(),
+            values: self.values.into_iter().map(|(label, number)| (number, label)).collect(),
+            keys: self.keys.into_iter().map(|(label, number)| (number, label)).collect(),
         }
+    }
+}
+
+/// The number that a label spells, if it stands for itself. A text never does.
+fn number_of(label: &Label) -> Option<u64> {
+    match label {
+        Label::Text(_) => None,
+        Label::Other(spelling) => Labels::number(spelling),
     }
 }
 

@@ -41,6 +41,44 @@ fn json_lines_may_have_strings_unknown_fields_and_any_order() {
     assert_eq!(verdict(&columns), Some(true));
 }
 
+/// A text is never what it spells, whatever form it is written in, and is written so that nobody takes it for that.
+#[test]
+fn values_of_different_types_are_different_values_in_every_form() {
+    let spelt = [
+        "5",
+        "\"5\"",
+        ":5",
+        "5.0",
+        "-5",
+        "\"-5\"",
+        "true",
+        "\"true\"",
+        "18446744073709551615",
+        "five",
+        "\"fi\\\"ve\"",
+        "[5]",
+        "#{5}",
+        "\"\"",
+    ];
+    let events = spelt.iter().map(|value| {
+        format!("{{:type :invoke, :f :write, :value {value}, :process 0}} {{:type :ok, :f :write, :value {value}, :process 0}}")
+    });
+    let columns = read(events.collect::<Vec<_>>().join("\n").as_bytes(), None).unwrap();
+    let distinct = |columns: &Columns| {
+        let texts = columns.second.iter().map(|value| columns.value_text(*value));
+        texts.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!(distinct(&columns), spelt.len());
+    let json = read(write_json(&columns).as_bytes(), Some(Format::Json)).unwrap();
+    let edn = read(write_jepsen(&columns).as_bytes(), Some(Format::Edn)).unwrap();
+    assert_eq!((distinct(&json), distinct(&edn)), (spelt.len(), spelt.len()), "{}", write_json(&columns));
+    let text = |value: &str| format!(r#"{{"key":{value},"op":"put","val":{value},"start":5,"end":9,"status":"ok"}}"#);
+    let two = read(format!("{}\n{}", text("5"), text("\"5\"")).as_bytes(), None).unwrap();
+    assert!(two.keys[0] != two.keys[1] && two.second[0] != two.second[1]);
+    assert_eq!((two.key_text(two.keys[0]).as_str(), two.key_text(two.keys[1]).as_str()), ("k5", "\"5\""));
+    refused(r#"{"key":1,"op":"append","val":5,"start":5,"end":9,"status":"ok"}"#, 1, "what is appended is a string");
+}
+
 #[test]
 fn malformed_json_lines_are_refused_with_line_and_reason() {
     let good = r#"{"id":0,"client":2,"key":12,"op":"put","val":1,"start":0,"end":9,"status":"ok"}"#;

@@ -3,12 +3,12 @@
 mod picture;
 mod svg;
 
-pub use picture::diagram;
+pub use picture::{Extent, diagram, shown};
 pub use svg::svg;
 
 use super::witness::{DeleteNeeded, Life, Reason};
 use crate::history::Columns;
-use crate::history::columns::{Call, Ending, NEVER_NS, Row};
+use crate::history::columns::{Call, Ending, INITIAL_CLIENT, NEVER_NS, Row};
 
 /// The argument of a witness in one sentence, with clients, values and times.
 pub(super) fn sentence(columns: &Columns, key: u32, reason: &Reason) -> String {
@@ -31,6 +31,7 @@ fn operation_text(columns: &Columns, row: &Row) -> String {
     let key = columns.key_text(row.key);
     let value = |value: Option<u64>| value.map_or("absent".to_owned(), |value| columns.value_text(value));
     match row.call {
+        Call::Put(initial) if row.client == INITIAL_CLIENT => format!("{key} holds {}", value(Some(initial))),
         Call::Get(_) if row.ending != Ending::Ok => format!("get {key}"),
         Call::Get(out) => format!("get {key} -> {}", value(out)),
         Call::Put(new) => format!("put {key}={}", value(Some(new))),
@@ -70,6 +71,9 @@ impl Teller<'_> {
     fn did(&self, row: &Row) -> String {
         let client = row.client;
         match row.call {
+            Call::Put(initial) if client == INITIAL_CLIENT => {
+                format!("{} held {} at first", self.key, self.value(Some(initial)))
+            }
             Call::Get(None) => format!("client {client} found {} absent", self.key),
             Call::Get(out) => format!("client {client} read {}", self.value(out)),
             Call::Put(new) => format!("client {client} wrote {}", self.value(Some(new))),
@@ -90,6 +94,7 @@ impl Teller<'_> {
 
     fn when(&self, row: &Row) -> String {
         match row.ending {
+            _ if row.client == INITIAL_CLIENT => "from the beginning".to_owned(),
             Ending::Ok => format!("from {} to {}", time(row.start_ns), time(row.end_ns)),
             Ending::Fail | Ending::Info => format!("from {}, outcome unknown", time(row.start_ns)),
         }
@@ -141,14 +146,56 @@ impl Teller<'_> {
             Reason::Overlap { one, other } => self.overlap(one, other),
             Reason::WithinLife { life, operation } => self.within(life, &self.row(*operation)),
             Reason::TooFewDeletes { needs, deletes, .. } => self.too_few_deletes(needs, deletes.len()),
-            Reason::NoOrder { operations, until_ns } => {
-                let until = if *until_ns == u64::MAX { String::new() } else { format!(" up to {}", time(*until_ns)) };
-                let values = "values repeat, so no shorter argument is known";
-                format!(
-                    "No order of the {} operations on {key}{until} explains what they returned ({values}).",
-                    operations.len()
-                )
+            Reason::NoOrder { operations, since, breaks, until_ns } => {
+                self.no_order(operations, *since, *breaks, *until_ns)
             }
+        }
+    }
+
+    fn no_order(&self, operations: &[u32], since: Option<u32>, breaks: Option<u32>, until_ns: u64) -> String {
+        let rows: Vec<Row> = operations.iter().map(|id| self.row(*id)).collect();
+        let number = match rows.len() {
+            1 => "this one operation".to_owned(),
+            many => format!("these {many} operations"),
+        };
+        let from = since.map_or(String::new(), |since| {
+            let read = self.row(since);
+            format!(", starting when {} ({}),", self.did(&read), self.when(&read))
+        });
+        let why = self.no_shorter(&rows);
+        match breaks.map(|id| self.row(id)) {
+            Some(row) => format!(
+                "{} ({}), and no order of {number} on {}{from} explains that{why}.",
+                self.did(&row),
+                self.when(&row),
+                self.key,
+            ),
+            None => {
+                let until = if until_ns == u64::MAX { String::new() } else { format!(" up to {}", time(until_ns)) };
+                format!("No order of {number} on {}{until}{from} explains what they returned{why}.", self.key)
+            }
+        }
+    }
+
+    /// Why every order had to be tried, if these operations say so.
+    fn no_shorter(&self, rows: &[Row]) -> &'static str {
+        let mut written: Vec<u64> = rows
+            .iter()
+            .filter_map(|row| match row.call {
+                Call::Put(value) | Call::Cas { new: value, .. } => Some(value),
+                _ => None,
+            })
+            .collect();
+        let writes = written.len();
+        written.sort_unstable();
+        written.dedup();
+        let vague = |row: &Row| {
+            matches!(row.call, Call::CasMismatch { found: None, .. } | Call::DeleteTold { .. } | Call::Append(_))
+        };
+        match rows.iter().any(vague) {
+            _ if written.len() < writes => " (every order was tried: values repeat)",
+            true => " (every order was tried: not every answer tells which write it saw)",
+            false => "",
         }
     }
 
@@ -257,6 +304,7 @@ impl Teller<'_> {
             Call::Cas { expected, .. } => (expected, self.home(&proof)),
             _ => (self.home(&read), self.home(&proof)),
         };
+        let by_client = |row: &Row| row.client != INITIAL_CLIENT;
         let old_write = old.writes.iter().map(|id| self.row(*id)).find(|row| self.home(row) == old_value);
         let new_write = new.writes.iter().map(|id| self.row(*id)).find(|row| self.home(row) == new_value);
         let replaced = match (old_write, new_write) {
@@ -269,7 +317,8 @@ impl Teller<'_> {
         }
         let (did, at) = (self.did(&read), time(read.start_ns));
         let (old_text, new_text) = (self.value(old_value), self.value(new_value));
-        let acknowledged = [old_write, new_write].into_iter().flatten().all(|row| row.ending == Ending::Ok);
+        let acknowledged =
+            [old_write, new_write].into_iter().flatten().all(|row| row.ending == Ending::Ok && by_client(&row));
         Some(match (&proof.call, acknowledged) {
             (Call::Put(_) | Call::Cas { .. }, true) if old_write.is_some() => format!(
                 "{did} at {at}, but {new_text} had replaced it at {}, and both writes were acknowledged.",

@@ -3,11 +3,32 @@
 use super::{operation_text, time};
 use crate::check::linearizability::Witness;
 use crate::history::Columns;
-use crate::history::columns::{NEVER_NS, Row};
+use crate::history::columns::{Call, INITIAL_CLIENT, NEVER_NS, Row};
 use std::fmt::Write;
 
-/// More operations than this do not make a picture clearer.
-const MOST: usize = 24;
+/// How much of a long argument to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What the argument cannot do without, and up to [`Extent::MOST`] operations in all.
+    Core,
+    /// Every operation.
+    All,
+}
+
+impl Extent {
+    /// More operations than this do not make a picture clearer.
+    pub const MOST: usize = 24;
+
+    /// How many writes of the value that was seen are shown before whatever is near.
+    const WRITES: usize = 3;
+}
+
+/// One line of a picture.
+pub(super) enum Line {
+    Bar(Bar),
+    /// So many operations left out.
+    Gap(usize),
+}
 
 /// One bar: where it begins and ends, in steps of the time axis; the end is missing if the outcome is unknown.
 pub(super) struct Bar {
@@ -19,12 +40,41 @@ pub(super) struct Bar {
     pub to: Option<usize>,
 }
 
+/// Which of the witness's operations a picture shows, in their order. What breaks the history is always among them,
+/// then comes what the argument names, then the nearest writes of the value that was seen, then what is nearest in time.
+pub fn shown(columns: &Columns, witness: &Witness, extent: Extent) -> Vec<u32> {
+    let all = &witness.operations;
+    if extent == Extent::All || all.len() <= Extent::MOST {
+        return all.clone();
+    }
+    let row = |id: &u32| columns.find(*id).map(|at| columns.row(at));
+    let mut chosen = witness.reason.essential();
+    let first = chosen.first().and_then(row);
+    let seen = first.and_then(|row| match row.call {
+        Call::Get(value) | Call::Cas { expected: value, .. } | Call::CasMismatch { found: Some(value), .. } => value,
+        _ => None,
+    });
+    let writes_it =
+        |row: &Row| matches!(row.call, Call::Put(value) | Call::Cas { new: value, .. } if Some(value) == seen);
+    let at_ns = first.map_or(witness.at_ns, |row| row.start_ns);
+    let mut others: Vec<Row> = all.iter().filter_map(row).collect();
+    others.sort_by_key(|row| (row.start_ns.abs_diff(at_ns), row.id));
+    chosen.extend(others.iter().filter(|row| writes_it(row)).take(Extent::WRITES).map(|row| row.id));
+    chosen.extend(others.iter().map(|row| row.id));
+    let mut distinct: Vec<u32> = Vec::new();
+    for id in chosen {
+        if distinct.len() < Extent::MOST && !distinct.contains(&id) {
+            distinct.push(id);
+        }
+    }
+    all.iter().copied().filter(|id| distinct.contains(id)).collect()
+}
+
 /// Places the witness's operations on an axis with one step per distinct instant: what matters is what comes before
-/// what, not how long it took. Returns the bars and the number of steps.
-pub(super) fn bars(columns: &Columns, witness: &Witness) -> (Vec<Bar>, usize) {
-    let mut rows: Vec<Row> =
-        witness.operations.iter().filter_map(|id| columns.find(*id)).map(|at| columns.row(at)).collect();
-    rows.truncate(MOST);
+/// what, not how long it took. Returns the lines and the number of steps.
+pub(super) fn lines(columns: &Columns, witness: &Witness, extent: Extent) -> (Vec<Line>, usize) {
+    let shown = shown(columns, witness, extent);
+    let rows: Vec<Row> = shown.iter().filter_map(|id| columns.find(*id)).map(|at| columns.row(at)).collect();
     // Invocations come before answers at equal times.
     let mut instants: Vec<(u64, bool)> =
         rows.iter().flat_map(|row| [(row.start_ns, false), (row.end_ns, true)]).collect();
@@ -33,9 +83,10 @@ pub(super) fn bars(columns: &Columns, witness: &Witness) -> (Vec<Bar>, usize) {
     instants.dedup();
     let step = |instant| instants.binary_search(&instant).expect("every instant has its step");
     let bar = |row: Row| Bar {
-        who: format!("client {}", row.client),
+        who: if row.client == INITIAL_CLIENT { "at first".to_owned() } else { format!("client {}", row.client) },
         what: operation_text(columns, &row),
         when: match row.end_ns {
+            _ if row.client == INITIAL_CLIENT => String::new(),
             NEVER_NS => format!("{}, unknown", time(row.start_ns)),
             end_ns => format!("{} to {}", time(row.start_ns), time(end_ns)),
         },
@@ -43,20 +94,49 @@ pub(super) fn bars(columns: &Columns, witness: &Witness) -> (Vec<Bar>, usize) {
         to: (row.end_ns != NEVER_NS).then(|| step((row.end_ns, true))),
         row,
     };
-    (rows.into_iter().map(bar).collect(), instants.len())
+    let (mut lines, mut left_out) = (Vec::new(), 0);
+    let mut bars = rows.into_iter().map(bar).peekable();
+    for id in &witness.operations {
+        match bars.next_if(|bar| bar.row.id == *id) {
+            Some(bar) => {
+                if left_out > 0 {
+                    lines.push(Line::Gap(std::mem::take(&mut left_out)));
+                }
+                lines.push(Line::Bar(bar));
+            }
+            None => left_out += 1,
+        }
+    }
+    if left_out > 0 {
+        lines.push(Line::Gap(left_out));
+    }
+    (lines, instants.len())
+}
+
+/// What stands where operations are left out.
+pub(super) fn gap_text(left_out: usize) -> String {
+    format!("... {left_out} more operation{} of the argument", if left_out == 1 { "" } else { "s" })
 }
 
 /// Draws a witness for a terminal of `width` columns, in ASCII unless `unicode`. Ends with a line break.
-pub fn diagram(columns: &Columns, witness: &Witness, width: usize, unicode: bool) -> String {
-    let (bars, steps) = bars(columns, witness);
+pub fn diagram(columns: &Columns, witness: &Witness, width: usize, unicode: bool, extent: Extent) -> String {
+    let (lines, steps) = lines(columns, witness, extent);
     let [open, line, close, fading] = if unicode { ['├', '─', '┤', '┄'] } else { ['|', '-', '|', '.'] };
-    let longest = |text: fn(&Bar) -> &String| bars.iter().map(|bar| text(bar).chars().count()).max().unwrap_or(0);
+    let bars = || lines.iter().filter_map(|line| if let Line::Bar(bar) = line { Some(bar) } else { None });
+    let longest = |text: fn(&Bar) -> &String| bars().map(|bar| text(bar).chars().count()).max().unwrap_or(0);
     let (who, what, when) = (longest(|bar| &bar.who), longest(|bar| &bar.what), longest(|bar| &bar.when));
     // At least two columns a step, or bars of one step would not show.
     let axis = width.saturating_sub(who + what + when + 6).clamp(2 * steps, 8 * steps.max(1));
     let place = |step: usize| if steps <= 1 { 0 } else { step * (axis - 1) / (steps - 1) };
     let mut text = String::new();
-    for bar in &bars {
+    for drawn in &lines {
+        let bar = match drawn {
+            Line::Bar(bar) => bar,
+            Line::Gap(left_out) => {
+                let _ = writeln!(text, "{}", gap_text(*left_out));
+                continue;
+            }
+        };
         let (from, to) = (place(bar.from), bar.to.map_or(axis - 1, place));
         let drawn: String = (0..axis)
             .map(|at| match at {
@@ -74,9 +154,6 @@ pub fn diagram(columns: &Columns, witness: &Witness, width: usize, unicode: bool
             .collect();
         let line = format!("{:who$}  {:what$}  {drawn}  {}", bar.who, bar.what, bar.when);
         let _ = writeln!(text, "{}", line.trim_end());
-    }
-    if witness.operations.len() > bars.len() {
-        let _ = writeln!(text, "and {} more", witness.operations.len() - bars.len());
     }
     text
 }

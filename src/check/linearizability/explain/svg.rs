@@ -1,6 +1,6 @@
 //! The operations of a witness as intervals, as a picture for a page or a slide.
 
-use super::picture::bars;
+use super::picture::{Extent, Line, gap_text, lines};
 use crate::check::linearizability::Witness;
 use crate::history::Columns;
 use crate::history::columns::Call;
@@ -14,10 +14,10 @@ const MARGIN: usize = 16;
 
 /// Draws a witness as a complete SVG document, with its sentence as title. Colours carry nothing that the text does
 /// not say as well.
-pub fn svg(columns: &Columns, witness: &Witness) -> String {
-    let (bars, steps) = bars(columns, witness);
+pub fn svg(columns: &Columns, witness: &Witness, extent: Extent) -> String {
+    let (lines, steps) = lines(columns, witness, extent);
     let width = LABEL + STEP * steps.max(1) + 2 * MARGIN;
-    let height = ROW * (bars.len() + 1) + 2 * MARGIN;
+    let height = ROW * (lines.len() + 1) + 2 * MARGIN;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"13\" role=\"img\">\n<title>{}</title>\n\
@@ -25,14 +25,22 @@ pub fn svg(columns: &Columns, witness: &Witness) -> String {
         escape(&witness.sentence)
     );
     let place = |step: usize| LABEL + MARGIN + STEP * step + STEP / 2;
-    for (at, bar) in bars.iter().enumerate() {
+    for (at, line) in lines.iter().enumerate() {
         let top = MARGIN + ROW * at;
+        let middle = top + ROW / 2 + 4;
+        let bar = match line {
+            Line::Bar(bar) => bar,
+            Line::Gap(left_out) => {
+                let gap = gap_text(*left_out);
+                let _ = writeln!(text, "<text x=\"{MARGIN}\" y=\"{middle}\" fill=\"#555555\">{gap}</text>");
+                continue;
+            }
+        };
         let (from, to) = (place(bar.from), bar.to.map_or(width - MARGIN, place));
         // Writes dark, reads light; both distinct without colour.
         let reads = matches!(bar.row.call, Call::Get(_) | Call::CasMismatch { .. });
         let fill = if reads { "#9ecae1" } else { "#08519c" };
         let dash = if bar.to.is_none() { " stroke-dasharray=\"4 3\" fill-opacity=\"0.35\"" } else { "" };
-        let middle = top + ROW / 2 + 4;
         let _ = writeln!(
             text,
             "<g><title>{}</title><text x=\"{MARGIN}\" y=\"{middle}\" fill=\"#111111\">{}: {}</text>\
@@ -45,15 +53,10 @@ pub fn svg(columns: &Columns, witness: &Witness) -> String {
             ROW - 12,
         );
     }
-    let shown = if witness.operations.len() > bars.len() {
-        format!("the first {} of {} operations; ", bars.len(), witness.operations.len())
-    } else {
-        String::new()
-    };
     let _ = writeln!(
         text,
-        "<text x=\"{MARGIN}\" y=\"{}\" fill=\"#555555\">{shown}time flows to the right, not to scale</text>\n</svg>",
-        MARGIN + ROW * bars.len() + ROW / 2 + 4
+        "<text x=\"{MARGIN}\" y=\"{}\" fill=\"#555555\">time flows to the right, not to scale</text>\n</svg>",
+        MARGIN + ROW * lines.len() + ROW / 2 + 4
     );
     text
 }

@@ -15,21 +15,46 @@ use super::{Answer, Reason, Report, Witness};
 use crate::history::Columns;
 use crate::history::columns::{Call, Ending, Labels, NEVER_NS, Row};
 
+/// Why a verdict is not confirmed. Only the first of the two speaks against it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unconfirmed {
+    /// The proof does not support the verdict.
+    #[error("{0}")]
+    Wrong(String),
+    /// The verifier's own budget ended before it had gone through the proof. The verdict may well be right.
+    #[error("{0}")]
+    Budget(String),
+}
+
+impl From<String> for Unconfirmed {
+    fn from(why: String) -> Unconfirmed {
+        Unconfirmed::Wrong(why)
+    }
+}
+
 /// Confirms every key's verdict by its proof. An undecided key claims nothing and passes.
 ///
 /// # Errors
-/// The first claim that its proof does not support, in words.
-pub fn confirms(columns: &Columns, report: &Report) -> Result<(), String> {
+/// The first claim that its proof does not support; if there is none, the first that took too long to go through.
+pub fn confirms(columns: &Columns, report: &Report) -> Result<(), Unconfirmed> {
+    let mut spent = None;
     for key in &report.keys {
-        match &key.answer {
-            Answer::Linearizable { order: Some(order) } => replays(columns, key.key.0, order),
-            Answer::Linearizable { order: None } => Err("a pass without an order proves nothing".to_owned()),
+        let confirmed = match &key.answer {
+            Answer::Linearizable { order: Some(order) } => {
+                replays(columns, key.key.0, order).map_err(Unconfirmed::from)
+            }
+            Answer::Linearizable { order: None } => Err("a pass without an order proves nothing".to_owned().into()),
             Answer::Violation { witness } => refutes(columns, witness),
             Answer::Unknown => Ok(()),
+        };
+        let of_key = |why: String| format!("{}: {why}", columns.key_text(key.key.0));
+        match confirmed {
+            Ok(()) => {}
+            Err(Unconfirmed::Wrong(why)) => return Err(Unconfirmed::Wrong(of_key(why))),
+            Err(Unconfirmed::Budget(why)) => spent = spent.or(Some(Unconfirmed::Budget(of_key(why)))),
         }
-        .map_err(|why| format!("{}: {why}", columns.key_text(key.key.0)))?;
     }
-    Ok(())
+    spent.map_or(Ok(()), Err)
 }
 
 /// Confirms that `order`, a list of operation ids, explains all that happened to `key`.
@@ -65,14 +90,14 @@ pub fn replays(columns: &Columns, key: u32, order: &[u32]) -> Result<(), String>
 /// uniqueness and for what was left out, at which other writes there are.
 ///
 /// # Errors
-/// Why the witness does not prove that.
-pub fn refutes(columns: &Columns, witness: &Witness) -> Result<(), String> {
+/// Why the witness does not prove that, or that it took too long to see.
+pub fn refutes(columns: &Columns, witness: &Witness) -> Result<(), Unconfirmed> {
     let key = witness.key.0;
     let mut rows = Vec::new();
     for id in &witness.operations {
         let row = columns.row(columns.find(*id).ok_or(format!("there is no operation {id}"))?);
         if row.key != key || row.ending == Ending::Fail {
-            return Err(format!("operation {id} is of another key, or did not happen"));
+            return Err(format!("operation {id} is of another key, or did not happen").into());
         }
         rows.push(row);
     }
@@ -80,9 +105,11 @@ pub fn refutes(columns: &Columns, witness: &Witness) -> Result<(), String> {
     let says_nothing = |row: &Row| row.ending == Ending::Fail || (row.ending == Ending::Info && !may_write(row));
     let rest: Vec<Row> = columns.rows().filter(|row| row.key == key && !says_nothing(row)).collect();
     match &witness.reason {
-        Reason::TooFewDeletes { needs, deletes, lives } => deletes::too_few(&rows, &rest, needs, deletes, lives),
-        Reason::NoOrder { until_ns, .. } => exhaustive::refutes(columns, &rows, &rest, *until_ns),
-        _ => before::contradicts(&rows, &rest),
+        Reason::TooFewDeletes { needs, deletes, lives } => {
+            deletes::too_few(&rows, &rest, needs, deletes, lives).map_err(Unconfirmed::from)
+        }
+        Reason::NoOrder { since, until_ns, .. } => exhaustive::refutes(columns, &rows, &rest, *since, *until_ns),
+        _ => before::contradicts(&rows, &rest).map_err(Unconfirmed::from),
     }
 }
 
@@ -120,9 +147,9 @@ impl Object {
     }
 
     fn append(&mut self, text: u64) -> u64 {
-        let text_of = |value: u64| self.labels.values.get(&value).cloned().unwrap_or_else(|| value.to_string());
-        let longer = self.state.map(text_of).unwrap_or_default() + &text_of(text);
-        self.labels.value(&longer)
+        let longer =
+            self.state.map(|held| self.labels.spelling(held)).unwrap_or_default() + &self.labels.spelling(text);
+        self.labels.text(&longer)
     }
 }
 
