@@ -40,8 +40,7 @@ impl Lab {
             } else {
                 terminal.line(&format!("playground: {address} (end with Ctrl-C)"))?;
             }
-            serve(listener, jobs).await?;
-            Ok(Exit::Expected)
+            match serve(listener, jobs).await {}
         })
     }
 }

@@ -167,6 +167,11 @@ impl Host {
         self.record(What::Apply { tag, key });
     }
 
+    /// Notes which command a log entry carries, by the entry's hash (see [`recorder::Recorder::note_command`]).
+    pub fn note_command(&self, payload: u64, tag: Tag) {
+        self.inner.fabric.recorder().note_command(payload, tag);
+    }
+
     /// Records that this node, acting as primary, acknowledges a command.
     pub fn record_acknowledge(&self, tag: Tag, key: Key, term: u64) {
         self.record(What::Acknowledge { tag, key, term });

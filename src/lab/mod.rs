@@ -15,7 +15,7 @@ pub mod setting;
 use crate::fault::model::Fault;
 use crate::report::json;
 use crate::report::page::page;
-use crate::run::{Comparison, Options, Outcome, compare};
+use crate::run::{Comparison, Options, Outcome, compare_while};
 use crate::scenario::{self, Scenario, Site, materialise};
 use crate::systems::System;
 use fork::Parting;
@@ -100,8 +100,23 @@ struct Ran<'a> {
 /// The answer to a question, one JSON object: `catalogue`, `plan`, `ran` or, if it cannot be answered, `refused` with a
 /// `message` for people.
 pub fn answer(question: &str) -> String {
-    let asked = serde_json::from_str(question).map_err(|error| format!("the question is not understood: {error}"));
-    asked.and_then(|question| reply(&question)).unwrap_or_else(|message| refusal(&message))
+    match asked(question) {
+        Ok(question) => answer_while(&question, &|| true),
+        Err(message) => refusal(&message),
+    }
+}
+
+/// What is asked.
+///
+/// # Errors
+/// If it is not understood, in words for people.
+pub fn asked(question: &str) -> Result<Question, String> {
+    serde_json::from_str(question).map_err(|error| format!("the question is not understood: {error}"))
+}
+
+/// As [`answer`], as long as `is_wanted` says so: a run asks before each of its steps, and ends in a refusal if not.
+pub fn answer_while(question: &Question, is_wanted: &dyn Fn() -> bool) -> String {
+    reply(question, is_wanted).unwrap_or_else(|message| refusal(&message))
 }
 
 /// The answer to what cannot be answered.
@@ -109,11 +124,11 @@ pub fn refusal(message: &str) -> String {
     json::line("refused", Refused { message })
 }
 
-fn reply(question: &Question) -> Result<String, String> {
+fn reply(question: &Question, is_wanted: &dyn Fn() -> bool) -> Result<String, String> {
     match question {
         Question::Catalogue => Ok(json::line("catalogue", catalogue())),
         Question::Plan { setting } => Ok(json::line("plan", plan(&setting.scenario()?, setting.seed()?))),
-        Question::Run { setting, systems, fork_of } => ran(setting, systems, fork_of.as_ref()),
+        Question::Run { setting, systems, fork_of } => ran(setting, systems, fork_of.as_ref(), is_wanted),
     }
 }
 
@@ -149,12 +164,17 @@ fn plan(scenario: &Scenario, seed: u64) -> Plan {
     }
 }
 
-fn ran(setting: &Setting, systems: &[String], fork_of: Option<&Setting>) -> Result<String, String> {
+fn ran(
+    setting: &Setting,
+    systems: &[String],
+    fork_of: Option<&Setting>,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<String, String> {
     let (scenario, seed) = (setting.scenario()?, setting.seed()?);
     let systems = setting::systems(systems)?;
-    let compared = compared(&scenario, &systems, seed)?;
+    let compared = compared(&scenario, &systems, seed, is_wanted)?;
     let partings = match fork_of {
-        Some(base) => fork::partings(&compared_to(base, &systems, seed)?.runs, &compared.runs),
+        Some(base) => fork::partings(&compared_to(base, &systems, seed, is_wanted)?.runs, &compared.runs),
         None => Vec::new(),
     };
     let names: Vec<&str> = systems.iter().map(|system| system.name()).collect();
@@ -176,20 +196,31 @@ fn ran(setting: &Setting, systems: &[String], fork_of: Option<&Setting>) -> Resu
     Ok(json::line("ran", answer))
 }
 
-fn compared(scenario: &Scenario, systems: &[System], seed: u64) -> Result<Comparison, String> {
-    compare(scenario, systems, seed, &Options::default()).map_err(|error| error.to_string())
+fn compared(
+    scenario: &Scenario,
+    systems: &[System],
+    seed: u64,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Comparison, String> {
+    compare_while(scenario, systems, seed, &Options::default(), is_wanted).map_err(|error| error.to_string())
 }
 
-fn compared_to(base: &Setting, systems: &[System], seed: u64) -> Result<Comparison, String> {
+fn compared_to(
+    base: &Setting,
+    systems: &[System],
+    seed: u64,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Comparison, String> {
     if base.seed()? != seed {
         return Err("a fork has the seed of the run that it is forked from".into());
     }
-    compared(&base.scenario()?, systems, seed)
+    compared(&base.scenario()?, systems, seed, is_wanted)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::compare;
     use serde_json::{Value, json};
 
     fn ask(question: &Value) -> Value {
@@ -265,6 +296,48 @@ mod tests {
         assert!(refused(json!({"ask": "plan", "setting": {"toml": text, "seed": 1}})).contains("title"));
     }
 
+    /// Title, story and expectations are those of the faults that they were written for.
+    #[test]
+    fn what_an_edited_setting_is_called_is_said_anew() {
+        let faults = json!([{"at_ms": 5000, "for_ms": 4000, "fault": "kill", "target": "n1"}]);
+        let setting = json!({"scenario": "split-brain", "seed": 7, "faults": faults});
+        let plan = ask(&json!({"ask": "plan", "setting": setting}));
+        assert_eq!((&plan["title"], &plan["story"]), (&json!("split-brain with other faults"), &json!("")));
+        let page = run(setting, None)["html"].as_str().unwrap().to_owned();
+        assert!(!page.contains("twelve seconds") && !page.contains("as expected"), "of the scenario as it was");
+        assert!(!page.contains("Not as expected"));
+        // Saved, opened and edited again, it is not called changed twice.
+        let sites = json!([{"name": "east", "nodes": 3, "clients": 1}]);
+        let first = Setting::deserialize(json!({"scenario": "split-brain", "seed": 7, "faults": []})).unwrap();
+        let toml = first.scenario().unwrap().to_toml();
+        let plan = ask(&json!({"ask": "plan", "setting": {"toml": toml, "seed": 7, "sites": sites, "faults": []}}));
+        assert_eq!(plan["scenario"], "split-brain-changed");
+        assert_eq!(plan["title"], "split-brain with another cluster and other faults");
+    }
+
+    #[test]
+    fn a_run_that_nobody_wants_any_more_ends_at_its_next_step() {
+        let question = json!({"ask": "run", "setting": {"scenario": "split-brain", "seed": 1}, "systems": ["raft"]});
+        let steps = std::cell::Cell::new(0);
+        let is_wanted = || {
+            steps.set(steps.get() + 1);
+            steps.get() < 100
+        };
+        let answer = answer_while(&asked(&question.to_string()).unwrap(), &is_wanted);
+        assert!(answer.contains("\"refused\"") && answer.contains("stopped"), "{answer}");
+        assert_eq!(steps.get(), 100);
+    }
+
+    #[test]
+    fn what_ships_with_the_program_is_within_the_bounds() {
+        for (name, text) in scenario::embedded() {
+            for setting in [json!({"scenario": name, "seed": 1}), json!({"toml": text, "seed": 1})] {
+                let plan = ask(&json!({"ask": "plan", "setting": setting}));
+                assert_eq!(plan["kind"], "plan", "{name}: {plan}");
+            }
+        }
+    }
+
     #[test]
     fn more_than_a_tab_can_bear_is_refused() {
         let split_brain = scenario::embedded()[0].1;
@@ -272,6 +345,27 @@ mod tests {
         assert_ne!(long, split_brain);
         let answer = ask(&json!({"ask": "plan", "setting": {"toml": long, "seed": 1}}));
         assert!(answer["message"].as_str().unwrap().contains("seconds"), "{answer}");
+        let with = |line: &str, more: &str| {
+            let name = line.split('=').next().unwrap();
+            let kept: String =
+                split_brain.lines().filter(|kept| !kept.starts_with(name)).map(|kept| format!("{kept}\n")).collect();
+            let (top, rest) = kept.split_once(more).unwrap();
+            ask(&json!({"ask": "plan", "setting": {"toml": format!("{top}{more}\n{line}\n{rest}"), "seed": 1}}))
+        };
+        for (line, table, word) in [
+            ("keys = 4294967295", "[workload]", "keys"),
+            ("operations = 4294967295", "[workload]", "operations"),
+            ("election_max_ms = 86400000", "[timing]", "election time-out"),
+            ("nemesis = { faults = 4000000000 }", "version = 1", "faults"),
+        ] {
+            let answer = with(line, table);
+            assert!(answer["message"].as_str().unwrap_or("").contains(word), "{line}: {answer}");
+        }
+        let flapping =
+            json!([{"at_ms": 0, "fault": "flapping", "groups": [["east"], ["west"]], "down_ms": 1, "up_ms": 1}]);
+        let answer =
+            ask(&json!({"ask": "plan", "setting": {"scenario": "split-brain", "seed": 1, "faults": flapping}}));
+        assert!(answer["message"].as_str().unwrap().contains("up or down"), "{answer}");
         let sites = json!([{"name": "east", "nodes": 12, "clients": 2}, {"name": "west", "nodes": 2, "clients": 2}]);
         let answer = ask(&json!({"ask": "plan", "setting": {"scenario": "split-brain", "seed": 1, "sites": sites}}));
         assert!(answer["message"].as_str().unwrap().contains("nodes"), "{answer}");

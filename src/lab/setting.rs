@@ -1,6 +1,6 @@
 //! What is to be run, as the page asks for it.
 
-use crate::fault::model::Fault;
+use crate::fault::model::{Fault, FaultKind};
 use crate::rng::seeds::parse_seed;
 use crate::scenario::{self, Scenario, Site};
 use crate::systems::System;
@@ -20,8 +20,23 @@ mod limits {
     pub const FAULTS: usize = 200;
     /// Systems side by side.
     pub const SYSTEMS: usize = 7;
+    /// Keys: every node holds all of them, and the checks go through them one by one.
+    pub const KEYS: u32 = 1_000;
+    /// Messages that the chaos layer acts upon by name.
+    pub const ACTS: usize = 10_000;
+    /// Simulated milliseconds of the longest election time-out: ten of them pass before a run is given up.
+    pub const ELECTION_MS: u64 = 30_000;
+    /// Times that a flapping link goes up or down.
+    pub const FLAPS: u64 = 10_000;
 }
 
+/// The longest question in bytes: two settings (a fork names its origin too), each a scenario file in explicit form with
+/// as many operations, acts and faults as are allowed, and a story of some length.
+pub const QUESTION_BYTES: usize =
+    2 * (64 * (limits::OPERATIONS as usize + limits::ACTS) + 512 * limits::FAULTS + (64 << 10));
+
+/// How the name of an edited scenario ends.
+const CHANGED: &str = "-changed";
 /// How errors call what the page asks for: it is no file.
 const PAGE: &str = "the playground";
 
@@ -69,8 +84,8 @@ impl Setting {
         self.toml.is_some() || self.sites.is_some() || self.faults.is_some()
     }
 
-    /// The scenario that it comes to. Where sites or faults differ from those that its expectations were written for,
-    /// nothing is expected: every system is to be safe and live then.
+    /// The scenario that it comes to. Where sites or faults differ from those that its title, its story and its
+    /// expectations were written for, these are not kept: the title says what is changed, and nothing is expected.
     ///
     /// # Errors
     /// If there is no such scenario, it makes no sense, or it is too large, in words for people.
@@ -111,10 +126,15 @@ impl Setting {
         }
         scenario.expect.clear();
         scenario.situations.clear();
-        if !scenario.name.ends_with("-changed") {
-            scenario.name += "-changed";
-            scenario.title += ", changed";
-        }
+        scenario.story.clear();
+        let changed = match (&self.sites, &self.faults) {
+            (Some(_), Some(_)) => "another cluster and other faults",
+            (Some(_), None) => "another cluster",
+            _ => "other faults",
+        };
+        let base = scenario.name.strip_suffix(CHANGED).unwrap_or(&scenario.name).to_owned();
+        scenario.title = format!("{base} with {changed}");
+        scenario.name = base + CHANGED;
     }
 }
 
@@ -123,13 +143,19 @@ fn bounded(scenario: &Scenario) -> Result<(), String> {
     let clients: usize = scenario.sites.iter().map(|site| usize::from(site.clients)).sum();
     let explicit = scenario.explicit.as_ref();
     let operations = explicit.map_or(u64::from(scenario.workload.operations), |explicit| explicit.script.len() as u64);
-    let faults = explicit.map_or(scenario.faults.len(), |explicit| explicit.schedule.len());
+    let drawn = scenario.nemesis.as_ref().map_or(0, |nemesis| nemesis.faults as usize);
+    let faults = explicit.map_or(scenario.faults.len() + drawn, |explicit| explicit.schedule.len());
+    let acts = explicit.and_then(|explicit| explicit.acts.as_ref()).map_or(0, Vec::len);
     let sizes = [
         (scenario.timing.duration_ms / 1000, limits::DURATION_MS / 1000, "simulated seconds"),
         (operations, u64::from(limits::OPERATIONS), "operations"),
         (nodes as u64, limits::NODES as u64, "nodes"),
         (clients as u64, limits::CLIENTS as u64, "clients"),
         (faults as u64, limits::FAULTS as u64, "faults"),
+        (u64::from(scenario.workload.keys), u64::from(limits::KEYS), "keys"),
+        (acts as u64, limits::ACTS as u64, "acts upon messages"),
+        (scenario.timing.election_max_ms / 1000, limits::ELECTION_MS / 1000, "seconds of an election time-out"),
+        (flaps(scenario), limits::FLAPS, "times that a flapping link goes up or down"),
     ];
     match sizes.iter().find(|(size, most, _)| size > most) {
         Some((size, most, what)) => Err(format!(
@@ -137,6 +163,19 @@ fn bounded(scenario: &Scenario) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// How often flapping links go up or down in all.
+fn flaps(scenario: &Scenario) -> u64 {
+    let faults = scenario.explicit.as_ref().map_or(&scenario.faults, |explicit| &explicit.schedule);
+    let of = |fault: &Fault| match fault.kind {
+        FaultKind::Flapping { down_ms, up_ms, .. } => {
+            let lasts = fault.for_ms.unwrap_or(scenario.timing.duration_ms);
+            2 * lasts / down_ms.saturating_add(up_ms).max(1)
+        }
+        _ => 0,
+    };
+    faults.iter().map(of).sum()
 }
 
 /// The systems of these names.

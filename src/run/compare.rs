@@ -8,7 +8,7 @@
 //!   A result that merely differs proves nothing: two concurrent writes may take either order, and the
 //!   systems answer after different delays. Only what a check proves wrong is reported as unsafe.
 
-use super::{Liveness, Options, Outcome, Run, RunError, Verdict, run};
+use super::{Liveness, Options, Outcome, Run, RunError, Verdict, run_while};
 use crate::check::CheckName;
 use crate::history::{Operation, Status};
 use crate::kv::{self, Op};
@@ -93,8 +93,22 @@ pub struct Resolved {
 /// # Errors
 /// As [`run`], for the first system that cannot be run.
 pub fn compare(scenario: &Scenario, systems: &[System], seed: u64, options: &Options) -> Result<Comparison, RunError> {
-    let runs = systems.iter().map(|system| run(scenario, *system, seed, options)).collect::<Result<_, _>>()?;
-    Ok(judge(scenario, runs))
+    compare_while(scenario, systems, seed, options, &|| true)
+}
+
+/// As [`compare`], as long as `is_wanted` says so: it is asked before each step of the simulator.
+///
+/// # Errors
+/// As [`compare`]; and when the runs are not wanted any more.
+pub fn compare_while(
+    scenario: &Scenario,
+    systems: &[System],
+    seed: u64,
+    options: &Options,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Comparison, RunError> {
+    let made = systems.iter().map(|system| run_while(scenario, *system, seed, options, is_wanted));
+    Ok(judge(scenario, made.collect::<Result<_, _>>()?))
 }
 
 /// Compares runs that have already been made.

@@ -11,7 +11,7 @@ use crate::trace::{Trace, digest};
 
 /// Judges the evidence of a run.
 pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
-    let Evidence { trace, history, acts, powerless, panics, .. } = evidence;
+    let Evidence { trace, commands, history, acts, powerless, panics, .. } = evidence;
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
     let counters = figures::counters(&trace, &plan.schedule);
 
@@ -100,7 +100,7 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         },
     };
     let explicit = Scenario { explicit: Some(explicit), ..scenario.clone() };
-    Run { outcome, trace, history, explicit }
+    Run { outcome, trace, commands, history, explicit }
 }
 
 /// What clients can see to be wrong: split-brain first, since it explains the others.

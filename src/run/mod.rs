@@ -16,14 +16,14 @@ pub mod powerless;
 pub mod repeat;
 pub mod situations;
 
-pub use compare::{Comparison, Difference, compare};
+pub use compare::{Comparison, Difference, compare, compare_while};
 pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};
 
 use crate::check::Violation;
 use crate::check::linearizability::Budget;
 use crate::history::History;
 use crate::scenario::{Scenario, materialise};
-use crate::sim::{Plan, SimulationError, simulate};
+use crate::sim::{Plan, SimulationError, simulate_while};
 use crate::systems::{Cluster, Deployment, SiteNodes, System};
 use crate::trace::HostId;
 use std::sync::Arc;
@@ -74,10 +74,27 @@ pub struct Judged {
 /// # Panics
 /// If the system under test panics.
 pub fn run(scenario: &Scenario, system: System, seed: u64, options: &Options) -> Result<Run, RunError> {
+    run_while(scenario, system, seed, options, &|| true)
+}
+
+/// As [`run`], as long as `is_wanted` says so: it is asked before each step of the simulator.
+///
+/// # Errors
+/// As [`run`]; and when the run is not wanted any more.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_while(
+    scenario: &Scenario,
+    system: System,
+    seed: u64,
+    options: &Options,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Run, RunError> {
     let plan = plan(scenario, seed);
     let cluster = system.cluster(&deployment(scenario, &plan)).into();
     let subject = Subject { name: system.name().to_owned(), cluster, object: None };
-    run_plan(scenario, &plan, &subject, options)
+    run_plan(scenario, &plan, &subject, options, is_wanted)
 }
 
 /// As [`run`], with a subject from elsewhere.
@@ -88,11 +105,17 @@ pub fn run(scenario: &Scenario, system: System, seed: u64, options: &Options) ->
 /// # Panics
 /// As [`run`].
 pub fn run_subject(scenario: &Scenario, subject: &Subject, seed: u64, options: &Options) -> Result<Run, RunError> {
-    run_plan(scenario, &plan(scenario, seed), subject, options)
+    run_plan(scenario, &plan(scenario, seed), subject, options, &|| true)
 }
 
-fn run_plan(scenario: &Scenario, plan: &Plan, subject: &Subject, options: &Options) -> Result<Run, RunError> {
-    let evidence = simulate(plan, subject.cluster.clone())?;
+fn run_plan(
+    scenario: &Scenario,
+    plan: &Plan,
+    subject: &Subject,
+    options: &Options,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Run, RunError> {
+    let evidence = simulate_while(plan, subject.cluster.clone(), is_wanted)?;
     Ok(judge::judge(scenario, subject, plan, evidence, options))
 }
 

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::host::Host;
 use crate::host::fabric::{Fabric, FabricConfig, Panic};
 use crate::host::recorder::Recorder;
-use crate::kv::{Key, Value};
+use crate::kv::{Key, Tag, Value};
 use crate::systems::Cluster;
 use crate::trace::{HostId, Trace, What, digest};
 use admin::{Wanted, administer};
@@ -33,6 +33,9 @@ use std::time::{Duration, UNIX_EPOCH};
 pub struct Evidence {
     /// Every event, in order.
     pub trace: Trace,
+    /// Which command each log entry carries, by the hash that the trace's events give of the entry; entries without one,
+    /// and those of systems that tell nothing of theirs, are not in it.
+    pub commands: BTreeMap<u64, Tag>,
     /// What clients saw.
     pub history: History,
     /// The acts of the chaos layer.
@@ -61,6 +64,9 @@ pub enum SimulationError {
     /// The schedule does not fit the topology.
     #[error(transparent)]
     Schedule(#[from] crate::fault::fold::ScheduleError),
+    /// Whoever wanted the run does not want it any more.
+    #[error("the run was stopped")]
+    Stopped,
     /// A host's software ended with an error.
     #[error("the simulation failed: {0}")]
     Host(String),
@@ -78,6 +84,21 @@ const POLL: Duration = Duration::from_millis(20);
 /// If the code of clients panics, or a task that a node did not start with `Host::spawn`. Other panics of a node end
 /// its process, which starts again a second later.
 pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, SimulationError> {
+    simulate_while(plan, cluster, &|| true)
+}
+
+/// As [`simulate`], as long as `is_wanted` says so: it is asked before each step of the simulator.
+///
+/// # Errors
+/// As [`simulate`]; and [`SimulationError::Stopped`] if the run is not wanted any more.
+///
+/// # Panics
+/// As [`simulate`].
+pub fn simulate_while(
+    plan: &Plan,
+    cluster: Arc<dyn Cluster>,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Evidence, SimulationError> {
     if cfg!(not(tokio_unstable)) {
         return Err(SimulationError::NotDeterministic);
     }
@@ -168,6 +189,9 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
         if now >= limit {
             break states();
         }
+        if !is_wanted() {
+            return Err(SimulationError::Stopped);
+        }
         sim.step().map_err(|error| SimulationError::Host(error.to_string()))?;
     };
     let ended_ns = sim.elapsed().as_nanos() as u64;
@@ -175,12 +199,12 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
     for (node, state) in &states {
         fabric.recorder().record(*node, What::Final { state: digest::of(state).0 as u64 });
     }
-    let trace = fabric.recorder().take_trace();
+    let (trace, commands) = (fabric.recorder().take_trace(), fabric.recorder().take_commands());
     let acts = fabric.take_acts();
     let (powerless, panics) = (fabric.powerless(), injector.into_panics());
     drop(sim);
     let history = desk.take_history();
-    Ok(Evidence { trace, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })
+    Ok(Evidence { trace, commands, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })
 }
 
 fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {

@@ -24,6 +24,15 @@ export async function visit(browser, address, options = {}) {
   return { page, context, errors, requests };
 }
 
+/** Waits until a function says so in the page. Playwright's own `waitForFunction` evaluates text, which the policy forbids. */
+export async function until(page, says, argument, timeout = 30_000) {
+  const ends = performance.now() + timeout;
+  while (!(await page.evaluate(says, argument))) {
+    if (performance.now() > ends) throw new Error(`not within ${timeout} ms: ${says}`);
+    await new Promise((later) => setTimeout(later, 20));
+  }
+}
+
 /** Opens a page from disk and waits until its pictures are drawn; as `visit`, with the milliseconds it took. */
 export async function open(browser, file, { hash = "", ...options } = {}) {
   const began = performance.now();

@@ -1,10 +1,11 @@
 // The page in a browser, opened from disk as a reader does.
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import path from "node:path";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { launch, open } from "./browser.mjs";
-import { fileOf, linesOf } from "./pages.mjs";
+import { launch, open, until } from "./browser.mjs";
+import { fileOf, folder, linesOf } from "./pages.mjs";
 
 let browser;
 before(async () => (browser = await launch()));
@@ -77,7 +78,7 @@ test("a click chooses the instant, and the state below is that of it", async () 
   await page.mouse.click(box.x + box.width * 0.7, box.y + 60);
   const { t } = await viewOf(page);
   assert.ok(t > 8200 && t < 8600, `${t}`);
-  await page.waitForFunction((text) => [...document.querySelectorAll(".panel h3")].every((title) => title.textContent === text), `State at ${(t / 1000).toFixed(3)} s`);
+  await until(page, (text) => [...document.querySelectorAll(".panel h3")].every((title) => title.textContent === text), `State at ${(t / 1000).toFixed(3)} s`);
   await context.close();
 });
 
@@ -94,7 +95,7 @@ test("a drag pans, a double click zooms, Ctrl and the wheel zoom", async () => {
   await page.keyboard.down("Control");
   await page.mouse.wheel(0, -200);
   await page.keyboard.up("Control");
-  await page.waitForFunction((width) => schism.view.until - schism.view.from < width, 1900);
+  await until(page, (width) => schism.view.until - schism.view.from < width, 1900);
   await context.close();
 });
 
@@ -106,12 +107,12 @@ test("the scrubber steps, slides and plays, and the state follows", async () => 
   assert.match(await page.locator("#said").textContent(), /^8\.4\d\d s/);
   await page.locator("#time").fill("9000");
   assert.equal((await viewOf(page)).t, 9000);
-  await page.waitForFunction(() => document.querySelector(".panel h3").textContent === "State at 9.000 s");
+  await until(page, () => document.querySelector(".panel h3").textContent === "State at 9.000 s");
   // In the second pane n1 and n4 hold different values: split-brain, in the stores.
   assert.ok((await page.locator('.pane[data-system="dual-primary"] tr.differ').count()) > 0);
   assert.equal(await page.locator('.pane[data-system="raft"] tr.differ').count(), 0);
   await page.locator("#play").click();
-  await page.waitForFunction(() => schism.view.t > 9005);
+  await until(page, () => schism.view.t > 9005);
   await page.locator("#play").click();
   await context.close();
 });
@@ -120,7 +121,7 @@ test("a link opens what it names, and follows the view", async () => {
   const { page, context } = await split({ hash: "#t=8.45&node=n4&op=341&zoom=8.2-8.9" });
   assert.deepEqual(await viewOf(page), { from: 8200, until: 8900, t: 8450, node: 4, operation: 341, stop: null, routine: false });
   await page.keyboard.press("-");
-  await page.waitForFunction(() => !location.hash.includes("zoom=8.2-8.9"));
+  await until(page, () => !location.hash.includes("zoom=8.2-8.9"));
   assert.match(await page.evaluate(() => location.hash), /^#t=8.45&node=n4&op=341&zoom=/);
   await context.close();
 });
@@ -209,6 +210,160 @@ test("it fits a narrow screen and goes to paper", async () => {
   await page.evaluate(() => dispatchEvent(new Event("afterprint")));
   assert.ok((await page.pdf()).length > 10000);
   assert.deepEqual(errors, []);
+  await context.close();
+});
+
+/** The part of the screen between the tour and the scrubber, and a pane's picture, in pixels from the top. */
+const sight = (page, system) => page.evaluate((name) => {
+  const [tour, scrubber, stage] = [".tour", ".scrubber", `.pane[data-system="${name}"] .stage`].map((one) => document.querySelector(one).getBoundingClientRect());
+  return { from: Math.max(0, tour.bottom), until: scrubber.top, top: stage.top, bottom: stage.bottom };
+}, system);
+
+/** Everything that is written into pictures from now on, with the box that it fills. */
+const written = (page) => page.evaluate(() => {
+  globalThis.writing = [];
+  const { fillText } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.fillText = function write(text, x, y) {
+    const width = this.measureText(text).width;
+    const left = { left: x, right: x - width, center: x - width / 2 }[this.textAlign] ?? x;
+    writing.push({ text, pane: this.canvas.closest(".pane").dataset.system, left, right: left + width, top: y - 9, bottom: y + 2 });
+    fillText.call(this, text, x, y);
+  };
+});
+
+test("on a narrow screen the tour shows the pane that it speaks of, and its own words", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    const { page, context } = await split({ viewport: { width: 390, height: 844 }, colorScheme });
+    const systems = ["dual-primary", "dual-primary", "dual-primary", "raft"];
+    for (const [index, system] of systems.entries()) {
+      await page.keyboard.press(String(index + 2));
+      await drawn(page);
+      assert.match(await page.locator("#stop-text").textContent(), new RegExp(`^${system}\\. `));
+      const { from, until: bottom, top } = await sight(page, system);
+      assert.ok(from > 60 && from < 844 / 2, `the tour ends at ${from}`);
+      assert.ok(top >= from && top < from + 80 && bottom - top > 300, `${system}'s picture begins at ${top}, below ${from}`);
+      const current = await page.locator('#stops [aria-current="step"]').boundingBox();
+      assert.ok(current.x >= 0 && current.x + Math.min(current.width, 200) <= 390, "the stop's number is in sight");
+    }
+    assert.ok((await page.evaluate(() => document.scrollingElement.scrollWidth)) <= 390);
+    await context.close();
+  }
+});
+
+test("the picture begins above the fold, with its legend where there is room", async () => {
+  for (const [width, height, open] of [[1280, 800, false], [390, 844, false], [1600, 1300, true]]) {
+    const { page, context } = await split({ viewport: { width, height } });
+    assert.equal(await page.evaluate(() => document.querySelector(".legend").open), open, `${width} x ${height}`);
+    const { top, until: bottom } = await sight(page, "raft");
+    if (width > 640) assert.ok(bottom - top > 150, `${bottom - top} pixels of it are in sight`);
+    // A closed legend stands above the first picture, not beside it.
+    const [legend, pane] = [await page.locator(".legend").boundingBox(), await page.locator(".pane").first().boundingBox()];
+    assert.ok(legend.y + legend.height <= pane.y && Math.abs(legend.x - pane.x) < 2);
+    await context.close();
+  }
+});
+
+test("what is found is brought into sight", async () => {
+  for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
+    const { page, context } = await split({ viewport });
+    for (const text of ["#341", "n5", "m4.17"]) {
+      await page.locator("#search").fill(text);
+      const [, system] = / ([\w-]+): /.exec(await page.locator("#results li").last().textContent()) ?? assert.fail(`${text}: nothing found`);
+      await page.locator("#results button").last().click();
+      await drawn(page);
+      const { from, until: bottom, top, bottom: end } = await sight(page, system);
+      assert.ok(top < bottom - 40 && end > from + 40, `${text}: the picture from ${top} to ${end}, in sight ${from} to ${bottom}`);
+      assert.equal(await page.locator("#results").isVisible(), false, "nothing lies above it");
+      if (text !== "#341") continue;
+      // Not only the picture: the row of the client that asked.
+      const row = await page.evaluate((name) => {
+        const run = schism.runs.find((one) => one.system === name);
+        const clients = run.sites.flatMap((site) => site.clients);
+        return clients.indexOf(run.byId.get(341).client);
+      }, system);
+      const rows = await page.evaluate((name) => document.querySelector(`.pane[data-system="${name}"] canvas`).getBoundingClientRect().bottom, system);
+      const charts = 4 * 48;
+      const y = rows - charts - 14 - (6 - row) * 15;
+      assert.ok(y > from && y < bottom, `the client's row is at ${y}, in sight ${from} to ${bottom}`);
+    }
+    await context.close();
+  }
+});
+
+test("a time axis always has a scale", async () => {
+  for (const width of [390, 1280]) {
+    for (const [zoom, least] of [["8.45-8.454", 3], ["8.4-8.51", 3], ["8.36-8.77", 3], ["3-4.05", 3], ["5-15", 3], ["0-26", 3]]) {
+      const { page, context } = await split({ viewport: { width, height: 800 } });
+      await written(page);
+      await page.evaluate((hash) => (location.hash = hash), `#t=8.45&zoom=${zoom}`);
+      await drawn(page);
+      await drawn(page);
+      const times = await page.evaluate(() => writing.filter(({ text, pane }) => pane === "raft" && /^[\d.]+ s$/.test(text)).slice(-12));
+      const texts = [...new Set(times.map(({ text }) => text))];
+      assert.ok(texts.length >= least, `${zoom} s at ${width}: ${texts}`);
+      await context.close();
+    }
+  }
+});
+
+test("the words of the conflict cover no others", async () => {
+  for (const width of [390, 1280, 1600]) {
+    const { page, context } = await split({ viewport: { width, height: 900 } });
+    await written(page);
+    await page.keyboard.press("3");
+    await drawn(page);
+    const all = (await page.evaluate(() => writing)).filter(({ pane }) => pane === "dual-primary");
+    const last = all.findLastIndex(({ text }) => text.includes("✗"));
+    assert.match(all[last].text, /^put k0=341 {2}✗ {2}put k0=352$/);
+    const plate = { left: all[last].left - 5, right: all[last].right + 5, top: all[last].top - 3, bottom: all[last].bottom + 3 };
+    // All that the same drawing wrote: from the axis on.
+    const frame = all.slice(all.findLastIndex(({ text }, index) => index < last && text.includes("partition")), last);
+    const covered = frame.filter(({ left, right, top, bottom }) => left < plate.right && plate.left < right && top < plate.bottom && plate.top < bottom);
+    assert.deepEqual(covered, [], `${width}`);
+    assert.ok(frame.length > 10);
+    await context.close();
+  }
+});
+
+test("an entry of a log tells its own command", async () => {
+  const { page, context } = await split({ hash: "#t=8.45" });
+  const titles = await page.locator('.pane[data-system="raft"] td.entry').evaluateAll((cells) => cells.map(({ title }) => title));
+  assert.ok(titles.filter((title) => /: #\d+ (put|cas|delete|get) k\d/.test(title)).length > 10, titles.join("\n"));
+  assert.ok(titles.every((title) => !/neighbour|\?$/.test(title)));
+  await context.close();
+});
+
+test("nothing runs in the page but its own script, and nothing leaves it", async () => {
+  const name = '<img src=x onerror="globalThis.harmed = 1"><script>globalThis.harmed = 1</script>';
+  const file = path.join(folder, "hostile.html");
+  // As if an escape were forgotten: the name stands in the page as markup.
+  const html = fs.readFileSync(fileOf("split-brain"), "utf8").replace(/<h1>[^<]*<\/h1>/, `<h1>${name}</h1>`);
+  assert.ok(html.includes(name));
+  fs.writeFileSync(file, html);
+  const { page, context, errors } = await open(browser, file);
+  await page.keyboard.press("3");
+  await until(page, () => schism.view.stop === 2);
+  const reached = await page.evaluate(() => fetch("https://example.com/").then(() => true, () => false));
+  assert.equal(reached, false);
+  assert.equal(await page.evaluate(() => globalThis.harmed), undefined);
+  const refused = (pattern) => errors.filter((error) => /Content Security Policy/.test(error) && pattern.test(error)).length;
+  assert.ok(refused(/inline script/) >= 1 && refused(/inline event handler/) >= 1 && refused(/connect/i) >= 1, errors.join("\n"));
+  await context.close();
+});
+
+test("a tour, a search, a theme, a table and paper break no policy", async () => {
+  const { page, context, errors } = await split();
+  for (const key of ["1", "2", "3", "4", "5", "6", "t", "h", "?", "Escape"]) await page.keyboard.press(key);
+  await page.locator("#search").fill("n4");
+  await page.locator("#results button").first().click();
+  for (const details of await page.locator("#tables > details > summary").all()) await details.click();
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  await drawn(page);
+  assert.deepEqual(errors, []);
+  // A colour that comes through a style of its own is there.
+  await page.evaluate(() => schism.view.go(8450));
+  const term = await page.locator("td.entry").first().evaluate((cell) => getComputedStyle(cell).getPropertyValue("--term"));
+  assert.match(term, /^#/);
   await context.close();
 });
 

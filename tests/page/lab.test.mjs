@@ -7,7 +7,8 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { launch, visit } from "./browser.mjs";
+import { seconds } from "../../src/lab/page/setting.mjs";
+import { launch, until, visit } from "./browser.mjs";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const built = path.join(root, "target/playground");
@@ -45,7 +46,7 @@ const open = (engine, { hash = "", ...options } = {}) => visit(browser, addresse
 async function run(page) {
   const runs = await page.locator("#runs button").count();
   await page.click("#run");
-  await page.waitForFunction((count) => document.querySelectorAll("#runs button").length > count, runs, { timeout: 120_000 });
+  await until(page, (count) => document.querySelectorAll("#runs button").length > count, runs, 120_000);
   await page.frameLocator("#page").locator("html[data-ready=true]").waitFor({ timeout: 60_000 });
 }
 
@@ -104,6 +105,64 @@ for (const engine of ["wasm", "native"]) {
     const fork = await digests(page);
     await page.locator("#runs button").first().click();
     assert.notDeepEqual(await digests(page), fork);
+    await context.close();
+  });
+}
+
+for (const engine of ["wasm", "native"]) {
+  test(`${engine}: a run is told as it was: its instant, its verdict, its edits`, async () => {
+    const { page, context, errors } = await open(engine);
+    assert.match(await page.locator("#title").textContent(), /twelve seconds/);
+    await run(page);
+    for (const item of await page.locator("#verdicts li").allTextContents()) assert.match(item, /(passed|operation)\. [\d,]+ operations? acknowledged/);
+    // The tour's third stop is an instant of the page; a fork there begins there.
+    const frame = page.frames().find((one) => one !== page.mainFrame());
+    await frame.locator("#stops button").nth(2).click();
+    const t = await frame.evaluate(() => schism.view.t);
+    assert.ok(t > 6000);
+    await page.click("#instant");
+    assert.equal(await page.locator("#fork-at").inputValue(), (t / 1000).toFixed(3));
+    await page.click("#fork");
+    assert.match(await page.locator("#forking").textContent(), new RegExp(`A fork at ${seconds(Number((t / 1000).toFixed(3)) * 1000).replace(".", "\\.")}`));
+    await page.getByRole("button", { name: "the node n2", exact: true }).click();
+    await page.getByText(/^split-brain with other faults\. 2[\d.]+ simulated/).waitFor();
+    assert.equal(await page.locator("#story").isVisible(), false);
+    // A node that is dead already cannot be killed.
+    const count = await page.locator("#faults li").count();
+    await page.getByRole("button", { name: /^the node n2/ }).click();
+    assert.match(await page.locator("#refused").textContent(), /n2 is stopped from .* already \(kill\)/);
+    assert.equal(await page.locator("#faults li").count(), count);
+    await run(page);
+    const shown = page.frames().find((one) => one !== page.mainFrame());
+    const text = await shown.locator("body").innerText();
+    assert.match(text, /violation/);
+    assert.doesNotMatch(text, /as expected|twelve seconds|was to stay safe/);
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test(`${engine}: a name that is markup is text, and no inline script is run`, async () => {
+    const { page, context, errors } = await open(engine);
+    const name = "<img src=x onerror='parent.harmed = harmed = 1'><script>parent.harmed = 1</script>";
+    const file = path.join(scratch, `hostile-${engine}.toml`);
+    const text = fs.readFileSync(path.join(root, "sims/split-brain.toml"), "utf8");
+    fs.writeFileSync(file, text.replace(/^title = .*$/m, `title = ${JSON.stringify(name)}`));
+    await page.setInputFiles("#open", file);
+    await until(page, (title) => document.querySelector("#title").textContent.startsWith(title), name);
+    await run(page);
+    const frame = page.frames().find((one) => one !== page.mainFrame());
+    assert.equal(await frame.locator("h1").textContent(), name);
+    assert.deepEqual(errors, []);
+    // As if an escape were forgotten, in the playground and in the page of the run.
+    for (const where of [page.mainFrame(), frame]) {
+      await where.evaluate((markup) => {
+        document.body.insertAdjacentHTML("beforeend", markup);
+        document.body.append(Object.assign(document.createElement("script"), { textContent: "parent.harmed = harmed = 1" }));
+      }, name);
+    }
+    await new Promise((later) => setTimeout(later, 100));
+    for (const where of [page.mainFrame(), frame]) assert.equal(await where.evaluate(() => globalThis.harmed), undefined);
+    assert.ok(errors.filter((error) => /Content Security Policy/.test(error)).length >= 4, errors.join("\n"));
     await context.close();
   });
 }

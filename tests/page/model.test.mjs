@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { decodeTable, lowerBound, undelta } from "../../src/report/page/decode.mjs";
-import { layoutOf, scaleOf, ticksOf } from "../../src/report/page/layout.mjs";
+import { labelsOf, layoutOf, scaleOf, ticksOf } from "../../src/report/page/layout.mjs";
 import { prepared } from "../../src/report/page/main.mjs";
 import { messagesInView } from "../../src/report/page/messages.mjs";
 import { messagesOf, overlapsOf, sidesOf } from "../../src/report/page/model.mjs";
@@ -129,6 +129,33 @@ test("the derived stores hold what the nodes read from theirs", () => {
   }
 });
 
+test("an entry's command is the one that took effect where it was applied", () => {
+  for (const run of [raft, chaos]) {
+    const { events } = run;
+    let [told, effects] = [0, 0];
+    const applying = new Map(); // node -> the command of the entry that it applied last
+    for (let i = 0; i < events.count; i++) {
+      const [name, node] = [events.name(i), events.host[i]];
+      if (name === "apply_entry") {
+        const tag = run.commandOf.get(events.field(i, "payload"));
+        applying.set(node, tag);
+        if (tag) told++;
+      }
+      // An effect stands right after the entry that had it.
+      if (name === "apply") {
+        effects++;
+        assert.equal(`p${events.field(i, "tag.session")}#${events.field(i, "tag.sequence")}`, applying.get(node), `event ${i}`);
+      }
+    }
+    assert.ok(told >= effects && effects > 500, `${run.system}: ${told} entries, ${effects} effects`);
+    // Also of entries that were never applied.
+    for (let i = 0; i < events.count; i++) {
+      if (events.name(i) === "append" && run.commandOf.has(events.field(i, "payload"))) assert.ok(/^p\d+#\d+$/.test(run.commandOf.get(events.field(i, "payload"))));
+    }
+  }
+  assert.equal(dual.commandOf.size, 0);
+});
+
 test("replaying backwards gives what replaying forwards gave", () => {
   const replay = new Replay(raft);
   const at = (t) => JSON.stringify([...replay.at(t).values()].map(({ log, committed, applied, store, roles }) => [log.length, committed, applied, [...store], [...roles]]));
@@ -192,6 +219,18 @@ test("time and pixels agree, and ticks are round", () => {
   assert.deepEqual(rows.hosts.map(({ host }) => host), [6, 1, 2, 3, 4, 5, 7]);
 });
 
+test("a run has a scale on its axis, however short it is and however narrow the picture", () => {
+  for (const width of [290, 390, 600, 1200]) {
+    for (let end = 4; end < 100_000; end = Math.ceil(end * 1.1)) {
+      const rows = layoutOf(dual, { width, shards: 1 });
+      const labels = labelsOf(scaleOf(new View(end), rows), (text) => text.length * 6.2).filter(({ text }) => text);
+      assert.ok(labels.length >= 3, `${end} ms in ${width} pixels: ${labels.map(({ text }) => text)}`);
+      assert.equal(new Set(labels.map(({ text }) => text)).size, labels.length, `${end} ms: two alike`);
+      labels.slice(1).forEach(({ middle, text }, i) => assert.ok(middle - labels[i].middle >= text.length * 6.2, `${end} ms: ${text} covers another`));
+    }
+  }
+});
+
 test("a search finds operations, keys, nodes, messages and events", () => {
   const found = (text) => searchIn([raft, dual], text);
   assert.ok(found("#341").some(({ run, operation }) => run === dual && operation.id === 341));
@@ -207,6 +246,9 @@ test("the modules can be joined into one script, and none is too long", () => {
   assert.deepEqual([...names].sort(), fs.readdirSync(sources).filter((name) => name.endsWith(".mjs")).sort());
   const texts = names.map((name) => fs.readFileSync(path.join(sources, name), "utf8"));
   texts.forEach((text, i) => assert.ok(text.split("\n").length < 600, names[i]));
+  // In one script a second function of a name would silently take the place of the first.
+  const declared = texts.flatMap((text) => [...text.matchAll(/^(?:export )?(?:async )?(?:function|const|let|class) (\w+)/gm)].map(([, name]) => name));
+  assert.deepEqual(declared.filter((name, i) => declared.indexOf(name) !== i), []);
   texts.forEach((text, i) => {
     for (const [, wanted] of text.matchAll(/from "\.\/(\w+\.mjs)"/g)) assert.ok(names.indexOf(wanted) >= 0 && names.indexOf(wanted) < i, `${names[i]} imports ${wanted}, which must stand above it`);
   });

@@ -28,6 +28,18 @@ test("faults are kept in the order of their beginning, without their words", () 
   assert.equal(plain().faults, null, "an edit leaves what it edits alone");
 });
 
+test("what is stopped already is not stopped again, nor the same link cut twice", () => {
+  const stop = (kind, at_ms, for_ms) => (setting) => withFault(setting, { at_ms, for_ms, ...NODE_KINDS[kind]("n2") });
+  const killed = stop("kill it", 5000, 3000)(plain());
+  for (const [kind, at, length] of [["kill it", 5000, 3000], ["take its power", 7999, 1], ["pause it", 4000, 1001], ["kill it", 1000, undefined]]) {
+    assert.throws(() => stop(kind, at, length)(killed), /n2 is stopped from 5 s to 8 s already \(kill\)/, `${kind} at ${at}`);
+  }
+  assert.equal(faultsOf(stop("kill it", 8000, 10)(killed)).length, 3);
+  assert.equal(faultsOf(stop("fill its disk", 5000, 10)(killed)).length, 3);
+  assert.equal(faultsOf(withFault(killed, { at_ms: 5000, for_ms: 10, ...NODE_KINDS["kill it"]("n3") })).length, 3);
+  assert.throws(() => withFault(plain(), { at_ms: 7000, for_ms: 10, ...LINK_KINDS["cut it"]("east", "west") }), /the same fault is in force from 6 s to 18 s/);
+});
+
 test("a fork's past is fixed", () => {
   const fork = forked(plain(), 9000);
   assert.throws(() => withFault(fork, { at_ms: 8999, ...NODE_KINDS["kill it"]("n1") }), /cannot break anything before/);

@@ -2,7 +2,7 @@
 import * as engines from "./engine.mjs";
 import { draw } from "./network.mjs";
 import {
-  LINK_KINDS, NODE_KINDS, faultsOf, forked, isFixed, question, seconds, settingOf, sitesOf, told, withFault,
+  LINK_KINDS, NODE_KINDS, faultsOf, forked, isEdited, isFixed, question, seconds, settingOf, sitesOf, told, withFault,
   withSite, withoutFault,
 } from "./setting.mjs";
 
@@ -44,9 +44,11 @@ const some = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 function show() {
   const { plan } = setting;
-  of("title").textContent = `${plan.title}. ${plan.duration_ms / 1000} simulated seconds, ${plan.operations} operations.`;
-  of("story-text").replaceChildren(...plan.story.trim().split(/\n\s*\n/).map((text) => made("p", { textContent: text })));
-  of("story").hidden = !plan.story.trim();
+  // Title and story tell of the scenario as it was written; an edited one is called what the engine calls it.
+  const [title, story] = isEdited(setting) ? [setting.title ?? `${plan.scenario}, edited`, ""] : [plan.title, plan.story];
+  of("title").textContent = `${title}. ${plan.duration_ms / 1000} simulated seconds, ${plan.operations} operations.`;
+  of("story-text").replaceChildren(...story.trim().split(/\n\s*\n/).map((text) => made("p", { textContent: text })));
+  of("story").hidden = !story.trim();
   of("at").max = plan.duration_ms;
   of("at").value = at();
   showSites();
@@ -127,7 +129,8 @@ async function refresh() {
     return;
   }
   const { faults } = plan;
-  setting = setting.faults ? { ...setting, faults } : { ...setting, plan: { ...setting.plan, faults } };
+  const title = isEdited(setting) ? plan.title : null;
+  setting = setting.faults ? { ...setting, faults, title } : { ...setting, title, plan: { ...setting.plan, faults } };
   show();
 }
 
@@ -187,7 +190,8 @@ function reveal(index) {
   of("verdicts").replaceChildren(...answer.outcomes.map((outcome) => {
     const found = outcome.violations[0]?.certificate.sentence ?? (outcome.inconclusive[0] || "every check passed.");
     const item = made("li", { className: outcome.verdict }, made("b", { textContent: `${VERDICTS[outcome.verdict]} ${outcome.system}` }));
-    item.append(` ${outcome.verdict}: ${found} ${outcome.acked} acknowledged, ${outcome.unknown} unknown. `);
+    const sentence = found.replace(/\.?$/, ".");
+    item.append(` ${outcome.verdict}: ${sentence} ${some(outcome.acked, "operation")} acknowledged, ${outcome.unknown} unknown. `);
     item.append(made("code", { textContent: outcome.digest, title: "digest" }));
     item.dataset.system = outcome.system;
     item.dataset.digest = outcome.digest;
@@ -241,8 +245,9 @@ function listen() {
   of("setting").onsubmit = (event) => { event.preventDefault(); run(); };
   of("stop").onclick = () => engine.stop();
   of("instant").onclick = () => {
+    // The page counts in milliseconds, the field in seconds.
     const t = of("page").contentWindow?.schism?.view.t;
-    if (t !== undefined && t !== null) of("fork-at").value = (t / 1e9).toFixed(3);
+    if (t !== undefined && t !== null) of("fork-at").value = (t / 1000).toFixed(3);
   };
   for (const [id, kinds] of [["link-kind", LINK_KINDS], ["node-kind", NODE_KINDS]]) {
     of(id).replaceChildren(...Object.keys(kinds).map((name) => made("option", { textContent: name })));

@@ -24,9 +24,9 @@ export const NODE_KINDS = {
 /** A fault as the engine takes it: without its words. */
 export const bare = ({ words, ...fault }) => fault;
 
-/** The setting of a scenario as the catalogue or the engine's plan tells it, unchanged. */
+/** The setting of a scenario as the catalogue or the engine's plan tells it, unchanged; `title`: what it is called once edited. */
 export function settingOf(plan, seed, toml) {
-  return { plan, toml, seed, sites: null, faults: null, systems: [...plan.systems], fork: null };
+  return { plan, toml, seed, sites: null, faults: null, title: null, systems: [...plan.systems], fork: null };
 }
 
 /** The faults that would run. */
@@ -44,12 +44,33 @@ export function nodesOf(setting) {
   }));
 }
 
+/** Whether it is another setting than that of its scenario, whose title, story and expectations then do not fit. */
+export const isEdited = (setting) => setting.sites !== null || setting.faults !== null;
+
 const begun = (a, b) => a.at_ms - b.at_ms;
+const endOf = ({ at_ms, for_ms }) => (for_ms === undefined || for_ms === null ? Infinity : at_ms + for_ms);
+/** Faults that stop a node: while one does, another has nothing to stop. */
+const STOPS = new Set(["kill", "pause", "power_loss"]);
+const sameAs = (a, b) => {
+  const whatOf = ({ at_ms, for_ms, ...what }) => JSON.stringify(Object.entries(bare(what)).sort());
+  return STOPS.has(a.fault) && STOPS.has(b.fault) ? a.target === b.target : whatOf(a) === whatOf(b);
+};
+
+/** The fault that leaves another nothing to do for some of its time: it is in force already. */
+function inForce(setting, fault) {
+  return faultsOf(setting).find((other) => sameAs(fault, other) && fault.at_ms < endOf(other) && other.at_ms < endOf(fault));
+}
 
 /** With one fault more. A fork can change nothing before its instant. */
 export function withFault(setting, fault) {
   if (setting.fork && fault.at_ms < setting.fork.at_ms) {
     throw new Error(`a fork at ${seconds(setting.fork.at_ms)} cannot break anything before`);
+  }
+  const other = inForce(setting, fault);
+  if (other) {
+    const until = endOf(other) === Infinity ? "the end" : seconds(endOf(other));
+    const what = STOPS.has(fault.fault) ? `${fault.target} is stopped` : "the same fault is in force";
+    throw new Error(`${what} from ${seconds(other.at_ms)} to ${until} already (${other.fault.replaceAll("_", " ")}): remove that, or choose a time outside of it`);
   }
   return { ...setting, faults: [...faultsOf(setting).map(bare), fault].sort(begun) };
 }
@@ -111,8 +132,7 @@ export function brokenAt(setting, at_ms) {
     for (const a of from) for (const b of to) if (a !== b) links.set([a, b].sort().join(" "), fault);
   };
   for (const fault of faultsOf(setting)) {
-    const ends = fault.for_ms === undefined || fault.for_ms === null ? Infinity : fault.at_ms + fault.for_ms;
-    if (at_ms < fault.at_ms || at_ms >= ends) continue;
+    if (at_ms < fault.at_ms || at_ms >= endOf(fault)) continue;
     if (fault.groups) {
       const groups = fault.groups.map(each);
       groups.forEach((group, index) => groups.slice(index + 1).forEach((other) => link(group, other, fault)));

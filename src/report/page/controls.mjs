@@ -32,11 +32,11 @@ export function searchIn(runs, text) {
     const kind = asked.replaceAll(" ", "_");
     const matches = /^m\d+\.\d+$/.test(asked) ? (message) => message.id === asked : (message) => message.kind.startsWith(kind) || message.fate === kind;
     for (const message of run.messages.filter(matches)) {
-      found.push({ run, t: message.sent, label: messageLabel(run, message) });
+      found.push({ run, t: message.sent, message, label: messageLabel(run, message) });
     }
     run.events.kinds.forEach((name, index) => {
       if (name !== kind) return;
-      for (let i = 0; i < run.events.count; i++) if (run.events.kind[i] === index) found.push({ run, t: run.events.t[i], label: eventText(run, i) });
+      for (let i = 0; i < run.events.count; i++) if (run.events.kind[i] === index) found.push({ run, t: run.events.t[i], host: run.events.host[i], label: eventText(run, i) });
     });
   }
   return found.sort((a, b) => a.t - b.t);
@@ -54,7 +54,8 @@ export function messageLabel(run, message) {
   return [`${message.kind} ${message.id} from ${run.name(message.from)} to ${run.name(message.to)}: ${fates[message.fate]}`, ...more.filter(Boolean)].join(", ");
 }
 
-export function setUpSearch(view, runs, choose) {
+/** Find; `reveal(run, what)` brings what was found into sight. */
+export function setUpSearch(view, runs, choose, reveal) {
   const [input, results] = [document.getElementById("search"), document.getElementById("results")];
   const search = () => {
     const found = searchIn(runs, input.value);
@@ -62,8 +63,11 @@ export function setUpSearch(view, runs, choose) {
     const items = found.slice(0, RESULTS).map((one) => element("li", {}, element("button", {
       type: "button", class: "link",
       onclick: () => {
-        if (one.operation) choose(one.operation);
-        else view.go(one.t, one.node ? { node: one.node } : {});
+        // The list would cover what it leads to.
+        results.hidden = true;
+        if (one.operation) return choose(one.operation);
+        view.go(one.t, one.node ? { node: one.node } : {});
+        reveal(one.run, one);
       },
     }, seconds(one.t)), runs.length > 1 ? ` ${one.run.system}: ` : " ", one.label));
     const rest = found.length - items.length;
@@ -71,8 +75,10 @@ export function setUpSearch(view, runs, choose) {
     results.replaceChildren(element("p", {}, note), element("ul", {}, items));
   };
   input.addEventListener("input", search);
+  input.addEventListener("focus", search);
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") results.querySelector("button")?.click();
+    if (event.key === "Enter" && !results.hidden) results.querySelector("button")?.click();
+    else if (event.key === "Enter") search();
     if (event.key === "Escape") {
       input.value = "";
       search();

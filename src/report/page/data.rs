@@ -130,6 +130,7 @@ fn system(run: &Run) -> Value {
         "resolved": resolved.collect::<Vec<_>>(),
         "events": events(run, &mut hashes),
         "operations": operations(run, &mut hashes),
+        "commands": commands(run, &mut hashes),
     })
 }
 
@@ -168,6 +169,15 @@ fn gcd(a: u64, b: u64) -> u64 {
 fn operations(run: &Run, hashes: &mut Hashes) -> Value {
     let mut table = Table::default();
     run.history.operations.iter().for_each(|operation| table.push(&row(operation)));
+    table.encode(hashes)
+}
+
+/// The command of each log entry that carries one.
+fn commands(run: &Run, hashes: &mut Hashes) -> Value {
+    let mut table = Table::default();
+    for (payload, tag) in &run.commands {
+        table.push(&json!({ "payload": payload, "tag": tag }));
+    }
     table.encode(hashes)
 }
 

@@ -33,6 +33,12 @@ export function decodeTable(raw) {
   };
 }
 
+/** The tag of the command that a log entry carries, by the number of the entry's hash. */
+export function decodeCommands(raw) {
+  const { rows, get } = decodeTable(raw);
+  return new Map(Array.from({ length: rows }, (_, row) => [get("payload", row), `p${get("tag.session", row)}#${get("tag.sequence", row)}`]));
+}
+
 /** The events of a run: parallel arrays of time, host, kind, and row within the table of the kind. */
 export function decodeEvents(raw) {
   const scale = raw.unit_ns / 1e6;

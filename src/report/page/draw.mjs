@@ -1,6 +1,6 @@
 // One pane on its canvas: axis, faults, ribbons of the nodes, clients' operations, marks.
 import { barText, drawCharts, operationAt } from "./charts.mjs";
-import { fitted, scaleOf, ticksOf } from "./layout.mjs";
+import { fitted, labelsOf, scaleOf } from "./layout.mjs";
 import { drawArrows, drawCross, drawDensity, messageAt, messagesInView } from "./messages.mjs";
 import { showsOperation } from "./view.mjs";
 import { opText } from "./words.mjs";
@@ -40,8 +40,10 @@ export function drawPane(context, run, view, rows, colours, stops) {
   drawDensity(context, messages.shown, rows, scale, colours);
   clipped(context, rows, scale, () => {
     drawNumbers(context, run, rows, scale, colours);
+    const joins = joinsOf(run, view, rows, scale);
+    drawJoins(context, joins, view, colours);
     drawOperations(context, run, view, rows, scale, colours, chosen);
-    drawJoins(context, run, view, rows, scale, colours);
+    drawPlates(context, joins, view, rows, scale, colours);
   });
   drawCharts(context, run, view, rows, scale, colours);
   drawStops(context, run, view, rows, scale, colours, stops);
@@ -59,11 +61,9 @@ function clipped(context, rows, scale, draw) {
 }
 
 function drawAxis(context, rows, scale, colours) {
-  const { step, ticks } = ticksOf(scale);
-  const digits = step >= 1000 ? 0 : Math.min(3, Math.ceil(-Math.log10(step / 1000) - 1e-9));
   context.font = colours.small;
   context.textAlign = "center";
-  for (const t of ticks) {
+  for (const { t, text, middle } of labelsOf(scale, (words) => context.measureText(words).width)) {
     const x = Math.round(scale.x(t)) + 0.5;
     context.strokeStyle = colours.grid;
     context.beginPath();
@@ -71,7 +71,7 @@ function drawAxis(context, rows, scale, colours) {
     context.lineTo(x, rows.height);
     context.stroke();
     context.fillStyle = colours.faint;
-    if (x + 22 < scale.right) context.fillText(`${(t / 1000).toFixed(digits)} s`, Math.max(x, scale.left + 14), rows.axis.height - 2);
+    context.fillText(text, middle, rows.axis.height - 2);
   }
 }
 
@@ -369,8 +369,11 @@ function drawBarText(context, run, operation, x, y, width, scale, colours) {
   const full = `${opText(operation)}${operation.by === null ? "" : ` by ${run.name(operation.by)}`}`;
   const beside = [full, opText(operation)].find((words) => words.length * 6.2 < room);
   if (!beside) return;
-  context.fillStyle = run.evidence.has(operation.id) ? colours.ink : colours.faint;
-  context.fillText(beside, x + width + 4, y);
+  const isEvidence = run.evidence.has(operation.id);
+  context.fillStyle = isEvidence ? colours.ink : colours.faint;
+  // The line of a certificate runs below its operations' words.
+  if (isEvidence) outlined(context, beside, x + width + 4, y, colours);
+  else context.fillText(beside, x + width + 4, y);
 }
 
 /** The messages that carried what a chosen operation's certificates rest on. */
@@ -406,18 +409,24 @@ function drawOpenEnded(context, x, y, width, height, colours) {
   context.stroke();
 }
 
-/** Lines between the operations of a certificate: all of a split-brain, and whatever is chosen. */
-function drawJoins(context, run, view, rows, scale, colours) {
-  const plates = [];
-  run.outcome.violations.forEach(({ check, certificate }, at) => {
+/** The operations of a certificate that a line joins: all of a split-brain, and whatever is chosen. */
+function joinsOf(run, view, rows, scale) {
+  return run.outcome.violations.flatMap(({ check, certificate }, at) => {
     const ids = certificate.operations ?? [];
     const chosen = view.operation !== null && ids.includes(view.operation);
-    if (ids.length < 2 || !run.safetyChecks[at] || !(check === "split_brain" || (chosen && check === "lost_write"))) return;
+    if (ids.length < 2 || !run.safetyChecks[at] || !(check === "split_brain" || (chosen && check === "lost_write"))) return [];
     const operations = ids.slice(0, 2).map((id) => run.byId.get(id)).filter(Boolean);
-    if (operations.length < 2 || operations.every(({ end }) => end < scale.from || end > scale.until)) return;
+    if (operations.length < 2 || operations.every(({ end }) => end < scale.from || end > scale.until)) return [];
     const [a, b] = operations.map((operation) => ({
       x: scale.x(operation.end), y: rows.laneOf.get(operation.client) + (rows.lanes.pitch - 3) / 2, operation,
     }));
+    return [{ a, b, check, chosen }];
+  });
+}
+
+/** Below the operations and their words: a line must not strike them out. */
+function drawJoins(context, joins, view, colours) {
+  for (const { a, b, chosen } of joins) {
     const bend = Math.max(14, Math.abs(b.x - a.x) / 3);
     context.strokeStyle = colours.bad;
     context.lineWidth = chosen ? 2.5 : 1.3;
@@ -432,29 +441,40 @@ function drawJoins(context, run, view, rows, scale, colours) {
       context.arc(x, y, chosen ? 3.5 : 2.5, 0, 7);
       context.fill();
     }
-    if (chosen || (view.operation === null && scale.until - scale.from < 4000)) {
-      const text = check === "lost_write" ? `lost: ${opText(a.operation)}` : `${opText(a.operation)}  ✗  ${opText(b.operation)}`;
-      plate(context, text, Math.max(a.x, b.x) + bend * 0.75 + 4, (a.y + b.y) / 2, scale, colours, plates);
-    }
     context.globalAlpha = 1;
-  });
+  }
 }
 
-/** Text on a plate of its own, within the picture, where none of the other plates is. */
-function plate(context, text, x, y, scale, colours, plates) {
+/** What the lines say, on plates above the clients' rows, where nothing else is written. */
+function drawPlates(context, joins, view, rows, scale, colours) {
+  const plates = [];
+  for (const { a, b, check, chosen } of joins) {
+    if (!chosen && (view.operation !== null || scale.until - scale.from >= 4000)) continue;
+    const text = check === "lost_write" ? `lost: ${opText(a.operation)}` : `${opText(a.operation)}  ✗  ${opText(b.operation)}`;
+    plate(context, text, Math.max(a.x, b.x), Math.min(a.y, b.y), rows, scale, colours, plates);
+  }
+}
+
+/** Text on a plate of its own, with a line down to what it is about, where none of the other plates is. */
+function plate(context, text, x, y, rows, scale, colours, plates) {
   context.font = colours.label;
   context.textAlign = "left";
   const width = context.measureText(text).width + 10;
-  const left = Math.max(scale.left, Math.min(x, scale.right - width));
-  if (plates.some((other) => Math.abs(other.y - y) < 17 && other.left < left + width && left < other.left + other.width)) return;
-  plates.push({ left, y, width });
-  context.fillStyle = colours.paper;
-  context.fillRect(left, y - 8, width, 16);
+  const left = Math.max(scale.left, Math.min(x - width / 2, scale.right - width));
+  const middle = rows.lanes.y - 12;
+  if (plates.some((other) => other.left < left + width && left < other.left + other.width)) return;
+  plates.push({ left, width });
   context.strokeStyle = colours.bad;
   context.lineWidth = 1;
-  context.strokeRect(left + 0.5, y - 7.5, width - 1, 15);
+  context.beginPath();
+  context.moveTo(x, middle + 8);
+  context.lineTo(x, y);
+  context.stroke();
+  context.fillStyle = colours.paper;
+  context.fillRect(left, middle - 8, width, 16);
+  context.strokeRect(left + 0.5, middle - 7.5, width - 1, 15);
   context.fillStyle = colours.ink;
-  context.fillText(text, left + 5, y + 4);
+  context.fillText(text, left + 5, middle + 4);
 }
 
 /** The numbers of the tour's stops, and the first differences, on the axis. */

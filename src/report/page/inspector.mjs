@@ -1,6 +1,6 @@
 // The state of a run at the chosen instant, as tables beneath its picture.
 import { lowerBound } from "./decode.mjs";
-import { eventText, opText, seconds } from "./words.mjs";
+import { commandIn, eventText, opText, seconds } from "./words.mjs";
 
 /** The width of an entry in the table of logs, in pixels, and how many events are listed. */
 const ENTRY_WIDTH = 74;
@@ -11,6 +11,8 @@ export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    // The page's policy forbids the attribute, not the property.
+    else if (key === "style") made.style.cssText = value;
     else if (value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
   }
   made.append(...children.flat().filter((child) => child !== null && child !== undefined));
@@ -105,11 +107,11 @@ function entryCell(run, state, index, colours) {
   const entry = state.log[index];
   if (index <= state.purged && state.purged > 0) return element("td", { class: "faint" }, "(…)");
   if (!entry) return element("td", { class: "faint" }, "");
-  const { ofPayload, guessed } = run.replay.commands;
-  const operation = run.byTag.get(ofPayload.get(entry.payload));
-  const said = operation ? shortText(operation) : ofPayload.has(entry.payload) ? "no effect" : "?";
+  const operation = commandIn(run, entry.payload);
+  // An application that tells nothing of its entries leaves them unknown.
+  const said = operation ? shortText(operation) : run.commandOf.get(entry.payload) ?? (run.commandOf.size ? "no command" : "?");
   const classes = [state.committed !== null && index <= state.committed ? "committed" : "", "entry"].join(" ");
-  const title = `entry ${index}, term ${entry.term} of n${entry.leader}: ${operation ? `#${operation.id} ${opText(operation)}` : said}${guessed.has(entry.payload) ? " (or a neighbour in its batch)" : ""}`;
+  const title = `entry ${index}, term ${entry.term} of n${entry.leader}: ${operation ? `#${operation.id} ${opText(operation)}` : said}`;
   return element("td", { class: classes, title, style: `--term: ${colours.terms[entry.term % colours.terms.length]}` },
     element("b", {}, `T${entry.term}${state.applied !== null && index <= state.applied ? " •" : ""}`), element("span", {}, said));
 }

@@ -74,14 +74,34 @@ export function scaleOf(view, rows) {
   };
 }
 
-/** Round times for the axis, in ms, at least `room` pixels apart. */
+/** Fewer times than this on an axis give no scale. */
+const LEAST_TICKS = 3;
+/** How many pixels a time on the axis needs at least: `8.4 s`, and some air. */
+const NARROWEST = 40;
+
+/** Round times for the axis, in ms, at least `room` pixels apart, or closer where that leaves too few to tell a scale. */
 export function ticksOf(scale, room = 70) {
   const least = room / scale.perMs;
   let step = 1;
   while (step < least) step *= String(step).startsWith("2") ? 2.5 : 2;
   const ticks = [];
   for (let t = Math.ceil(scale.from / step) * step; t <= scale.until; t += step) ticks.push(t);
-  return { step, ticks };
+  return ticks.length < LEAST_TICKS && room > NARROWEST ? ticksOf(scale, Math.max(NARROWEST, room - 8)) : { step, ticks };
+}
+
+/** The times of an axis with where their words stand: none sticks out, none covers another. */
+export function labelsOf(scale, measure) {
+  const { step, ticks } = ticksOf(scale);
+  const digits = step >= 1000 ? 0 : Math.min(3, Math.ceil(-Math.log10(step / 1000) - 1e-9));
+  let free = -Infinity;
+  return ticks.map((t) => {
+    const text = `${(t / 1000).toFixed(digits)} s`;
+    const half = measure(text) / 2;
+    const middle = Math.min(Math.max(scale.x(t), scale.left + half), scale.right - half);
+    const fits = middle - half >= free;
+    if (fits) free = middle + half + 4;
+    return { t, text: fits ? text : "", middle };
+  });
 }
 
 /** The items that touch from..until, of a list that is sorted by `start` and holds nothing longer than `longest`. */

@@ -31,20 +31,27 @@ async function start() {
   const choose = (operation) => {
     const margin = Math.max(150, (operation.end - operation.start) * 1.5);
     view.show(operation.start - margin, operation.end + margin, { operation: operation.id, t: operation.end, stop: null });
+    reveal(runs.findIndex((run) => run.byId.get(operation.id) === operation), { operation });
   };
+  const reveal = (index, what) => {
+    settle();
+    panes[index].reveal(what);
+  };
+  // What is scrolled to must have its place: the tables above it are as long as they will be.
+  const settle = () => panes.forEach((pane) => pane.settle());
   const shards = Math.max(...runs.map((run) => run.scopes.filter((scope) => scope !== "all").length));
   const panes = runs.map((run) => makePane(run, view, stops, choose, shards));
   document.getElementById("panes").replaceChildren(...panes.map(({ place }) => place));
   document.getElementById("panes").classList.add(`n${runs.length}`);
-  const tour = setUpTour(view, runs, stops);
+  const tour = setUpTour(view, runs, stops, settle);
+  const find = (run, what) => reveal(run.index, what);
   setUpDifferences(page, runs, choose);
   for (const run of runs) run.firsts = firstsOf(page);
   fillTables(document.getElementById("tables"), runs, choose);
-  setUpSearch(view, runs, choose);
+  setUpSearch(view, runs, choose, find);
   setUpFilters(view, runs);
   setUpCopy();
   setUpRoutine(view, runs);
-  if (innerWidth < 640) document.querySelector(".legend").open = false;
   const redraw = () => panes.forEach((pane) => pane.restyle());
   setUpTheme(redraw);
   setUpKeys(view, setUpPlaying(view, runs), tour);
@@ -55,6 +62,7 @@ async function start() {
   setUpPrint(redraw);
   view.onChange(() => panes.forEach((pane) => pane.dirty()));
   redraw();
+  offerLegend();
   // For the console, and for tests.
   globalThis.schism = { runs, view, stops };
   document.documentElement.dataset.ready = "true";
@@ -103,8 +111,36 @@ function makePane(run, view, stops, choose, shards) {
     // At once, and not with the next frame: before printing there is none.
     draw();
   };
+  const reveal = ({ operation, node, host, message }) => {
+    const y = operation ? rows.laneOf.get(operation.client) : rows.rowOf.get(node ?? host ?? message?.from)?.y;
+    bringIntoSight(place, stage, y ?? 0);
+  };
   listen(canvas, { run, view, choose, under, rows: () => rows, drawn: () => drawn });
-  return { place, dirty, restyle };
+  const settle = () => {
+    inspectedAt = -Infinity;
+    draw();
+  };
+  return { place, dirty, restyle, reveal, settle };
+}
+
+/** Air around what is brought into sight, in pixels. */
+const AIR = 40;
+
+/** Scrolls to a pane so that its row at `y` is in sight, between the tour and the scrubber; not at all if it is. */
+function bringIntoSight(place, stage, y) {
+  const top = document.querySelector(".tour").offsetHeight;
+  const bottom = document.querySelector(".scrubber").getBoundingClientRect().top - AIR;
+  const row = stage.getBoundingClientRect().top + y;
+  if (row >= top + AIR && row <= bottom) return;
+  const head = place.getBoundingClientRect().top - top;
+  scrollBy({ top: row - head <= bottom ? head : row - bottom });
+}
+
+/** The legend stands open where the picture is in sight all the same. */
+function offerLegend() {
+  const legend = document.querySelector(".legend");
+  legend.open = true;
+  legend.open = document.querySelector(".stage").getBoundingClientRect().top < innerHeight / 2;
 }
 
 /** What a picture shows, as a sentence. */
@@ -187,17 +223,20 @@ function hitText(run, hit) {
   return run.name(hit.node);
 }
 
-function setUpTour(view, runs, stops) {
+function setUpTour(view, runs, stops, settle) {
   const [place, text] = [document.getElementById("stops"), document.getElementById("stop-text")];
   const go = (index) => {
     const stop = stops[Math.min(Math.max(index, 0), stops.length - 1)];
     if (!stop) return;
     view.show(stop.from, stop.until, { stop: stop.number - 1, t: stop.t, operation: stop.operations[0] ?? null, node: null, hover: null });
+    settle();
     // Where panes are stacked, the one that the stop is about; it stops below the tour, which stays in sight.
-    const stacked = runs.length > 1 && stop.system !== null && innerWidth < 1000 && innerWidth > 640;
-    const target = stacked ? document.querySelectorAll(".pane")[stop.system] : place.closest(".tour");
-    target.style.scrollMarginTop = stacked ? `${place.closest(".tour").offsetHeight}px` : "";
+    const nav = place.closest(".tour");
+    const target = innerWidth < 1000 ? document.querySelectorAll(".pane")[stop.system ?? 0] : nav;
+    target.style.scrollMarginTop = target === nav ? "" : `${nav.offsetHeight}px`;
     target.scrollIntoView({ block: "start" });
+    const button = place.children[stop.number - 1];
+    place.scrollLeft = button.offsetLeft - place.offsetLeft - AIR;
   };
   const buttons = stops.map((stop, index) => element("li", {}, element("button", { type: "button", onclick: () => go(index) }, element("b", {}, String(stop.number)), ` ${stop.title}`)));
   place.replaceChildren(...buttons);

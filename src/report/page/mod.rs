@@ -18,6 +18,9 @@ pub mod data;
 mod strip;
 
 use crate::run::{Comparison, Run};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 const HTML: &str = include_str!("page.html");
 const CSS: &str = include_str!("page.css");
@@ -46,13 +49,44 @@ pub fn page(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> Str
         let systems: Vec<&str> = runs.iter().map(|run| run.outcome.system.as_str()).collect();
         format!("{}, seed {}: {}", run.outcome.scenario, run.outcome.seed, systems.join(" and "))
     });
-    let script: String = SCRIPTS.iter().map(|module| classic(module)).collect();
     // What comes from a scenario goes in last: it must not be searched for placeholders.
-    HTML.replacen("{{style}}", CSS, 1)
-        .replacen("{{script}}", &script, 1)
+    HTML.replacen("{{policy}}", &policy(), 1)
+        .replacen("{{style}}", CSS, 1)
+        .replacen("{{script}}", &script(), 1)
         .replacen("{{title}}", &escaped(&title), 1)
         .replacen("{{data}}", &data::packed(runs, comparison), 1)
         .replacen("{{strip}}", &strip::strip(runs, comparison, command), 1)
+}
+
+/// What the page may do: run its own script, use its own style, and nothing else. What slips into it from a scenario or a
+/// trace, and is not escaped, is still not run, and can send nothing.
+fn policy() -> String {
+    format!(
+        "default-src 'none'; script-src {}; style-src {}; img-src data:; base-uri 'none'; form-action 'none'",
+        script_source(),
+        style_source()
+    )
+}
+
+/// The page's script as a policy of what shows the page must allow it (`script-src`).
+pub fn script_source() -> String {
+    source(&script())
+}
+
+/// The page's style likewise (`style-src`).
+pub fn style_source() -> String {
+    source(CSS)
+}
+
+/// The source expression that allows this inline text and no other (Content Security Policy Level 3, section 2.3.1).
+fn source(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
+}
+
+/// The modules as one classic script.
+fn script() -> String {
+    let modules: String = SCRIPTS.iter().map(|module| classic(module)).collect();
+    format!("\"use strict\";\n{modules}")
 }
 
 /// A module as a part of one classic script: what it imports stands above it.
@@ -99,6 +133,19 @@ mod tests {
             assert!(!found.contains(outside), "{outside}");
         }
         assert!(!page.lines().any(|line| line.starts_with("import ") || line.starts_with("export ")));
+    }
+
+    /// A style attribute would be refused by the policy, and so would a handler: the page has neither.
+    #[test]
+    fn the_policy_allows_what_is_in_the_page_and_nothing_else() {
+        let page = made("A cut");
+        let between = |from: &str, to: &str| page.split_once(from).unwrap().1.split_once(to).unwrap().0;
+        assert!(page.contains(&format!("script-src {};", source(between("<script>", "</script>")))));
+        assert!(page.contains(&format!("style-src {};", source(between("<style>", "</style>")))));
+        assert!(!between("Content-Security-Policy", ">").contains("unsafe"));
+        let markup = HTML.to_owned() + between("<div class=\"top\">", "</main>");
+        let is_handler = |rest: &str| rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).starts_with('=');
+        assert!(!markup.contains(" style=") && !markup.split(" on").skip(1).any(is_handler), "inline style or handler");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // What is drawn of a run, derived from its events: messages with their fates, roles, beliefs, commits, operations.
-import { decodeEvents, decodeOperations } from "./decode.mjs";
+import { decodeCommands, decodeEvents, decodeOperations } from "./decode.mjs";
 
 const REPLY = "_reply";
 /** Kinds of message that are collapsed where they change nothing. */
@@ -42,6 +42,7 @@ export function buildRun(page, raw, index) {
   run.byId = new Map(operations.map((operation) => [operation.id, operation]));
   run.nextOfClient = nextOfClient(operations);
   run.byTag = new Map(operations.map((operation) => [operation.tag, operation]));
+  run.commandOf = decodeCommands(raw.commands);
   run.messages = messagesOf(events, end);
   Object.assign(run, spansOf(run));
   run.faults = faultsOf(page, raw, end);

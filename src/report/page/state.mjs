@@ -1,16 +1,15 @@
 // The state of every node at an instant, replayed from the events: what openraft's storage, or the replica, held.
 
-/** What is known of a run's commands: which entry holds which operation, and what each did to the store. */
+/** What a run's log did: what each command did to the store, and in which order they were applied. */
 export function commandsOf(run) {
-  const { events, byTag } = run;
-  const { batches, log } = batchesOf(events);
-  const { ofPayload, guessed } = settle(batches); // entry hash -> tag, null for an entry without effect
+  const { byTag, commandOf } = run;
+  const log = appliedLog(run.events);
   const effects = new Map(); // tag -> what a store does: { key, value } (undefined: nothing)
   const store = new Map();
   const order = [...log.keys()].sort((a, b) => a - b);
-  const states = []; // the store after each applied index
+  const states = []; // the command of each applied index
   for (const index of order) {
-    const tag = ofPayload.get(log.get(index));
+    const tag = commandOf.get(log.get(index));
     const operation = byTag.get(tag);
     if (operation && !effects.has(tag)) {
       const effect = effectOf(operation, store.get(operation.key) ?? null);
@@ -19,67 +18,18 @@ export function commandsOf(run) {
     }
     states.push({ index, tag });
   }
-  return { ofPayload, guessed, effects, states, hasLog: order.length > 0, operations: byTag };
+  return { effects, states, hasLog: order.length > 0, operations: byTag };
 }
 
-/** Entries applied in one go with the commands that then took effect; and the log, by index, as first applied. */
-function batchesOf(events) {
-  const batches = [];
-  const open = new Map(); // node -> its last batch
+/** The log by index, each entry as it was first applied. */
+function appliedLog(events) {
   const log = new Map();
   for (let i = 0; i < events.count; i++) {
-    const name = events.name(i);
-    const node = events.host[i];
-    const batch = open.get(node);
-    if (name === "apply_entry") {
-      const payload = events.field(i, "payload");
-      const index = events.field(i, "at.index");
-      if (!log.has(index)) log.set(index, payload);
-      if (batch && batch.t === events.t[i] && !batch.tags.length) batch.entries.push(payload);
-      else {
-        open.set(node, { t: events.t[i], entries: [payload], tags: [] });
-        batches.push(open.get(node));
-      }
-    } else if (name === "apply" && batch) {
-      batch.tags.push(`p${events.field(i, "tag.session")}#${events.field(i, "tag.sequence")}`);
-    }
+    if (events.name(i) !== "apply_entry") continue;
+    const index = events.field(i, "at.index");
+    if (!log.has(index)) log.set(index, events.field(i, "payload"));
   }
-  return { batches, log };
-}
-
-/**
- * Which entry holds which command. The events do not say; but the commands of a batch stand in the order of its
- * entries, and replicas apply the same entries in different batches, so that one settles another by elimination.
- */
-function settle(batches) {
-  const ofPayload = new Map();
-  const guessed = new Set();
-  let open = batches;
-  while (open.length) {
-    const before = open.length;
-    open = open.filter((batch) => {
-      const { entries, tags } = unsettled(batch, ofPayload);
-      if (tags.length && entries.length !== tags.length) return true;
-      entries.forEach((payload, at) => ofPayload.set(payload, tags[at] ?? null));
-      return false;
-    });
-    if (open.length < before) continue;
-    // Every replica applied these in one batch. Their commands keep their order, which is all that a store needs.
-    const { entries, tags } = unsettled(open[0], ofPayload);
-    entries.forEach((payload, at) => {
-      ofPayload.set(payload, tags[at] ?? null);
-      guessed.add(payload);
-    });
-  }
-  return { ofPayload, guessed };
-}
-
-function unsettled(batch, ofPayload) {
-  const known = new Set(batch.entries.map((payload) => ofPayload.get(payload)));
-  return {
-    entries: batch.entries.filter((payload) => !ofPayload.has(payload)),
-    tags: batch.tags.filter((tag) => !known.has(tag)),
-  };
+  return log;
 }
 
 /** What an operation does to a store that holds `found` under its key. */

@@ -21,10 +21,10 @@ pub fn strip(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> St
     } else {
         format!("<details class=\"story\"><summary>The story</summary>{paragraphs}</details>")
     };
-    let notes: String = comparison
-        .into_iter()
-        .flat_map(|comparison| comparison.unexpected.iter().map(|why| format!("Not as expected: {why}")))
-        .map(|note| format!("<p class=\"note\">{}</p>", escaped(&note)))
+    let compared = runs.iter().filter(|run| comparison.is_some() && is_spoken_of(run));
+    let notes: String = compared
+        .flat_map(|run| unmet(&run.explicit, &run.outcome))
+        .map(|why| format!("<p class=\"note\">{}</p>", escaped(&format!("Not as expected: {why}"))))
         .collect();
     format!(
         "<header><p class=\"where\"><b>{}</b> <span>seed {}</span> \
@@ -49,8 +49,12 @@ fn card(run: &Run) -> String {
         Verdict::Violation => "\u{2717}",
         Verdict::Inconclusive => "?",
     };
-    let expected = if unmet(&run.explicit, outcome).is_empty() { "as expected" } else { "not as expected" };
-    let expected = if outcome.verdict == Verdict::Inconclusive { "proves nothing" } else { expected };
+    let expected = match outcome.verdict {
+        Verdict::Inconclusive => ", proves nothing",
+        _ if !is_spoken_of(run) => "",
+        _ if unmet(&run.explicit, outcome).is_empty() => ", as expected",
+        _ => ", not as expected",
+    };
     let because = run.explicit.expect.get(&outcome.system).map_or("", |expectation| expectation.because.as_str());
     let because = if because.is_empty() { String::new() } else { format!("<p>{}</p>", escaped(because)) };
     let witness = strongest(outcome).map_or_else(String::new, |found| {
@@ -62,7 +66,7 @@ fn card(run: &Run) -> String {
     });
     format!(
         "<section class=\"card {verdict}\" data-system=\"{system}\" data-verdict=\"{verdict}\"><h2>{system} \
-         <span class=\"badge\">{mark} {verdict}, {expected}</span> \
+         <span class=\"badge\">{mark} {verdict}{expected}</span> \
          <span class=\"digest\">digest <code title=\"{digest}\">{short}</code></span></h2>\
          <p class=\"sentence\">{sentence}</p>{because}{witness}{more}</section>",
         system = escaped(&outcome.system),
@@ -71,6 +75,11 @@ fn card(run: &Run) -> String {
         digest = outcome.digest,
         short = &outcome.digest.to_string()[..12],
     )
+}
+
+/// Whether the scenario says what it expects of the run's system. Where it says nothing, nothing is unexpected.
+fn is_spoken_of(run: &Run) -> bool {
+    run.explicit.expect.contains_key(&run.outcome.system)
 }
 
 /// The violation that says most.
@@ -132,6 +141,8 @@ fn sentence(outcome: &Outcome) -> String {
 mod tests {
     use super::*;
     use crate::report::sample;
+    use crate::run::compare::judge;
+    use crate::scenario::{Safety, Scenario};
 
     #[test]
     fn a_card_tells_verdict_witness_and_digest() {
@@ -147,6 +158,23 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    /// An edited scenario expects nothing: a verdict is a verdict then, and no disappointment.
+    #[test]
+    fn without_an_expectation_nothing_is_unexpected() {
+        let mut scenario = sample::scenario();
+        let told = |scenario: &Scenario| {
+            let runs = vec![sample::run(scenario, "dual-primary", 7)];
+            strip(&runs, Some(&judge(scenario, runs.clone())), "schism compare split-brain --seed 7")
+        };
+        scenario.expect.get_mut("dual-primary").unwrap().safety = Safety::Holds;
+        let text = told(&scenario);
+        assert!(text.contains("violation, not as expected</span>"), "{text}");
+        assert!(text.contains("Not as expected: dual-primary was to stay safe"), "{text}");
+        scenario.expect.clear();
+        let text = told(&scenario);
+        assert!(text.contains("violation</span>") && !text.contains("as expected"), "{text}");
     }
 
     #[test]

@@ -26,6 +26,8 @@ const placeText = (field, at) => {
   const index = field(`${at}.index`);
   return index === null ? "nothing" : `#${index} of term ${field(`${at}.term`)}, n${field(`${at}.leader`)}`;
 };
+/** The operation whose command a log entry carries, by the number of the entry's hash; null where there is none. */
+export const commandIn = (run, payload) => run.byTag.get(run.commandOf.get(payload)) ?? null;
 /** A set of nodes, one bit each. */
 const setText = (bits) => Array.from({ length: 53 }, (_, i) => i).filter((i) => Math.floor(bits / 2 ** i) % 2).map((i) => `n${i}`).join(", ");
 const tagText = (field) => `p${field("tag.session")}#${field("tag.sequence")}`;
@@ -45,11 +47,11 @@ const EVENTS = {
   vote: (f, run) => (f("committed") === 1
     ? `knows that a quorum elected ${run.name(f("candidate"))} in term ${f("term")}`
     : `votes for ${run.name(f("candidate"))} in term ${f("term")}`),
-  append: (f) => `appends ${placeText(f, "at")}`,
+  append: (f, run) => `appends ${placeText(f, "at")}${carriedText(f, run)}`,
   truncate: (f) => `truncates its log from #${f("from")} on`,
   purge: (f) => `purges its log up to ${placeText(f, "upto")}`,
   commit: (f) => `knows its log committed up to ${placeText(f, "upto")}`,
-  apply_entry: (f) => `applies ${placeText(f, "at")}`,
+  apply_entry: (f, run) => `applies ${placeText(f, "at")}${carriedText(f, run)}`,
   apply: (f, run) => `applies ${commandText(f, run)}`,
   acknowledge: (f, run) => `acknowledges ${commandText(f, run)} in term ${f("term")}`,
   found_log: (f) => `finds its log on disk, up to ${placeText(f, "last")}`,
@@ -75,6 +77,11 @@ const EVENTS = {
 function known(run, id) {
   const operation = run.byId.get(id);
   return operation ? `#${id} ${opText(operation)}` : `#${id}`;
+}
+
+function carriedText(field, run) {
+  const operation = commandIn(run, field("payload"));
+  return operation ? `: ${known(run, operation.id)}` : "";
 }
 
 function commandText(field, run) {

@@ -155,8 +155,12 @@ impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogStorage<C>, W: Commands<C>> Raft
         let appended: Vec<_> = entries
             .iter()
             .map(|entry| {
-                let at = position(entry.get_log_id());
-                (at, entry_hash(entry), entry.get_membership().map(|membership| members(at, membership)))
+                let (at, payload) = (position(entry.get_log_id()), entry_hash(entry));
+                // For readers of the trace, whom a hash alone tells nothing.
+                if let Some((tag, _)) = self.commands.command(entry) {
+                    self.host.note_command(payload, tag);
+                }
+                (at, payload, entry.get_membership().map(|membership| members(at, membership)))
             })
             .collect();
         self.inner.append(entries, callback).await?;
