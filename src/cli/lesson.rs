@@ -1,14 +1,15 @@
 //! `schism lesson`: a story told to a class, with a question before the answer.
 
-use super::OneSeed;
 use super::exit::{Exit, Failure};
 use super::grades::Grade;
 use super::story::{all, named};
 use super::terminal::Terminal;
+use super::{OneSeed, load};
 use clap::{Args, Subcommand};
 use schism::report;
 use schism::report::json;
-use schism::report::style::{Tone, WIDTH, wrap};
+use schism::report::style::{Tone, WIDTH, hang, wrap};
+use schism::scenario::suggest::allowed;
 use schism::stories::claim::Claim;
 use schism::stories::evidence::Table;
 use schism::stories::lesson::{self, Complaint, Judged, Question, score, seed_of};
@@ -173,10 +174,7 @@ impl Lesson {
     fn teach(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         // The parser demands a name where there is no subcommand.
         let name = self.name.as_deref().unwrap_or_default();
-        let story = named(name)?.ok_or_else(|| {
-            let names: Vec<&str> = stories::file::embedded().iter().map(|(name, _)| *name).collect();
-            Failure::Usage(format!("there is no lesson `{name}`; they are {}", names.join(", ")))
-        })?;
+        let story = named(name)?.ok_or_else(|| no_lesson(name))?;
         let seed = self.student.as_deref().map_or(self.seed.seed, |student| seed_of(student, &story.name));
         let answer = self.answer.as_deref().map(|text| story.lesson.read(text)).transpose().map_err(usage)?;
         let file = self.file(&story)?;
@@ -278,6 +276,18 @@ impl Lesson {
     }
 }
 
+/// Why nothing can be taught from this name or path: the code is that of any input that cannot be used.
+fn no_lesson(name: &str) -> Failure {
+    if !Path::new(name).exists() {
+        let names = stories::file::embedded().iter().map(|(name, _)| *name).collect();
+        return Failure::input(format!("there is neither a lesson `{name}` nor such a file; {}", allowed(name, names)));
+    }
+    match load(name) {
+        Err(failure) => failure,
+        Ok(_) => Failure::input(format!("{name} holds a scenario and no lesson; it is run by: schism compare {name}")),
+    }
+}
+
 fn usage((problem, help): Complaint) -> Failure {
     Failure::Usage(format!("{problem}; {help}"))
 }
@@ -292,7 +302,7 @@ fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
             let (name, title) = (story.name.as_str(), story.title.as_str());
             terminal.line(&json::line("lesson", ListLine { name, title, version: story.lesson.version, variants }))?;
         } else {
-            let text = format!("{:width$}{}", story.name, wrap(&story.title, WIDTH - width, width));
+            let text = hang(&format!("{:width$}", story.name), &story.title, width);
             terminal.line(&terminal.style.plain_text(&text))?;
         }
     }

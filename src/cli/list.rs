@@ -5,7 +5,7 @@ use super::load;
 use super::terminal::Terminal;
 use clap::Args;
 use schism::report::json;
-use schism::report::style::{Tone, WIDTH, wrap};
+use schism::report::style::{Tone, WIDTH, hang, wrap};
 use schism::scenario::{self, Safety, Scenario};
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ impl List {
         }
         let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0) + 2;
         for scenario in &scenarios {
-            let text = format!("{:width$}{}", scenario.name, wrap(&scenario.title, WIDTH - width, width));
+            let text = hang(&format!("{:width$}", scenario.name), &scenario.title, width);
             terminal.line(&terminal.style.plain_text(&text))?;
         }
         terminal.line("\nschism list NAME tells the story, schism compare NAME shows it.")?;

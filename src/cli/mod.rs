@@ -30,6 +30,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::{Exit, Failure};
 use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
+use schism::scenario::suggest::allowed;
 use schism::scenario::{self, Scenario};
 use schism::systems::System;
 use schism::systems::bugs::Bug;
@@ -39,7 +40,7 @@ use terminal::Terminal;
 
 /// A consensus testbed and a classroom of network failures: one seed, two systems, one verdict.
 #[derive(Parser)]
-#[command(name = "schism", version, after_help = AFTER_HELP)]
+#[command(name = "schism", version, after_help = AFTER_HELP, max_term_width = schism::report::style::WIDTH)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,10 +49,12 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Seeds: decimal, 0x hex, or a 40-digit git SHA. Ranges: 0..500 (500 excluded), a count, or 17+500.
-Exit codes: 0 as expected, 1 a violation, 2 inconclusive, 64 usage, 65 bad input file, 70 nondeterminism
-or a fault of the harness.
-SCHISM_LOG=info (or a filter such as openraft=debug) writes logs to stderr; NO_COLOR turns colour off.";
+Seeds: decimal, 0x hex, or a 40-digit git SHA. Ranges: 0..500 (500 excluded), a
+count, or 17+500.
+Exit codes: 0 as expected, 1 a violation, 2 inconclusive, 64 usage, 65 bad input
+file, 70 nondeterminism or a fault of the harness.
+SCHISM_LOG=info (or a filter such as openraft=debug) writes logs to stderr;
+NO_COLOR turns colour off.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -187,13 +190,13 @@ fn load(name_or_path: &str) -> Result<Scenario, Failure> {
 
 /// Reads the name of a system, and says what there is if there is no such system.
 fn parse_system(text: &str) -> Result<System, String> {
-    text.parse().map_err(|_| format!("the systems are {}", System::names().join(", ")))
+    text.parse().map_err(|_| format!("there is no system `{text}`; {}", allowed(text, System::names())))
 }
 
 /// Reads the name of a bug, and says what there is if there is no such bug.
 fn parse_bug(text: &str) -> Result<Bug, String> {
-    let names = || Bug::ALL.iter().map(|bug| bug.name()).collect::<Vec<_>>().join(", ");
-    Bug::named(text).ok_or_else(|| format!("the bugs are {}", names()))
+    let names = || Bug::ALL.iter().map(|bug| bug.name()).collect();
+    Bug::named(text).ok_or_else(|| format!("there is no bug `{text}`; {}", allowed(text, names())))
 }
 
 /// Runs the command named by the process's arguments.

@@ -6,7 +6,7 @@ use super::recordings::{self, REGRESSIONS};
 use super::replay::{Went, compare};
 use super::terminal::Terminal;
 use clap::Args;
-use schism::report::style::{Tone, WIDTH, count, wrap};
+use schism::report::style::{Tone, WIDTH, count, hang, wrap};
 use schism::report::{event, json};
 use schism::run::{Options, Run, run};
 use schism::scenario::{Recorded, Scenario};
@@ -188,7 +188,7 @@ fn print(line: Line, terminal: &mut Terminal) -> Result<(), Failure> {
     let refreshed = if line.refreshed { " (refreshed)" } else { "" };
     terminal.line(&format!("{} {}{refreshed}", terminal.style.paint(tone, &format!("{word:<10}")), line.file))?;
     for remark in line.why.iter().chain(&line.first_diverging_event) {
-        terminal.line(&format!("           {}", wrap(remark, WIDTH - 11, 11)))?;
+        terminal.line(&hang("           ", remark, 11))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use schism::report;
 use schism::scenario;
+use schism::scenario::suggest::allowed;
 use schism::stories::file::is_story;
 use schism::stories::{self, StoryFile, Telling, Variant};
 use std::path::Path;
@@ -34,8 +35,8 @@ pub fn all(story: &StoryFile) -> Vec<&'static Variant> {
 /// The variant of this name.
 pub fn variant(story: &StoryFile, name: &str) -> Result<&'static Variant, Failure> {
     story.variant(name).ok_or_else(|| {
-        let names: Vec<_> = story.variants().iter().map(|variant| variant.name).collect();
-        Failure::Usage(format!("{} has no variant `{name}`; they are {}", story.name, names.join(", ")))
+        let names = story.variants().iter().map(|variant| variant.name).collect();
+        Failure::Usage(format!("{} has no variant `{name}`; {}", story.name, allowed(name, names)))
     })
 }
 

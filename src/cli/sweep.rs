@@ -6,7 +6,7 @@ use super::terminal::Terminal;
 use super::{Jobs, Subject, Which};
 use clap::{Args, ValueEnum};
 use schism::report::outcome::{faults, messages};
-use schism::report::style::{Style, Tone, WIDTH, count, wrap};
+use schism::report::style::{Style, Tone, WIDTH, count, hang, wrap};
 use schism::report::{json, recording};
 use schism::rng::seeds::{SEEDS, Seeds};
 use schism::run::{Options, Outcome, Verdict, run};
@@ -298,7 +298,7 @@ fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
     let verdicts = style.paint(if bad { Tone::Bad } else { Tone::Good }, &verdicts.join(", "));
     let mut lines =
         vec![format!("{} under {}, {}: {verdicts}", summary.scenario, summary.system, count(summary.seeds, "seed"))];
-    let mut figure = |name: &str, text: String| lines.push(format!("  {name:<11}{}", wrap(&text, WIDTH - 13, 13)));
+    let mut figure = |name: &str, text: String| lines.push(hang(&format!("  {name:<11}"), &text, 13));
     if !summary.checks.is_empty() {
         let checks: Vec<String> = summary
             .checks

@@ -6,7 +6,7 @@ use super::{Jobs, parse_bug};
 use clap::Args;
 use schism::check::CheckName;
 use schism::report::json;
-use schism::report::style::{WIDTH, wrap};
+use schism::report::style::hang;
 use schism::rng::seeds::Seeds;
 use schism::run::{Options, Verdict, run};
 use schism::scenario::{self, Scenario};
@@ -229,12 +229,12 @@ fn list(bugs: &[Bug], terminal: &mut Terminal) -> Result<Exit, Failure> {
             terminal.line(&json::line("species", Listed { name, system, layer, does: species.does, seen, address }))?;
         } else {
             let text = format!("{} Seen in {seen}.", species.does);
-            let text = format!("{:width$}{}", species.name, wrap(&text, WIDTH - width, width));
+            let text = hang(&format!("{:width$}", species.name), &text, width);
             terminal.line(&terminal.style.plain_text(&text))?;
         }
     }
     if !terminal.json {
-        terminal.line("\nschism sweep zoo --bug NAME runs the nemesis with one of them, schism zoo hunts them all.")?;
+        terminal.line("\nschism sweep zoo --bug NAME hunts one of them, schism zoo hunts them all.")?;
     }
     Ok(Exit::Expected)
 }

@@ -6,7 +6,7 @@ use super::timeline::{self, timeline};
 use crate::fault::model::Fault;
 use crate::kv;
 use crate::run::compare::{Ended, Seen, is_safety, resolved_targets, unmet};
-use crate::run::{Comparison, Difference, Liveness, Outcome, Run, Verdict};
+use crate::run::{Comparison, Difference, Liveness, Outcome, Run, Served, Verdict};
 use crate::trace::Trace;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -80,26 +80,33 @@ fn row(label: &str, cells: Vec<Cell>, style: Style) -> String {
     (0..height).map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
+/// What each site was served in time, in the strictest period there is; in all of them if `verbose`.
+fn in_time(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
     let mut rows = Vec::new();
-    let mut add =
-        |label: &str, cell: &dyn Fn(&Run) -> Cell| rows.push(row(label, runs.iter().map(cell).collect(), style));
-    add("acked / failed / unknown", &|run| {
-        Cell::plain(format!("{} / {} / {}", run.outcome.acked, run.outcome.failed, run.outcome.unknown))
-    });
-    for site in sites(runs) {
-        let periods: &[(&str, &str)] = if verbose {
-            &[("settled", "under faults"), ("faults", "whole cut"), ("run", "whole run")]
-        } else {
-            &[("settled", "under faults")]
-        };
-        for (during, what) in periods {
-            // A long site name takes the place of the word, then of its own end: columns stay columns.
-            let label = format!("{site} acked, {what}");
-            let label = if label.len() < LABEL { label } else { format!("{site:.12}, {what}") };
-            add(&label, &|run| availability(&run.outcome, site, during));
+    let whole = ["settled", "faults", "run"];
+    // The strictest period there is: a run without faults has the last only.
+    let has = |during: &str| runs.iter().any(|run| run.outcome.served(during).offered > 0);
+    let periods: Vec<&str> = whole.into_iter().filter(|during| has(during)).collect();
+    for during in periods.iter().take(if verbose { usize::MAX } else { 1 }) {
+        rows.push(heading(&runs[0].outcome, during));
+        for site in sites(runs) {
+            // A long site name loses its end: columns stay columns.
+            let cells = runs.iter().map(|run| availability(&run.outcome, site, during)).collect();
+            rows.push(row(&format!("  {site:.15} in time"), cells, style));
         }
     }
+    rows
+}
+
+fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
+    let mut rows = in_time(runs, verbose, style);
+    let mut add =
+        |label: &str, cell: &dyn Fn(&Run) -> Cell| rows.push(row(label, runs.iter().map(cell).collect(), style));
+    add("whole run in time", &|run| share(run.outcome.served("run")));
+    add("late / unserved", &|run| {
+        let all = run.outcome.served("run");
+        Cell::plain(format!("{} / {}", all.late, all.unserved))
+    });
     add("recovered after", &|run| match (run.outcome.liveness, run.outcome.recovered_ms) {
         (Liveness::Failed, _) => Cell::judged("not in time", true),
         (_, Some(ms)) => Cell::plain(seconds(ms * 1_000_000)),
@@ -117,7 +124,7 @@ fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
     });
     if verbose {
         add("replicas equal at the end", &|run| Cell::judged(yes(run.outcome.converged), !run.outcome.converged));
-        add("leader changes", &|run| Cell::plain(run.outcome.leader_changes));
+        add("moves of the primary", &|run| Cell::plain(run.outcome.leader_changes));
         add("messages sent", &|run| Cell::plain(run.outcome.counters.messages_sent));
         add("lost / reordered / twice", &|run| {
             let counters = &run.outcome.counters;
@@ -148,16 +155,47 @@ fn sites(runs: &[Run]) -> Vec<&str> {
     runs[0].explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect()
 }
 
+/// What the rows below are about, with the window in seconds.
+fn heading(outcome: &Outcome, during: &str) -> String {
+    let window = outcome.availability.iter().find(|figure| figure.during == during);
+    let at = |ms: Option<u64>| seconds(ms.unwrap_or(0) * 1_000_000);
+    let (from, until) = (at(window.map(|window| window.from_ms)), at(window.map(|window| window.until_ms)));
+    let what = match during {
+        "settled" => "under faults, from three election time-outs on",
+        "faults" => "under faults",
+        _ => "whole run",
+    };
+    wrap(&format!("{what}, {from} to {until}"), WIDTH, 2)
+}
+
 fn availability(outcome: &Outcome, site: &str, during: &str) -> Cell {
-    let figure = outcome.availability.iter().find(|figure| figure.site == site && figure.during == during);
-    match figure {
-        Some(figure) if figure.offered > 0 => {
-            let (acked, offered) = (figure.acked, figure.offered);
-            // Rounded down: 100 % must mean every one.
-            Cell::plain(format!("{} % ({acked} of {offered})", acked * 100 / offered))
-        }
-        _ => Cell::plain("-"),
+    let mut figures = outcome.availability.iter().filter(|figure| figure.site == site && figure.during == during);
+    figures.next().map_or(Cell::plain("-"), |figure| share(figure.served))
+}
+
+/// The share of the offered that was served in time; rounded down, since 100 % must mean every one.
+fn share(Served { offered, served_in_time, .. }: Served) -> Cell {
+    match (served_in_time * 100).checked_div(offered) {
+        Some(percent) => Cell::plain(format!("{percent} % ({served_in_time} of {offered})")),
+        None => Cell::plain("-"),
     }
+}
+
+/// Why two primaries at once were no split-brain, where they were none.
+fn two_believers(run: &Run) -> Option<String> {
+    let outcome = &run.outcome;
+    // Less is shown as 0.0 s.
+    if outcome.acting_primaries_overlap_s < 0.05 || outcome.linearizable != Some(true) {
+        return None;
+    }
+    let acknowledged = overlap(&run.trace).acknowledged;
+    let each: Vec<_> = acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node))).collect();
+    let each = if each.is_empty() { "nothing".to_string() } else { each.join(", ") };
+    Some(format!(
+        "{}, two primaries for {:.1} s and no split-brain: a deposed primary believes in itself until it hears of its \
+         successor. Acknowledged meanwhile: {each}; nothing contradicts.",
+        outcome.system, outcome.acting_primaries_overlap_s
+    ))
 }
 
 /// For how long two nodes acted as primary of the same keys, and what each acknowledged meanwhile.
@@ -191,6 +229,7 @@ fn evidence(comparison: &Comparison, verbose: bool, style: Style) -> Vec<String>
         let found = certificates(&run.outcome, most, if verbose { usize::MAX } else { 1 });
         lines.extend(found.iter().map(|text| wrap(&format!("{}, {text}", run.outcome.system), WIDTH, 2)));
     }
+    lines.extend(comparison.runs.iter().filter_map(two_believers).map(|text| wrap(&text, WIDTH, 2)));
     if let Some(difference) = &comparison.first_availability_difference {
         lines.push(wrap(&format!("First served by one only: {}", sentence(difference)), WIDTH, 2));
     }
@@ -288,7 +327,7 @@ mod tests {
     fn the_compact_form_fits_a_readme() {
         let text = comparison(&compared(&["raft", "dual-primary"]), false, Style::PLAIN);
         let (table, picture) = text.split_once("\n\ntime").unwrap();
-        assert!(table.lines().count() <= 20, "{table}");
+        assert!(table.lines().count() <= 21, "{table}");
         assert!(picture.lines().count() <= 20, "{picture}");
         for line in text.lines() {
             assert!(line.len() <= WIDTH && line.is_ascii() && line == line.trim_end(), "`{line}`");
@@ -300,9 +339,12 @@ mod tests {
         let text = comparison(&compared(&["raft", "dual-primary"]), false, Style::PLAIN);
         for part in [
             "split-brain, seed 7",
-            "east acked, under faults  0 % (0 of 150)",
+            "under faults, from three election time-outs on, 11.600 s to 20.000 s",
+            "east in time            0 % (0 of 150)",
+            "whole run in time",
             "100 % (150 of 150)",
-            "786 / 192 / 22",
+            "78 % (786 of 1000)",
+            "0 / 214",
             "10.9 s (n1 195, n4 195)",
             "violation, as expected",
             "neither node had applied the other's operation",
@@ -345,7 +387,9 @@ mod tests {
     #[test]
     fn the_verbose_form_has_nodes_periods_and_faults() {
         let text = comparison(&compared(&["raft", "dual-primary"]), true, Style::PLAIN);
-        for part in ["acknowledged by n5", "east acked, whole run", "fault 0: partition from 8.000 s to 20.000 s"] {
+        for part in
+            ["acknowledged by n5", "whole run, 0.000 s to 34.000 s", "fault 0: partition from 8.000 s to 20.000 s"]
+        {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
         assert!(text.lines().all(|line| line.len() <= WIDTH));

@@ -1,8 +1,8 @@
 //! One run, for a terminal.
 
 use super::comparison::{SHOWN, certificates};
-use super::style::{Style, Tone, WIDTH, count, seconds, wrap};
-use crate::run::{Counters, Liveness, Outcome, Verdict};
+use super::style::{Style, Tone, WIDTH, count, hang, seconds, wrap};
+use crate::run::{Availability, Counters, Liveness, Outcome, Verdict};
 
 /// The judgement and the figures of one run, in at most 80 columns.
 pub fn outcome(outcome: &Outcome, style: Style) -> String {
@@ -25,20 +25,18 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
         lines.push(format!("  {}", style.paint(Tone::Warn, &wrap(why, WIDTH - 2, 4))));
     }
     let counters = &outcome.counters;
-    let mut figure = |name: &str, text: String| lines.push(format!("  {name:<15}{}", wrap(&text, WIDTH - 17, 17)));
+    let all = outcome.served("run");
+    let mut figure = |name: &str, text: String| lines.push(hang(&format!("  {name:<15}"), &text, 17));
     figure(
         "operations",
-        format!("{} acknowledged, {} failed, {} unknown", outcome.acked, outcome.failed, outcome.unknown),
+        format!(
+            "{} offered: {} served in time, {} late, {} unserved",
+            all.offered, all.served_in_time, all.late, all.unserved
+        ),
     );
-    for during in ["run", "settled"] {
-        let sites: Vec<String> = outcome
-            .availability
-            .iter()
-            .filter(|figure| figure.during == during && figure.offered > 0)
-            .map(|figure| format!("{} {} of {}", figure.site, figure.acked, figure.offered))
-            .collect();
-        if !sites.is_empty() {
-            figure(if during == "run" { "acked by site" } else { "under faults" }, sites.join(", "));
+    for (name, during) in [("in time", "run"), ("under faults", "settled")] {
+        if let Some(text) = in_time(outcome, during) {
+            figure(name, text);
         }
     }
     let nodes: Vec<String> = outcome.acks_by_node.iter().map(|(node, acks)| format!("{node} {acks}")).collect();
@@ -55,8 +53,8 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     figure(
         "primaries",
         format!(
-            "{}, two at once for {:.1} s, {}, {} lost",
-            count(outcome.leader_changes, "change"),
+            "{} to another node, two at once for {:.1} s, {}, {} lost",
+            count(outcome.leader_changes, "move"),
             outcome.acting_primaries_overlap_s,
             count(outcome.conflicting_acks, "conflicting ack"),
             count(outcome.lost_acked_writes, "acked write")
@@ -66,6 +64,20 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     figure("faults", faults(counters));
     figure("digest", outcome.digest.to_string());
     style.plain_text(&(lines.join("\n") + "\n"))
+}
+
+/// What each site was served in time in a period, with the period where it is not the whole run.
+fn in_time(outcome: &Outcome, during: &str) -> Option<String> {
+    let periods = || outcome.availability.iter().filter(|found| found.during == during && found.served.offered > 0);
+    let window = periods().next()?;
+    let site =
+        |found: &Availability| format!("{} {} of {}", found.site, found.served.served_in_time, found.served.offered);
+    let sites = periods().map(site).collect::<Vec<_>>().join(", ");
+    let (from, until) = (seconds(window.from_ms * 1_000_000), seconds(window.until_ms * 1_000_000));
+    Some(match during {
+        "run" => sites,
+        _ => format!("in time {sites} (three election time-outs on, {from} to {until})"),
+    })
 }
 
 /// What happened to messages, in a run or a sweep.

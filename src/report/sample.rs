@@ -4,7 +4,7 @@ use crate::check::{Certificate, CheckName, Violation};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::{Acknowledger, History, Operation, Status};
 use crate::kv::{self, Key, Op, Tag};
-use crate::run::{Availability, Counters, Liveness, Outcome, Run, Verdict};
+use crate::run::{Availability, Counters, Liveness, Outcome, Run, Served, Verdict};
 use crate::scenario::{AvailabilityBound, Expectation, Explicit, Recorded, Safety, Scenario, ScriptedOp, Site};
 use crate::trace::{Event, HostId, Role, Scope, Trace, What, digest};
 use std::collections::BTreeMap;
@@ -178,12 +178,14 @@ fn finish(
             let offered = history.operations.iter().filter(|operation| {
                 (operation.client >= 3) == east && (from..to).contains(&(operation.planned_ns / 1_000_000))
             });
-            let acked = offered.clone().filter(|operation| operation.outcome().is_some()).count() as u64;
+            let served_in_time = offered.clone().filter(|operation| operation.outcome().is_some()).count() as u64;
+            let offered = offered.count() as u64;
             availability.push(Availability {
                 site: site.into(),
                 during: during.into(),
-                acked,
-                offered: offered.count() as u64,
+                from_ms: from,
+                until_ms: to,
+                served: Served { offered, served_in_time, late: 0, unserved: offered - served_in_time },
             });
         }
     }

@@ -56,14 +56,25 @@ impl Style {
 }
 
 /// Breaks text at spaces into lines of at most `width` columns, all but the first indented by `indent`.
-/// A word longer than a line stays whole.
+/// A word longer than a line stays whole. The text begins at the left edge: [`hang`] is for one that follows a name.
 pub fn wrap(text: &str, width: usize, indent: usize) -> String {
+    wrap_from(0, text, width, indent)
+}
+
+/// `lead` as it is, and behind it the text, broken into lines of [`WIDTH`] columns, all but the first indented by
+/// `indent`: an entry of a list.
+pub fn hang(lead: &str, text: &str, indent: usize) -> String {
+    format!("{lead}{}", wrap_from(lead.chars().count(), text, WIDTH, indent))
+}
+
+/// As [`wrap`], where the first line has its first word at column `from`.
+fn wrap_from(from: usize, text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();
-    let mut column = 0;
-    for word in text.split_whitespace() {
+    let mut column = from;
+    for (number, word) in text.split_whitespace().enumerate() {
         let length = word.chars().count();
-        if column == 0 {
-            column = length;
+        if number == 0 {
+            column += length;
         } else if column + 1 + length > width {
             lines.push('\n');
             lines.push_str(&" ".repeat(indent));
@@ -118,6 +129,19 @@ mod tests {
         assert!(wrapped.lines().skip(1).all(|line| line.starts_with("    ")));
         let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
         assert_eq!(words(&wrapped), words(&text));
+    }
+
+    #[test]
+    fn every_line_behind_a_lead_is_as_wide_as_the_first() {
+        let text = "one two three four five ".repeat(20);
+        let hung = hang(&format!("{:30}", "name"), &text, 30);
+        let lines: Vec<_> = hung.lines().collect();
+        let (last, full) = lines.split_last().unwrap();
+        // The longest word has five letters: a line with room for one more was broken too early.
+        assert!(full.iter().all(|line| (WIDTH - 5..=WIDTH).contains(&line.len())), "{hung}");
+        assert!(last.len() <= WIDTH && lines[1..].iter().all(|line| line.starts_with(&" ".repeat(30))), "{hung}");
+        let joined = hung.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+        assert_eq!(joined, text.trim());
     }
 
     #[test]

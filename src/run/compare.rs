@@ -255,20 +255,24 @@ pub fn unmet(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
 fn out_of_bounds(bound: &AvailabilityBound, outcome: &Outcome) -> Option<String> {
     let (system, site) = (&outcome.system, &bound.site);
     let figure = |during: &str| {
-        outcome.availability.iter().find(|figure| figure.site == *site && figure.during == during && figure.offered > 0)
+        outcome
+            .availability
+            .iter()
+            .find(|figure| figure.site == *site && figure.during == during && figure.served.offered > 0)
     };
     let Some(figure) = figure("faults") else {
         return Some(format!("{system}: no operation was offered at {site} while a fault was active"));
     };
-    let share = figure.acked as f64 / figure.offered as f64;
-    let measured = format!("{} of {} operations ({:.1} %)", figure.acked, figure.offered, share * 100.0);
+    let (in_time, offered) = (figure.served.served_in_time, figure.served.offered);
+    let share = in_time as f64 / offered as f64;
+    let measured = format!("{in_time} of {offered} offered ({:.1} %)", share * 100.0);
     match (bound.at_least, bound.at_most) {
         (Some(least), _) if share < least => Some(format!(
-            "{system} was to acknowledge at least {:.1} % at {site} during the faults, but acknowledged {measured}",
+            "{system} was to serve at least {:.1} % at {site} in time during the faults, but served {measured}",
             least * 100.0
         )),
         (_, Some(most)) if share > most => Some(format!(
-            "{system} was to acknowledge at most {:.1} % at {site} during the faults, but acknowledged {measured}",
+            "{system} was to serve at most {:.1} % at {site} in time during the faults, but served {measured}",
             most * 100.0
         )),
         _ => None,
@@ -279,7 +283,7 @@ fn out_of_bounds(bound: &AvailabilityBound, outcome: &Outcome) -> Option<String>
 mod tests {
     use super::*;
     use crate::report::sample;
-    use crate::run::Availability;
+    use crate::run::{Availability, Served};
 
     fn both() -> (Scenario, Vec<Run>) {
         let scenario = sample::scenario();
@@ -344,8 +348,13 @@ mod tests {
         assert!(missed(&scenario, &runs[0]).contains("was to serve every client again"));
         runs[0].outcome.liveness = Liveness::Ok;
 
-        let figure =
-            |site: &str, acked| Availability { site: site.into(), during: "faults".into(), acked, offered: 200 };
+        let figure = |site: &str, served_in_time| Availability {
+            site: site.into(),
+            during: "faults".into(),
+            from_ms: 8000,
+            until_ms: 20_000,
+            served: Served { offered: 200, served_in_time, late: 0, unserved: 200 - served_in_time },
+        };
         runs[0].outcome.availability = vec![figure("west", 189), figure("east", 21)];
         let both = missed(&scenario, &runs[0]);
         assert!(both.contains("at least 95.0 % at west") && both.contains("at most 10.0 % at east"), "{both}");

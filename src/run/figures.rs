@@ -1,10 +1,10 @@
 //! What is counted in a run: from its trace, its history and its schedule.
 
-use super::{Availability, Counters};
+use super::{Availability, Counters, Served};
 use crate::fault::fold::Timeline;
 use crate::fault::model::{FaultKind, Schedule};
 use crate::history::History;
-use crate::scenario::{Scenario, ScriptedOp};
+use crate::scenario::Scenario;
 use crate::sim::Plan;
 use crate::trace::{HostId, MessageId, Trace, What};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,14 +59,15 @@ fn note(handled: &mut [Vec<u8>], message: MessageId) -> u8 {
 /// Availability per site and period, in the order of sites: the whole run; while faults are active; and
 /// the same once three maximum election time-outs have passed. Offered is what the script planned for the
 /// period, whether or not a client stuck in earlier operations found time for it: so the figure is the
-/// same for every system, and waiting counts as being refused.
+/// same for every system, and waiting counts as being refused. The deadline runs from the planned instant, by
+/// the scenario's time-out of an operation, which is the same for every system too.
 pub fn availability(scenario: &Scenario, plan: &Plan, timeline: &Timeline, history: &History) -> Vec<Availability> {
     let end_ns = plan.timing.duration_ms * 1_000_000;
-    let mut periods = vec![("run", 0, u64::MAX)];
+    let mut periods = vec![("run", 0, None)];
     if let Some(first_ns) = timeline.first_begin_ns() {
         let until_ns = timeline.last_end_ns().unwrap_or(end_ns);
-        periods.push(("faults", first_ns, until_ns));
-        periods.push(("settled", first_ns + 3 * plan.timing.election_max_ms * 1_000_000, until_ns));
+        periods.push(("faults", first_ns, Some(until_ns)));
+        periods.push(("settled", first_ns + 3 * plan.timing.election_max_ms * 1_000_000, Some(until_ns)));
     }
     let sites = scenario.client_sites();
     let acked_ns: BTreeMap<u32, u64> = history
@@ -78,19 +79,86 @@ pub fn availability(scenario: &Scenario, plan: &Plan, timeline: &Timeline, histo
     let mut rows = Vec::new();
     for (site, spec) in scenario.sites.iter().enumerate().filter(|(_, site)| site.clients > 0) {
         for (during, from_ns, until_ns) in &periods {
-            let offered = || {
-                plan.script.iter().filter(|op| {
-                    sites.get(op.client as usize) == Some(&site) && (*from_ns..*until_ns).contains(&(op.at_us * 1000))
-                })
-            };
-            let in_time = |op: &&ScriptedOp| acked_ns.get(&op.id).is_some_and(|end_ns| end_ns <= until_ns);
+            let window = *from_ns..until_ns.unwrap_or(u64::MAX);
+            let offered = plan
+                .script
+                .iter()
+                .filter(|op| sites.get(op.client as usize) == Some(&site) && window.contains(&(op.at_us * 1000)));
+            let mut served = Served::default();
+            for op in offered {
+                let deadline_ns = op.at_us * 1000 + plan.timing.operation_timeout_ms * 1_000_000;
+                served.offered += 1;
+                *match acked_ns.get(&op.id) {
+                    Some(ns) if *ns <= deadline_ns.min(window.end) => &mut served.served_in_time,
+                    Some(_) => &mut served.late,
+                    None => &mut served.unserved,
+                } += 1;
+            }
             rows.push(Availability {
                 site: spec.name.clone(),
                 during: (*during).to_owned(),
-                acked: offered().filter(in_time).count() as u64,
-                offered: offered().count() as u64,
+                from_ms: from_ns / 1_000_000,
+                until_ms: until_ns.unwrap_or(end_ns) / 1_000_000,
+                served,
             });
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Operation, Status};
+    use crate::kv::{Outcome, Tag};
+    use crate::report::sample;
+
+    #[test]
+    fn what_was_offered_is_served_in_time_or_late_or_unserved() {
+        let scenario = sample::scenario();
+        let plan = crate::run::plan(&scenario, 7);
+        let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
+        let deadline_ns = plan.timing.operation_timeout_ms * 1_000_000;
+        let mut history = History::default();
+        // By fours: in time to the nanosecond, a nanosecond late, unknown, never sent.
+        for op in plan.script.iter().filter(|op| op.id % 4 != 3) {
+            let planned_ns = op.at_us * 1000;
+            let status = match op.id % 4 {
+                2 => Status::Info,
+                _ => Status::Ok { outcome: Outcome::Done, by: None },
+            };
+            let end_ns = planned_ns + deadline_ns + u64::from(op.id % 4);
+            let tag = Tag { session: 1, sequence: 1 };
+            let (id, client, op) = (op.id, op.client, op.op);
+            let start_ns = planned_ns;
+            history.operations.push(Operation {
+                id,
+                client,
+                tag,
+                op,
+                planned_ns,
+                start_ns,
+                end_ns,
+                status,
+                attempts: 1,
+            });
+        }
+        let rows = availability(&scenario, &plan, &timeline, &history);
+        let sum = |during: &str| {
+            let mut all = Served::default();
+            rows.iter().filter(|row| row.during == during).for_each(|row| all += row.served);
+            all
+        };
+        let of = |rest: u32| plan.script.iter().filter(|op| op.id % 4 == rest).count() as u64;
+        let run = sum("run");
+        assert_eq!((run.offered, run.served_in_time, run.late), (plan.script.len() as u64, of(0), of(1)));
+        assert_eq!(run.unserved, of(2) + of(3));
+        for during in ["faults", "settled"] {
+            let Served { offered, served_in_time, late, unserved } = sum(during);
+            assert_eq!(offered, served_in_time + late + unserved, "{during}");
+            // What is acknowledged only after the cut was not served under it.
+            assert!(late > served_in_time / 2 && served_in_time > 0 && late > offered / 4, "{during}: {late}");
+        }
+        assert_eq!((rows[1].from_ms, rows[1].until_ms), (8000, 20_000));
+    }
 }

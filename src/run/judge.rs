@@ -51,10 +51,10 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
 
     // Probes and final reads have larger ids than any operation of the script.
     let last = plan.script.last().map(|op| op.id);
-    let count = |is: fn(&Status) -> bool| {
-        let scripted = history.operations.iter().filter(|operation| Some(operation.id) <= last);
-        scripted.filter(|operation| is(&operation.status)).count() as u64
-    };
+    let mut scripted = history.clone();
+    scripted.operations.retain(|operation| Some(operation.id) <= last);
+    let count =
+        |is: fn(&Status) -> bool| scripted.operations.iter().filter(|operation| is(&operation.status)).count() as u64;
     let mut outcome = Outcome {
         scenario: scenario.name.clone(),
         system: subject.name.clone(),
@@ -76,7 +76,7 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         linearizable,
         leader_changes: check::primaries::leader_changes(&trace),
         acting_primaries_overlap_s: check::primaries::acting_primaries_overlap_ns(&trace) as f64 / 1e9,
-        acks_by_node: check::primaries::acks_by_node(&history, &trace),
+        acks_by_node: check::primaries::acks_by_node(&scripted, &trace),
         availability: figures::availability(scenario, plan, &timeline, &history),
         recovered_ms,
         simulated_s: evidence.ended_ns as f64 / 1e9,

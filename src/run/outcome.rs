@@ -60,7 +60,30 @@ pub enum Liveness {
     NotRequired,
 }
 
-/// How many of the operations offered at a site were acknowledged.
+/// What became of the operations that the script offered in a period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// Planned for the period by the script: the same for every system, and the only denominator.
+    pub offered: u64,
+    /// Acknowledged before the period ended and within the scenario's `operation_timeout_ms` of the instant for which
+    /// it was planned.
+    pub served_in_time: u64,
+    /// Acknowledged after that.
+    pub late: u64,
+    /// Failed, of unknown outcome, or never sent, because its client was still waiting.
+    pub unserved: u64,
+}
+
+impl std::ops::AddAssign for Served {
+    fn add_assign(&mut self, other: Served) {
+        self.offered += other.offered;
+        self.served_in_time += other.served_in_time;
+        self.late += other.late;
+        self.unserved += other.unserved;
+    }
+}
+
+/// What became of the operations offered at a site in a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Availability {
     /// The site whose clients are meant.
@@ -68,10 +91,13 @@ pub struct Availability {
     /// `run` (all of it), `faults` (from the first fault's beginning to the last's end), or
     /// `settled` (the same, from three maximum election time-outs after the first fault's beginning).
     pub during: String,
-    /// Acknowledged within the period.
-    pub acked: u64,
-    /// Planned for the period by the script.
-    pub offered: u64,
+    /// When the period begins, in simulated milliseconds.
+    pub from_ms: u64,
+    /// When it ends.
+    pub until_ms: u64,
+    /// The figures.
+    #[serde(flatten)]
+    pub served: Served,
 }
 
 /// Counts of what happened in a run.
@@ -136,11 +162,11 @@ pub struct Outcome {
     pub schedule_digest: Digest,
     /// Digest of the client script alone: equal across systems.
     pub script_digest: Digest,
-    /// Operations acknowledged.
+    /// Operations of the script that were sent and acknowledged, in time or late.
     pub acked: u64,
-    /// Operations that definitely failed.
+    /// Operations of the script that were sent and definitely failed.
     pub failed: u64,
-    /// Operations of unknown outcome.
+    /// Operations of the script that were sent, of unknown outcome.
     pub unknown: u64,
     /// Acknowledged writes proven gone.
     pub lost_acked_writes: u64,
@@ -152,7 +178,7 @@ pub struct Outcome {
     pub leader_changes: u64,
     /// Simulated seconds during which two or more nodes acted as primary of the same keys.
     pub acting_primaries_overlap_s: f64,
-    /// Acknowledgements by node name.
+    /// Acknowledgements of the script's operations, by node name: they add up to `acked`.
     pub acks_by_node: BTreeMap<String, u64>,
     /// Availability per site and period.
     pub availability: Vec<Availability>,
@@ -173,6 +199,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What became of the operations offered in a period (see [`Availability::during`]), at all sites together.
+    pub fn served(&self, during: &str) -> Served {
+        let mut all = Served::default();
+        let figures = self.availability.iter().filter(|figure| figure.during == during);
+        figures.for_each(|figure| all += figure.served);
+        all
+    }
+
     /// The names of the checks that failed, each once, in order.
     pub fn failed_checks(&self) -> Vec<String> {
         let names: std::collections::BTreeSet<_> = self.violations.iter().map(|violation| violation.check).collect();

@@ -13,7 +13,7 @@ mod parse;
 mod schedule;
 pub mod script;
 mod situation;
-pub(crate) mod suggest;
+pub mod suggest;
 mod validate;
 mod write;
 
@@ -176,7 +176,7 @@ pub struct Expectation {
     pub live: Option<bool>,
     /// One sentence for the class: what this system does here and why.
     pub because: String,
-    /// Bounds on the share of operations acknowledged per site while `faults` are active.
+    /// Bounds on the share of the operations offered per site that are served in time while faults are active.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub availability: Vec<AvailabilityBound>,
 }
@@ -202,10 +202,10 @@ pub enum Safety {
 pub struct AvailabilityBound {
     /// The site whose clients are meant.
     pub site: String,
-    /// At least this share was acknowledged.
+    /// At least this share was served in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<f64>,
-    /// At most this share was acknowledged.
+    /// At most this share was served in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<f64>,
 }

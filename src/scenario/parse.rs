@@ -13,9 +13,14 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+/// `file:line:column`, or the file alone where there is no text to point at.
+fn place(file: &str, line: usize, column: usize) -> String {
+    if line == 0 { file.to_string() } else { format!("{file}:{line}:{column}") }
+}
+
 /// A scenario file that cannot be used: where, why, and what is allowed.
 #[derive(Clone, thiserror::Error, Diagnostic)]
-#[error("{}:{}:{}: {}", .file, .line, .column, .problem)]
+#[error("{}: {}", place(.file, *.line, *.column), .problem)]
 #[diagnostic(code(schism::scenario))]
 pub struct ScenarioError {
     /// The file's name, or what stands for it.
@@ -62,7 +67,7 @@ impl ScenarioError {
 
     /// The error as plain text: the message, the line with a marker below it, and what is allowed.
     pub fn plain(&self) -> String {
-        let mut text = if self.span.is_some() { self.to_string() } else { format!("{}: {}", self.file, self.problem) };
+        let mut text = self.to_string();
         if let (Some(span), Some(line)) =
             (self.span, self.line.checked_sub(1).and_then(|line| self.text.inner().lines().nth(line)))
         {

@@ -1,7 +1,7 @@
 //! What an error says is allowed.
 
 /// "did you mean", where a name is close, and the whole list.
-pub(crate) fn allowed(name: &str, names: Vec<&str>) -> String {
+pub fn allowed(name: &str, names: Vec<&str>) -> String {
     if names.is_empty() {
         return "nothing is allowed here".to_string();
     }

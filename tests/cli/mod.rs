@@ -4,6 +4,7 @@ mod check;
 mod contract;
 mod determinism;
 mod ladder;
+mod lines;
 mod page;
 mod readme;
 mod regressions;

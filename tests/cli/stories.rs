@@ -204,13 +204,13 @@ fn a_class_is_graded_and_what_was_tampered_with_is_listed() {
 fn what_cannot_be_asked_is_told_what_can() {
     let desk = Desk::new();
     for (words, code, part) in [
-        ("lesson retry-strom", 64, "they are split-brain, "),
+        ("lesson retry-strom", 65, "neither a lesson `retry-strom`"),
         ("lesson retry-storm --answer 1", 64, "2 questions and 1 answers"),
         ("lesson retry-storm --answer 1,z", 64, "allowed: a, b, c, d"),
         ("lesson retry-storm --student ../x --answer 1,a", 64, "an ID is up to 64"),
         ("lesson", 64, "Usage"),
         ("sweep retry-storm", 64, "schism compare retry-storm"),
-        ("compare retry-storm --systems raft", 64, "they are immediate, "),
+        ("compare retry-storm --systems raft", 64, "allowed: immediate, "),
         ("compare retry-storm --html x.html", 64, "schism lesson"),
     ] {
         let ran = run(&desk, words, code);

@@ -196,8 +196,8 @@ pub struct Figures {
     pub finding: Finding,
     /// Whether it proves nothing.
     pub is_inconclusive: bool,
-    /// Operations acknowledged while faults were active (in the whole run, if there are none).
-    pub acked: u64,
+    /// Operations served in time while faults were active (in the whole run, if there are none).
+    pub served_in_time: u64,
     /// Operations offered then.
     pub offered: u64,
 }
@@ -208,12 +208,12 @@ impl Figures {
         let outcome = &run.outcome;
         let has_faults = outcome.availability.iter().any(|figure| figure.during == "faults");
         let during = if has_faults { "faults" } else { "run" };
-        let figures = || outcome.availability.iter().filter(|figure| figure.during == during);
+        let served = outcome.served(during);
         Figures {
             finding: Finding::of(run),
             is_inconclusive: outcome.verdict == Verdict::Inconclusive,
-            acked: figures().map(|figure| figure.acked).sum(),
-            offered: figures().map(|figure| figure.offered).sum(),
+            served_in_time: served.served_in_time,
+            offered: served.offered,
         }
     }
 }
@@ -232,7 +232,7 @@ pub struct Cell {
     /// Runs that prove nothing.
     pub inconclusive: u64,
     /// See [`Figures`].
-    pub acked: u64,
+    pub served_in_time: u64,
     /// See [`Figures`].
     pub offered: u64,
 }
@@ -242,7 +242,7 @@ impl Cell {
         self.seeds += 1;
         *self.findings.entry(figures.finding).or_default() += 1;
         self.inconclusive += u64::from(figures.is_inconclusive);
-        self.acked += figures.acked;
+        self.served_in_time += figures.served_in_time;
         self.offered += figures.offered;
     }
 
@@ -256,9 +256,9 @@ impl Cell {
         self.findings.iter().filter(|(finding, _)| **finding != Finding::Safe).map(|(_, seeds)| seeds).sum()
     }
 
-    /// The share acknowledged, in per cent.
-    pub fn acked_percent(&self) -> u64 {
-        self.acked * 100 / self.offered.max(1)
+    /// The share of the offered that was served in time, in per cent.
+    pub fn percent_in_time(&self) -> u64 {
+        self.served_in_time * 100 / self.offered.max(1)
     }
 
     /// The cell as text: `safe`, or `loses 3/5`.
@@ -297,7 +297,7 @@ impl Ladder {
             seeds: 0,
             findings: BTreeMap::new(),
             inconclusive: 0,
-            acked: 0,
+            served_in_time: 0,
             offered: 0,
         };
         let row = |rung: &Rung| COLUMNS.map(|column| cell(rung.system, column.name));

@@ -44,14 +44,14 @@ impl Ladder {
             };
             let verdicts = cells.iter().map(|cell| fitting(cell.verdict()));
             lines.push(line(label(0).chain(verdicts).collect(), &tones));
-            let shares = cells.iter().map(|cell| format!("{} %", cell.acked_percent()));
+            let shares = cells.iter().map(|cell| format!("{} %", cell.percent_in_time()));
             lines.push(line(label(1).chain(shares).collect(), &[]));
             lines.extend((2..name.len()).map(|row| line(label(row).collect(), &[])));
         }
         let seeds = count(self.seeds.count(), "seed");
         let legend = format!(
-            "{seeds} a cell: what was found, in how many of them; and the share of operations acknowledged while \
-             faults were active. forks: two nodes acknowledged what contradicts; loses: an acknowledged write is gone; \
+            "{seeds} a cell: what was found, in how many of them; and the share of the operations offered that were \
+             served in time while faults were active. forks: two nodes acknowledged what contradicts; loses: an acknowledged write is gone; \
              stale: a read is older than another; stuck: not everybody was served again. Compare-and-sets are plain \
              writes but in the first column."
         );
@@ -69,8 +69,8 @@ impl Ladder {
             seeds.start, seeds.end
         );
         text.push_str(
-            "A cell says what the checks found, in how many of the seeds, and the share of the operations that were\n\
-             acknowledged while faults were active (in the whole run, where there are none).\n\n\
+            "A cell says what the checks found, in how many of the seeds, and the share of the operations offered that were\n\
+             served in time while faults were active (in the whole run, where there are none).\n\n\
              * **forks**: two nodes acknowledged, as primaries of the same time, what contradicts (a split-brain \
              certificate).\n\
              * **loses**: an acknowledged write is proven gone.\n\
@@ -90,7 +90,7 @@ impl Ladder {
             let cell = |cell: &Cell| {
                 let verdict = cell.verdict();
                 let verdict = if cell.bad_seeds() > 0 { format!("**{verdict}**") } else { verdict };
-                format!("{verdict}, {} %", cell.acked_percent())
+                format!("{verdict}, {} %", cell.percent_in_time())
             };
             let cells: Vec<String> = cells.iter().map(cell).collect();
             let name = rung.system.name();

@@ -28,18 +28,22 @@ pub fn systems() -> [System; RUNGS.len()] {
     RUNGS.map(|rung| rung.system)
 }
 
-/// The kinds of fault: those that hunt the zoo. Changes of members are left out: only one of the systems can make them.
+/// The panel without a fault: what a system costs when nothing goes wrong, beside which the others are read.
+const CONTROL: &str = "no_fault";
+
+/// The kinds of fault, after none at all: those that hunt the zoo. Changes of members are left out: only one of the systems can make them.
 pub fn kinds() -> Vec<String> {
     let (_, nemesis) = base();
-    nemesis.kinds.into_iter().filter(|kind| kind != "membership").collect()
+    let hunting = nemesis.kinds.into_iter().filter(|kind| kind != "membership");
+    [CONTROL.to_owned()].into_iter().chain(hunting).collect()
 }
 
-/// The scenario with faults of one kind.
+/// The scenario with faults of one kind, or without any.
 pub fn scenario(kind: &str) -> Scenario {
     let (base, nemesis) = base();
     Scenario {
         name: format!("ledger-{}", kind.replace('_', "-")),
-        nemesis: Some(Nemesis { kinds: vec![kind.to_owned()], faults: 6, ..nemesis }),
+        nemesis: (kind != CONTROL).then(|| Nemesis { kinds: vec![kind.to_owned()], faults: 6, ..nemesis }),
         messages: Chaos::default(),
         situations: Vec::new(),
         ..base
@@ -203,7 +207,7 @@ mod tests {
         for (seed, harmed) in [(0, 0), (1, 7), (2, 2)] {
             for system in 0..RUNGS.len() {
                 let harmed = if system == 0 { harmed } else { 0 };
-                ledger.add(0, system, Cost { unavailable_ms: 100 * seed + system as u64, harmed });
+                ledger.add(1, system, Cost { unavailable_ms: 100 * seed + system as u64, harmed });
             }
         }
         ledger
@@ -231,7 +235,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_fault_has_a_scenario_and_a_schedule_of_that_kind_alone() {
-        for kind in kinds() {
+        let control = scenario(CONTROL);
+        control.check().unwrap();
+        assert!(kinds()[0] == CONTROL && crate::scenario::materialise(&control, 1).schedule.faults.is_empty());
+        for kind in kinds().into_iter().skip(1) {
             let kind = kind.as_str();
             let scenario = scenario(kind);
             scenario.check().unwrap();

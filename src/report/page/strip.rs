@@ -102,20 +102,22 @@ fn more(outcome: &Outcome) -> String {
 
 /// What a run comes to, as one sentence.
 fn sentence(outcome: &Outcome) -> String {
-    let operations = outcome.acked + outcome.failed + outcome.unknown;
+    let all = outcome.served("run");
+    let operations = all.offered;
     let waited = outcome
         .availability
         .iter()
-        .filter(|figure| figure.during == "settled" && figure.acked < figure.offered)
-        .min_by_key(|figure| figure.acked * 1000 / figure.offered)
+        .filter(|figure| figure.during == "settled" && figure.served.served_in_time < figure.served.offered)
+        .min_by_key(|figure| figure.served.served_in_time * 1000 / figure.served.offered)
         .map_or_else(String::new, |figure| {
-            format!(", and {} got {} of {} under the faults", figure.site, figure.acked, figure.offered)
+            let (in_time, offered) = (figure.served.served_in_time, figure.served.offered);
+            format!(", and {} got {in_time} of {offered} under the faults", figure.site)
         });
     match outcome.verdict {
         Verdict::Pass => {
             format!(
-                "Kept every promise: {} of {operations} operations acknowledged, none contradicted{waited}.",
-                outcome.acked
+                "Kept every promise: {} of {operations} operations served in time, none contradicted{waited}.",
+                all.served_in_time
             )
         }
         Verdict::Inconclusive => format!("Proves nothing: {}.", outcome.inconclusive.join("; ")),
@@ -129,8 +131,8 @@ fn sentence(outcome: &Outcome) -> String {
         Verdict::Violation => {
             let checks: Vec<String> = outcome.failed_checks().iter().map(|name| name.replace('_', " ")).collect();
             format!(
-                "Broke its promises: {} of {operations} operations acknowledged{waited}; not held: {}.",
-                outcome.acked,
+                "Broke its promises: {} of {operations} operations served in time{waited}; not held: {}.",
+                all.served_in_time,
                 checks.join(", ")
             )
         }
