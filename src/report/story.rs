@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Columns for what is claimed.
-const LABEL: usize = 36;
+const LABEL: usize = 35;
 
 /// A telling as text: the claims, then what they rest on.
 pub fn telling(file: &StoryFile, told: &Telling, verbose: bool, style: Style) -> String {
@@ -56,12 +56,12 @@ fn bulleted(text: String) -> String {
 pub fn claims(file: &StoryFile, claims: &[Claim], style: Style) -> String {
     let mut text = vec![
         style
-            .paint(Tone::Strong, &format!("{:LABEL$}{:>13}{:>13}{:>12}  {}", "", "predicted", "measured", "within", ""))
+            .paint(Tone::Strong, &format!("{:LABEL$}{:>13}{:>13}{:>13}  {}", "", "predicted", "measured", "within", ""))
             .trim_end()
             .to_string(),
     ];
     for variant in file.variants().iter().filter(|variant| claims.iter().any(|claim| claim.variant == variant.name)) {
-        text.push(style.paint(Tone::Strong, &wrap(&format!("{}: {}", variant.name, variant.what), WIDTH, 2)));
+        text.push(style.paint(Tone::Strong, &wrap(&format!("{}: {}", variant.name, file.what(variant)), WIDTH, 2)));
         for claim in claims.iter().filter(|claim| claim.variant == variant.name) {
             text.push(line(claim, style));
         }
@@ -83,7 +83,7 @@ fn line(claim: &Claim, style: Style) -> String {
     let indent = if first.is_empty() { "" } else { "  " };
     let width = LABEL - 2 - indent.len();
     format!(
-        "  {first}{indent}{:width$}{predicted:>13}{measured:>13}{within:>12}  {holds}",
+        "  {first}{indent}{:width$}{predicted:>13}{measured:>13}{within:>13}  {holds}",
         last.strip_prefix("  ").filter(|_| !first.is_empty()).unwrap_or(last)
     )
 }
@@ -217,7 +217,7 @@ mod tests {
             [claim("queue", Some(209.6), true), claim(long, Some(1.234), false), claim("never seen", None, false)];
         let text = claims(&file, &all, Style::PLAIN);
         for part in
-            ["210 tries    210 tries  31.5 tries  yes", "1.23 tries  31.5 tries  NO", "nothing", "1 of 3 claims hold"]
+            ["210 tries    210 tries   31.5 tries  yes", "1.23 tries   31.5 tries  NO", "nothing", "1 of 3 claims hold"]
         {
             assert!(text.contains(part), "{part} in:\n{text}");
         }

@@ -7,7 +7,7 @@ use super::{Observed, Setup};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::{Operation, Status};
 use crate::run::{Options, Outcome, Run, RunError, run};
-use crate::scenario::{Scenario, Site, find};
+use crate::scenario::{Scenario, ScriptedOp, Site, find};
 use crate::systems::System;
 use crate::trace::{HostId, What};
 use std::collections::BTreeSet;
@@ -44,10 +44,26 @@ pub const SETTLED: f64 = 3.0;
 /// How long clients go on after the last fault, in seconds.
 const AFTER_S: f64 = 8.0;
 
-/// The part of a cut in which everybody has decided what to do, in seconds.
+/// How long a client waits for an answer, in seconds.
+pub fn timeout_s(scenario: &Scenario) -> f64 {
+    scenario.timing.operation_timeout_ms as f64 / 1000.0
+}
+
+/// The part of a cut in which everybody has decided what to do, in seconds. It ends a client's time-out before the cut
+/// does, so that nothing that is offered in it can be answered in time by the end of the cut.
 pub fn settled_s(scenario: &Scenario, cut_at_s: f64, cut_s: f64) -> (f64, f64) {
     let election_s = scenario.timing.election_max_ms as f64 / 1000.0;
-    (cut_at_s + SETTLED * election_s, cut_at_s + cut_s)
+    (cut_at_s + SETTLED * election_s, cut_at_s + cut_s - timeout_s(scenario))
+}
+
+/// What [`settled_s`] and [`served`] come to, in words.
+pub fn settled(scenario: &Scenario, cut_at_s: f64, cut_s: f64) -> String {
+    let (from_s, until_s) = settled_s(scenario, cut_at_s, cut_s);
+    let timeout_s = timeout_s(scenario);
+    format!(
+        "a share is of the operations offered (planned) from {from_s:.1} s to {until_s:.1} s, when all have noticed the \
+         cut; served in time: acknowledged within {timeout_s} s of when it was planned"
+    )
 }
 
 /// Makes a scenario as long as its faults need, with as many operations a second as before.
@@ -77,23 +93,39 @@ pub fn judged(
     })
 }
 
-/// The share of operations that the clients of some sites planned between two moments, in seconds, and that were
-/// acknowledged before a third.
-pub fn served(run: &Run, sites: &[&str], (from_s, until_s): (f64, f64), by_s: f64) -> f64 {
+/// The operations that some clients offered in a period.
+#[derive(Debug, Clone, Copy)]
+pub struct Offered<'a> {
+    /// Clients of these sites.
+    pub sites: &'a [&'a str],
+    /// Planned from the first to before the second moment, in seconds.
+    pub period_s: (f64, f64),
+    /// Writes only, or reads only; `None`: both.
+    pub writes: Option<bool>,
+}
+
+/// The percentage of the operations offered that were served in time: acknowledged within the client's time-out of when
+/// they were planned. What is planned and never asked, because its client is stuck in the one before, is not served.
+pub fn served(run: &Run, offered: Offered<'_>) -> f64 {
+    let Offered { sites, period_s: (from_s, until_s), writes } = offered;
     let clients = run.explicit.client_sites();
     let of_site = |client: u32| {
         let site = clients.get(client as usize).map(|site| run.explicit.sites[*site].name.as_str());
         site.is_some_and(|site| sites.contains(&site))
     };
     let ns = |s: f64| (s * 1e9) as u64;
-    // What was planned, not what was asked: a client that is stuck in an operation does not come to the next.
     let script = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.script);
-    let is_judged = |at_us: u64, client| of_site(client) && (ns(from_s)..ns(until_s)).contains(&(at_us * 1000));
-    let planned: BTreeSet<u32> = script.iter().filter(|op| is_judged(op.at_us, op.client)).map(|op| op.id).collect();
-    let is_acked = |operation: &&Operation| {
-        planned.contains(&operation.id) && matches!(operation.status, Status::Ok { .. }) && operation.end_ns < ns(by_s)
+    let is_offered = |op: &&ScriptedOp| {
+        let is_planned = (ns(from_s)..ns(until_s)).contains(&(op.at_us * 1000));
+        of_site(op.client) && is_planned && writes.is_none_or(|writes| op.op.is_write() == writes)
     };
-    percent(run.history.operations.iter().filter(is_acked).count(), planned.len())
+    let offered: BTreeSet<u32> = script.iter().filter(is_offered).map(|op| op.id).collect();
+    let timeout_ns = ns(timeout_s(&run.explicit));
+    let is_in_time = |operation: &&Operation| {
+        let is_acknowledged = matches!(operation.status, Status::Ok { .. });
+        offered.contains(&operation.id) && is_acknowledged && operation.end_ns <= operation.planned_ns + timeout_ns
+    };
+    percent(run.history.operations.iter().filter(is_in_time).count(), offered.len())
 }
 
 /// 1 if it is so, 0 if not: what a claim that something happens is measured by.
@@ -110,15 +142,16 @@ pub fn forked(outcome: &Outcome) -> bool {
 pub fn seen(run: &Run) -> Table {
     let sites: Vec<&str> =
         run.explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect();
-    let mut header = vec!["second"];
+    let mut header = vec!["offered at second"];
     header.extend(&sites);
-    let mut table = Table::new("share of the operations of each site's clients that were acknowledged soon", &header);
+    let mut table =
+        Table::new("share of the operations offered by each site's clients that were served in time", &header);
     let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
     let first_s = schedule.iter().map(|fault| fault.at_ms).min().unwrap_or(8000) as f64 / 1000.0;
     for step in -2..3 {
         let from_s = first_s + 2.0 * f64::from(step);
         let share = |site: &&str| {
-            let share = served(run, &[site], (from_s, from_s + 2.0), from_s + 4.0);
+            let share = served(run, Offered { sites: &[site], period_s: (from_s, from_s + 2.0), writes: None });
             if share.is_nan() { "-".into() } else { format!("{share:.0} %") }
         };
         let second = format!("{from_s:.0} to {:.0}", from_s + 2.0);

@@ -1,36 +1,50 @@
-//! consistency-or-availability: every design of the ladder under one cut. What a design asks for before it answers says
-//! who is served, and whether what two sides say can contradict.
+//! consistency-or-availability: every design of the ladder under one cut. What a design asks for before it answers a
+//! read, and before it acknowledges a write, says who is served, and whether what two sides say can contradict.
+//!
+//! A client waits for the answer to its operation before it comes to the next. One that both read and wrote would be
+//! stuck in a write that cannot be acknowledged, and its reads would seem to be refused; so half of the clients of each
+//! site read and the others write.
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{SETTLED, cut, judged, last_until, majority, scenario, seen, served, settled_s, site, yes};
+use super::consensus::{
+    Offered, cut, judged, last_until, majority, scenario, seen, served, settled, settled_s, site, yes,
+};
 use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::Fault;
+use crate::kv::Op;
 use crate::run::RunError;
+use crate::scenario::Scenario;
 use crate::systems::System;
 use serde::{Deserialize, Serialize};
 
-const EAST: &str = "served in the east";
-const WEST: &str = "served in the west";
+const READS: [&str; 2] = ["reads served in time, east", "reads served in time, west"];
+const WRITES: [&str; 2] = ["writes served in time, east", "writes served in time, west"];
 const LINEARIZABLE: &str = "linearizable (1: yes)";
+
+/// Clients of each site that read, and as many that write.
+const EACH: u16 = 3;
 
 /// What a design asks for before it answers.
 #[derive(Clone, Copy, PartialEq)]
 enum Asks {
     /// Any node.
     One,
+    /// The primary, which is in the east, and which nobody takes over from.
+    Primary,
     /// Every node.
     All,
     /// A majority of all nodes.
     Majority,
 }
 
-const DESIGNS: [(System, Asks); 6] = [
-    (System::DualPrimary, Asks::One),
-    (System::PrimaryBackupAsync, Asks::One),
-    (System::PrimaryBackupSync, Asks::All),
-    (System::Lease, Asks::Majority),
-    (System::Quorum, Asks::Majority),
-    (System::Raft, Asks::Majority),
+/// Each design with what it asks for a read and for a write.
+const DESIGNS: [(System, Asks, Asks); 6] = [
+    (System::DualPrimary, Asks::One, Asks::One),
+    (System::PrimaryBackupAsync, Asks::One, Asks::One),
+    (System::PrimaryBackupSync, Asks::Primary, Asks::All),
+    (System::Lease, Asks::Majority, Asks::Majority),
+    (System::Quorum, Asks::Majority, Asks::Majority),
+    (System::Raft, Asks::Majority, Asks::Majority),
 ];
 
 /// The story.
@@ -50,6 +64,36 @@ pub(super) struct Parameters {
     cut_s: f64,
 }
 
+impl Parameters {
+    /// Which sides, east and west, have what is asked for.
+    fn served(&self, asks: Asks) -> [bool; 2] {
+        let all = self.east + self.west;
+        match asks {
+            Asks::One => [true, true],
+            Asks::Primary => [true, false],
+            Asks::All => [self.east, self.west].map(|side| side == all),
+            Asks::Majority => [self.east, self.west].map(|side| side >= majority(all)),
+        }
+    }
+
+    /// The scenario of the cut, with clients that either read or write.
+    fn scenario(&self, system: System, setup: &Setup) -> Scenario {
+        let mut scenario = scenario("split-brain");
+        scenario.sites = vec![site("east", self.east, 2 * EACH), site("west", self.west, 2 * EACH)];
+        scenario.faults = setup.faults.clone();
+        last_until(&mut scenario, self.cut_at_s + self.cut_s);
+        scenario.workload.cas = 0;
+        let mut scenario = scenario.materialised(system.name(), setup.seed);
+        for scripted in scenario.explicit.iter_mut().flat_map(|explicit| &mut explicit.script) {
+            let key = scripted.op.key();
+            let reads = scripted.client % 2 == 0;
+            // As everywhere, the value that a write brings is its id.
+            scripted.op = if reads { Op::Get { key } } else { Op::Put { key, value: u64::from(scripted.id) } };
+        }
+        scenario
+    }
+}
+
 impl Model for ConsistencyOrAvailability {
     type Parameters = Parameters;
 
@@ -66,7 +110,11 @@ impl Model for ConsistencyOrAvailability {
                     what: "any node answers that thinks it is primary",
                     naive: true,
                 },
-                Variant { name: "primary-backup-sync", what: "every node must have a write", naive: false },
+                Variant {
+                    name: "primary-backup-sync",
+                    what: "every node must have a write, the primary reads",
+                    naive: false,
+                },
                 Variant { name: "lease", what: "a majority must have a write, the lease's holder reads", naive: false },
                 Variant { name: "quorum", what: "a majority must have a write, a majority is read", naive: false },
                 Variant { name: "raft", what: "a majority must have a write in its place in the log", naive: false },
@@ -79,16 +127,20 @@ impl Model for ConsistencyOrAvailability {
             ("east", f64::from(p.east), 1.0..=7.0),
             ("west", f64::from(p.west), 1.0..=7.0),
             ("cut_at_s", p.cut_at_s, 3.0..=20.0),
-            ("cut_s", p.cut_s, 5.0..=30.0),
+            ("cut_s", p.cut_s, 7.0..=30.0),
         ]
     }
 
     fn assumptions(&self, p: &Parameters) -> Vec<String> {
         vec![
-            format!("{} nodes in the east, {} in the west, three clients each", p.east, p.west),
+            format!("{} nodes in the east, {} in the west; a single primary is in the east", p.east, p.west),
+            format!(
+                "{EACH} clients in each site read, {EACH} write; each waits for its answer, up to the time-out, before it \
+                 asks again"
+            ),
             format!("nothing passes between the sites from {} s to {} s", p.cut_at_s, p.cut_at_s + p.cut_s),
             "reads and writes only: two compare-and-sets at once break the quorum without any cut".into(),
-            format!("served: once {SETTLED} maximum election time-outs have passed since the cut"),
+            settled(&scenario("split-brain"), p.cut_at_s, p.cut_s),
         ]
     }
 
@@ -97,28 +149,33 @@ impl Model for ConsistencyOrAvailability {
     }
 
     fn predict(&self, p: &Parameters) -> Vec<Prediction> {
-        let all = p.east + p.west;
-        let of = |((_, asks), variant): (&(System, Asks), &Variant)| {
-            let served = |side: u16| match asks {
-                Asks::One => side >= 1,
-                Asks::All => side == all,
-                Asks::Majority => side >= majority(all),
-            };
-            let because = match asks {
-                Asks::One => "either side has a node, and both answer",
-                Asks::All => "neither side has every node",
-                Asks::Majority => "at most one side has a majority",
-            };
-            let share = |side: u16| (100.0 * yes(served(side)), "%");
-            let contradicts = served(p.east) && served(p.west);
-            let within = Tolerance::Within;
-            [
-                Prediction::new(EAST, variant.name, share(p.east), within(5.0), because),
-                Prediction::new(WEST, variant.name, share(p.west), within(5.0), because),
-                Prediction::new(LINEARIZABLE, variant.name, (yes(!contradicts), ""), within(0.0), because),
-            ]
-        };
-        DESIGNS.iter().zip(self.variants()).flat_map(of).collect()
+        let mut predictions = Vec::new();
+        for ((_, reads, writes), variant) in DESIGNS.iter().zip(self.variants()) {
+            for (claims, asks) in [(READS, *reads), (WRITES, *writes)] {
+                let because = match asks {
+                    Asks::One => "either side has a node, and both answer",
+                    Asks::Primary => "the primary is in the east, answers by itself, and nobody takes over from it",
+                    Asks::All => "neither side has every node",
+                    Asks::Majority => "at most one side has a majority",
+                };
+                for (claim, served) in claims.into_iter().zip(p.served(asks)) {
+                    let (share, within) = ((100.0 * yes(served), "%"), Tolerance::Within(5.0));
+                    predictions.push(Prediction::new(claim, variant.name, share, within, because));
+                }
+            }
+            // Where only one side writes, the other has nothing to contradict with.
+            let contradicts = p.served(*writes) == [true, true];
+            let because = if contradicts { "both sides write" } else { "at most one side writes" };
+            let linearizable = (yes(!contradicts), "");
+            predictions.push(Prediction::new(
+                LINEARIZABLE,
+                variant.name,
+                linearizable,
+                Tolerance::Within(0.0),
+                because,
+            ));
+        }
+        predictions
     }
 
     fn faults(&self, p: &Parameters) -> Vec<Fault> {
@@ -126,21 +183,19 @@ impl Model for ConsistencyOrAvailability {
     }
 
     fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
-        let mut scenario = scenario("split-brain");
-        let clients = scenario.sites[0].clients;
-        scenario.sites = vec![site("east", p.east, clients), site("west", p.west, clients)];
-        scenario.faults = setup.faults.clone();
-        last_until(&mut scenario, p.cut_at_s + p.cut_s);
-        scenario.workload.put += scenario.workload.cas;
-        scenario.workload.cas = 0;
-        let settled = settled_s(&scenario, p.cut_at_s, p.cut_s);
         let at = self.variants().iter().position(|variant| variant.name == setup.variant).unwrap_or_default();
-        judged(&scenario, DESIGNS[at].0, setup, seen, |run| {
-            vec![
-                Measurement::new(EAST, served(run, &["east"], settled, settled.1)),
-                Measurement::new(WEST, served(run, &["west"], settled, settled.1)),
-                Measurement::new(LINEARIZABLE, run.outcome.linearizable.map_or(f64::NAN, yes)),
-            ]
+        let (system, ..) = DESIGNS[at];
+        let scenario = p.scenario(system, setup);
+        let period_s = settled_s(&scenario, p.cut_at_s, p.cut_s);
+        judged(&scenario, system, setup, seen, |run| {
+            let share = |site: &str, writes| served(run, Offered { sites: &[site], period_s, writes: Some(writes) });
+            let mut measured = Vec::new();
+            for (side, site) in ["east", "west"].into_iter().enumerate() {
+                measured.push(Measurement::new(READS[side], share(site, false)));
+                measured.push(Measurement::new(WRITES[side], share(site, true)));
+            }
+            measured.push(Measurement::new(LINEARIZABLE, run.outcome.linearizable.map_or(f64::NAN, yes)));
+            measured
         })
     }
 }

@@ -39,7 +39,7 @@ const NAME: &str = "www.shop.example.";
 const DNS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long delegations are good for, in seconds.
 const DELEGATION_TTL_S: u32 = 86_400;
-/// How far from the moment that is judged a request may be, in seconds.
+/// How far from the moment that is judged a request may be, in minutes of the story.
 const AROUND_S: f64 = 5.0;
 
 /// The story.
@@ -51,49 +51,51 @@ pub(super) struct DnsFailover;
 pub(super) struct Parameters {
     /// How many clients, each with a cache of its own.
     clients: u32,
-    /// How often each asks (r), a second.
-    requests_per_s: f64,
-    /// The TTL of old: an hour, 60 times faster.
-    old_ttl_s: u32,
-    /// The short TTL: a minute, 60 times faster.
-    new_ttl_s: u32,
+    /// How often each asks (r), a minute of the story.
+    requests_per_min: f64,
+    /// The TTL of old.
+    old_ttl_min: u32,
+    /// The short TTL.
+    new_ttl_min: u32,
     /// How long before the move the TTL is lowered by the variant that is late, in old TTLs.
     late_share: f64,
     /// When the service moves.
-    move_at_s: f64,
+    move_at_min: f64,
     /// How often the balancer checks a backend (I).
-    check_interval_s: f64,
+    check_interval_min: f64,
     /// After how many failed checks it turns away (k).
     failed_checks: u32,
-    /// One way between any two hosts.
+    /// One way between any two hosts, in milliseconds of the simulation.
     latency_ms: u64,
-    /// The simulator's step.
+    /// The simulator's step, in milliseconds of the simulation.
     tick_ms: u64,
 }
 
+/// A minute of the story is a second of the simulation: names that end with `min` count the story's time, and the same
+/// numbers are seconds (`s`) where the simulator is told of them.
 impl Parameters {
     fn old_s(&self) -> f64 {
-        f64::from(self.old_ttl_s)
+        f64::from(self.old_ttl_min)
     }
 
     /// The TTL that the authority gives at a time.
     fn ttl_s(&self, variant: &str, t_s: f64) -> u32 {
         let lowered_s = match variant {
             HOUR | RESOLVER => f64::INFINITY,
-            IN_TIME => self.move_at_s - self.old_s(),
-            LATE => self.move_at_s - self.late_share * self.old_s(),
+            IN_TIME => self.move_at_min - self.old_s(),
+            LATE => self.move_at_min - self.late_share * self.old_s(),
             _ => f64::NEG_INFINITY,
         };
-        if t_s < lowered_s { self.old_ttl_s } else { self.new_ttl_s }
+        if t_s < lowered_s { self.old_ttl_min } else { self.new_ttl_min }
     }
 
     /// The share of caches that hold an answer for `ttl_s` which will outlive `more_s`.
     fn holding(&self, ttl_s: f64, more_s: f64) -> f64 {
-        self.requests_per_s * (ttl_s - more_s).max(0.0) / (1.0 + self.requests_per_s * ttl_s)
+        self.requests_per_min * (ttl_s - more_s).max(0.0) / (1.0 + self.requests_per_min * ttl_s)
     }
 
     fn duration_s(&self) -> f64 {
-        self.move_at_s + self.old_s() + 3.0
+        self.move_at_min + self.old_s() + 3.0
     }
 }
 
@@ -101,6 +103,7 @@ impl Parameters {
 #[derive(Debug, Clone, Copy)]
 struct Request {
     at_s: f64,
+    ended_s: f64,
     /// Whether the old address answered, which is wrong after the move.
     by_old: bool,
     ok: bool,
@@ -140,12 +143,12 @@ impl Model for DnsFailover {
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
         vec![
             ("clients", f64::from(p.clients), 200.0..=10_000.0),
-            ("requests_per_s", p.requests_per_s, 0.005..=1.0),
-            ("old_ttl_s", p.old_s(), 10.0..=600.0),
-            ("new_ttl_s", f64::from(p.new_ttl_s), 1.0..=p.old_s()),
+            ("requests_per_min", p.requests_per_min, 0.005..=1.0),
+            ("old_ttl_min", p.old_s(), 10.0..=600.0),
+            ("new_ttl_min", f64::from(p.new_ttl_min), 1.0..=p.old_s()),
             ("late_share", p.late_share, 0.0..=1.0),
-            ("move_at_s", p.move_at_s, p.old_s()..=2000.0),
-            ("check_interval_s", p.check_interval_s, 0.1..=10.0),
+            ("move_at_min", p.move_at_min, p.old_s()..=2000.0),
+            ("check_interval_min", p.check_interval_min, 0.1..=10.0),
             ("failed_checks", f64::from(p.failed_checks), 1.0..=20.0),
             ("latency_ms", p.latency_ms as f64, 1.0..=100.0),
             ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
@@ -155,16 +158,17 @@ impl Model for DnsFailover {
     fn assumptions(&self, p: &Parameters) -> Vec<String> {
         vec![
             format!(
-                "60 times faster than life: a second here is a minute, TTLs {} s and {} s",
-                p.old_ttl_s, p.new_ttl_s
+                "a minute here is a second of the simulation: {} min are {} of its seconds; a message takes {} ms of them",
+                p.old_ttl_min, p.old_ttl_min, p.latency_ms
             ),
+            format!("TTLs of {} min and {} min", p.old_ttl_min, p.new_ttl_min),
             format!(
-                "{} clients with a cache each, independent requests (Poisson), {} a second each",
-                p.clients, p.requests_per_s
+                "{} clients with a cache each, independent requests (Poisson), {} a minute each",
+                p.clients, p.requests_per_min
             ),
-            "caches begin as they would be after a long time; all keep to the TTL, to the second".into(),
-            format!("the service moves at {} s; the old address then answers 503", p.move_at_s),
-            format!("\"half an old TTL on\": within {AROUND_S} s of {} s", p.move_at_s + p.old_s() / 2.0),
+            "caches begin as they would be after a long time; all keep to the TTL".into(),
+            format!("the service moves after {} min; the old address then answers 503", p.move_at_min),
+            format!("\"half an old TTL on\": within {AROUND_S} min of {} min after the move", p.old_s() / 2.0),
         ]
     }
 
@@ -182,7 +186,7 @@ impl Model for DnsFailover {
         let none = Tolerance::Within(1.0);
         let share = |share: f64| (100.0 * share, "%");
         // 15 %, or what chance leaves room for among so many clients: 3.3 standard errors.
-        let asking = clients * (1.0 - (-p.requests_per_s * 2.0 * AROUND_S).exp());
+        let asking = clients * (1.0 - (-p.requests_per_min * 2.0 * AROUND_S).exp());
         let of_chance = |share: f64, least: f64| {
             Tolerance::Within(100.0 * least.max(3.3 * (share * (1.0 - share) / asking).sqrt()))
         };
@@ -194,38 +198,38 @@ impl Model for DnsFailover {
         let holding = p.holding(old_s, late_s);
         say(OLD, LATE, share(holding), of_chance(holding, 0.15 * holding), because);
         // The resolver looks the name up at 0, TTL, 2 TTL, ...
-        let flip_s = (p.move_at_s / old_s).ceil() * old_s - p.move_at_s;
+        let flip_s = (p.move_at_min / old_s).ceil() * old_s - p.move_at_min;
         let because = "all get what is left of the one cached answer, and turn when it ends";
         let before = if half_s + AROUND_S < flip_s { 1.0 } else { 0.0 };
         if (half_s - flip_s).abs() > AROUND_S {
             say(OLD, RESOLVER, share(before), none, because);
         }
         // Who asks for the first time after the move goes to the new address.
-        let known = 1.0 - (-p.requests_per_s * p.move_at_s).exp();
+        let known = 1.0 - (-p.requests_per_min * p.move_at_min).exp();
         let because = "an open connection asks no resolver";
         say(OLD, KEEP_ALIVE, share(known), of_chance(known, 0.02), because);
         let because = "no answer lives that long";
         [MINUTE, IN_TIME].into_iter().for_each(|variant| say(OLD, variant, share(0.0), none, because));
         say(OLD, BALANCER, share(0.0), none, "its address never changes");
-        say(LAST, HOUR, (old_s, "s"), Tolerance::Share(0.1), "TTL: somebody asked just before the move");
-        say(LAST, RESOLVER, (flip_s, "s"), Tolerance::Share(0.1), "when the one cached answer ends");
+        say(LAST, HOUR, (old_s, "min"), Tolerance::Share(0.1), "TTL: somebody asked just before the move");
+        say(LAST, RESOLVER, (flip_s, "min"), Tolerance::Share(0.1), "when the one cached answer ends");
         let checks = f64::from(p.failed_checks);
         // A check's verdict comes one way later; a request was begun five ways before the balancer picks for it: two for
         // the lookup, three to connect and ask.
         let ways_s = 4.0 * p.latency_ms as f64 / 1000.0;
-        let detected = ((checks - 0.5) * p.check_interval_s - ways_s, "s");
-        let width = Tolerance::Within(p.check_interval_s / 2.0 + 6.0 * p.latency_ms as f64 / 1000.0);
+        let detected = ((checks - 0.5) * p.check_interval_min - ways_s, "min");
+        let width = Tolerance::Within(p.check_interval_min / 2.0 + 6.0 * p.latency_ms as f64 / 1000.0);
         say(LAST, BALANCER, detected, width, "the middle of (k - 1) I to k I, less two round trips");
-        for (variant, ttl_s) in [(HOUR, old_s), (MINUTE, f64::from(p.new_ttl_s))] {
-            let queries = clients * p.requests_per_s / (1.0 + p.requests_per_s * ttl_s);
-            say(QUERIES, variant, (queries, "1/s"), Tolerance::Share(0.15), "clients x r / (1 + r TTL)");
+        for (variant, ttl_s) in [(HOUR, old_s), (MINUTE, f64::from(p.new_ttl_min))] {
+            let queries = clients * p.requests_per_min / (1.0 + p.requests_per_min * ttl_s);
+            say(QUERIES, variant, (queries, "1/min"), Tolerance::Share(0.15), "clients x r / (1 + r TTL)");
         }
         predictions
     }
 
     fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
         let mut stream = load_stream(seed);
-        let mut load = poisson(&mut stream, p.requests_per_s * f64::from(p.clients), p.duration_s() - 1.0, 0);
+        let mut load = poisson(&mut stream, p.requests_per_min * f64::from(p.clients), p.duration_s() - 1.0, 0);
         // A Poisson process dealt out at random is one for each client.
         load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..p.clients));
         load
@@ -277,7 +281,7 @@ struct Scene {
 
 impl Scene {
     fn has_moved(&self, host: &Host) -> bool {
-        now_s(host) >= self.p.move_at_s
+        now_s(host) >= self.p.move_at_min
     }
 
     async fn authority(self: Rc<Self>, host: Host) {
@@ -312,7 +316,7 @@ impl Scene {
         let backend = |is_old: bool| if is_old { "old" } else { "new" };
         let (checker, scene, turned) = (host.clone(), self.clone(), is_old.clone());
         host.spawn(async move {
-            let interval = Duration::from_secs_f64(scene.p.check_interval_s);
+            let interval = Duration::from_secs_f64(scene.p.check_interval_min);
             checker.sleep(interval.mul_f64(checker.with_rng(|rng| rng.gen_range(0.0..1.0)))).await;
             let mut failed = 0;
             let mut next_ns = checker.now_ns();
@@ -383,7 +387,7 @@ impl Scene {
         let clients: Rc<[Client]> = self.settled(&host).into();
         let (looker, looked_at, scene) = (host.clone(), clients.clone(), self.clone());
         host.spawn(async move {
-            looker.sleep(Duration::from_secs_f64(scene.p.move_at_s + scene.p.old_s() / 6.0)).await;
+            looker.sleep(Duration::from_secs_f64(scene.p.move_at_min + scene.p.old_s() / 6.0)).await;
             let (t_s, old) = (now_s(&looker), address(named(&looker, "old")));
             let left = |client: &Client| client.cache.get().filter(|(_, ends_s)| *ends_s > t_s);
             let looked =
@@ -402,7 +406,8 @@ impl Scene {
         let reply = self.ask(&host, client).await;
         let by_old = reply.as_ref().is_some_and(|reply| reply.body == "old");
         let ok = reply.is_some_and(|reply| reply.status == StatusCode::OK);
-        self.log.with(|log| log.requests.push(Request { at_s, by_old, ok }));
+        let ended_s = now_s(&host);
+        self.log.with(|log| log.requests.push(Request { at_s, ended_s, by_old, ok }));
     }
 
     async fn ask(&self, host: &Host, client: &Client) -> Option<Reply> {
@@ -458,35 +463,36 @@ async fn get(host: &Host, server: &str) -> std::io::Result<Reply> {
 }
 
 fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
-    let judged_s = p.move_at_s + p.old_s() / 2.0;
+    let judged_s = p.move_at_min + p.old_s() / 2.0;
     let near: Vec<_> = log.requests.iter().filter(|request| (request.at_s - judged_s).abs() <= AROUND_S).collect();
     let old = near.iter().filter(|request| request.by_old).count();
-    let after = log.requests.iter().filter(|request| request.by_old && request.at_s >= p.move_at_s);
-    let last_s = after.map(|request| request.at_s - p.move_at_s).fold(0.0, f64::max);
-    let first_s = p.move_at_s / 10.0;
-    let queries = log.queries_s.iter().filter(|t_s| (first_s..p.move_at_s).contains(*t_s)).count();
+    let after = log.requests.iter().filter(|request| request.by_old && request.at_s >= p.move_at_min);
+    let last_s = after.map(|request| request.at_s - p.move_at_min).fold(0.0, f64::max);
+    let first_s = p.move_at_min / 10.0;
+    let queries = log.queries_s.iter().filter(|t_s| (first_s..p.move_at_min).contains(*t_s)).count();
     vec![
         Measurement::new(OLD, percent(old, near.len())),
         Measurement::new(LAST, last_s),
-        Measurement::new(QUERIES, queries as f64 / (p.move_at_s - first_s)),
+        Measurement::new(QUERIES, queries as f64 / (p.move_at_min - first_s)),
     ]
 }
 
-/// Requests around the move and what some caches held ten simulated minutes after it.
+/// Answers around the move and what some caches held ten minutes after it. By the minute of the answer, as a server's log
+/// has it: a request that is on its way when the service moves was begun before the move and is refused after it.
 fn on_call(p: &Parameters, log: &Log) -> Vec<Table> {
-    let header = ["minutes after the move", "requests", "ok", "503 from the old address"];
-    let mut errors = Table::new("the monitoring of both addresses (a simulated second is a minute)", &header);
+    let header = ["minutes after the move", "answers", "200", "503 from the old address"];
+    let mut errors = Table::new("the monitoring of both addresses", &header);
     let step_s = p.old_s() / 30.0;
     for step in -2_i32..5 {
         let from_s = f64::from(step) * step_s;
-        let period = p.move_at_s + from_s..p.move_at_s + from_s + step_s;
-        let requests: Vec<_> = log.requests.iter().filter(|request| period.contains(&request.at_s)).collect();
-        let ok = requests.iter().filter(|request| request.ok).count();
+        let period = p.move_at_min + from_s..p.move_at_min + from_s + step_s;
+        let answers: Vec<_> = log.requests.iter().filter(|request| period.contains(&request.ended_s)).collect();
+        let ok = answers.iter().filter(|request| request.ok).count();
         errors.row([
             format!("{from_s:.0} to {:.0}", from_s + step_s),
-            requests.len().to_string(),
+            answers.len().to_string(),
             ok.to_string(),
-            requests.iter().filter(|request| request.by_old && !request.ok).count().to_string(),
+            answers.iter().filter(|request| request.by_old && !request.ok).count().to_string(),
         ]);
     }
     let mut caches = Table::new(

@@ -32,7 +32,8 @@ const QUERIES: [&str; 4] = [
     "queries per request, half lost",
     "queries per request, slow",
 ];
-const SERVED: [&str; 4] = ["served, cut off", "served, most lost", "served, half lost", "served, slow"];
+const SERVED: [&str; 4] =
+    ["served in time, cut off", "served in time, most lost", "served in time, half lost", "served in time, slow"];
 /// The trouble in which everything is lost, that in which most is, half is, and all is late.
 const CUT_OFF: usize = 0;
 const SLOW: usize = 3;
@@ -202,7 +203,8 @@ impl Model for DnsOutage {
                 100.0 * p.half_lost,
                 p.slow_s
             ),
-            format!("judged: requests of each trouble but those of its last {:.1} s", p.longest_s()),
+            format!("judged: requests offered in each trouble but for its last {:.1} s", p.longest_s()),
+            "served in time: an address has come before the last try of the application is given up".into(),
         ]
     }
 
@@ -221,7 +223,7 @@ impl Model for DnsOutage {
                 predictions.push(Prediction::new(
                     QUERIES[trouble],
                     variant,
-                    (queries, ""),
+                    (queries, "queries"),
                     Tolerance::Share(0.15),
                     because,
                 ));
@@ -242,7 +244,7 @@ impl Model for DnsOutage {
             predictions.push(Prediction::new(
                 QUERIES[CUT_OFF],
                 variant,
-                (queries, ""),
+                (queries, "queries"),
                 Tolerance::Within(queries.max(0.1)),
                 because,
             ));
@@ -426,7 +428,7 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
 
 /// Second by second, around the beginning of the first trouble.
 fn on_call(p: &Parameters, log: &Log) -> Table {
-    let header = ["second", "requests", "resolved", "failed", "median ms", "queries to the authority"];
+    let header = ["second", "offered", "served in time", "unserved", "median ms", "queries to the authority"];
     let mut table = Table::new("what the applications and the resolver in front of the authority count", &header);
     let begin_s = p.trouble(CUT_OFF).0 as u64;
     for second in begin_s - 3..begin_s + 4 {

@@ -1,6 +1,6 @@
 //! The files of `sims/stories/`: which story, its parameters, the one that breaks its claims, and what a class is asked.
 
-use super::lesson::Lesson;
+use super::lesson::{Complaint, Lesson};
 use super::{Arrival, STORIES, Setup, Story, StoryRun, Variant};
 use crate::fault::model::Fault;
 use crate::scenario::suggest::allowed;
@@ -152,7 +152,7 @@ impl StoryFile {
             ));
         }
         let perturbed = perturbed.into_iter().filter(|(name, value)| parameters.get(name) != Some(value)).collect();
-        let story = StoryFile {
+        let mut story = StoryFile {
             version: crate::scenario::VERSION,
             name: head.name,
             title: head.title,
@@ -162,13 +162,15 @@ impl StoryFile {
             lesson: head.lesson,
             explicit: head.explicit,
         };
-        let wrong = |part: &str, (problem, help): (String, String)| document.error(place(part), problem, help);
+        let wrong = |part: &str, (problem, help): Complaint| document.error(place(part), problem, help);
         story.lesson.check(&story).map_err(|complaint| wrong("lesson", complaint))?;
+        let predictions = story.predict();
+        story.lesson.questions.iter_mut().for_each(|question| question.measure_by(&predictions));
         story.check_explicit().map_err(|complaint| wrong("explicit", complaint))?;
         Ok(story)
     }
 
-    fn check_explicit(&self) -> Result<(), (String, String)> {
+    fn check_explicit(&self) -> Result<(), Complaint> {
         let Some(explicit) = &self.explicit else { return Ok(()) };
         if self.variant(&explicit.variant).is_none() {
             let names = self.variants().iter().map(|variant| variant.name).collect();
@@ -188,6 +190,19 @@ impl StoryFile {
     /// The variant of this name.
     pub fn variant(&self, name: &str) -> Option<&'static Variant> {
         self.variants().iter().find(|variant| variant.name == name)
+    }
+
+    /// One line about a variant, with what the parameters make of it.
+    pub fn what(&self, variant: &Variant) -> String {
+        self.model.what(&self.parameters, variant)
+    }
+
+    /// The same story with some parameters replaced.
+    ///
+    /// # Errors
+    /// If the story cannot be run with them: the problem, and what is allowed.
+    pub fn with(&self, changes: &toml::Table) -> Result<StoryFile, Complaint> {
+        Ok(StoryFile { parameters: self.model.changed(&self.parameters, changes)?, ..self.clone() })
     }
 
     /// What is expected, from the parameters alone.

@@ -61,7 +61,7 @@ impl Parameters {
         self.resource_kb * 8.0 / (self.mbit_per_s * faster)
     }
 
-    /// The mean wait in a queue with random arrivals and constant work (M/D/1).
+    /// The mean wait in a queue with random arrivals and constant work S (M/D/1): rho S / (2 (1 - rho)).
     fn wait_ms(&self) -> f64 {
         self.utilization * self.work_ms / (2.0 * (1.0 - self.utilization))
     }
@@ -163,7 +163,7 @@ impl Model for LatencyNotBandwidth {
             // One request a page is too few for a mean.
             if variant.name == FAR && p.utilization > 0.0 {
                 let tolerance = Tolerance::Share(0.3);
-                let because = "n x rho S / 2 (1 - rho) (M/D/1); the mean of a heavy tail, so within 30 %";
+                let because = "n x rho S / (2 (1 - rho)) (M/D/1); the mean of a heavy tail, so within 30 %";
                 predictions.push(Prediction::new(QUEUE, variant.name, (wait, "ms"), tolerance, because));
             }
         }

@@ -3,8 +3,9 @@
 //! A lesson's text is in the story's file. A question is a choice, or a number that a run decides; the outcome and the
 //! reasons are behind [`grade`], which wants an answer.
 
-use super::claim::Claim;
+use super::claim::{Claim, Prediction};
 use super::file::StoryFile;
+use super::trial::{self, Play, Trial};
 use crate::rng;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,12 @@ pub struct Question {
     /// How far an answer may be off, in the claim's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<f64>,
+    /// The claim's unit, known once the file has been read.
+    #[serde(skip)]
+    unit: &'static str,
+    /// What must come of the choice that is right, and of no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Trial>,
     /// What can be chosen; one is right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
@@ -55,6 +62,12 @@ pub struct Choice {
     /// Whether it is right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub right: bool,
+    /// What it stands for in a run, where the question has trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plays: Option<Play>,
+    /// Why no run can show what comes of it, where the question has trials and this cannot be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unplayed: Option<String>,
 }
 
 /// How one answer was judged.
@@ -103,6 +116,7 @@ impl Lesson {
                 let help = "give `claim`, `variant` and `within`, or `choices` of which one has `right = true`";
                 return Err((wrong("exactly one of its choices must be right"), help.into()));
             }
+            trial::check(story, question).map_err(|(problem, help)| (wrong(&problem), help))?;
         }
         Ok(())
     }
@@ -133,17 +147,36 @@ impl Question {
         Some((self.claim.as_deref()?, self.variant.as_deref()?, self.within?))
     }
 
+    /// Takes over the unit of what is asked for.
+    pub(super) fn measure_by(&mut self, predictions: &[Prediction]) {
+        let Some((claim, variant, _)) = self.number() else { return };
+        let known = predictions.iter().find(|known| known.claim == claim && known.variant == variant);
+        self.unit = known.map_or("", |known| known.unit);
+    }
+
     /// Reads one answer.
     ///
     /// # Errors
-    /// If it is no letter of the choices, or no number.
+    /// If it is no letter of the choices, no number, or a number that the unit cannot have: every quantity that is asked
+    /// for is 0 or more, a share at most 100 %.
     pub fn read(&self, text: &str) -> Result<String, Complaint> {
         let text = text.trim().to_lowercase();
         if self.choices.is_empty() {
-            let number = text.trim_end_matches('%').trim().parse::<f64>().ok().filter(|number| number.is_finite());
-            return number
-                .map(|number| number.to_string())
-                .ok_or((format!("`{text}` is no number"), "like: 12.5".into()));
+            let bare = text.strip_suffix(self.unit).unwrap_or(&text).trim();
+            let (least, most) = (0.0, if self.unit == "%" { 100.0 } else { f64::MAX });
+            let help = match self.unit {
+                "%" => "allowed: 0 to 100, like 12.5".to_string(),
+                "" => "allowed: 0 or more, like 12.5".to_string(),
+                unit => format!("allowed: 0 or more {unit}, like 12.5"),
+            };
+            return match bare.parse::<f64>().ok().filter(|number| number.is_finite()) {
+                None => Err((format!("`{text}` is no number"), help)),
+                Some(number) if !(least..=most).contains(&number) => {
+                    let quantity = if self.unit == "%" { "a percentage" } else { "a quantity" };
+                    Err((format!("`{text}` is {quantity} that cannot be"), help))
+                }
+                Some(number) => Ok(number.to_string()),
+            };
         }
         let is_offered = text.len() == 1 && self.choices.iter().zip('a'..).any(|(_, letter)| text.starts_with(letter));
         let letters: Vec<String> = self.choices.iter().zip('a'..).map(|(_, letter)| letter.to_string()).collect();
@@ -168,7 +201,8 @@ impl Question {
         let number = answer.parse::<f64>().ok();
         let right = measured.zip(number).is_some_and(|(measured, number)| (measured - number).abs() <= within);
         let unit = claim.map_or("", |claim| claim.unit.as_str());
-        let solution = measured.map_or("nothing was measured".into(), |measured| format!("{measured:.1} {unit}"));
+        let solution = measured
+            .map_or("nothing was measured".into(), |measured| format!("{measured:.1} {unit}").trim_end().to_string());
         Judged { answer, right, solution, because: claim.map_or(String::new(), |claim| claim.because.clone()) }
     }
 }
@@ -201,12 +235,23 @@ mod tests {
     fn an_answer_is_read_or_told_what_is_allowed() {
         let lesson = lesson();
         assert_eq!(lesson.read(" 12.50% , B").unwrap(), ["12.5", "b"]);
-        for (text, part) in [("1", "1 answers"), ("x,a", "no number"), ("nan,a", "no number"), ("1,z", "allowed: a, b")]
-        {
+        for (text, part) in [
+            ("1", "1 answers"),
+            ("x,a", "no number"),
+            ("nan,a", "no number"),
+            ("1,z", "allowed: a, b"),
+            ("150,a", "`150` is a percentage that cannot be allowed: 0 to 100"),
+            ("100.1 %,a", "allowed: 0 to 100"),
+            ("-1,a", "allowed: 0 to 100"),
+        ] {
             let (problem, help) = lesson.read(text).unwrap_err();
             assert!(format!("{problem} {help}").contains(part), "{text}: {problem}, {help}");
         }
+        assert_eq!(lesson.read("100%,a").unwrap(), ["100", "a"]);
         assert!(lesson.read(&lesson.example()).is_ok());
+        let page = find("latency-not-bandwidth").unwrap().lesson;
+        assert_eq!(page.read("4900 ms,a").unwrap(), ["4900", "a"]);
+        assert!(page.read("-1,a").unwrap_err().1.contains("0 or more ms"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! * [`claim`]: prediction beside measurement.
 //! * [`file`](mod@file): the format of `sims/stories/`.
-//! * [`lesson`]: what a class is asked, and how an answer is judged.
+//! * [`lesson`]: what a class is asked, and how an answer is judged. [`trial`]: choices that can be run.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`: what they speak, over hyper and hickory.
 //! * `consensus`: the testbed's own systems as variants.
 //! * [`evidence`]: the tables that somebody on call would have.
@@ -15,6 +15,7 @@ pub mod claim;
 pub mod evidence;
 pub mod file;
 pub mod lesson;
+pub mod trial;
 
 mod consensus;
 mod consistency_or_availability;
@@ -36,6 +37,7 @@ use crate::trace::digest::Digest;
 use claim::{Claim, Measurement, Prediction, join};
 use evidence::Table;
 pub use file::{StoryFile, catalogue, find};
+use lesson::Complaint;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -116,6 +118,10 @@ trait Model: Sync {
     fn name(&self) -> &'static str;
     /// The variants, the naive one first.
     fn variants(&self) -> &'static [Variant];
+    /// One line about a variant, with what the parameters make of it.
+    fn what(&self, _p: &Self::Parameters, variant: &Variant) -> String {
+        variant.what.to_string()
+    }
     /// What each parameter may be.
     fn bounds(&self, p: &Self::Parameters) -> Vec<Bound>;
     /// What must be true for the predictions to be about this run, in units.
@@ -144,6 +150,10 @@ pub(crate) trait Story: Sync {
     fn variants(&self) -> &'static [Variant];
     /// What is modelled by a constant, not run.
     fn modelled(&self) -> &'static [&'static str];
+    /// One line about a variant, with what the parameters make of it.
+    fn what(&self, parameters: &toml::Table, variant: &Variant) -> String;
+    /// Parameters with some replaced; what is wrong with them and what is allowed, where they make no sense.
+    fn changed(&self, parameters: &toml::Table, changes: &toml::Table) -> Result<toml::Table, Complaint>;
     /// Reads and checks parameters.
     fn parameters(&self, document: Document<'_>, value: &Spanned<DeValue<'_>>) -> Result<toml::Table, ScenarioError>;
     /// What must be true for the predictions to be about a run, in units.
@@ -164,6 +174,14 @@ impl<M: Model> Typed<M> {
     fn typed(parameters: &toml::Table) -> M::Parameters {
         parameters.clone().try_into().expect("parameters are checked when their file is read")
     }
+
+    /// The first parameter that is out of its bounds, what is wrong with it, and what is allowed.
+    fn out_of_bounds(&self, parameters: &M::Parameters) -> Option<(&'static str, Complaint)> {
+        let bounds = self.0.bounds(parameters);
+        let (field, number, allowed) = bounds.into_iter().find(|(_, number, allowed)| !allowed.contains(number))?;
+        let (least, most) = allowed.into_inner();
+        Some((field, (format!("`{field}` is {number}"), format!("allowed: {least} to {most}"))))
+    }
 }
 
 impl<M: Model> Story for Typed<M> {
@@ -179,16 +197,27 @@ impl<M: Model> Story for Typed<M> {
         self.0.modelled()
     }
 
+    fn what(&self, parameters: &toml::Table, variant: &Variant) -> String {
+        self.0.what(&Self::typed(parameters), variant)
+    }
+
+    fn changed(&self, parameters: &toml::Table, changes: &toml::Table) -> Result<toml::Table, Complaint> {
+        let merged: toml::Table = parameters.clone().into_iter().chain(changes.clone()).collect();
+        let typed: M::Parameters = merged
+            .try_into()
+            .map_err(|error: toml::de::Error| (error.message().to_string(), "as under `[parameters]`".to_string()))?;
+        match self.out_of_bounds(&typed) {
+            Some((_, complaint)) => Err(complaint),
+            None => Ok(toml::Table::try_from(typed).expect("parameters are plain data")),
+        }
+    }
+
     fn parameters(&self, document: Document<'_>, value: &Spanned<DeValue<'_>>) -> Result<toml::Table, ScenarioError> {
         let parameters: M::Parameters = document.value(value)?;
-        for (field, number, allowed) in self.0.bounds(&parameters) {
-            if !allowed.contains(&number) {
-                let table = value.get_ref().as_table();
-                let span = table.and_then(|table| table.get(field)).map_or(value.span(), Spanned::span);
-                let (least, most) = allowed.into_inner();
-                let problem = format!("`{field}` is {number}");
-                return Err(document.error(span, problem, format!("allowed: {least} to {most}")));
-            }
+        if let Some((field, (problem, help))) = self.out_of_bounds(&parameters) {
+            let table = value.get_ref().as_table();
+            let span = table.and_then(|table| table.get(field)).map_or(value.span(), Spanned::span);
+            return Err(document.error(span, problem, help));
         }
         Ok(toml::Table::try_from(parameters).expect("parameters are plain data"))
     }

@@ -26,8 +26,8 @@ const TIMEOUT: &str = "time-out";
 const BULKHEAD: &str = "bulkhead";
 
 const EMPTY_AFTER: &str = "pool empty after";
-const FAST: &str = "fast calls answered";
-const SLOW: &str = "slow calls answered";
+const FAST: &str = "fast calls served in time";
+const SLOW: &str = "slow calls served in time";
 const WAIT: &str = "fast calls wait for a connection";
 const TAKES: &str = "a slow call holds its connection";
 
@@ -93,7 +93,7 @@ impl Parameters {
 
     /// The period whose calls are judged: the pool is as it will stay, and every call ends before the run does.
     fn judged_s(&self) -> (f64, f64) {
-        (self.slow_at_s + 7.0, self.duration_s - 5.0)
+        (self.slow_at_s + 6.0 + self.patience_s, self.duration_s - 4.0 - self.patience_s)
     }
 }
 
@@ -151,7 +151,7 @@ impl Model for PoolExhaustion {
             ("slow_at_s", p.slow_at_s, 1.0..=60.0),
             ("patience_s", p.patience_s, 0.1..=10.0),
             ("timeout_s", p.timeout_s, 0.05..=10.0),
-            ("duration_s", p.duration_s, p.slow_at_s + 14.0..=300.0),
+            ("duration_s", p.duration_s, p.slow_at_s + 12.0 + 2.0 * p.patience_s..=300.0),
             ("latency_ms", p.latency_ms as f64, 1.0..=100.0),
             ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
         ]
@@ -170,7 +170,10 @@ impl Model for PoolExhaustion {
                 "from {} s on, slow calls take {} s of work instead of {} s, {} of them at once",
                 p.slow_at_s, p.slow_work_s, p.work_s, p.slow_at_once
             ),
-            format!("judged: calls that come from {from:.0} s to {until:.0} s, when the pool has settled"),
+            format!("judged: calls offered from {from:.0} s to {until:.0} s, when the pool has settled"),
+            "served in time: a caller waits so long for a connection, and then for its answer, however long that takes \
+             (except with a time-out)"
+                .into(),
         ]
     }
 
@@ -189,7 +192,7 @@ impl Model for PoolExhaustion {
         for (variant, connections) in [(ONE_POOL, p.connections), (BIGGER, p.bigger_connections)] {
             let (served, held_s) = p.shared(connections);
             let answered = (100.0 * served / each, "%");
-            let because = "calls of a sort served / made; served = min(N / (W + W'), K / W')";
+            let because = "calls of a sort served / offered; served = min(N / (W + W'), K / W')";
             let tolerance = if served < each { share } else { Tolerance::Within(2.0) };
             say(FAST, variant, answered, tolerance, because);
             say(SLOW, variant, answered, tolerance, because);
@@ -380,7 +383,7 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
 
 /// Half a second at a time, until three seconds after the slowdown.
 fn on_call(p: &Parameters, log: &Log) -> Vec<Table> {
-    let header = ["second", "calls", "answered", "no connection", "median ms", "in use", "waiting"];
+    let header = ["second", "offered", "served in time", "unserved", "median ms", "in use", "waiting"];
     let mut table = Table::new("the service's own metrics, all calls together, and its pool", &header);
     let half_ns = 500_000_000;
     let from = ((p.slow_at_s - 1.0) * 2.0) as u64;
@@ -397,7 +400,7 @@ fn on_call(p: &Parameters, log: &Log) -> Vec<Table> {
             format!("{:.1}", half as f64 / 2.0),
             calls.to_string(),
             took.len().to_string(),
-            ended.iter().filter(|call| call.connected_ns.is_none()).count().to_string(),
+            (ended.len() - took.len()).to_string(),
             percentile(&mut took, 0.5).map_or("-".into(), |ms| ms.to_string()),
             in_use.to_string(),
             waiting.to_string(),

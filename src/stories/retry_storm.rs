@@ -32,9 +32,9 @@ const BACKOFF: &str = "back-off";
 const BUDGET: &str = "budget";
 const DEADLINE: &str = "deadline-aware";
 
-const BEFORE: &str = "served before the stall";
+const BEFORE: &str = "served in time before the stall";
 const BACKLOG: &str = "queue when the stall ends";
-const AFTER: &str = "served long after it";
+const AFTER: &str = "served in time long after it";
 
 /// How often a budget forgets what it was paid, in seconds.
 const BUDGET_WINDOW_S: u64 = 10;
@@ -181,7 +181,8 @@ impl Model for RetryStorm {
                 1000.0 / p.served_per_s
             ),
             format!(
-                "a try is given up after {} s; up to {} retries; {} % of tries fail at once",
+                "served in time: a try is answered within {} s, after which it is given up; up to {} retries; {} % of tries \
+                 fail at once",
                 p.timeout_s,
                 p.retries,
                 100.0 * p.failing_share
@@ -503,7 +504,7 @@ fn queue_at(log: &Log, t_ns: u64) -> usize {
 fn on_call(p: &Parameters, log: &Log) -> Table {
     let mut table = Table::new(
         "what the clients' metrics and the server's queue show, second by second",
-        &["second", "requests", "answered", "given up", "median ms", "99 % ms", "in queue"],
+        &["second", "offered", "served in time", "unserved", "median ms", "99 % ms", "in queue"],
     );
     let first = (p.stall_at_s - 3.0) as u64;
     for second in first..(p.stall_at_s + p.stall_s + 2.0).ceil() as u64 {

@@ -5,7 +5,8 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::consensus::{
-    cut, forked, judged, last_until, lasting, majority, scenario, served, settled_s, silence, site, yes,
+    Offered, cut, forked, judged, last_until, lasting, majority, scenario, served, settled, settled_s, silence, site,
+    yes,
 };
 use super::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::{Fault, FaultKind, Target};
@@ -18,8 +19,8 @@ const RAFT: &str = "raft";
 const WITNESS: &str = "raft-witness";
 const SITE_LOST: &str = "raft-site-lost";
 
-const EAST: &str = "served in the east, settled";
-const WEST: &str = "served in the west, settled";
+const EAST: &str = "served in time, east";
+const WEST: &str = "served in time, west";
 const FORKED: &str = "split-brain certified (1: yes)";
 
 /// How long after the cut somebody looks at the servers, in seconds: nothing has been decided yet.
@@ -36,17 +37,50 @@ pub(super) struct Parameters {
     east: u16,
     /// Voters in the west.
     west: u16,
-    /// Voters in each of the two sites, where a third has one, the witness.
-    each_beside_witness: u16,
+    /// Voters in the east, where a third site has one, the witness.
+    east_beside_witness: u16,
+    /// Voters in the west, where a third site has one.
+    west_beside_witness: u16,
+    /// Which of the two the witness hears while they are cut off from each other.
+    witness_hears: Side,
     /// When the line between the sites is cut.
     cut_at_s: f64,
     /// For how long.
     cut_s: f64,
 }
 
+/// A side of the cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Side {
+    East,
+    West,
+}
+
+impl Side {
+    fn name(self) -> &'static str {
+        if self == Side::East { "east" } else { "west" }
+    }
+}
+
 impl Parameters {
     fn voters(&self) -> u16 {
         self.east + self.west
+    }
+
+    /// The witness's own vote is the one more.
+    fn voters_with_witness(&self) -> u16 {
+        self.east_beside_witness + self.west_beside_witness + 1
+    }
+
+    /// What cuts the witness off from one of the sides. Its line to the other carries votes, not customers, who would
+    /// else get around the cut through it.
+    fn witness_cut(&self) -> Fault {
+        let others = match self.witness_hears {
+            Side::East => ["west", "east.clients"],
+            Side::West => ["east", "west.clients"],
+        };
+        cut([&["north"], &others], self.cut_at_s, self.cut_s)
     }
 }
 
@@ -64,7 +98,7 @@ impl Model for SplitBrain {
                 Variant { name: RAFT, what: "a majority of all voters decides", naive: false },
                 Variant {
                     name: WITNESS,
-                    what: "the same, and a third site votes, which hears the east only",
+                    what: "two sites, and one vote in a third, which hears one of them",
                     naive: false,
                 },
                 Variant {
@@ -76,25 +110,41 @@ impl Model for SplitBrain {
         }
     }
 
+    fn what(&self, p: &Parameters, variant: &Variant) -> String {
+        let two = format!("{} + {} voters", p.east, p.west);
+        match variant.name {
+            DUAL => format!("{} + {} servers, {}", p.east, p.west, variant.what),
+            WITNESS => format!(
+                "{} + {} + 1 voters: a third site has one, and hears the {} only",
+                p.east_beside_witness,
+                p.west_beside_witness,
+                p.witness_hears.name()
+            ),
+            _ => format!("{two}, {}", variant.what),
+        }
+    }
+
     fn bounds(&self, p: &Parameters) -> Vec<Bound> {
         vec![
             ("east", f64::from(p.east), 1.0..=7.0),
             ("west", f64::from(p.west), 1.0..=7.0),
-            ("each_beside_witness", f64::from(p.each_beside_witness), 1.0..=3.0),
+            ("east_beside_witness", f64::from(p.east_beside_witness), 1.0..=4.0),
+            ("west_beside_witness", f64::from(p.west_beside_witness), 1.0..=4.0),
             ("cut_at_s", p.cut_at_s, 3.0..=20.0),
-            ("cut_s", p.cut_s, 5.0..=30.0),
+            ("cut_s", p.cut_s, 7.0..=30.0),
         ]
     }
 
     fn assumptions(&self, p: &Parameters) -> Vec<String> {
-        let settled = settled_s(&scenario("split-brain"), p.cut_at_s, p.cut_s);
         vec![
+            format!("{} voters in the east, {} in the west", p.east, p.west),
             format!(
-                "{} voters in the east, {} in the west; three clients each, which ask their own side first",
-                p.east, p.west
+                "with a witness: {} in the east, {} in the west, 1 in a third site without customers",
+                p.east_beside_witness, p.west_beside_witness
             ),
+            "three clients in the east, three in the west, which ask their own side first".into(),
             format!("nothing passes between the sites from {} s to {} s", p.cut_at_s, p.cut_at_s + p.cut_s),
-            format!("settled: operations planned from {:.1} s to {:.1} s, acknowledged by then", settled.0, settled.1),
+            settled(&scenario("split-brain"), p.cut_at_s, p.cut_s),
         ]
     }
 
@@ -115,10 +165,14 @@ impl Model for SplitBrain {
         let has = |voters: u16, of: u16| voters >= majority(of);
         say(DUAL, [true, true], true, "any node may be primary, and either side has one");
         let voters = p.voters();
-        say(RAFT, [has(p.east, voters), has(p.west, voters)], false, "only a majority of all voters may decide");
-        let (side, voters) = (p.each_beside_witness, 2 * p.each_beside_witness + 1);
-        let because = "the witness makes the east a majority";
-        say(WITNESS, [has(side + 1, voters), has(side, voters)], false, because);
+        let because = format!("{} of {voters} voters are a majority, and only that may decide", majority(voters));
+        say(RAFT, [has(p.east, voters), has(p.west, voters)], false, &because);
+        let voters = p.voters_with_witness();
+        let heard = |side| u16::from(p.witness_hears == side);
+        let east = p.east_beside_witness + heard(Side::East);
+        let west = p.west_beside_witness + heard(Side::West);
+        let because = format!("with the witness: {east} of {voters} in the east, {west} in the west");
+        say(WITNESS, [has(east, voters), has(west, voters)], false, &because);
         let because = "what is left alive on one side of the cut must be a majority";
         say(SITE_LOST, [false, has(p.west, p.voters())], false, because);
         predictions
@@ -132,12 +186,12 @@ impl Model for SplitBrain {
         let mut scenario = scenario(if setup.variant == WITNESS { "split-brain-witness" } else { "split-brain" });
         scenario.faults = setup.faults.clone();
         last_until(&mut scenario, p.cut_at_s + p.cut_s);
-        let (clients, each) = (scenario.sites[0].clients, p.each_beside_witness);
+        let clients = scenario.sites[0].clients;
         match setup.variant {
             WITNESS => {
-                scenario.sites[0] = site("east", each, clients);
-                scenario.sites[1] = site("west", each, clients);
-                scenario.faults.push(cut([&["north"], &["west", "east.clients"]], p.cut_at_s, p.cut_s));
+                scenario.sites[0] = site("east", p.east_beside_witness, clients);
+                scenario.sites[1] = site("west", p.west_beside_witness, clients);
+                scenario.faults.push(p.witness_cut());
             }
             _ => scenario.sites = vec![site("east", p.east, clients), site("west", p.west, clients)],
         }
@@ -146,12 +200,12 @@ impl Model for SplitBrain {
             scenario.faults.extend((1..=p.east).map(|node| lasting(p.cut_at_s, p.cut_s, kill(node))));
         }
         let system = if setup.variant == DUAL { System::DualPrimary } else { System::Raft };
-        let settled = settled_s(&scenario, p.cut_at_s, p.cut_s);
+        let period_s = settled_s(&scenario, p.cut_at_s, p.cut_s);
         let evidence = |run: &_| silence(run, p.cut_at_s + LOOKED_S);
         judged(&scenario, system, setup, evidence, |run| {
             vec![
-                Measurement::new(EAST, served(run, &["east"], settled, settled.1)),
-                Measurement::new(WEST, served(run, &["west"], settled, settled.1)),
+                Measurement::new(EAST, served(run, Offered { sites: &["east"], period_s, writes: None })),
+                Measurement::new(WEST, served(run, Offered { sites: &["west"], period_s, writes: None })),
                 Measurement::new(FORKED, yes(forked(&run.outcome))),
             ]
         })
