@@ -35,6 +35,7 @@ pub mod history;
 pub mod host;
 pub mod kv;
 pub mod lab;
+pub mod prelude;
 pub mod report;
 pub mod rng;
 pub mod run;

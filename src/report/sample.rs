@@ -233,5 +233,11 @@ fn finish(
             digest: outcome.digest,
         },
     };
-    Run { outcome, trace, history, explicit: Scenario { explicit: Some(explicit), ..scenario.clone() } }
+    Run {
+        outcome,
+        trace,
+        history,
+        explicit: Scenario { explicit: Some(explicit), ..scenario.clone() },
+        doubts: Vec::new(),
+    }
 }

@@ -17,7 +17,7 @@ pub mod repeat;
 pub mod situations;
 
 pub use compare::{Comparison, Difference, compare};
-pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Verdict};
+pub use outcome::{Availability, Counters, Doubt, Lack, Liveness, Outcome, Run, Verdict};
 
 use crate::check::Violation;
 use crate::check::linearizability::Budget;

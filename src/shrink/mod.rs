@@ -131,6 +131,9 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
         to_the_end(&mut search);
     }
     let finished = !search.is_spent();
+    if !finished {
+        drop_what_has_no_effect(&mut search);
+    }
     let necessity = necessity::table(&mut search);
     let scenario = search.best().clone();
     Ok(Shrunk {
@@ -142,6 +145,26 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
         finished,
         scenario,
     })
+}
+
+/// Leaves out what the violation does not need, one thing after the other, where the budget ended before it came to that:
+/// a fault that stands in a shrunk run is read as a cause. Costs a run for each fault that is left, twice at most.
+fn drop_what_has_no_effect(search: &mut Search<'_>) {
+    for _ in 0..2 {
+        let faults = explicit(search.best()).schedule.len();
+        let mut changed = false;
+        // From the end, so that the places of those before stay what they are.
+        for at in (0..faults).rev() {
+            let without = plain::without_faults(search.best(), at, at + 1);
+            changed |= search.at_any_price(without);
+        }
+        for without in [plain::without_acts(search.best()), plain::without_jitter(search.best())] {
+            changed |= search.at_any_price(without);
+        }
+        if !changed {
+            return;
+        }
+    }
 }
 
 /// Rounds of every reduction until nothing changes or the budget ends; coarse ones first, since what is dear to run

@@ -49,6 +49,12 @@ pub trait Cluster {
         Box::pin(attempt.call())
     }
 
+    /// Whether a client may send an operation (by its id in the history) again after an answer of [`Reply::Unknown`].
+    /// True of systems that know a command by its tag, as all of ours do: what it did once it does not do again.
+    fn may_repeat(&self, _operation: u32) -> bool {
+        true
+    }
+
     /// One try of an administrator to make other nodes vote; `None`: this system's members are fixed.
     fn reconfigure<'a>(&'a self, _request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
         None
@@ -94,6 +100,8 @@ pub struct Attempt<'a> {
     pub node: HostId,
     /// What it asks for; the same in every attempt.
     pub command: Command,
+    /// The client, numbered across sites.
+    pub by: u32,
     /// The operation's id in the history.
     pub operation: u32,
     /// The count of this operation's attempts before this one.
