@@ -123,7 +123,7 @@ fn attempts_of_the_failure(run: &Run, attempts: &Attempts) -> Vec<String> {
 pub(super) struct Wish {
     /// Its events.
     pub trace: bool,
-    /// What nodes print, on the screen: the run then has a process of its own.
+    /// What nodes print, on the screen; the run must have a process of its own.
     pub echo: bool,
 }
 
@@ -151,8 +151,8 @@ impl Runner {
     /// When it could not be carried out, which is nobody's failure but the test's own.
     pub fn run(self: &Arc<Self>, case: Case<'_>, wish: Wish) -> Result<Ran, String> {
         match self.test.isolation {
-            Isolation::Thread if !wish.echo => self.on_thread(case, wish),
-            _ => self.in_process_of_its_own(case, wish),
+            Isolation::Thread => self.on_thread(case, wish),
+            Isolation::Process => self.in_process_of_its_own(case, wish),
         }
     }
 

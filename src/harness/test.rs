@@ -1,12 +1,13 @@
 //! What a test is: where it stands, which scenario it runs, and its settings.
 
 use super::attempts::Attempts;
-use super::course;
+use super::course::{self, REPLAY};
 use super::doubts::Inconclusive;
 use super::runner::{Isolation, Runner};
 use super::service::{Service, subject_with};
 use super::story::{self, Broken};
 use crate::check::linearizability::Budget;
+use crate::rng::seeds::SEED;
 use crate::scenario::{self, Nemesis, Scenario};
 use std::path::Path;
 use std::sync::Arc;
@@ -111,6 +112,13 @@ impl Test {
     /// # Panics
     /// When the test fails; what there is to say is on stderr.
     pub fn check<S: Service>(&self, make: fn() -> S) {
+        let is_shown = [SEED, REPLAY].iter().any(|variable| std::env::var_os(variable).is_some());
+        // What one run prints is told apart by its process.
+        let isolation = if is_shown { Isolation::Process } else { self.isolation };
+        Test { isolation, ..self.clone() }.check_in(make);
+    }
+
+    fn check_in<S: Service>(&self, make: fn() -> S) {
         let scenario = match self.load() {
             Ok(scenario) => scenario,
             Err(error) => return story::fail(self, &Failure::Harness(error)),

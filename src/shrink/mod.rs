@@ -5,12 +5,12 @@
 //! that failed still fails. Every candidate is a scenario that could have been written by hand, and every
 //! success is run, not guessed: the result carries the verdict and the digest of its own run.
 //!
-//! * [`oracle`]: what judges a candidate.
-//! * [`search`]: trying candidates side by side, within a budget, with a result that depends on neither.
-//! * [`ddmin`](mod@ddmin): leaving out parts of a list, large ones first.
-//! * [`plain`], [`time`], [`hosts`]: the reductions.
-//! * [`leap`]: draws for runs that hang on a race.
-//! * [`necessity`]: what would happen without each thing that is left.
+//! * `oracle`: what judges a candidate.
+//! * `search`: trying candidates side by side, within a budget, with a result that depends on neither.
+//! * `ddmin`: leaving out parts of a list, large ones first.
+//! * `plain`, `time`, `hosts`: the reductions.
+//! * `leap`: draws for runs that hang on a race.
+//! * `necessity`: what would happen without each thing that is left.
 
 mod ddmin;
 mod hosts;

@@ -5,7 +5,7 @@
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
 //! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
 //! * [`quorum`]: no primary, overlapping quorums.
-//! * [`message`]: the wire form of messages.
+//! * `message`: the wire form of messages.
 //! * [`storage`]: what those share that keep their data on a disk.
 
 pub mod bugs;
