@@ -13,6 +13,7 @@
 //! faults. A seed that fails is shrunk, written to a file, and told in a few lines with the command that shows it
 //! again. `docs/TESTING.md` is the tutorial.
 //!
+//! * [`prelude`]: the names that a test needs.
 //! * `service`: what the test is told about the service.
 //! * `attempts`: what clients asked, and what each attempt came to.
 //! * `judge`: the verdict on objects that are not the key-value store.
@@ -27,6 +28,7 @@ mod attempts;
 mod course;
 mod doubts;
 mod judge;
+pub mod prelude;
 mod prints;
 mod runner;
 mod service;
