@@ -14,7 +14,7 @@
 //!
 //! From the top; a module uses those below it only (`docs/ARCHITECTURE.md` says more):
 //!
-//! * [`harness`]: `cargo test` for systems that are not ours, with the attribute [`macro@test`].
+//! * [`harness`]: `cargo test` for systems that are not ours, with the attribute [`macro@test`] and a [`prelude`].
 //! * [`lab`]: the playground's engine, one JSON interface.
 //! * `zoo` (feature `cli`): what the testbed finds of planted bugs, and how fast.
 //! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
@@ -49,4 +49,5 @@ pub mod trace;
 #[cfg(feature = "cli")]
 pub mod zoo;
 
+pub use harness::prelude;
 pub use schism_macros::test;

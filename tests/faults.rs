@@ -64,3 +64,14 @@ fn a_cut_wins_over_a_hold() {
     assert_eq!(held(2000, 3000).count(), 0, "while the link is cut nothing is held: it is lost");
     assert!(held(3000, 4000).any(|(_, fate)| fate.contains(&None)), "what is held after the cut arrives in the end");
 }
+
+#[test]
+fn the_page_says_which_faults_take_roles() {
+    let page = std::fs::read_to_string("docs/FAULTS.md").unwrap().replace('\n', " ");
+    let kinds = schism::fault::model::FaultKind::TAKE_ROLES.join(", ").replace("one_way", "one_way (at one end)");
+    assert!(page.contains(&format!("Roles may stand in {kinds}; the others name hosts.")), "{kinds}");
+    let ranges = page.split("[nemesis.ranges]").nth(1).unwrap();
+    for (field, value) in toml::Table::try_from(schism::fault::ranges::Ranges::default()).unwrap() {
+        assert!(ranges.contains(&format!("{field} = {value}")), "{field} = {value}");
+    }
+}

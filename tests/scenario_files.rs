@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use schism::fault::chaos::{Act, ActKind, Place};
 use schism::fault::fold::{Active, Timeline};
 use schism::fault::model::{Chaos, Fault, FaultKind, Target};
+use schism::fault::ranges::Ranges;
 use schism::kv::{Key, Op};
 use schism::scenario::{
     AvailabilityBound, Between, Expectation, Explicit, Latency, Nemesis, Recorded, Safety, Scenario, ScriptedOp, Site,
@@ -281,6 +282,8 @@ prop_compose! {
             until_ms: 20_000,
             min_ms: 1,
             max_ms: 19_000,
+            // One that is left out, one that is not.
+            ranges: Ranges { drift_ppm: 600_000 - u64::from(faults % 2), ..Ranges::default() },
             kinds: kinds.into_iter().map(str::to_string).collect(),
         });
         let (get, put, delete, cas) = weights;

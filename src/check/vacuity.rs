@@ -13,19 +13,30 @@ pub struct Params {
     pub two_leaders: bool,
 }
 
-/// Why the run proves nothing; empty if it counts.
-pub fn check(history: &History, params: &Params) -> Vec<String> {
+/// What a run lacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Too little was acknowledged: in all, or of some key after the last fault.
+    Answers,
+    /// Only one leader acknowledged anything.
+    SecondLeader,
+}
+
+/// What the run lacked, each with a sentence that says so; empty if it counts.
+pub fn check(history: &History, params: &Params) -> Vec<(Lack, String)> {
     let mut reasons = Vec::new();
     let offered = history.operations.len();
     let acked = history.operations.iter().filter(|operation| operation.outcome().is_some());
     let acked_count = acked.clone().count();
     if offered == 0 || acked_count * 2 < offered {
-        reasons.push(format!("only {acked_count} of {offered} operations were acknowledged, less than half"));
+        let why = format!("only {acked_count} of {offered} operations were acknowledged, less than half");
+        reasons.push((Lack::Answers, why));
     }
     if params.two_leaders {
         let leaders: BTreeSet<_> = acked.clone().filter_map(|operation| operation.acknowledger()).collect();
         if leaders.len() < 2 {
-            reasons.push(format!("operations were acknowledged by {} leader, not by two", leaders.len()));
+            let why = format!("operations were acknowledged by {} leader, not by two", leaders.len());
+            reasons.push((Lack::SecondLeader, why));
         }
     }
     let mut served_after: BTreeMap<Key, bool> = BTreeMap::new();
@@ -35,7 +46,8 @@ pub fn check(history: &History, params: &Params) -> Vec<String> {
     }
     if let Some((key, _)) = served_after.iter().find(|(_, served)| !**served) {
         let count = served_after.values().filter(|served| !**served).count();
-        reasons.push(format!("no operation on {key} was acknowledged after the last fault ({count} such keys)"));
+        let why = format!("no operation on {key} was acknowledged after the last fault ({count} such keys)");
+        reasons.push((Lack::Answers, why));
     }
     reasons
 }

@@ -82,7 +82,7 @@ fn report(
     terminal: &mut Terminal,
 ) -> Result<bool, Failure> {
     let identical = first.outcome.digest == digest;
-    let divergence = (!identical).then(|| divergence(&first.trace, trace));
+    let divergence = (!identical).then(|| event::what_differs(&first.trace, trace));
     if terminal.json {
         let line = Line { circumstance, identical, digest, first_diverging_event: divergence };
         terminal.line(&json::line("determinism", line))?;
@@ -93,12 +93,6 @@ fn report(
         terminal.line(&format!("same digest {circumstance}"))?;
     }
     Ok(identical)
-}
-
-/// The first event that differs; where none does, what the digest covers besides the events must.
-pub fn divergence(recorded: &Trace, now: &Trace) -> String {
-    event::divergence(recorded, now)
-        .unwrap_or_else(|| "every event is the same; the history, the verdicts or the counters are not".into())
 }
 
 /// A folder of one's own, removed at the end.

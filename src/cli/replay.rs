@@ -1,13 +1,12 @@
 //! `schism replay`: does a recorded run still go the same way?
 
-use super::determinism::divergence;
 use super::exit::{Exit, Failure};
 use super::recordings::{build, trace_beside};
 use super::story;
 use super::terminal::Terminal;
 use super::{Which, load};
 use clap::Args;
-use schism::report::{json, outcome};
+use schism::report::{event, json, outcome};
 use schism::run::{Options, Outcome, Run, Verdict, run};
 use schism::scenario::Recorded;
 use schism::systems::System;
@@ -74,8 +73,8 @@ impl Replay {
         let recorded = if system == recorded_with { trace_beside(&self.file)? } else { None };
         let same_build = recorded.as_ref().map(|recorded| recorded.build == build());
         let went = compare(&explicit.verdict, &now.outcome);
-        let diverges =
-            (went != Went::Identical).then(|| recorded.map(|recorded| divergence(&recorded.trace, &now.trace)));
+        let diverges = (went != Went::Identical)
+            .then(|| recorded.map(|recorded| event::what_differs(&recorded.trace, &now.trace)));
         self.print(&explicit.verdict, went, diverges.flatten(), same_build, &now, terminal)?;
         Ok(exit(&explicit.verdict, went, same_build, now.outcome.verdict))
     }

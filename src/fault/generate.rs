@@ -7,6 +7,7 @@
 //! is wrong, so that leadership changes at least once.
 
 use super::model::{Chaos, Fault, FaultKind, Target};
+use super::ranges::Ranges;
 use super::topology::{SiteHosts, TargetRole, Topology};
 use crate::rng::{self, Stream};
 use crate::trace::{HostId, MessageKind};
@@ -32,11 +33,15 @@ pub struct Nemesis {
     /// Those of disks, power, clocks and members must be named: not every system knows what to make of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
+    /// How strong its faults may be.
+    #[serde(skip_serializing_if = "Ranges::is_default")]
+    pub ranges: Ranges,
 }
 
 impl Default for Nemesis {
     fn default() -> Self {
-        Nemesis { faults: 8, start_ms: 5000, until_ms: 25_000, min_ms: 500, max_ms: 5000, kinds: Vec::new() }
+        let (kinds, ranges) = (Vec::new(), Ranges::default());
+        Nemesis { faults: 8, start_ms: 5000, until_ms: 25_000, min_ms: 500, max_ms: 5000, kinds, ranges }
     }
 }
 
@@ -70,7 +75,7 @@ impl Nemesis {
     /// # Panics
     /// If its numbers contradict each other or nothing is possible here; scenarios are checked before.
     pub fn generate(&self, topology: &Topology, seed: u64) -> Vec<Fault> {
-        let mut draw = Draw { stream: rng::stream(seed, "nemesis"), topology };
+        let mut draw = Draw { stream: rng::stream(seed, "nemesis"), topology, ranges: &self.ranges };
         let kinds: Vec<&'static str> = Nemesis::possible_kinds(topology)
             .into_iter()
             .filter(|kind| match self.kinds.is_empty() {
@@ -113,9 +118,14 @@ impl Nemesis {
                 continue;
             }
             let takes_node = |fault: &Fault| takes_node(&fault.kind);
+            let [shortest, longest] = match (&fault.kind, self.ranges.pause_ms) {
+                (FaultKind::Pause { .. }, Some(range)) => range,
+                _ => [shortest, self.max_ms],
+            };
             for _ in 0..PLACES_TRIED {
-                let length = draw.between(shortest, self.max_ms);
-                fault.at_ms = draw.between(start_ms, self.until_ms - length);
+                let length = draw.between(shortest, longest);
+                // A pause longer than any other fault may not fit behind the opening.
+                fault.at_ms = draw.between(start_ms.min(self.until_ms - length), self.until_ms - length);
                 fault.for_ms = Some(length);
                 let others = faults.iter().filter(|other| takes_node(other));
                 if !takes_node(&fault) || most_at_once(others, &fault) <= most_down {
@@ -175,12 +185,22 @@ fn most_at_once<'a>(others: impl Iterator<Item = &'a Fault>, fault: &Fault) -> u
 struct Draw<'a> {
     stream: Stream,
     topology: &'a Topology,
+    ranges: &'a Ranges,
 }
 
 impl Draw<'_> {
     /// Uniform over `from` to `to`, both included.
     fn between(&mut self, from: u64, to: u64) -> u64 {
         from + rng::below(self.stream.next_u64(), to - from + 1)
+    }
+
+    fn within(&mut self, [least, most]: [u64; 2]) -> u64 {
+        self.between(least, most)
+    }
+
+    /// Uniform over `-most` to `most`.
+    fn either_way(&mut self, most: u64) -> i64 {
+        self.between(0, 2 * most) as i64 - most as i64
     }
 
     /// True once in `n` times.
@@ -257,8 +277,8 @@ impl Draw<'_> {
             "partition" => FaultKind::Partition { groups: self.groups() },
             "flapping" => FaultKind::Flapping {
                 groups: self.groups(),
-                down_ms: self.between(200, 1500),
-                up_ms: self.between(200, 1500),
+                down_ms: self.within(self.ranges.flap_ms),
+                up_ms: self.within(self.ranges.flap_ms),
             },
             "one_way" => {
                 let (from, to) = match self.between(1, 3) {
@@ -280,7 +300,7 @@ impl Draw<'_> {
             "isolate" => FaultKind::Isolate { target: self.victim(), from_clients: self.one_in(4) },
             "latency" => {
                 let (a, b) = self.ends();
-                FaultKind::Latency { a, b, extra_ms: self.between(20, 250) }
+                FaultKind::Latency { a, b, extra_ms: self.within(self.ranges.latency_ms) }
             }
             "hold" => {
                 let (a, b) = self.ends();
@@ -289,7 +309,9 @@ impl Draw<'_> {
             "messages" => self.messages(),
             "kill" => FaultKind::Kill { target: self.victim() },
             "pause" => FaultKind::Pause { target: self.victim() },
-            "slow_disk" => FaultKind::SlowDisk { target: self.victim(), extra_ms: self.between(5, 120) },
+            "slow_disk" => {
+                FaultKind::SlowDisk { target: self.victim(), extra_ms: self.within(self.ranges.slow_disk_ms) }
+            }
             "disk_errors" => FaultKind::DiskErrors { target: self.victim() },
             "full_disk" => FaultKind::FullDisk { target: self.victim() },
             "power_loss" => {
@@ -297,8 +319,16 @@ impl Draw<'_> {
                 FaultKind::PowerLoss { target: self.victim(), torn: self.one_in(2), at_operation }
             }
             "clock" => {
-                let drift_ppm = self.between(0, 1_200_000) as i64 - 600_000;
-                FaultKind::Clock { target: self.victim(), offset_ms: self.between(0, 4000) as i64 - 2000, drift_ppm }
+                let drift_ppm = self.either_way(self.ranges.drift_ppm);
+                let target = self.victim();
+                let offset_ms = match self.either_way(self.ranges.offset_ms) {
+                    // A clock that is right is no fault.
+                    0 if drift_ppm == 0 => self.ranges.offset_ms as i64,
+                    offset_ms => offset_ms,
+                };
+                // Only where the ranges allow no offset can there be neither.
+                let drift_ppm = if (offset_ms, drift_ppm) == (0, 0) { self.ranges.drift_ppm as i64 } else { drift_ppm };
+                FaultKind::Clock { target, offset_ms, drift_ppm }
             }
             "membership" => {
                 let mut voters = self.nodes();
@@ -321,11 +351,11 @@ impl Draw<'_> {
             Vec::new()
         };
         let chaos = Chaos {
-            loss_ppm: self.between(20_000, 150_000) as u32,
-            reorder_ppm: self.between(50_000, 300_000) as u32,
-            reorder_ms: self.between(20, 200),
-            duplicate_ppm: self.between(50_000, 200_000) as u32,
-            jitter_ms: self.between(0, 5),
+            loss_ppm: self.within(self.ranges.loss_ppm) as u32,
+            reorder_ppm: self.within(self.ranges.reorder_ppm) as u32,
+            reorder_ms: self.within(self.ranges.reorder_ms),
+            duplicate_ppm: self.within(self.ranges.duplicate_ppm) as u32,
+            jitter_ms: self.within(self.ranges.jitter_ms),
         };
         FaultKind::Messages { from: Vec::new(), to: Vec::new(), kinds, chaos }
     }
@@ -346,7 +376,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn chaos() -> Nemesis {
-        Nemesis { faults: 10, start_ms: 4000, until_ms: 50_000, min_ms: 1000, max_ms: 6000, kinds: Vec::new() }
+        let (kinds, ranges) = (Vec::new(), Ranges::default());
+        Nemesis { faults: 10, start_ms: 4000, until_ms: 50_000, min_ms: 1000, max_ms: 6000, kinds, ranges }
     }
 
     #[test]
@@ -429,5 +460,42 @@ mod tests {
         let only = Nemesis { kinds: vec!["hold".into(), "flapping".into()], ..chaos() };
         let faults = only.generate(&two_sites(), 1);
         assert!(faults.iter().all(|fault| ["hold", "flapping"].contains(&fault.kind.name())));
+    }
+
+    #[test]
+    fn ranges_are_kept_to() {
+        let kinds = ["messages", "clock", "pause", "latency", "flapping", "slow_disk"].map(String::from).to_vec();
+        let ranges = Ranges {
+            drift_ppm: 100,
+            offset_ms: 0,
+            latency_ms: [3, 4],
+            flap_ms: [7, 7],
+            pause_ms: Some([8000, 9000]),
+            slow_disk_ms: [2, 2],
+            loss_ppm: [0, 10],
+            reorder_ppm: [0, 0],
+            duplicate_ppm: [1, 1],
+            ..Ranges::default()
+        };
+        let mild = Nemesis { faults: 30, kinds, ranges, ..chaos() };
+        for seed in 0..50 {
+            let faults = mild.generate(&two_sites(), seed);
+            validate(&faults, &two_sites(), 50_000).unwrap();
+            for fault in faults {
+                let length = fault.for_ms.unwrap();
+                let holds = match fault.kind {
+                    FaultKind::Messages { chaos, .. } => chaos.loss_ppm <= 10 && chaos.reorder_ppm == 0,
+                    FaultKind::Clock { offset_ms, drift_ppm, .. } => {
+                        offset_ms == 0 && drift_ppm != 0 && drift_ppm.abs() <= 100
+                    }
+                    FaultKind::Pause { .. } => (8000..=9000).contains(&length),
+                    FaultKind::Latency { extra_ms, .. } => (3..=4).contains(&extra_ms),
+                    FaultKind::Flapping { down_ms, up_ms, .. } => (down_ms, up_ms) == (7, 7),
+                    FaultKind::SlowDisk { extra_ms, .. } => extra_ms == 2,
+                    _ => false,
+                };
+                assert!(holds, "{fault:?}");
+            }
+        }
     }
 }

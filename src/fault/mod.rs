@@ -7,12 +7,13 @@
 //! * [`timeline`]: a schedule as the ordered beginnings and ends of its faults.
 //! * [`chaos`]: what happens to one message, as a pure hash.
 //! * [`words`]: faults and acts as people read them.
-//! * [`generate`]: the nemesis.
+//! * [`generate`]: the nemesis. [`ranges`]: what it draws from.
 
 pub mod chaos;
 pub mod fold;
 pub mod generate;
 pub mod model;
+pub mod ranges;
 pub mod timeline;
 pub mod topology;
 pub mod validate;

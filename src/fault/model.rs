@@ -213,6 +213,21 @@ impl FaultKind {
         "membership",
     ];
 
+    /// The names of the kinds that may name a role.
+    pub const TAKE_ROLES: [&'static str; 11] = [
+        "one_way",
+        "isolate",
+        "kill",
+        "pause",
+        "slow_disk",
+        "disk_errors",
+        "full_disk",
+        "lost_sync",
+        "corrupt_reads",
+        "power_loss",
+        "clock",
+    ];
+
     /// The name in scenario files.
     pub fn name(&self) -> &'static str {
         match self {

@@ -227,7 +227,7 @@ fn hosts(field: &'static str, targets: &[Target], topology: &Topology, roles: Ro
                 return wrong(
                     field,
                     format!("the role `{role}` is not allowed here"),
-                    "allowed: nodes and sites; roles only in `isolate`, `one_way`, `kill` and `pause`",
+                    format!("allowed: nodes and sites; roles only in {}", FaultKind::TAKE_ROLES.join(", ")),
                 );
             }
             Err(unknown) => {
@@ -375,6 +375,48 @@ mod tests {
         for (kind, expected) in cases {
             let error = error(kind);
             assert!(error.contains(expected), "{error} should say {expected}");
+        }
+    }
+
+    #[test]
+    fn roles_are_taken_where_the_help_says_so() {
+        let fields = r#"
+            groups = [["@leader"], ["n2"]]  from = ["@leader"]  to = ["n2"]  order = ["@leader", "n2", "n3", "n4", "n5"]
+            left = ["@leader"]  middle = "n3"  right = ["n2"]  target = "@leader"  a = ["@leader"]  b = ["n2"]
+            down_ms = 5  up_ms = 5  extra_ms = 5  loss_ppm = 5  ppm = 5  offset_ms = 5  voters = ["@leader", "n2"]"#;
+        let own: [(&str, &[&str]); 19] = [
+            ("partition", &["groups"]),
+            ("one_way", &["from", "to"]),
+            ("majorities_ring", &["order"]),
+            ("bridge", &["left", "middle", "right"]),
+            ("isolate", &["target"]),
+            ("flapping", &["groups", "down_ms", "up_ms"]),
+            ("latency", &["a", "b", "extra_ms"]),
+            ("hold", &["a", "b"]),
+            ("messages", &["from", "to", "loss_ppm"]),
+            ("kill", &["target"]),
+            ("pause", &["target"]),
+            ("slow_disk", &["target", "extra_ms"]),
+            ("disk_errors", &["target"]),
+            ("full_disk", &["target"]),
+            ("lost_sync", &["target"]),
+            ("corrupt_reads", &["target", "ppm"]),
+            ("power_loss", &["target"]),
+            ("clock", &["target", "offset_ms"]),
+            ("membership", &["voters"]),
+        ];
+        assert_eq!(own.map(|(name, _)| name), FaultKind::NAMES);
+        let all: toml::Table = toml::from_str(&fields.replace("  ", "\n")).unwrap();
+        for (name, names) in own {
+            let mut fault: toml::Table = names.iter().map(|field| ((*field).to_owned(), all[*field].clone())).collect();
+            fault.insert("fault".into(), name.into());
+            let kind: FaultKind = fault.try_into().unwrap();
+            let checked = validate(&[Fault { at_ms: 0, for_ms: Some(10), kind }], &two_sites(), 10_000);
+            assert_eq!(checked.is_ok(), FaultKind::TAKE_ROLES.contains(&name), "{name}: {checked:?}");
+            if let Err(error) = checked {
+                assert!(error.help.contains("only in one_way, isolate, kill, pause, slow_disk"), "{error}");
+                assert!(error.help.ends_with("power_loss, clock"), "{error}");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The verdict on a history of an object that is not the key-value store.
 
-use super::service::{Answers, Object};
+use super::service::{Dialogue, Object};
 use crate::check::linearizability::Budget;
 use crate::check::linearizability::model::{Invocation, ModelAnswer, check_model};
 use crate::check::{Certificate, CheckName, Violation};
@@ -12,27 +12,27 @@ use std::sync::Arc;
 /// More operations than this are counted instead of told.
 const TOLD: usize = 5;
 
-/// Judges by an object's model, from the answers that clients got.
+/// Judges by an object's model, from what clients asked and were answered.
 pub(super) struct ObjectJudge<O: Object> {
     pub object: Arc<O>,
-    pub answers: Answers<O::Ret>,
+    pub dialogue: Dialogue<O>,
 }
 
 impl<O: Object> Judge for ObjectJudge<O> {
     fn judge(&self, history: &History, budget: Budget) -> Judged {
-        let answers = lock(&self.answers);
-        // What definitely failed did not happen.
-        let operations: Vec<&Operation> =
-            history.operations.iter().filter(|operation| operation.status != Status::Fail).collect();
-        let invocations: Vec<Invocation<O::Op, O::Ret>> = operations
+        let dialogue = lock(&self.dialogue);
+        // What definitely failed did not happen, and neither did what was never asked.
+        let (operations, invocations): (Vec<&Operation>, Vec<Invocation<O::Op, O::Ret>>) = history
+            .operations
             .iter()
-            .map(|operation| Invocation {
-                op: self.object.operation(&operation.op),
-                ret: operation.outcome().and_then(|_| answers.get(&operation.id).cloned()),
-                start_ns: operation.start_ns,
-                end_ns: operation.end_ns,
+            .filter(|operation| operation.status != Status::Fail)
+            .filter_map(|operation| {
+                let asked = dialogue.get(&operation.id)?;
+                let ret = operation.outcome().and_then(|_| asked.ret.clone());
+                let Operation { start_ns, end_ns, .. } = *operation;
+                Some((operation, Invocation { op: asked.op.clone(), ret, start_ns, end_ns }))
             })
-            .collect();
+            .unzip();
         let keys = check_model(&*self.object, &invocations, budget);
         let violations: Vec<Violation> = keys
             .iter()

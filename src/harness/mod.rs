@@ -13,18 +13,29 @@
 //! faults. A seed that fails is shrunk, written to a file, and told in a few lines with the command that shows it
 //! again. `docs/TESTING.md` is the tutorial.
 //!
-//! * [`service`]: what the test is told about the service.
-//! * [`judge`]: the verdict on objects that are not the key-value store.
-//! * [`test`]: which runs are made, in which order, and what fails the test.
-//! * [`runner`]: one run, on a thread of its own or in a process of its own.
-//! * [`story`]: what a failing test prints.
+//! * [`prelude`]: the names that a test needs.
+//! * `service`: what the test is told about the service.
+//! * `attempts`: what clients asked, and what each attempt came to.
+//! * `judge`: the verdict on objects that are not the key-value store.
+//! * `test`: the test and its settings.
+//! * `course`: which runs are made, in which order, and what fails the test.
+//! * `doubts`: what follows from seeds that prove nothing.
+//! * `runner`: one run, on a thread of its own or in a process of its own.
+//! * `prints`: what nodes print and log while one seed is replayed.
+//! * `story`: what a failing test prints.
 
+mod attempts;
+mod course;
+mod doubts;
 mod judge;
+pub mod prelude;
+mod prints;
 mod runner;
 mod service;
 mod story;
 mod test;
 
+pub use doubts::Inconclusive;
 pub use runner::Isolation;
 pub use service::{Answer, Call, KeyValue, Object, Service, subject};
-pub use test::Test;
+pub use test::{Place, Test};

@@ -1,5 +1,6 @@
 //! A service from elsewhere as a system under test: its nodes, its clients, and what its answers mean.
 
+use super::attempts::{Attempted, Attempts};
 use crate::check::linearizability::model::Model;
 use crate::host::{Host, lock};
 use crate::kv::protocol::Reply;
@@ -32,12 +33,21 @@ pub trait Service: 'static {
     fn node(self: Arc<Self>, host: Host) -> impl Future<Output = ()> + 'static;
 
     /// One attempt of an operation, as the service's client library would make it, on the client's host. It is
-    /// dropped after [`Call::timeout`], and its outcome is then unknown.
+    /// dropped after [`Call::timeout`], and its outcome is then unknown. After [`Answer::Refused`] the client tries
+    /// again; after [`Answer::Unknown`] only if [`Service::is_idempotent`] says that it may.
     fn call(
         &self,
         client: &Host,
         call: Call<'_, <Self::Object as Model>::Op>,
     ) -> impl Future<Output = Answer<<Self::Object as Model>::Ret>>;
+
+    /// Whether a client may send `op` again, as the same operation, after an attempt whose outcome is unknown. It may
+    /// where the service knows the operation by [`Call::tag`] and does not do it twice, and where doing it twice is as
+    /// good as once. Unless you say so the first [`Answer::Unknown`] is final: a client that repeats what it cannot
+    /// repeat makes a right service look wrong.
+    fn is_idempotent(&self, _op: &<Self::Object as Model>::Op) -> bool {
+        false
+    }
 }
 
 /// A sequential object, and how to ask for it in the words of a scenario's script.
@@ -48,6 +58,14 @@ pub trait Object: Model<Op: Clone + Debug, Ret: Clone + Debug + Serialize> + 'st
     /// values that are unique in the run: a queue may read `put k1=7` as "enqueue 7 in queue 1". Must be a pure
     /// function. A get is also what ends every run: each client's last word, and one of every key at every node.
     fn operation(&self, op: &kv::Op) -> Self::Op;
+
+    /// The same, by a client that has seen an answer: `last` is the last one that it got to an operation on the same
+    /// scripted key, and `None` before the first. A client that holds a lock under a token releases it with that token; one
+    /// that writes only over the version it has read sends that version. Asked once for each operation, before its first
+    /// attempt; as it stands, what [`Object::operation`] says.
+    fn operation_after(&self, op: &kv::Op, _last: Option<&Self::Ret>) -> Self::Op {
+        self.operation(op)
+    }
 
     /// The answer in the store's words, if it has any: a script's cas expects the last value its client saw.
     fn outcome(&self, _ret: &Self::Ret) -> Outcome {
@@ -147,23 +165,44 @@ impl<Ret> From<io::Error> for Answer<Ret> {
     }
 }
 
-/// The answers of a run by operation.
-pub(super) type Answers<Ret> = Arc<Mutex<BTreeMap<u32, Ret>>>;
+/// What was asked and answered in a run, by operation.
+pub(super) type Dialogue<O> = Arc<Mutex<BTreeMap<u32, Asked<O>>>>;
+
+/// One operation: what was asked, and the answer, if one came.
+pub(super) struct Asked<O: Object> {
+    pub op: O::Op,
+    pub ret: Option<O::Ret>,
+}
 
 /// A service as the simulator sees it.
 struct ServiceCluster<S: Service> {
     service: Arc<S>,
     object: Arc<S::Object>,
-    answers: Answers<<S::Object as Model>::Ret>,
+    dialogue: Dialogue<S::Object>,
+    attempts: Attempts,
+    /// The last answer that each client got, by scripted key.
+    last: Mutex<BTreeMap<(u32, Key), <S::Object as Model>::Ret>>,
 }
 
 impl<S: Service> ServiceCluster<S> {
+    /// What an operation asks for: decided before its first attempt.
+    fn asked(&self, attempt: &Attempt<'_>) -> <S::Object as Model>::Op {
+        let decide = || {
+            let op = &attempt.command.op;
+            let last = lock(&self.last).get(&(attempt.by, op.key())).cloned();
+            Asked { op: self.object.operation_after(op, last.as_ref()), ret: None }
+        };
+        lock(&self.dialogue).entry(attempt.operation).or_insert_with(decide).op.clone()
+    }
+
     fn attempted(&self, attempt: &Attempt<'_>, answer: Answer<<S::Object as Model>::Ret>) -> systems::Answer {
         match answer {
             Answer::Ok(ret) => {
                 let outcome = self.object.outcome(&ret);
                 let json = serde_json::to_string(&ret).expect("an answer is plain data");
-                lock(&self.answers).insert(attempt.operation, ret);
+                lock(&self.last).insert((attempt.by, attempt.command.op.key()), ret.clone());
+                let asked = &mut lock(&self.dialogue);
+                asked.get_mut(&attempt.operation).expect("it was asked before it was answered").ret = Some(ret);
                 let reply = Reply::Ok { outcome, acknowledged_by: attempt.node, term: 0 };
                 systems::Answer { reply, hash: rng::hash_bytes(0, json.as_bytes()) }
             }
@@ -188,20 +227,42 @@ impl<S: Service> Cluster for ServiceCluster<S> {
 
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
         Box::pin(async move {
-            let op = self.object.operation(&attempt.command.op);
+            let op = self.asked(&attempt);
             let node = attempt.client.fabric().name(attempt.node);
+            let begun = Attempted { node: node.to_owned(), start_ns: attempt.client.now_ns(), answer: None };
+            lock(&self.attempts).entry(attempt.operation).or_default().push(begun);
             let call = Call { node, op: &op, tag: attempt.command.tag, timeout: attempt.timeout };
             let answer = tokio::time::timeout(attempt.timeout, self.service.call(attempt.client, call)).await;
+            let in_words = match &answer {
+                Ok(Answer::Ok(ret)) => format!("{ret:?}"),
+                Ok(Answer::Refused { instead: None }) => "refused".into(),
+                Ok(Answer::Refused { instead: Some(node) }) => format!("refused, ask {node}"),
+                Ok(Answer::Unknown) => "unknown".into(),
+                Err(_) => "no answer in time, so unknown,".into(),
+            };
+            if let Some(begun) = lock(&self.attempts).get_mut(&attempt.operation).and_then(|all| all.last_mut()) {
+                begun.answer = Some((in_words, attempt.client.now_ns()));
+            }
             self.attempted(&attempt, answer.unwrap_or(Answer::Unknown))
         })
+    }
+
+    fn may_repeat(&self, operation: u32) -> bool {
+        lock(&self.dialogue).get(&operation).is_some_and(|asked| self.service.is_idempotent(&asked.op))
     }
 }
 
 /// A fresh service as something that can be run.
 pub fn subject<S: Service>(name: &str, service: S) -> Subject {
-    let (object, answers) = (Arc::new(service.object()), Answers::default());
-    let judge = super::judge::ObjectJudge { object: object.clone(), answers: answers.clone() };
-    let cluster = ServiceCluster { service: Arc::new(service), object, answers };
+    subject_with(name, service, Attempts::default())
+}
+
+/// The same; the attempts of its clients are written down in `attempts`.
+pub(super) fn subject_with<S: Service>(name: &str, service: S, attempts: Attempts) -> Subject {
+    let (object, dialogue) = (Arc::new(service.object()), Dialogue::<S::Object>::default());
+    let judge = super::judge::ObjectJudge { object: object.clone(), dialogue: dialogue.clone() };
+    let (service, last) = (Arc::new(service), Mutex::default());
+    let cluster = ServiceCluster { service, object, dialogue, attempts, last };
     Subject {
         name: name.to_owned(),
         cluster: Arc::from(Box::new(cluster) as Box<dyn Cluster>),

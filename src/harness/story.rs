@@ -2,24 +2,29 @@
 //!
 //! At most [`LINES`] lines, the commands last: a failing test is read in a log, by somebody in a hurry.
 
-use super::test::{Failure, REPLAY, SAVE, Test};
+use super::course::{REPLAY, SAVE, SHRINK};
+use super::test::{Failure, Test};
 use crate::report::style::wrap;
 use crate::rng::seeds::SEED;
 use crate::shrink::{Failed, Shrunk, names};
 use std::path::{Path, PathBuf};
 
 /// The most lines that are printed.
-const LINES: usize = 15;
+const LINES: usize = 18;
 /// Columns of text.
 const WIDTH: usize = 100;
 /// Lines of evidence.
 const EVIDENCE: usize = 4;
+/// Operations whose attempts are told, and lines for each.
+const ATTEMPTS: (usize, usize) = (2, 2);
 
 /// A run that broke something.
 pub(super) struct Broken {
     pub origin: Origin,
     /// What failed, strongest first.
     pub failed: Vec<Failed>,
+    /// The attempts of the operations that the first failure rests on; those of the shrunk run, if there is one.
+    pub attempts: Vec<String>,
     /// The same, shrunk.
     pub smaller: Option<Smaller>,
     /// Where it was kept among the regressions, if that was asked for.
@@ -42,6 +47,8 @@ pub(super) enum Origin {
 pub(super) struct Smaller {
     pub file: PathBuf,
     pub shrunk: Shrunk,
+    /// What shrinking was allowed to spend, in simulated seconds.
+    pub budget_s: u64,
 }
 
 /// Says why a test fails, and fails it.
@@ -54,15 +61,41 @@ pub(super) fn fail(test: &Test, failure: &Failure) {
     std::panic::resume_unwind(Box::new("the test failed; what there is to say is on stderr"));
 }
 
+/// Says something about a test that passes.
+pub(super) fn note(test: &Test, text: &str) {
+    eprintln!("{} passes, but {text}", test.name_in_binary());
+}
+
+/// Shows what a run printed.
+pub(super) fn printed(lines: &[String]) {
+    lines.iter().for_each(|line| eprintln!("{line}"));
+}
+
 fn lines(test: &Test, failure: &Failure) -> Vec<String> {
     let name = test.name_in_binary();
     match failure {
+        // What has lines of its own points at a place in one of them.
+        Failure::Harness(why) if why.contains('\n') => {
+            format!("{name} could not be run:\n{why}").lines().map(str::to_owned).collect()
+        }
         Failure::Harness(why) => text(&format!("{name} could not be run: {why}"), LINES, 0),
-        Failure::Inconclusive { seed, why, count, seeds } => {
-            let mut lines =
-                vec![format!("{name} is inconclusive: nothing failed, but {count} of {seeds} seeds prove nothing")];
+        Failure::Inconclusive { seed, why, count, seeds, most } => {
+            let borne = if *most > 0 { format!(", more than the {most} that it bears") } else { String::new() };
+            let mut lines = vec![format!(
+                "{name} is inconclusive: nothing failed, but {count} of {seeds} seeds prove nothing{borne}"
+            )];
             lines.extend(text(&format!("seed {seed}: {why}"), EVIDENCE, 2));
             lines.push(format!("again:   {}", command(test, SEED, &seed.to_string())));
+            lines.push("to bear some of them: inconclusive = 0.1 (a share of the seeds), or \"allow\"".into());
+            lines
+        }
+        Failure::Never { seed, why, seeds } => {
+            let mut lines =
+                vec![format!("{name} is inconclusive: nothing failed, but of {seeds} seeds none had it all")];
+            lines.extend(text(&format!("under each of them, as under seed {seed}: {why}"), EVIDENCE, 2));
+            lines.push(
+                "give it more seeds or faults that make it happen; to pass without: inconclusive = \"allow\"".into(),
+            );
             lines
         }
         Failure::Broken(broken) => self::broken(test, broken),
@@ -93,16 +126,22 @@ fn broken(test: &Test, broken: &Broken) -> Vec<String> {
             after.nodes,
             before.nodes,
             shrunk.trials,
-            if shrunk.finished { "" } else { ", not finished" },
+            if shrunk.finished { String::new() } else { unfinished(broken) },
         ));
         // The evidence of the small run: that of the large one drowns in operations that do not matter.
         lines.extend(shrunk.sentence.iter().flat_map(|sentence| text(sentence, EVIDENCE, 2)));
+    }
+    let attempts = broken.attempts.iter().take(ATTEMPTS.0);
+    lines.extend(attempts.flat_map(|attempts| text(attempts, ATTEMPTS.1, 2)));
+    if let Some(shrunk) = small {
         let shown = LINES - 4 - usize::from(broken.page.is_some()) - lines.len();
-        for left in shrunk.necessity.iter().take(shown) {
+        // What the run fails without as well explains nothing.
+        let needed: Vec<_> = shrunk.necessity.iter().filter(|left| left.needed).collect();
+        for left in needed.iter().take(shown) {
             lines.extend(text(&format!("{}; without it: {}", left.what, left.without), 1, 2));
         }
-        if shrunk.necessity.len() > shown {
-            lines.push(format!("  and {} more in the file", shrunk.necessity.len() - shown));
+        if needed.len() > shown {
+            lines.push(format!("  and {} more in the file", needed.len() - shown));
         }
     }
     lines.push(format!(
@@ -127,6 +166,12 @@ fn broken(test: &Test, broken: &Broken) -> Vec<String> {
     lines
 }
 
+/// What to do about a budget that ended.
+fn unfinished(broken: &Broken) -> String {
+    let budget_s = broken.smaller.as_ref().map_or(0, |smaller| smaller.budget_s);
+    format!(", then the budget ended: {SHRINK}={} goes on", budget_s.saturating_mul(4))
+}
+
 /// Wrapped text of at most `most` lines, each indented.
 fn text(text: &str, most: usize, indent: usize) -> Vec<String> {
     let wrapped = wrap(text, WIDTH - indent, 0);
@@ -142,12 +187,12 @@ fn text(text: &str, most: usize, indent: usize) -> Vec<String> {
 
 /// A path as the test itself understands it: its working folder is the package's.
 fn shown(test: &Test, path: &Path) -> String {
-    path.strip_prefix(test.folder).unwrap_or(path).display().to_string()
+    path.strip_prefix(test.place.folder).unwrap_or(path).display().to_string()
 }
 
 /// The command that runs this test alone with a variable set, as it can be pasted.
 pub(super) fn command(test: &Test, variable: &str, value: &str) -> String {
-    let (package, name) = (test.package, test.name_in_binary());
+    let (package, name) = (test.place.package, test.name_in_binary());
     let target = target(test);
     // A test that is ignored must be asked for again.
     let is_ignored = std::env::args().any(|word| word == "--ignored" || word == "--include-ignored");
@@ -162,8 +207,8 @@ pub(super) fn command(test: &Test, variable: &str, value: &str) -> String {
 
 /// The cargo flag that names the test's executable.
 fn target(test: &Test) -> String {
-    let name = test.module.split("::").next().unwrap_or_default();
-    let parts: Vec<&str> = test.file.split(['/', '\\']).collect();
+    let name = test.place.module.split("::").next().unwrap_or_default();
+    let parts: Vec<&str> = test.place.file.split(['/', '\\']).collect();
     let below = |folder: &str| {
         let at = parts.iter().rposition(|part| *part == folder)?;
         parts.get(at + 1).map(|part| part.trim_end_matches(".rs").to_owned())
@@ -173,7 +218,9 @@ fn target(test: &Test) -> String {
     match below("tests").filter(is_crate) {
         Some(stem) => format!("--test {stem}"),
         None if below("tests").is_some() => format!("--test {name}"),
-        None if test.package.replace('-', "_") == name && !test.file.ends_with("main.rs") => "--lib".to_owned(),
+        None if test.place.package.replace('-', "_") == name && !test.place.file.ends_with("main.rs") => {
+            "--lib".to_owned()
+        }
         None => format!("--bin {name}"),
     }
 }

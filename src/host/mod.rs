@@ -12,11 +12,13 @@
 //! * `http` (feature `hyper`): hyper and tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * `panics`: what becomes of a node that panics.
+//! * [`echo`]: what it prints, with host and time.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 mod clock;
 pub mod datagram;
 pub mod disk;
+pub mod echo;
 pub mod fabric;
 #[cfg(feature = "hyper")]
 pub mod http;
@@ -118,7 +120,23 @@ impl Host {
         self.inner.fabric.recorder().now_ns()
     }
 
-    /// Runs `f` with this host's own stream of random numbers.
+    /// A random number of this host's own stream: the same ones under the same seed.
+    pub fn random(&self) -> u64 {
+        self.with_rng(rand::RngCore::next_u64)
+    }
+
+    /// A random number below `bound`, uniform; 0 when `bound` is 0.
+    pub fn random_below(&self, bound: u64) -> u64 {
+        rng::below(self.random(), bound)
+    }
+
+    /// Fills `bytes` with random ones, for a generator of your own or an identifier.
+    pub fn random_bytes(&self, bytes: &mut [u8]) {
+        self.with_rng(|rng| rand::RngCore::fill_bytes(rng, bytes));
+    }
+
+    /// Runs `f` with this host's own stream of random numbers, a generator of the crate `rand` in the version that
+    /// [`rng::rand`](crate::rng::rand) is. [`Host::random`] and its like need no crate.
     pub fn with_rng<T>(&self, f: impl FnOnce(&mut Stream) -> T) -> T {
         f(&mut lock(&self.inner.rng))
     }

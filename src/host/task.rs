@@ -4,7 +4,7 @@
 //! process-global id, and drops them shard by shard when a host crashes, so that the order of what a
 //! crash does would depend on how many tasks the *process* ever spawned.
 
-use super::{Host, lock, panics};
+use super::{Host, echo, lock, panics};
 use crate::trace::MessageId;
 use std::future::Future;
 use std::pin::Pin;
@@ -96,6 +96,9 @@ impl<F: Future> Future for Gated<F> {
         let (fabric, id) = (host.fabric(), host.id());
         if fabric.gate(id).blocks(context) {
             return Poll::Pending;
+        }
+        if echo::is_on() {
+            echo::mark(fabric.name(id), fabric.recorder().now_ns());
         }
         if !fabric.is_node(id) {
             return future.as_mut().poll(context);

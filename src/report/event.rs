@@ -77,6 +77,12 @@ pub fn divergence(recorded: &Trace, now: &Trace) -> Option<String> {
     Some(format!("event {at} was `{}` and is `{}`", text(recorded), text(now)))
 }
 
+/// As [`divergence`], of two runs that are known to differ: where no event does, what the digest covers besides must.
+pub fn what_differs(recorded: &Trace, now: &Trace) -> String {
+    divergence(recorded, now)
+        .unwrap_or_else(|| "every event is the same; the history, the verdicts or the counters are not".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -241,5 +241,6 @@ fn finish(
         commands: BTreeMap::new(),
         history,
         explicit: Scenario { explicit: Some(explicit), ..scenario.clone() },
+        doubts: Vec::new(),
     }
 }

@@ -7,6 +7,9 @@
 
 pub mod seeds;
 
+/// The crate whose traits [`Stream`] implements.
+pub use rand;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use xxhash_rust::xxh3;

@@ -1,17 +1,18 @@
 //! Every check on the evidence of a run, and the verdict.
 
-use super::{Judged, Liveness, Options, Outcome, Run, Subject, Verdict, figures, situations};
+use super::{Doubt, Judged, Lack, Liveness, Options, Outcome, Run, Subject, Verdict, figures, powerless, situations};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
 use crate::host::fabric::Panic;
-use crate::scenario::{Explicit, Recorded, Scenario};
+use crate::scenario::{Explicit, Recorded, Scenario, Situation};
 use crate::sim::{Evidence, Plan};
 use crate::trace::{Trace, digest};
+use std::collections::BTreeMap;
 
 /// Judges the evidence of a run.
 pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
-    let Evidence { trace, commands, history, acts, powerless, panics, .. } = evidence;
+    let Evidence { trace, commands, history, acts, powerless: told_powerless, panics, .. } = evidence;
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
     let counters = figures::counters(&trace, &plan.schedule);
 
@@ -31,18 +32,16 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         liveness(scenario, &subject.name, plan, &timeline, &history, &trace, &mut violations);
     let converged = check::convergence::check(&trace).is_none();
 
-    let mut inconclusive = Vec::new();
+    let situations = situations::count(plan, &trace);
+    let mut doubts = Vec::new();
     if linearizable.is_none() {
-        inconclusive.push("the linearizability search spent its budget before it had an answer".to_owned());
+        let why = "the linearizability search spent its budget before it had an answer".to_owned();
+        doubts.push(Doubt { lack: Lack::Answer, why });
     }
     let last_fault_end_ns = timeline.last_end_ns().unwrap_or(0);
-    let two_leaders = scenario.nemesis.is_some();
-    inconclusive.extend(check::vacuity::check(&history, &check::vacuity::Params { last_fault_end_ns, two_leaders }));
-    inconclusive.extend(powerless);
-    inconclusive.extend(super::powerless::check(plan, &trace));
-    let situations = situations::count(plan, &trace);
-    let missing = scenario.situations.iter().filter(|situation| situations[situation] == 0);
-    inconclusive.extend(missing.map(|situation| format!("{} never occurred, and is required", situation.name())));
+    let vacuity = check::vacuity::Params { last_fault_end_ns, two_leaders: scenario.nemesis.is_some() };
+    doubts.extend(lacks(scenario, plan, &history, &trace, &vacuity, told_powerless, &situations));
+    let inconclusive: Vec<String> = doubts.iter().map(|doubt| doubt.why.clone()).collect();
     let verdict = match (violations.is_empty(), inconclusive.is_empty()) {
         (false, _) => Verdict::Violation,
         (true, false) => Verdict::Inconclusive,
@@ -100,7 +99,39 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         },
     };
     let explicit = Scenario { explicit: Some(explicit), ..scenario.clone() };
-    Run { outcome, trace, commands, history, explicit }
+    Run { outcome, trace, commands, history, explicit, doubts }
+}
+
+/// What the run lacked, so that passing every check would prove nothing.
+fn lacks(
+    scenario: &Scenario,
+    plan: &Plan,
+    history: &History,
+    trace: &Trace,
+    vacuity: &check::vacuity::Params,
+    powerless: Vec<String>,
+    situations: &BTreeMap<Situation, u64>,
+) -> Vec<Doubt> {
+    let vacuous = check::vacuity::check(history, vacuity).into_iter().map(|(lack, why)| {
+        let lack = match lack {
+            check::vacuity::Lack::Answers => Lack::Service,
+            check::vacuity::Lack::SecondLeader => Lack::SecondLeader,
+        };
+        Doubt { lack, why }
+    });
+    let told = powerless.into_iter().map(|why| Doubt { lack: Lack::Power, why });
+    let seen = powerless::check(plan, trace).into_iter().map(|(lack, why)| {
+        let lack = match lack {
+            powerless::Lack::Role => Lack::Role,
+            powerless::Lack::Target => Lack::Power,
+        };
+        Doubt { lack, why }
+    });
+    let missing = scenario.situations.iter().filter(|situation| situations[situation] == 0).map(|situation| {
+        let why = format!("{} never occurred, and is required", situation.name());
+        Doubt { lack: Lack::Situation(*situation), why }
+    });
+    vacuous.chain(told).chain(seen).chain(missing).collect()
 }
 
 /// What clients can see to be wrong: split-brain first, since it explains the others.

@@ -17,7 +17,7 @@ pub mod repeat;
 pub mod situations;
 
 pub use compare::{Comparison, Difference, compare, compare_while};
-pub use outcome::{Availability, Counters, Liveness, Outcome, Run, Served, Verdict};
+pub use outcome::{Availability, Counters, Doubt, Lack, Liveness, Outcome, Run, Served, Verdict};
 
 use crate::check::Violation;
 use crate::check::linearizability::Budget;

@@ -23,6 +23,36 @@ pub struct Run {
     pub history: History,
     /// The same run in explicit form: schedule, script, acts, verdict and digest filled in.
     pub explicit: Scenario,
+    /// Why the run proves nothing or little, whatever its verdict; the sentences are those of
+    /// [`Outcome::inconclusive`], in the same order.
+    pub doubts: Vec<Doubt>,
+}
+
+/// A reason for which a run proves nothing, or less than was hoped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// What it lacked.
+    pub lack: Lack,
+    /// The same in a sentence.
+    pub why: String,
+}
+
+/// What a run lacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// The checker's budget ended before it had an answer.
+    Answer,
+    /// Too few operations were acknowledged.
+    Service,
+    /// Only one leader acknowledged operations: no failover was survived. Other seeds may have one.
+    SecondLeader,
+    /// A situation that the scenario requires did not occur. Under other seeds it may.
+    Situation(Situation),
+    /// A fault names a role that no node ever claimed.
+    Role,
+    /// A fault could not do to this system what it asks for.
+    Power,
 }
 
 /// The judgement on a run.

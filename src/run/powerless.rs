@@ -1,15 +1,31 @@
 //! Faults that could not do to a system what they ask for. Such a run proves nothing about them, and must
 //! say so: a test that cuts links which nobody uses passes for the wrong reason.
 //!
+//! A fault on a role is a case of its own: that a service never says who leads is no accident of one seed, and whoever
+//! wrote it can be told so at once.
+//!
 //! What shows itself only while the run goes on (a pause that some tasks escape) is reported by the host.
 
 use crate::fault::fold::{Resolved, links_of};
 use crate::sim::Plan;
 use crate::trace::{HostId, Role, Trace, What};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What the faults of a plan could not do, one sentence each.
-pub fn check(plan: &Plan, trace: &Trace) -> Vec<String> {
+/// Why a fault could not act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// It names a role, and no node ever recorded that it leads.
+    Role,
+    /// The system does not use what it breaks.
+    Target,
+}
+
+/// What to do about a fault on a role that nobody claims.
+pub const ROLE_CURE: &str = "call Host::record_role(Role::Primary, Scope::All, term) where a node begins to lead, and \
+                             with Role::Follower where it stops; or name a node instead";
+
+/// What the faults of a plan could not do, a sentence each, in the order of the sentences.
+pub fn check(plan: &Plan, trace: &Trace) -> Vec<(Lack, String)> {
     let topology = &plan.topology;
     let is_node = |host: HostId| (1..=topology.nodes).contains(&host.index());
     // Nodes with nodes, or clients with nodes: which of these two ever sent a message that faults can reach.
@@ -25,7 +41,7 @@ pub fn check(plan: &Plan, trace: &Trace) -> Vec<String> {
             _ => {}
         }
     }
-    let mut reasons = BTreeSet::new();
+    let mut reasons: BTreeMap<String, Lack> = BTreeMap::new();
     for fault in &plan.schedule.faults {
         let name = fault.kind.name();
         let role = fault.kind.role_targets().into_iter().find_map(|target| match topology.resolve(target) {
@@ -33,22 +49,23 @@ pub fn check(plan: &Plan, trace: &Trace) -> Vec<String> {
             _ => None,
         });
         if let Some(role) = role.filter(|_| !has_primary) {
-            reasons.insert(format!(
-                "{name} cannot act on {role}: no node ever said that it leads (Host::record_role); name a node instead"
-            ));
+            let why = format!("{name} cannot act on {role}: no node ever said that it leads; {ROLE_CURE}");
+            reasons.insert(why, Lack::Role);
             continue;
         }
         if fault.kind.is_disk() && !has_disk {
-            reasons.insert(format!("{name} cannot act: no node keeps its data on its host's disk (Host::disk)"));
+            let why = format!("{name} cannot act: no node keeps its data on its host's disk (Host::disk)");
+            reasons.insert(why, Lack::Target);
         }
         let concerned: BTreeSet<bool> =
             links_of(&fault.kind, topology, None).into_iter().map(|(from, to)| is_node(from) && is_node(to)).collect();
         if !concerned.is_empty() && concerned.is_disjoint(&reached) {
             let between = if concerned.contains(&true) { "between nodes" } else { "between clients and nodes" };
-            reasons.insert(format!(
+            let why = format!(
                 "{name} cannot act: nothing was sent {between} through the host (Host::connect, Host::transport)"
-            ));
+            );
+            reasons.insert(why, Lack::Target);
         }
     }
-    reasons.into_iter().collect()
+    reasons.into_iter().map(|(why, lack)| (lack, why)).collect()
 }

@@ -268,6 +268,9 @@ fn check_nemesis(nemesis: &Nemesis, topology: &Topology, duration_ms: u64) -> Ch
         let problem = format!("a fault of {} ms does not fit", nemesis.max_ms);
         return complain(at("max_ms"), problem, format!("allowed: up to `until_ms` - `start_ms`, which is {window}"));
     }
+    if let Err((field, problem, help)) = nemesis.ranges.check(window) {
+        return complain(path!["nemesis", "ranges", field], problem, help);
+    }
     let possible = Nemesis::possible_kinds(topology);
     for (index, kind) in nemesis.kinds.iter().enumerate() {
         if !possible.contains(&kind.as_str()) {

@@ -5,12 +5,12 @@
 //! that failed still fails. Every candidate is a scenario that could have been written by hand, and every
 //! success is run, not guessed: the result carries the verdict and the digest of its own run.
 //!
-//! * [`oracle`]: what judges a candidate.
-//! * [`search`]: trying candidates side by side, within a budget, with a result that depends on neither.
-//! * [`ddmin`](mod@ddmin): leaving out parts of a list, large ones first.
-//! * [`plain`], [`time`], [`hosts`]: the reductions.
-//! * [`leap`]: draws for runs that hang on a race.
-//! * [`necessity`]: what would happen without each thing that is left.
+//! * `oracle`: what judges a candidate.
+//! * `search`: trying candidates side by side, within a budget, with a result that depends on neither.
+//! * `ddmin`: leaving out parts of a list, large ones first.
+//! * `plain`, `time`, `hosts`: the reductions.
+//! * `leap`: draws for runs that hang on a race.
+//! * `necessity`: what would happen without each thing that is left.
 
 mod ddmin;
 mod hosts;
@@ -131,6 +131,9 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
         to_the_end(&mut search);
     }
     let finished = !search.is_spent();
+    if !finished {
+        drop_what_has_no_effect(&mut search);
+    }
     let necessity = necessity::table(&mut search);
     let scenario = search.best().clone();
     Ok(Shrunk {
@@ -142,6 +145,26 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
         finished,
         scenario,
     })
+}
+
+/// Leaves out what the violation does not need, one thing after the other, where the budget ended before it came to that:
+/// a fault that stands in a shrunk run is read as a cause. Costs a run for each fault that is left, twice at most.
+fn drop_what_has_no_effect(search: &mut Search<'_>) {
+    for _ in 0..2 {
+        let faults = explicit(search.best()).schedule.len();
+        let mut changed = false;
+        // From the end, so that the places of those before stay what they are.
+        for at in (0..faults).rev() {
+            let without = plain::without_faults(search.best(), at, at + 1);
+            changed |= search.at_any_price(without);
+        }
+        for without in [plain::without_acts(search.best()), plain::without_jitter(search.best())] {
+            changed |= search.at_any_price(without);
+        }
+        if !changed {
+            return;
+        }
+    }
 }
 
 /// Rounds of every reduction until nothing changes or the budget ends; coarse ones first, since what is dear to run

@@ -105,14 +105,33 @@ impl<'a> Search<'a> {
                     return None;
                 }
                 self.pay(key);
-                if self.known.get(&key).is_some_and(|known| self.keeps(&known.trial, &candidate)) {
-                    let known = self.known.remove(&key).expect("it was just found");
-                    self.best = known.trial.explicit.clone().unwrap_or(candidate);
-                    self.trial = known.trial;
+                if self.take(candidate, key) {
                     return Some(place);
                 }
             }
         }
+    }
+
+    /// Takes a candidate if it fails as the recorded run did, budget or not; whoever asks this asks little.
+    pub(super) fn at_any_price(&mut self, candidate: Scenario) -> bool {
+        if candidate == self.best || candidate.check().is_err() {
+            return false;
+        }
+        let key = key(&candidate);
+        self.run(&[(0, candidate.clone(), key)]);
+        self.pay(key);
+        self.take(candidate, key)
+    }
+
+    /// Makes a candidate that was run the best, if it fails as the recorded run did.
+    fn take(&mut self, candidate: Scenario, key: u64) -> bool {
+        if !self.known.get(&key).is_some_and(|known| self.keeps(&known.trial, &candidate)) {
+            return false;
+        }
+        let known = self.known.remove(&key).expect("it was just found");
+        self.best = known.trial.explicit.clone().unwrap_or(candidate);
+        self.trial = known.trial;
+        true
     }
 
     /// What becomes of each candidate, budget or not; whoever asks this asks little.

@@ -85,6 +85,20 @@ fn exactly_what_is_needed_is_left() {
     assert_eq!(Scenario::parse("shrunk.toml", &text).unwrap(), shrunk.scenario);
 }
 
+#[test]
+fn a_fault_without_effect_is_not_left_where_the_budget_ends() {
+    let recorded = recorded(3);
+    let form = explicit(&recorded);
+    let (kind, op) = (form.schedule[4].kind.clone(), form.script[50].id);
+    let oracle = Fake(|scenario: &Scenario| has_kind(scenario, &kind) && has_operation(scenario, op));
+    // Two runs of the whole: too little for anything.
+    let limits = Limits { jobs: 1, simulated_ms: 2 * recorded.timing.duration_ms };
+    let shrunk = shrink(&recorded, "broken", &oracle, &limits).unwrap();
+    assert!(!shrunk.finished && shrunk.after.operations > 1, "{:?}", shrunk.after);
+    assert_eq!((shrunk.before.faults > 1, shrunk.after.faults, shrunk.after.acts), (true, 1, 0));
+    assert!(shrunk.necessity.iter().all(|row| row.needed), "{:?}", shrunk.necessity);
+}
+
 /// An oracle to which some things matter, drawn from a number: a few faults, operations, nodes, some length.
 fn whimsical(seed: u64) -> impl Fn(&Scenario) -> bool + Sync {
     move |scenario: &Scenario| {

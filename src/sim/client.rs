@@ -1,7 +1,8 @@
 //! Clients: each follows its part of the script, one operation at a time, and writes the history.
 //!
 //! A client prefers the nodes of its own site, retries under the same tag, follows hints, and after an
-//! unknown outcome goes on as a new process with a new session. When the script is over and the faults
+//! unknown outcome goes on as a new process with a new session. What may have been done it sends again only to a
+//! system that tells a repetition from a new command. When the script is over and the faults
 //! have ended, each client proves with a fresh put and get that it is served; then every key is read
 //! through every node.
 
@@ -263,7 +264,7 @@ impl Client {
             let timeout = left.min(self.desk.attempt_timeout);
             let node = self.nodes[self.preferred];
             let client = &self.host;
-            let attempt = Attempt { client, node, command, operation: id, number: attempts, timeout };
+            let attempt = Attempt { client, node, command, by: self.id, operation: id, number: attempts, timeout };
             attempts += 1;
             let Answer { reply, hash } = self.cluster.attempt(attempt).await;
             let hint = match reply {
@@ -272,6 +273,11 @@ impl Client {
                     return Ended { status: Status::Ok { outcome, by }, hash, attempts };
                 }
                 Reply::Refused { hint } => hint,
+                Reply::Unknown if !self.cluster.may_repeat(id) => {
+                    // To ask again might do it twice. The next operation tries another node.
+                    self.preferred = (self.preferred + 1) % self.nodes.len();
+                    return Ended { status: Status::Info, hash: 0, attempts };
+                }
                 Reply::Unknown => {
                     is_definite = false;
                     None

@@ -2,8 +2,8 @@
 //! lets it run until the clients are done.
 //!
 //! * [`plan`]: everything that determines a simulation, materialised.
-//! * [`inject`]: applies what each edge of the schedule changes.
-//! * [`admin`]: changes the cluster's members, where faults ask for it.
+//! * `inject`: applies what each edge of the schedule changes.
+//! * `admin`: changes the cluster's members, where faults ask for it.
 //! * [`client`]: clients that follow a script and write the history.
 
 mod admin;

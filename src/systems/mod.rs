@@ -5,7 +5,7 @@
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
 //! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
 //! * [`quorum`]: no primary, overlapping quorums.
-//! * [`message`]: the wire form of messages.
+//! * `message`: the wire form of messages.
 //! * [`storage`]: what those share that keep their data on a disk.
 
 pub mod bugs;
@@ -47,6 +47,12 @@ pub trait Cluster {
     /// One attempt of a client's operation; by default a [`Request`] over the host's transport.
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
         Box::pin(attempt.call())
+    }
+
+    /// Whether a client may send an operation (by its id in the history) again after an answer of [`Reply::Unknown`].
+    /// True of systems that know a command by its tag, as all of ours do: what it did once it does not do again.
+    fn may_repeat(&self, _operation: u32) -> bool {
+        true
     }
 
     /// One try of an administrator to make other nodes vote; `None`: this system's members are fixed.
@@ -94,6 +100,8 @@ pub struct Attempt<'a> {
     pub node: HostId,
     /// What it asks for; the same in every attempt.
     pub command: Command,
+    /// The client, numbered across sites.
+    pub by: u32,
     /// The operation's id in the history.
     pub operation: u32,
     /// The count of this operation's attempts before this one.

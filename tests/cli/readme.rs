@@ -47,3 +47,20 @@ fn cargo_run_is_the_command() {
     let package = metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == "schism").unwrap();
     assert_eq!(package["default_run"], "schism");
 }
+
+/// Cargo leaves folders that have a manifest out of a package, so they are there by another way.
+#[test]
+fn the_package_holds_what_the_tutorial_walks_through() {
+    let listed = std::process::Command::new(env!("CARGO"))
+        .args(["package", "--list", "--no-verify", "--allow-dirty", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    for example in ["meter", "registry"] {
+        for file in ["Cargo.toml.example", "src/lib.rs", "tests/chaos.rs", "sims/"] {
+            let path = format!("docs/examples/{example}/{file}");
+            assert!(listed.lines().any(|line| line.starts_with(&path)), "{path} is not in the package:\n{listed}");
+        }
+    }
+}

@@ -115,6 +115,11 @@ impl Service for Meter {
         let request = request.body(Empty::<Bytes>::new()).expect("the request is well formed");
         exchange(TokioIo::new(connection), request).await.unwrap_or(Answer::Unknown)
     }
+
+    /// Every request names itself, and the meter answers a name it knows from memory.
+    fn is_idempotent(&self, _ask: &Ask) -> bool {
+        true
+    }
 }
 
 /// One request on one connection; `None` when the answer did not come, or says that nobody knows.

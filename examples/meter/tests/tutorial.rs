@@ -74,7 +74,7 @@ fn the_page_quotes_the_code_as_it_is() {
     let text = std::fs::read_to_string(page()).unwrap();
     let code = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chaos.rs")).unwrap();
     let quotes = blocks(&text, "rust");
-    assert_eq!(quotes.len(), 3);
+    assert_eq!(quotes.len(), 4);
     for quote in quotes {
         assert!(code.contains(&text[quote.clone()]), "not in tests/chaos.rs:\n{}", &text[quote]);
     }

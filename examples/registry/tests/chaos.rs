@@ -85,6 +85,11 @@ impl Service for Registry {
             Err(error) => error.into(),
         }
     }
+
+    /// A registration carries the client's request number, which the machine remembers.
+    fn is_idempotent(&self, _op: &Op) -> bool {
+        true
+    }
 }
 
 #[schism::test(scenario = "sims/chaos.toml", seeds = 5, isolation = "thread")]

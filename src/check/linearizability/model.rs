@@ -22,6 +22,13 @@ pub trait Model {
     /// the operation is possible.
     fn step(&self, state: &Self::State, op: &Self::Op, ret: Option<&Self::Ret>) -> Option<Self::State>;
 
+    /// Every state that `op` may lead to when it answers `ret`, for an object that may choose (a queue that delivers in
+    /// no order), or whose answers depend on when they were asked for (a lease). What the checker asks; as it stands,
+    /// the one state of [`Model::step`]. A model that overrides it answers for `step` as well, which nothing else calls.
+    fn steps(&self, state: &Self::State, op: &Self::Op, ret: Option<&Self::Ret>, _times: Times) -> Vec<Self::State> {
+        self.step(state, op, ret).into_iter().collect()
+    }
+
     /// The key that `op` touches.
     fn key(&self, _op: &Self::Op) -> u64 {
         0
@@ -31,6 +38,16 @@ pub trait Model {
     fn is_read(&self, _op: &Self::Op) -> bool {
         false
     }
+}
+
+/// When an operation was called and when it returned, in nanoseconds since the start of the run. It takes effect at
+/// some instant between the two; without an answer, at any instant after the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// When it was called.
+    pub called_ns: u64,
+    /// When it returned; `None` if its outcome is unknown.
+    pub returned_ns: Option<u64>,
 }
 
 /// One operation on a modelled object.
@@ -87,7 +104,7 @@ fn check_key<M: Model>(
     };
     let intervals: Vec<Interval> = operations.iter().map(interval).collect();
     let mut machine = Modelled { model, history, operations, states: Vec::new(), numbers: BTreeMap::new() };
-    machine.number(model.initial());
+    machine.number(vec![model.initial()]);
     match search(&mut machine, &intervals, budget).0 {
         Found::Order(order) => ModelAnswer::Linearizable(order.into_iter().map(|at| operations[at as usize]).collect()),
         Found::Nothing => ModelAnswer::Violation,
@@ -95,19 +112,21 @@ fn check_key<M: Model>(
     }
 }
 
-/// A model whose states are numbered as they come up.
+/// A model whose states are numbered as they come up. Where it branches, a state of the search is the set of all that it
+/// may be in: one order of the operations then stands for every choice that fits the answers.
 struct Modelled<'a, M: Model> {
     model: &'a M,
     history: &'a [Invocation<M::Op, M::Ret>],
     operations: &'a [usize],
-    states: Vec<M::State>,
-    numbers: BTreeMap<M::State, u32>,
+    /// Each ascending, without repetitions, and never empty.
+    states: Vec<Vec<M::State>>,
+    numbers: BTreeMap<Vec<M::State>, u32>,
 }
 
 impl<M: Model> Modelled<'_, M> {
-    fn number(&mut self, state: M::State) -> u32 {
-        *self.numbers.entry(state).or_insert_with_key(|state| {
-            self.states.push(state.clone());
+    fn number(&mut self, states: Vec<M::State>) -> u32 {
+        *self.numbers.entry(states).or_insert_with_key(|states| {
+            self.states.push(states.clone());
             self.states.len() as u32 - 1
         })
     }
@@ -119,9 +138,18 @@ impl<M: Model> Machine for Modelled<'_, M> {
     }
 
     fn step(&mut self, state: u32, operation: u32) -> Option<u32> {
-        let Invocation { op, ret, .. } = &self.history[self.operations[operation as usize]];
-        let next = self.model.step(&self.states[state as usize], op, ret.as_ref())?;
-        Some(self.number(next))
+        let Invocation { op, ret, start_ns, end_ns } = &self.history[self.operations[operation as usize]];
+        let times = Times { called_ns: *start_ns, returned_ns: ret.as_ref().map(|_| *end_ns) };
+        let now = &self.states[state as usize];
+        let mut next: Vec<M::State> =
+            now.iter().flat_map(|state| self.model.steps(state, op, ret.as_ref(), times)).collect();
+        next.sort_unstable();
+        next.dedup();
+        if next.is_empty() { None } else { Some(self.number(next)) }
+    }
+
+    fn narrows(&self, state: u32) -> bool {
+        self.states[state as usize].len() > 1
     }
 
     fn is_read(&self, operation: u32) -> bool {
@@ -193,5 +221,131 @@ mod tests {
         };
         let spent = Budget { steps: 1, ..Budget::default() };
         assert_eq!(check_model(&Queue, &history, spent), [(4, ModelAnswer::Unknown)]);
+    }
+
+    /// A bag: what was put in comes out in any order. `Some` puts, `None` takes, and answers what it took.
+    struct Bag;
+
+    impl Model for Bag {
+        type State = Vec<u32>;
+        type Op = Option<u32>;
+        type Ret = Option<u32>;
+
+        fn initial(&self) -> Vec<u32> {
+            Vec::new()
+        }
+
+        fn step(&self, _: &Vec<u32>, _: &Option<u32>, _: Option<&Option<u32>>) -> Option<Vec<u32>> {
+            unreachable!("it branches")
+        }
+
+        fn steps(&self, bag: &Vec<u32>, op: &Option<u32>, ret: Option<&Option<u32>>, _times: Times) -> Vec<Vec<u32>> {
+            let without =
+                |at: usize| bag.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, item)| *item);
+            match op {
+                Some(item) => vec![bag.iter().copied().chain([*item]).collect()],
+                // That a caller did not learn what it took leaves several bags.
+                None => (0..bag.len())
+                    .filter(|at| ret.is_none_or(|ret| *ret == Some(bag[*at])))
+                    .map(|at| without(at).collect())
+                    .collect(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_may_branch() {
+        let call = |op, ret, start_ns| Invocation { op, ret, start_ns, end_ns: start_ns + 1 };
+        let put = |item, at| call(Some(item), Some(None), at);
+        let history =
+            |second| vec![put(1, 0), put(2, 2), put(3, 4), call(None, None, 6), call(None, Some(Some(second)), 8)];
+        for taken in [1, 2, 3] {
+            let answers = check_model(&Bag, &history(taken), Budget::default());
+            assert!(matches!(answers[..], [(0, ModelAnswer::Linearizable(_))]), "{taken}: {answers:?}");
+        }
+        assert_eq!(check_model(&Bag, &history(4), Budget::default()), [(0, ModelAnswer::Violation)]);
+        let mut all = history(1);
+        all.extend([call(None, Some(Some(2)), 10), call(None, Some(Some(3)), 12)]);
+        assert!(matches!(check_model(&Bag, &all, Budget::default())[..], [(0, ModelAnswer::Linearizable(_))]));
+        all.push(call(None, Some(Some(3)), 14));
+        assert_eq!(check_model(&Bag, &all, Budget::default()), [(0, ModelAnswer::Violation)]);
+    }
+
+    /// A coin that lies on either side until somebody looks.
+    struct Coin;
+
+    impl Model for Coin {
+        type State = Option<bool>;
+        type Op = bool;
+        type Ret = bool;
+
+        fn initial(&self) -> Option<bool> {
+            None
+        }
+
+        fn step(&self, _: &Option<bool>, _: &bool, _: Option<&bool>) -> Option<Option<bool>> {
+            unreachable!("it branches")
+        }
+
+        /// `true` tosses, `false` looks.
+        fn steps(&self, side: &Option<bool>, toss: &bool, ret: Option<&bool>, _: Times) -> Vec<Option<bool>> {
+            match (toss, side) {
+                (true, _) => vec![Some(false), Some(true)],
+                (false, Some(side)) if ret.is_none_or(|ret| ret == side) => vec![Some(*side)],
+                (false, _) => Vec::new(),
+            }
+        }
+
+        fn is_read(&self, toss: &bool) -> bool {
+            !toss
+        }
+    }
+
+    #[test]
+    fn a_read_may_narrow_what_a_branch_left_open() {
+        let call = |op, ret, start_ns| Invocation { op, ret: Some(ret), start_ns, end_ns: start_ns + 1 };
+        for side in [false, true] {
+            let seen = [call(true, true, 0), call(false, side, 2), call(false, side, 4)];
+            let answers = check_model(&Coin, &seen, Budget::default());
+            assert!(matches!(answers[..], [(0, ModelAnswer::Linearizable(_))]), "{answers:?}");
+            let turned = [call(true, true, 0), call(false, side, 2), call(false, !side, 4)];
+            assert_eq!(check_model(&Coin, &turned, Budget::default()), [(0, ModelAnswer::Violation)]);
+        }
+    }
+
+    /// A lease of 10 ns: `true` asks for it, and gets it only from whoever holds it no longer. The state is when it ends
+    /// at the earliest and at the latest.
+    struct Lease;
+
+    impl Model for Lease {
+        type State = u64;
+        type Op = ();
+        type Ret = bool;
+
+        fn initial(&self) -> u64 {
+            0
+        }
+
+        fn step(&self, _: &u64, (): &(), _: Option<&bool>) -> Option<u64> {
+            unreachable!("it looks at times")
+        }
+
+        fn steps(&self, ends_ns: &u64, (): &(), ret: Option<&bool>, times: Times) -> Vec<u64> {
+            let granted = times.returned_ns.is_none_or(|at_ns| at_ns >= *ends_ns).then(|| times.called_ns + 10);
+            match ret {
+                Some(false) => vec![*ends_ns],
+                _ => granted.into_iter().collect(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_may_look_at_times() {
+        let call = |start_ns| Invocation { op: (), ret: Some(true), start_ns, end_ns: start_ns + 1 };
+        let [(_, ModelAnswer::Linearizable(_))] = check_model(&Lease, &[call(0), call(20)], Budget::default())[..]
+        else {
+            panic!("the first lease is over");
+        };
+        assert_eq!(check_model(&Lease, &[call(0), call(5)], Budget::default()), [(0, ModelAnswer::Violation)]);
     }
 }

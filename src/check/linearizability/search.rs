@@ -25,6 +25,11 @@ pub(super) trait Machine {
     fn step(&mut self, state: u32, operation: u32) -> Option<u32>;
     /// Whether the operation leaves every state as it is.
     fn is_read(&self, operation: u32) -> bool;
+    /// Whether an operation that leaves every state as it is may still narrow what is known of `state`: where a state
+    /// stands for several, a read rules some of them out.
+    fn narrows(&self, _state: u32) -> bool {
+        false
+    }
     /// Operations of one class demand and do the same. Below the number of operations, or 4.
     fn class(&self, operation: u32) -> u32;
     /// Whether the state may be left by `operation`, given what is still to come.
@@ -195,7 +200,7 @@ impl<'a> Search<'a> {
         let enabled = std::mem::take(&mut self.enabled);
         for operation in &enabled {
             let interval = self.intervals[*operation as usize];
-            if machine.is_read(*operation) {
+            if machine.is_read(*operation) && !machine.narrows(state) {
                 continue;
             }
             let class = machine.class(*operation) as usize;

@@ -3,7 +3,7 @@
 //! Every column but the one about compare-and-set is run with its compare-and-sets turned into plain writes, so that a
 //! column shows one thing: otherwise a store that cannot do them fails everywhere for the same reason.
 //!
-//! * [`table`]: for a terminal, and as Markdown.
+//! * `table`: for a terminal, and as Markdown.
 
 mod table;
 

@@ -3,7 +3,7 @@
 //!
 //! One scenario for all: that of the zoo with single messages left alone, and with faults of one kind at a time.
 //!
-//! * [`picture`]: a cloud of seeds for each system, as an HTML file.
+//! * `picture`: a cloud of seeds for each system, as an HTML file.
 
 mod picture;
 

@@ -2,7 +2,7 @@
 //!
 //! * [`data`]: what of the runs is embedded, and how.
 //! * [`columns`]: rows as columns of integers.
-//! * [`strip`]: the verdicts at the top, readable without scripts.
+//! * `strip`: the verdicts at the top, readable without scripts.
 //!
 //! The rest is the page itself: `page.html`, `page.css`, and modules that tests import as they are. Here they are
 //! joined into one script, since a file opened from disk may import nothing. From the bottom: `decode.mjs` (embedded

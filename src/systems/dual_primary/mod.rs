@@ -10,10 +10,10 @@
 //! In health it is linearizable. Under a cut that outlasts `takeover_after` each side takes the other's
 //! keys over, for *silent* is not *dead*: it lacks a quorum, and that is the lesson.
 //!
-//! * [`replica`]: the store with versions; merging. * [`shards`]: whose keys are whose, in which order.
-//! * [`contact`]: who has been heard, and what each peer still has to get. * [`wire`]: messages.
-//! * [`node`]: one process. * [`roles`]: taking over and handing back. * [`service`]: serving clients.
-//! * [`shipping`]: replication to each peer.
+//! * `replica`: the store with versions; merging. * `shards`: whose keys are whose, in which order.
+//! * `contact`: who has been heard, and what each peer still has to get. * `wire`: messages.
+//! * `node`: one process. * `roles`: taking over and handing back. * `service`: serving clients.
+//! * `shipping`: replication to each peer.
 
 mod contact;
 mod node;

@@ -15,9 +15,9 @@
 //! A node answers for nothing that it has not on its disk, and after a restart begins a new epoch before it serves. One
 //! that restarts does not know what lease it had granted, and grants none for as long as one may last.
 //!
-//! * [`replica`]: values, sessions, progress. * [`wire`]: messages. * [`node`]: one process. * [`tenure`]: what a primary
-//!   knows. * [`shipping`]: keeping backups up to date. * [`backup`]: obeying. * [`takeover`]: becoming primary.
-//! * [`service`]: serving clients.
+//! * `replica`: values, sessions, progress. * `wire`: messages. * `node`: one process. * `tenure`: what a primary
+//!   knows. * `shipping`: keeping backups up to date. * `backup`: obeying. * `takeover`: becoming primary.
+//! * `service`: serving clients.
 
 mod backup;
 mod node;

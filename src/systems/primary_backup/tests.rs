@@ -33,7 +33,8 @@ fn chaos(name: &str, without: &[&str]) -> Scenario {
     scenario.faults.retain(|fault| fault.at_ms < 10_000);
     let kinds = scenario.nemesis.take().unwrap().kinds;
     let kinds = kinds.into_iter().filter(|kind| !without.contains(&kind.as_str())).collect();
-    scenario.nemesis = Some(Nemesis { faults: 8, start_ms: 3000, until_ms: 17_000, min_ms: 500, max_ms: 4000, kinds });
+    let (start_ms, until_ms, min_ms, max_ms) = (3000, 17_000, 500, 4000);
+    scenario.nemesis = Some(Nemesis { start_ms, until_ms, min_ms, max_ms, kinds, ..Nemesis::default() });
     scenario
 }
 

@@ -13,7 +13,7 @@
 //!
 //! Nobody is primary, so no role is recorded, and a fault that names the leader finds none.
 //!
-//! * [`replica`]: versions, claims, messages. * [`node`]: one process. * [`coordinator`]: serving clients.
+//! * `replica`: versions, claims, messages. * `node`: one process. * `coordinator`: serving clients.
 
 mod coordinator;
 mod node;

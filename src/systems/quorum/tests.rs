@@ -28,7 +28,8 @@ fn chaos(name: &str, kinds: &[&str]) -> Scenario {
     scenario.workload.operations = 1600;
     scenario.faults.clear();
     let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-    scenario.nemesis = Some(Nemesis { faults: 8, start_ms: 3000, until_ms: 17_000, min_ms: 500, max_ms: 4000, kinds });
+    let (start_ms, until_ms, min_ms, max_ms) = (3000, 17_000, 500, 4000);
+    scenario.nemesis = Some(Nemesis { start_ms, until_ms, min_ms, max_ms, kinds, ..Nemesis::default() });
     scenario
 }
 

@@ -1,4 +1,4 @@
-//! A witness for people: one sentence, a small picture for the terminal ([`diagram`]), the same as SVG ([`svg`]).
+//! A witness for people: one sentence, a small picture for the terminal ([`diagram`]), the same as SVG (`svg`).
 
 mod picture;
 mod svg;

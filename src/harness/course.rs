@@ -1,0 +1,233 @@
+//! Which runs a test makes, in which order, and what fails it.
+
+use super::doubts::{Inconclusive, Tally};
+use super::runner::{Candidates, Case, Isolation, Ran, Runner, Wish};
+use super::story::{self, Broken, Origin, Smaller};
+use super::test::{Failure, Test};
+use crate::fault::fold::Resolved;
+use crate::fault::model::Fault;
+use crate::report::event::what_differs;
+use crate::rng::seeds::{SEED, Seeds};
+use crate::run::powerless::ROLE_CURE;
+use crate::scenario::{self, Scenario};
+use crate::shrink::{Limits, shrink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Names a file to run instead of seeds.
+pub(super) const REPLAY: &str = "SCHISM_REPLAY";
+/// Whether a failing run is shown as a page.
+pub(super) const HTML: &str = "SCHISM_HTML";
+/// Whether a failing run is kept among the regressions.
+pub(super) const SAVE: &str = "SCHISM_SAVE";
+/// How many runs are made at once.
+const JOBS: &str = "SCHISM_JOBS";
+/// What shrinking may spend, in simulated seconds; 0 turns it off.
+pub(super) const SHRINK: &str = "SCHISM_SHRINK";
+/// Where regressions are kept, from the crate's root.
+const REGRESSIONS: &str = "sims/regressions";
+/// What shrinking may spend at least, unless told otherwise, in simulated milliseconds.
+const SHRINK_MS: u64 = 2_000_000;
+/// And at least as much as this many runs of the length of the failing one: a run of a minute needs more than one of ten
+/// seconds before it is small.
+const SHRINK_RUNS: u64 = 250;
+
+impl Test {
+    pub(super) fn carry_out(&self, runner: &Arc<Runner>) -> Result<(), Failure> {
+        if let Some(file) = std::env::var_os(REPLAY) {
+            return self.replay(runner, Path::new(&file), Origin::Replay);
+        }
+        // Who names a seed wants to see that seed.
+        let is_one = std::env::var_os(SEED).is_some();
+        if !is_one {
+            for file in self.regressions()? {
+                self.replay(runner, &file, Origin::Regression)?;
+            }
+        }
+        let seeds = Seeds::from_environment(self.seeds).map_err(|error| Failure::Harness(error.to_string()))?;
+        let jobs = jobs().map_err(Failure::Harness)?;
+        shrink_ms(0).map_err(Failure::Harness)?;
+        let all: Vec<u64> = seeds.iter().collect();
+        self.repeats(runner, all[0], &all)?;
+        let wish = Wish { echo: is_one, ..Wish::default() };
+        let mut tally = Tally::default();
+        for (index, batch) in all.chunks(jobs).enumerate() {
+            let ran: Vec<Result<Ran, String>> = std::thread::scope(|scope| {
+                let run = |seed| runner.run(Case::Seed(seed), wish);
+                let running: Vec<_> = batch.iter().map(|seed| scope.spawn(move || run(*seed))).collect();
+                running.into_iter().map(|run| run.join().expect("a runner catches what a run throws")).collect()
+            });
+            for (at, (seed, ran)) in batch.iter().zip(ran).enumerate() {
+                let ran = ran.map_err(Failure::Harness)?;
+                let count = (index * jobs + at + 1) as u64;
+                if !ran.failed.is_empty() {
+                    let origin = Origin::Seed { seed: *seed, count, seeds: seeds.count() };
+                    return Err(Failure::Broken(Box::new(self.broken(runner, origin, &ran, jobs))));
+                }
+                tally.add(*seed, &ran);
+            }
+        }
+        tally.verdict(self.inconclusive, !is_one && seeds.count() >= self.seeds)?;
+        if let Some(note) = tally.note() {
+            story::note(self, &note);
+        }
+        Ok(())
+    }
+
+    /// Two runs of one seed must be the same; where they share a process, also after another seed. The first of them also
+    /// tells whether the service says who leads, which faults on a leader need under whatever seed.
+    fn repeats(&self, runner: &Arc<Runner>, seed: u64, all: &[u64]) -> Result<(), Failure> {
+        let wish = Wish { trace: true, ..Wish::default() };
+        let run = |seed, wish| runner.run(Case::Seed(seed), wish).map_err(Failure::Harness);
+        let first = run(seed, wish)?;
+        let says_nothing = !first.leads && first.failed.is_empty() && self.inconclusive != Inconclusive::Allow;
+        if let Some((seed, fault)) = Some(()).filter(|()| says_nothing).and_then(|()| on_a_role(&runner.scenario, all))
+        {
+            return Err(Failure::Harness(format!(
+                "the schedule of seed {seed} has a fault on a role ({fault}), and no node ever said that it leads: {ROLE_CURE}"
+            )));
+        }
+        if self.isolation == Isolation::Thread {
+            run(seed.wrapping_add(1), Wish::default())?;
+        }
+        let again = run(seed, wish)?;
+        if first.digest == again.digest {
+            return Ok(());
+        }
+        let cure = match self.isolation {
+            Isolation::Thread => {
+                "start every task with Host::spawn, or let each run have a process: isolation = \"process\""
+            }
+            Isolation::Process => "look for HashMap iteration, the real clock, threads, and random numbers of its own",
+        };
+        let parts = match (&first.trace, &again.trace) {
+            (Some(first), Some(again)) => what_differs(first, again),
+            _ => "one of them did not end".into(),
+        };
+        Err(Failure::Harness(format!("seed {seed} gave two different runs, so nothing would replay: {parts}; {cure}")))
+    }
+
+    /// Runs a file; it fails the test if anything fails, whatever was recorded.
+    fn replay(&self, runner: &Arc<Runner>, file: &Path, origin: fn(PathBuf) -> Origin) -> Result<(), Failure> {
+        let scenario = scenario::load(&file.display().to_string()).map_err(|error| Failure::Harness(error.plain()))?;
+        let origin = origin(file.to_owned());
+        let wish = Wish { echo: matches!(origin, Origin::Replay(_)), ..Wish::default() };
+        let Ran { failed, attempts, page, .. } =
+            runner.run(Case::Explicit(&scenario), wish).map_err(Failure::Harness)?;
+        if failed.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Broken(Box::new(Broken { origin, failed, attempts, smaller: None, saved: None, page })))
+    }
+
+    /// The files kept for this test, in order of their names.
+    fn regressions(&self) -> Result<Vec<PathBuf>, Failure> {
+        let folder = Path::new(self.place.folder).join(REGRESSIONS);
+        let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
+        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        files.sort();
+        let is_own = |path: &PathBuf| -> Result<bool, Failure> {
+            let kept = scenario::load(&path.display().to_string()).map_err(|error| Failure::Harness(error.plain()))?;
+            Ok(kept.explicit.is_some_and(|explicit| explicit.system == self.name()))
+        };
+        files.into_iter().filter_map(|path| is_own(&path).map(|own| own.then_some(path)).transpose()).collect()
+    }
+
+    /// Shrinks a failing run, writes it down, and says what there is to say.
+    fn broken(&self, runner: &Arc<Runner>, origin: Origin, ran: &Ran, jobs: usize) -> Broken {
+        let Origin::Seed { seed, .. } = origin else { unreachable!("only seeds are shrunk here") };
+        let failed = ran.failed.clone();
+        let recorded = match &ran.explicit {
+            Some(text) => Scenario::parse("the run's own record", text).expect("a run writes what it can read"),
+            None => runner.scenario.materialised(&self.name(), seed),
+        };
+        let budget = shrink_ms(ran.simulated_ms).expect("it was read before any run");
+        let limits = Limits { jobs, simulated_ms: budget };
+        let candidates = Candidates(runner.clone());
+        let shrunk = (budget > 0).then(|| shrink(&recorded, &failed[0].check, &candidates, &limits));
+        let mut attempts = ran.attempts.clone();
+        let stem = format!("{}-{seed}", self.place.function);
+        let (smaller, kept) = match shrunk {
+            Some(Ok(shrunk)) => {
+                let path = runner.folder.join(format!("{stem}-shrunk.toml"));
+                let text = shrunk.scenario.to_toml();
+                // Its own attempts, which shrinking had no use for.
+                if let Ok(small) = runner.run(Case::Explicit(&shrunk.scenario), Wish::default()) {
+                    attempts = small.attempts;
+                }
+                (Some(Smaller { file: path.clone(), shrunk, budget_s: budget / 1000 }), (path, text))
+            }
+            // A run that does not fail again under the same seed cannot be shrunk; the whole of it is kept.
+            Some(Err(_)) | None => (None, (runner.folder.join(format!("{stem}.toml")), recorded.to_toml())),
+        };
+        // What cannot be written is not there to be replayed; the seed still is.
+        let written = std::fs::create_dir_all(&runner.folder).and_then(|()| write_whole(&kept.0, &kept.1));
+        let smaller = smaller.filter(|_| written.is_ok());
+        let saved = self.save(&kept.0, &kept.1);
+        Broken { origin, failed, attempts, smaller, saved, page: ran.page.clone() }
+    }
+
+    /// Keeps a run among the regressions, if that is asked for.
+    fn save(&self, written: &Path, text: &str) -> Option<Result<PathBuf, String>> {
+        if std::env::var(SAVE).map_or(true, |wish| wish == "0") {
+            return None;
+        }
+        if std::env::var_os("CI").is_some() {
+            return Some(Err(format!("{SAVE} writes into the source tree, which is off while CI is set")));
+        }
+        let folder = Path::new(self.place.folder).join(REGRESSIONS);
+        let path = folder.join(written.file_name().expect("a run's file has a name"));
+        let saved = std::fs::create_dir_all(&folder).and_then(|()| write_whole(&path, text));
+        Some(saved.map(|()| path).map_err(|error| format!("{}: {error}", folder.display())))
+    }
+}
+
+/// The first of these seeds whose schedule has a fault on a role, and that fault's name.
+fn on_a_role(scenario: &Scenario, seeds: &[u64]) -> Option<(u64, &'static str)> {
+    let topology = scenario.topology();
+    let names_a_role = |fault: &Fault| {
+        fault.kind.role_targets().into_iter().any(|target| matches!(topology.resolve(target), Ok(Resolved::Role(_))))
+    };
+    seeds.iter().find_map(|seed| {
+        let drawn = scenario.nemesis.iter().flat_map(|nemesis| nemesis.generate(&topology, *seed));
+        let fault = scenario.faults.iter().cloned().chain(drawn).find(names_a_role)?;
+        Some((*seed, fault.kind.name()))
+    })
+}
+
+/// What shrinking a run of this many simulated milliseconds may spend, in the same; 0: it is not wanted.
+fn shrink_ms(run_ms: u64) -> Result<u64, String> {
+    let usual = SHRINK_MS.max(run_ms.saturating_mul(SHRINK_RUNS));
+    let Ok(text) = std::env::var(SHRINK) else { return Ok(usual) };
+    let seconds = text.parse::<u64>().map_err(|_| {
+        format!("{SHRINK} is `{text}`: give a budget in simulated seconds ({} here unless you do), or 0", usual / 1000)
+    })?;
+    Ok(seconds.saturating_mul(1000))
+}
+
+/// Writes a file so that whoever reads it meanwhile sees all of it, or the one before: tests run side by side.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let unfinished = path.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(&unfinished, path)
+}
+
+/// How many runs are made at once; one, unless told otherwise: `cargo test` runs several tests already.
+fn jobs() -> Result<usize, String> {
+    match std::env::var(JOBS) {
+        Err(_) => Ok(1),
+        Ok(text) => match text.parse() {
+            Ok(jobs) if jobs > 0 => Ok(jobs),
+            _ => Err(format!("{JOBS} is `{text}`: give a number of at least 1")),
+        },
+    }
+}
+
+/// `target/schism`, found from where the test's executable lies.
+pub(super) fn target_folder() -> PathBuf {
+    let executable = std::env::current_exe().unwrap_or_default();
+    let deps = executable.ancestors().find(|path| path.file_name().is_some_and(|name| name == "deps"));
+    let target = deps.and_then(|deps| deps.parent()?.parent());
+    target.map_or_else(|| PathBuf::from("target"), Path::to_owned).join("schism")
+}
