@@ -9,7 +9,7 @@
 //! * [`sockets`]: where connections come from.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
-//! * `http` (feature `hyper`): hyper and tonic over them.
+//! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * `panics`: what becomes of a node that panics.
 //! * [`task`]: tasks that know their host and stop while it is paused.
@@ -18,6 +18,8 @@ mod clock;
 pub mod datagram;
 pub mod disk;
 pub mod fabric;
+#[cfg(feature = "tonic")]
+pub mod grpc;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub(crate) mod panics;
