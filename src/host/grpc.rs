@@ -91,6 +91,12 @@ pub async fn connect(host: &Host, endpoint: Endpoint) -> io::Result<Channel> {
     })
 }
 
+/// As [`connect`], though the first request connects, and a later one again after a failure: for nodes among themselves.
+pub fn channel(host: &Host, endpoint: Endpoint) -> Channel {
+    let endpoint = endpoint.executor(HostExecutor::new(host.clone()));
+    endpoint.connect_with_connector_lazy(Connector::new(host.clone()))
+}
+
 /// The connections that arrive at a port, as `tonic::transport::Server::serve_with_incoming` takes them. The module's
 /// head says why [`serve`] is the better choice.
 pub struct Incoming {
