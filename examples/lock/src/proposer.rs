@@ -76,7 +76,9 @@ impl Proposer {
         };
         let promises = match self.majority(own, |promise| promise.promised == ballot, ask).await {
             Ok(promises) => promises,
-            Err(others) => return Tried::NotPromised(others.iter().map(|other| other.promised).max().unwrap_or(ballot)),
+            Err(others) => {
+                return Tried::NotPromised(others.iter().map(|other| other.promised).max().unwrap_or(ballot));
+            }
         };
         // Whatever a majority accepted, one of this majority has it, under the highest ballot.
         let latest = promises.into_iter().filter_map(|Promise { accepted, .. }| accepted).max_by_key(|one| one.ballot);
@@ -100,7 +102,12 @@ impl Proposer {
     ///
     /// # Errors
     /// The answers there are when a majority cannot be had any more, or not in time.
-    async fn majority<T, F>(&self, own: T, agrees: impl Fn(&T) -> bool, ask: impl Fn(Channel) -> F) -> Result<Vec<T>, Vec<T>>
+    async fn majority<T, F>(
+        &self,
+        own: T,
+        agrees: impl Fn(&T) -> bool,
+        ask: impl Fn(Channel) -> F,
+    ) -> Result<Vec<T>, Vec<T>>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
