@@ -12,6 +12,8 @@
 //! `tokio::spawn`, out of reach of a pause. [`serve`] has neither. It also has none of what the builder's stack
 //! adds: limits, and the deadline that a client sends as `grpc-timeout`; layers go onto `Routes::into_axum_router`.
 //!
+//! Of a client, [`connect`] and [`channel`] take one more thing out of the real time's reach: see `simulated`.
+//!
 //! A channel of several endpoints (`Channel::balance_list`) chooses between them at random, by a generator that no
 //! seed reaches: connect to one node at a time.
 
@@ -29,9 +31,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tonic::service::Routes;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
+
+/// For how long a stream that was reset is remembered: longer than any run.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Who is at the other end of a connection; every request's extensions have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +83,7 @@ pub async fn serve(host: &Host, listener: Listener, routes: Routes) {
 /// # Errors
 /// As [`Host::connect`]; another kind of error if the two do not agree on HTTP/2.
 pub async fn connect(host: &Host, endpoint: Endpoint) -> io::Result<Channel> {
-    let endpoint = endpoint.executor(HostExecutor::new(host.clone()));
-    endpoint.connect_with_connector(Connector::new(host.clone())).await.map_err(|error| {
+    simulated(host, endpoint).connect_with_connector(Connector::new(host.clone())).await.map_err(|error| {
         // tonic wraps what the connector said.
         let mut cause: Option<&dyn Error> = Some(&error);
         while let Some(inner) = cause {
@@ -93,8 +98,15 @@ pub async fn connect(host: &Host, endpoint: Endpoint) -> io::Result<Channel> {
 
 /// As [`connect`], though the first request connects, and a later one again after a failure: for nodes among themselves.
 pub fn channel(host: &Host, endpoint: Endpoint) -> Channel {
-    let endpoint = endpoint.executor(HostExecutor::new(host.clone()));
-    endpoint.connect_with_connector_lazy(Connector::new(host.clone()))
+    simulated(host, endpoint).connect_with_connector_lazy(Connector::new(host.clone()))
+}
+
+/// An endpoint whose tasks are those of `host`, and which does not go by the real time.
+///
+/// Whoever drops a request, as a time-out does, resets its stream. What comes for such a stream is passed over as long as
+/// h2 remembers it, which is a second by the machine's own clock, and answered with an error afterwards.
+fn simulated(host: &Host, endpoint: Endpoint) -> Endpoint {
+    endpoint.executor(HostExecutor::new(host.clone())).http2_reset_stream_duration(REMEMBERED)
 }
 
 /// The connections that arrive at a port, as `tonic::transport::Server::serve_with_incoming` takes them. The module's

@@ -31,7 +31,7 @@ enum Ask {
 }
 
 /// A [`Standing`] that can be written down.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 struct Stands {
     holder: Option<u64>,
     token: u64,
