@@ -210,7 +210,9 @@ impl Runner {
                     Ok(Ran { page: page.flatten(), ..Ran::of(run, &attempts, wish) })
                 }
                 // A node whose process ends or fails is the service's doing; the rest is the test's.
-                Ok(Err(RunError(error @ SimulationError::Host(_)))) => Ok(Ran::broken(PANIC, error.to_string())),
+                Ok(Err(RunError::Simulation(error @ SimulationError::Host(_)))) => {
+                    Ok(Ran::broken(PANIC, error.to_string()))
+                }
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Ok(Ran::broken(PANIC, PANICKED.take().unwrap_or_else(|| "a node panicked".into()))),
             };

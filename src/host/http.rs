@@ -1,9 +1,9 @@
-//! hyper and tonic over byte streams: a connector, an executor, and what both ask of a stream.
+//! hyper over byte streams: a connector, an executor, and what it asks of a stream.
 //!
 //! * A hyper server: `http1::Builder::new().auto_date_header(false)` (the header would tell the real time), and
 //!   `TokioIo::new(listener.accept().await)` as its connection.
 //! * A hyper client: [`Connector`] for `hyper_util`'s pooled client, or a [`Stream`] for `hyper::client::conn`.
-//! * A tonic channel: `Endpoint::from_static("http://n2:50051").executor(..).connect_with_connector(Connector::new(host))`.
+//! * tonic: `schism::host::grpc`, feature `tonic`.
 //!
 //! [`HostExecutor`] starts the tasks that these libraries need with [`Host::spawn`], so that a pause stops them.
 

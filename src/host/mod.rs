@@ -9,7 +9,7 @@
 //! * [`sockets`]: where connections come from.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
-//! * `http` (feature `hyper`): hyper and tonic over them.
+//! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * `panics`: what becomes of a node that panics.
 //! * [`echo`]: what it prints, with host and time.
@@ -20,6 +20,8 @@ pub mod datagram;
 pub mod disk;
 pub mod echo;
 pub mod fabric;
+#[cfg(feature = "tonic")]
+pub mod grpc;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub(crate) mod panics;

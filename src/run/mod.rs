@@ -24,7 +24,7 @@ use crate::check::linearizability::Budget;
 use crate::history::History;
 use crate::scenario::{Scenario, materialise};
 use crate::sim::{Plan, SimulationError, simulate_while};
-use crate::systems::{Cluster, Deployment, SiteNodes, System};
+use crate::systems::{Cluster, Deployment, NotBuilt, SiteNodes, System};
 use crate::trace::HostId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,14 @@ pub struct Options {
 
 /// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct RunError(#[from] pub SimulationError);
+pub enum RunError {
+    /// The simulation could not be carried out.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// This build leaves the system out.
+    #[error(transparent)]
+    NotBuilt(#[from] NotBuilt),
+}
 
 /// What is run: a cluster, and how what its clients saw is judged.
 pub struct Subject {
@@ -69,7 +75,7 @@ pub struct Judged {
 /// Runs a scenario with one system and one seed, and judges it.
 ///
 /// # Errors
-/// When the schedule does not fit the topology, or the build is not deterministic.
+/// When the schedule does not fit the topology, the build is not deterministic, or it leaves the system out.
 ///
 /// # Panics
 /// If the system under test panics.
@@ -92,7 +98,7 @@ pub fn run_while(
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Run, RunError> {
     let plan = plan(scenario, seed);
-    let cluster = system.cluster(&deployment(scenario, &plan)).into();
+    let cluster = system.cluster(&deployment(scenario, &plan))?.into();
     let subject = Subject { name: system.name().to_owned(), cluster, object: None };
     run_plan(scenario, &plan, &subject, options, is_wanted)
 }

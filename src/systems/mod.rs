@@ -1,6 +1,6 @@
 //! The systems under test, each built as its users would build it, against [`Host`] only.
 //!
-//! * [`raft`]: the replicated store on openraft.
+//! * `raft` (feature `openraft`): the replicated store on openraft.
 //! * [`bugs`]: switchable bugs, each of which makes a system of its own.
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
 //! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
@@ -13,6 +13,7 @@ pub mod dual_primary;
 mod message;
 pub mod primary_backup;
 pub mod quorum;
+#[cfg(feature = "openraft")]
 pub mod raft;
 pub mod storage;
 
@@ -24,7 +25,6 @@ use crate::rng;
 use crate::trace::{HostId, HostSet, MessageKind};
 use bugs::Bug;
 use primary_backup::{Policy, PrimaryBackupCluster};
-use raft::{Design, Medium};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -243,14 +243,14 @@ impl System {
     }
 
     /// A fresh cluster of this system.
-    pub fn cluster(self, deployment: &Deployment) -> Box<dyn Cluster> {
-        let raft = |design| -> Box<dyn Cluster> { Box::new(raft::RaftCluster::new(deployment, design)) };
+    ///
+    /// # Errors
+    /// When this build has no such system.
+    pub fn cluster(self, deployment: &Deployment) -> Result<Box<dyn Cluster>, NotBuilt> {
         let primary_backup =
             |policy, bug| -> Box<dyn Cluster> { Box::new(PrimaryBackupCluster::new(deployment, policy, bug)) };
-        match self {
-            System::Raft => raft(Design::default()),
-            System::RaftLocalReads => raft(Design { local_reads: true, ..Design::default() }),
-            System::RaftMemory => raft(Design { medium: Medium::Memory, ..Design::default() }),
+        Ok(match self {
+            System::Raft | System::RaftLocalReads | System::RaftMemory => self.raft(deployment)?,
             System::PrimaryBackupAsync => primary_backup(Policy::Asynchronous, None),
             System::PrimaryBackupSync => primary_backup(Policy::Synchronous, None),
             System::Lease => primary_backup(Policy::Lease, None),
@@ -259,11 +259,34 @@ impl System {
             System::Bugged(bug) => match bug.species().system {
                 System::PrimaryBackupSync => primary_backup(Policy::Synchronous, Some(bug)),
                 System::Lease => primary_backup(Policy::Lease, Some(bug)),
-                _ => raft(Design { bug: Some(bug), ..Design::default() }),
+                _ => self.raft(deployment)?,
             },
-        }
+        })
+    }
+
+    /// A fresh cluster of one of the systems on openraft.
+    #[cfg(feature = "openraft")]
+    fn raft(self, deployment: &Deployment) -> Result<Box<dyn Cluster>, NotBuilt> {
+        use raft::{Design, Medium, RaftCluster};
+        let design = match self {
+            System::RaftLocalReads => Design { local_reads: true, ..Design::default() },
+            System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
+            System::Bugged(bug) => Design { bug: Some(bug), ..Design::default() },
+            _ => Design::default(),
+        };
+        Ok(Box::new(RaftCluster::new(deployment, design)))
+    }
+
+    #[cfg(not(feature = "openraft"))]
+    fn raft(self, _: &Deployment) -> Result<Box<dyn Cluster>, NotBuilt> {
+        Err(NotBuilt(self))
     }
 }
+
+/// A system that this build leaves out: its name is known, so that files which name it can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this build has no openraft, on which `{0}` runs: enable the feature `openraft` of the crate `schism`")]
+pub struct NotBuilt(pub System);
 
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -100,7 +100,8 @@ impl World {
             election: (millis(plan.timing.election_min_ms), millis(plan.timing.election_max_ms)),
             takeover_after: millis(plan.timing.election_max_ms),
         };
-        let evidence = simulate(&plan, System::DualPrimary.cluster(&deployment).into()).expect("the world holds");
+        let cluster = System::DualPrimary.cluster(&deployment).expect("every build has it");
+        let evidence = simulate(&plan, cluster.into()).expect("the world holds");
         Judged::of(evidence, &plan)
     }
 }

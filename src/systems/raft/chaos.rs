@@ -13,13 +13,13 @@ use crate::host::fabric::{Decision, Fabric};
 use crate::host::{Host, lock};
 use crate::rng;
 use crate::trace::{Drop, HostId, MessageId, MessageKind, What};
-use openraft::RaftTypeConfig;
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
     VoteResponse,
 };
+use openraft::{OptionalSend, RaftTypeConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
@@ -77,7 +77,7 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> Clone for ChaosN
 
 type Answer<C, T, E> = Result<T, RPCError<u64, <C as RaftTypeConfig>::Node, E>>;
 /// A call of the wrapped network, which it gives back.
-type Call<C, N, Q, T, E> = fn(N, Q, RPCOption) -> Pin<Box<dyn Future<Output = (N, Answer<C, T, E>)> + Send>>;
+type Call<C, N, Q, T, E> = fn(N, Q, RPCOption) -> Pin<Box<dyn Future<Output = (N, Answer<C, T, E>)>>>;
 
 /// No answer in time.
 #[derive(Debug, thiserror::Error)]
@@ -173,9 +173,9 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
         call: Call<C, F::Network, Q, T, E>,
     ) -> Answer<C, T, E>
     where
-        Q: Serialize + DeserializeOwned + Send + 'static,
-        T: Send + 'static,
-        E: std::error::Error + Send + 'static,
+        Q: Serialize + DeserializeOwned + OptionalSend + 'static,
+        T: OptionalSend + 'static,
+        E: std::error::Error + OptionalSend + 'static,
     {
         let bytes = postcard::to_stdvec(&request).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
         let (from, to) = (self.host.id(), host_id(self.target));

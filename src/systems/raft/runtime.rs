@@ -5,6 +5,7 @@
 //! host's clock counts, right or wrong.
 
 use crate::host::{Host, task};
+use openraft::OptionalSend;
 use openraft::async_runtime::AsyncRuntime;
 use openraft::impls::TokioRuntime;
 use rand::RngCore;
@@ -92,20 +93,20 @@ impl RngCore for HostRng {
 
 impl AsyncRuntime for HostRuntime {
     type JoinError = tokio::task::JoinError;
-    type JoinHandle<T: Send + 'static> = tokio::task::JoinHandle<T>;
+    type JoinHandle<T: OptionalSend + 'static> = tokio::task::JoinHandle<T>;
     type Sleep = tokio::time::Sleep;
     type Instant = HostInstant;
     type TimeoutError = tokio::time::error::Elapsed;
-    type Timeout<R, T: Future<Output = R> + Send> = tokio::time::Timeout<T>;
+    type Timeout<R, T: Future<Output = R> + OptionalSend> = tokio::time::Timeout<T>;
     type ThreadLocalRng = HostRng;
-    type OneshotSender<T: Send> = <TokioRuntime as AsyncRuntime>::OneshotSender<T>;
-    type OneshotReceiver<T: Send> = <TokioRuntime as AsyncRuntime>::OneshotReceiver<T>;
+    type OneshotSender<T: OptionalSend> = <TokioRuntime as AsyncRuntime>::OneshotSender<T>;
+    type OneshotReceiver<T: OptionalSend> = <TokioRuntime as AsyncRuntime>::OneshotReceiver<T>;
     type OneshotReceiverError = <TokioRuntime as AsyncRuntime>::OneshotReceiverError;
 
     fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
     where
-        T: Future + Send + 'static,
-        T::Output: Send + 'static,
+        T: Future + OptionalSend + 'static,
+        T::Output: OptionalSend + 'static,
     {
         task::spawn(task::current(), future)
     }
@@ -118,11 +119,11 @@ impl AsyncRuntime for HostRuntime {
         Self::sleep(deadline - <HostInstant as openraft::Instant>::now())
     }
 
-    fn timeout<R, F: Future<Output = R> + Send>(duration: Duration, future: F) -> Self::Timeout<R, F> {
+    fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
         tokio::time::timeout(true_span(duration), future)
     }
 
-    fn timeout_at<R, F: Future<Output = R> + Send>(deadline: HostInstant, future: F) -> Self::Timeout<R, F> {
+    fn timeout_at<R, F: Future<Output = R> + OptionalSend>(deadline: HostInstant, future: F) -> Self::Timeout<R, F> {
         Self::timeout(deadline - <HostInstant as openraft::Instant>::now(), future)
     }
 
@@ -134,7 +135,7 @@ impl AsyncRuntime for HostRuntime {
         HostRng(task::current())
     }
 
-    fn oneshot<T: Send>() -> (Self::OneshotSender<T>, Self::OneshotReceiver<T>) {
+    fn oneshot<T: OptionalSend>() -> (Self::OneshotSender<T>, Self::OneshotReceiver<T>) {
         TokioRuntime::oneshot()
     }
 }
