@@ -2,7 +2,7 @@
 
 use super::service::{Dialogue, Object};
 use crate::check::linearizability::Budget;
-use crate::check::linearizability::model::{Invocation, ModelAnswer, check_model};
+use crate::check::linearizability::model::{Invocation, Model, ModelAnswer, check_model};
 use crate::check::{Certificate, CheckName, Violation};
 use crate::history::{History, Operation, Status};
 use crate::host::lock;
@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 /// More operations than this are counted instead of told.
 const TOLD: usize = 5;
+
+/// What an object was asked and answered, as its model's checker reads it.
+type Call<O> = Invocation<<O as Model>::Op, <O as Model>::Ret>;
 
 /// Judges by an object's model, from what clients asked and were answered.
 pub(super) struct ObjectJudge<O: Object> {
@@ -22,7 +25,7 @@ impl<O: Object> Judge for ObjectJudge<O> {
     fn judge(&self, history: &History, budget: Budget) -> Judged {
         let dialogue = lock(&self.dialogue);
         // What definitely failed did not happen, and neither did what was never asked.
-        let (operations, invocations): (Vec<&Operation>, Vec<Invocation<O::Op, O::Ret>>) = history
+        let (operations, invocations): (Vec<&Operation>, Vec<Call<O>>) = history
             .operations
             .iter()
             .filter(|operation| operation.status != Status::Fail)

@@ -174,6 +174,9 @@ pub(super) struct Asked<O: Object> {
     pub ret: Option<O::Ret>,
 }
 
+/// By client and scripted key, the last answer.
+type LastAnswers<O> = Mutex<BTreeMap<(u32, Key), <O as Model>::Ret>>;
+
 /// A service as the simulator sees it.
 struct ServiceCluster<S: Service> {
     service: Arc<S>,
@@ -181,7 +184,7 @@ struct ServiceCluster<S: Service> {
     dialogue: Dialogue<S::Object>,
     attempts: Attempts,
     /// The last answer that each client got, by scripted key.
-    last: Mutex<BTreeMap<(u32, Key), <S::Object as Model>::Ret>>,
+    last: LastAnswers<S::Object>,
 }
 
 impl<S: Service> ServiceCluster<S> {

@@ -253,8 +253,9 @@ mod tests {
     fn a_panic_is_a_violation_though_everything_else_is_well() {
         let scenario = Scenario { faults: Vec::new(), ..sample::scenario() };
         let judged = |panics| {
-            let cluster = System::Raft.cluster(&deployment(&scenario, &plan(&scenario, 7))).into();
-            let cluster = Arc::new(Careless { cluster, panics });
+            let deployment = deployment(&scenario, &plan(&scenario, 7));
+            let cluster = System::Raft.cluster(&deployment).expect("openraft is built").into();
+            let cluster = (Box::new(Careless { cluster, panics }) as Box<dyn Cluster>).into();
             let subject = Subject { name: "raft".to_owned(), cluster, object: None };
             run_subject(&scenario, &subject, 7, &Options::default()).expect("it runs").outcome
         };
