@@ -11,6 +11,7 @@ mod faults;
 mod harness;
 mod ladder;
 mod leaks;
+mod livelock;
 mod properties;
 mod regressions;
 mod scenario_errors;

@@ -4,6 +4,7 @@ use super::Jobs;
 use super::exit::{Exit, Failure};
 use super::histories::{self, Form};
 use super::terminal::Terminal;
+use super::unwritten::Unwritten;
 use clap::Args;
 use schism::check::linearizability::explain::{self, Extent};
 use schism::check::linearizability::verify::{self, Unconfirmed};
@@ -11,6 +12,7 @@ use schism::check::linearizability::weaker::{Staleness, Weaker, weaker};
 use schism::check::linearizability::{Answer, Budget, Engine, Options, Report, Verdict, Witness, check_columns};
 use schism::history::Columns;
 use schism::history::formats::Initial;
+use schism::report::file::write_whole;
 use schism::report::json;
 use schism::report::style::WIDTH;
 use serde::Serialize;
@@ -90,6 +92,7 @@ impl Check {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let mut summary = Summary { files: self.files.len(), violations: 0, unknown: 0, operations: 0 };
         let mut proven = true;
+        let mut unwritten = Unwritten::default();
         for file in &self.files {
             let started = Instant::now();
             let mut columns = histories::read(file, self.input, terminal)?;
@@ -115,19 +118,21 @@ impl Check {
                 judged.tell(self.extent(), terminal)?;
             }
             if let (Some(path), Verdict::Violation { witness }) = (&self.svg, &report.verdict) {
-                std::fs::write(path, explain::svg(&columns, witness, self.extent()))?;
-                terminal.remark(&format!("drawn: {}", path.display()))?;
+                let drawn = write_whole(path, explain::svg(&columns, witness, self.extent())).map_err(Failure::from);
+                if unwritten.attempt(drawn, "name another file with --svg")?.is_some() {
+                    terminal.remark(&format!("drawn: {}", path.display()))?;
+                }
             }
         }
         if terminal.json && summary.files > 1 {
             terminal.line(&json::line("checks", &summary))?;
         }
-        Ok(match (proven, summary.violations, summary.unknown) {
+        Ok(unwritten.exit(match (proven, summary.violations, summary.unknown) {
             (false, ..) => Exit::Harness,
             (_, 0, 0) => Exit::Expected,
             (_, 0, _) => Exit::Inconclusive,
             _ => Exit::Violation,
-        })
+        }))
     }
 
     fn extent(&self) -> Extent {

@@ -3,7 +3,8 @@
 use super::exit::{Exit, Failure};
 use super::recordings;
 use super::story::{self, all};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, warn};
+use super::unwritten::Unwritten;
 use super::{OneSeed, Subject, parse_system};
 use clap::Args;
 use schism::report::page::page;
@@ -50,8 +51,9 @@ impl Compare {
         let named: Vec<System> = named.collect::<Result<_, _>>()?;
         let systems = if named.is_empty() { named_by(&scenario) } else { named };
         let compared = compare(&scenario, &systems, self.seed.seed, &self.subject.options())?;
+        let mut unwritten = Unwritten::default();
         if let Some(folder) = &self.out {
-            self.write(&compared, folder)?;
+            unwritten.attempt(self.write(&compared, folder), "name another folder with --out")?;
         }
         let told = story.as_ref().map(|story| stories::tell(story, &all(story), self.seed.seed)).transpose()?;
         if terminal.json {
@@ -66,9 +68,11 @@ impl Compare {
         }
         if let Some(path) = &self.html {
             let command = format!("schism {}", self.again());
-            recordings::write_page(&page(&compared.runs, Some(&compared), &command), path, terminal)?;
+            let page = page(&compared.runs, Some(&compared), &command);
+            unwritten.attempt(recordings::write_page(&page, path, terminal), "name another file with --html")?;
         }
-        Ok(if told.is_none_or(|told| told.holds()) { exit(&compared) } else { Exit::Violation })
+        let found = if told.is_none_or(|told| told.holds()) { exit(&compared) } else { Exit::Violation };
+        Ok(unwritten.exit(found))
     }
 
     /// Runs a story's variants and prints what was predicted beside what was measured.
@@ -81,8 +85,9 @@ impl Compare {
         let named: Vec<_> = self.systems.iter().map(|name| story::variant(story, name)).collect::<Result<_, _>>()?;
         let variants = if named.is_empty() { all(story) } else { named };
         let told = stories::tell(story, &variants, self.seed.seed)?;
+        let mut unwritten = Unwritten::default();
         if let Some(folder) = &self.out {
-            story::write(story, &told, folder)?;
+            unwritten.attempt(story::write(story, &told, folder), "name another folder with --out")?;
         }
         if terminal.json {
             for line in report::story::lines(story, &told) {
@@ -91,7 +96,7 @@ impl Compare {
         } else {
             terminal.print(&report::story::telling(story, &told, self.verbose, terminal.style))?;
         }
-        Ok(if told.holds() { Exit::Expected } else { Exit::Violation })
+        Ok(unwritten.exit(if told.holds() { Exit::Expected } else { Exit::Violation }))
     }
 
     /// The arguments that make this comparison again.
@@ -107,7 +112,7 @@ impl Compare {
         for run in &compared.runs {
             let path = folder.join(schism::report::recording::file_name(run));
             schism::report::recording::save(run, &path)?;
-            eprintln!("recorded: {}", recordings::replay_command(&path));
+            warn(&format!("recorded: {}", recordings::replay_command(&path)));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Exit codes, and errors that carry one.
 
+use super::terminal::warn;
 use miette::Diagnostic;
 use schism::run::{RunError, Verdict};
 use std::fmt;
@@ -46,7 +47,7 @@ pub enum Failure {
     Input(Box<dyn Diagnostic + Send + Sync>),
     /// The harness failed: it cannot run, or is not deterministic.
     Harness(String),
-    /// Nobody reads the output any more (`schism list | head`): no error at all.
+    /// Nobody reads a file that was named for output any more (`--out /dev/stdout | head`): no error at all.
     Closed,
 }
 
@@ -81,8 +82,8 @@ impl Failure {
     /// Says on stderr what is wrong.
     pub fn print(self) {
         match self {
-            Failure::Usage(text) | Failure::Harness(text) => eprintln!("error: {text}"),
-            Failure::Input(diagnostic) => eprintln!("{:?}", miette::Report::new_boxed(diagnostic)),
+            Failure::Usage(text) | Failure::Harness(text) => warn(&format!("error: {text}")),
+            Failure::Input(diagnostic) => warn(&format!("{:?}", miette::Report::new_boxed(diagnostic))),
             Failure::Closed => {}
         }
     }

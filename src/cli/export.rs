@@ -7,6 +7,7 @@ use super::terminal::Terminal;
 use super::{load, parse_system};
 use clap::{Args, ValueEnum};
 use schism::history::{Columns, formats};
+use schism::report::file::write_whole;
 use schism::report::perfetto::perfetto;
 use schism::report::shiviz::shiviz;
 use schism::rng::seeds::{SEED, parse_seed};
@@ -74,7 +75,7 @@ impl Export {
             To::Shiviz => of_run(|run| shiviz(&run.trace))?,
         };
         match &self.out {
-            Some(path) => std::fs::write(path, text)?,
+            Some(path) => write_whole(path, text)?,
             None => terminal.print(&text)?,
         }
         Ok(Exit::Expected)

@@ -5,6 +5,7 @@ use super::exit::{Exit, Failure};
 use super::grid::Grid;
 use super::terminal::Terminal;
 use clap::Args;
+use schism::report::file::write_whole;
 use schism::report::json;
 use schism::report::ladder::{COLUMNS, Figures, Ladder, RUNGS};
 use schism::rng::seeds::{SEEDS, Seeds};
@@ -42,7 +43,7 @@ impl LadderOf {
         let mut ladder = Ladder::new(self.seeds);
         grid.fill(terminal, made, |rung, column, figures| ladder.add(rung, column, &figures))?;
         if let Some(file) = &self.markdown {
-            std::fs::write(file, ladder.markdown())?;
+            write_whole(file, ladder.markdown())?;
         }
         if terminal.json {
             for cell in ladder.cells() {

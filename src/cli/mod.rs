@@ -8,12 +8,15 @@ mod export;
 mod grades;
 mod grid;
 mod histories;
+mod interrupt;
+mod isolation;
 #[cfg(feature = "lab")]
 mod lab;
 mod ladder;
 mod ledger;
 mod lesson;
 mod list;
+mod outcomes;
 mod recordings;
 mod regressions;
 mod replay;
@@ -22,7 +25,10 @@ mod shrink;
 mod shrunk;
 mod story;
 mod sweep;
+mod sweep_log;
 mod terminal;
+mod unwritten;
+mod worker;
 mod zoo;
 
 use clap::error::ErrorKind;
@@ -72,6 +78,11 @@ enum Command {
     Lesson(lesson::Lesson),
     /// Run one system under many seeds, on all cores.
     Sweep(sweep::Sweep),
+    /// Read what sweeps have written down with --out, and say what they found and which seeds are missing.
+    Outcomes(outcomes::Outcomes),
+    /// Run the seeds that a sweep asks for on standard input; started by the sweep itself.
+    #[command(hide = true)]
+    Worker(worker::Worker),
     /// Run a recorded file again and say whether it still goes the same way.
     Replay(replay::Replay),
     /// Replay the kept runs, and say which still show what they were kept for.
@@ -125,12 +136,15 @@ impl Subject {
     }
 
     fn options(&self) -> Options {
-        let mut options = Options::default();
-        if let Some(steps) = self.check_steps {
-            options.budget.steps = steps;
-        }
-        options
+        options(self.check_steps)
     }
+}
+
+/// The options of a run with this budget of the search checker, or the default one.
+fn options(check_steps: Option<u64>) -> Options {
+    let mut options = Options::default();
+    options.budget.steps = check_steps.unwrap_or(options.budget.steps);
+    options
 }
 
 /// Which system to run.
@@ -226,21 +240,28 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     terminal::start_logging()?;
     let mut terminal = Terminal::new(cli.output);
-    match cli.command {
-        Command::List(command) => command.run(&mut terminal),
-        Command::Run(command) => command.run(&mut terminal),
-        Command::Compare(command) => command.run(&mut terminal),
-        Command::Ladder(command) => command.run(&mut terminal),
-        Command::Ledger(command) => command.run(&mut terminal),
-        Command::Lesson(command) => command.run(&mut terminal),
-        Command::Sweep(command) => command.run(&mut terminal),
-        Command::Replay(command) => command.run(&mut terminal),
-        Command::Regressions(command) => command.run(&mut terminal),
-        Command::Shrink(command) => command.run(&mut terminal),
-        Command::Zoo(command) => command.run(&mut terminal),
-        Command::Check(command) => command.run(&mut terminal),
+    let found = command(cli.command, &mut terminal)?;
+    Ok(terminal.exit(found))
+}
+
+fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    match command {
+        Command::List(command) => command.run(terminal),
+        Command::Run(command) => command.run(terminal),
+        Command::Compare(command) => command.run(terminal),
+        Command::Ladder(command) => command.run(terminal),
+        Command::Ledger(command) => command.run(terminal),
+        Command::Lesson(command) => command.run(terminal),
+        Command::Sweep(command) => command.run(terminal),
+        Command::Outcomes(command) => command.run(terminal),
+        Command::Worker(command) => command.run(),
+        Command::Replay(command) => command.run(terminal),
+        Command::Regressions(command) => command.run(terminal),
+        Command::Shrink(command) => command.run(terminal),
+        Command::Zoo(command) => command.run(terminal),
+        Command::Check(command) => command.run(terminal),
         #[cfg(feature = "lab")]
-        Command::Lab(command) => command.run(&mut terminal),
-        Command::Export(command) => command.run(&mut terminal),
+        Command::Lab(command) => command.run(terminal),
+        Command::Export(command) => command.run(terminal),
     }
 }

@@ -67,8 +67,7 @@ pub fn trace_beside(file: &Path) -> Result<Option<RecordedTrace>, Failure> {
 
 /// Writes a page and says where it is.
 pub fn write_page(page: &str, path: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
-    let refused = |error| Failure::Harness(format!("{}: {error}", path.display()));
-    recording::save_page(page, path).map_err(refused)?;
+    recording::save_page(page, path)?;
     terminal.remark(&format!("page: {}", path.display()))
 }
 

@@ -4,6 +4,7 @@ use super::determinism;
 use super::exit::{Exit, Failure};
 use super::recordings;
 use super::terminal::Terminal;
+use super::unwritten::{ELSEWHERE, Unwritten};
 use super::{OneSeed, Subject, Which};
 use clap::Args;
 use schism::report::page::page;
@@ -50,8 +51,12 @@ impl RunOne {
         let scenario = self.subject.load()?;
         let options = self.subject.options();
         let done = run(&scenario, self.which.or_raft(), self.seed.seed, &options)?;
+        // What cannot be written is said, and never in place of the verdict.
+        let mut unwritten = Unwritten::default();
+        let mut is_recorded = false;
         if let Some(path) = &self.trace_out {
-            recording::save_trace(&done.trace, recordings::build(), path)?;
+            let written = recording::save_trace(&done.trace, recordings::build(), path);
+            unwritten.attempt(written.map_err(Failure::from), "name another file with --trace-out")?;
         }
         let identical = if self.check_determinism {
             let again = determinism::Again {
@@ -73,26 +78,33 @@ impl RunOne {
             }
         }
         if let Some(path) = &self.out {
-            recording::save(&done, path)?;
-            terminal.remark(&format!("recorded: {}", recordings::replay_command(path)))?;
+            let written = recording::save(&done, path).map_err(Failure::from);
+            is_recorded = unwritten.attempt(written, "name another file with --out")?.is_some();
+            if is_recorded {
+                terminal.remark(&format!("recorded: {}", recordings::replay_command(path)))?;
+            }
         }
         if self.save {
-            let path = recordings::save_regression(&done, &recording::file_name(&done))?;
-            terminal.remark(&format!("saved: {}", recordings::replay_command(&path)))?;
+            let saved = recordings::save_regression(&done, &recording::file_name(&done));
+            if let Some(path) = unwritten.attempt(saved, "name a file with --out instead")? {
+                terminal.remark(&format!("saved: {}", recordings::replay_command(&path)))?;
+            }
         }
-        if done.outcome.verdict == Verdict::Violation && self.out.is_none() && !self.no_record {
-            let path = recordings::keep(&done)?;
+        // Where the file that was named cannot be written, the usual one is better than none.
+        let is_to_be_kept = done.outcome.verdict == Verdict::Violation && !is_recorded && !self.no_record;
+        if is_to_be_kept && let Some(path) = unwritten.attempt(recordings::keep(&done), ELSEWHERE)? {
             terminal.remark(&format!("again: {}", recordings::replay_command(&path)))?;
             terminal.remark(&format!("smaller: {}", recordings::shrink_command(&path)))?;
         }
         if let Some(path) = &self.html {
             let (scenario, seed) = (recordings::portable(&self.subject.scenario), self.seed.seed);
             let command = format!("schism run {scenario} --system {} --seed {seed}", done.outcome.system);
-            recordings::write_page(&page(std::slice::from_ref(&done), None, &command), path, terminal)?;
+            let page = page(std::slice::from_ref(&done), None, &command);
+            unwritten.attempt(recordings::write_page(&page, path, terminal), "name another file with --html")?;
         }
         if terminal.json {
             terminal.line(&json::outcome(&done.outcome))?;
         }
-        Ok(if identical { done.outcome.verdict.into() } else { Exit::Harness })
+        Ok(if identical { unwritten.exit(done.outcome.verdict.into()) } else { Exit::Harness })
     }
 }

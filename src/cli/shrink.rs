@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure};
 use super::recordings::{self, FOLDER};
 use super::shrunk::{form, line, text};
 use super::terminal::Terminal;
+use super::unwritten::Unwritten;
 use super::{Jobs, OneSeed, Subject, Which};
 use clap::Args;
 use schism::report::style::{WIDTH, wrap};
@@ -61,8 +62,9 @@ impl Shrink {
         let limits = Limits { jobs: self.jobs.count(), simulated_ms: self.budget * 1000 };
         let shrunk = shrink(&recorded, &kept, &first, &limits).map_err(|error| Failure::Harness(error.to_string()))?;
 
+        let mut unwritten = Unwritten::default();
         let path = self.out.clone().unwrap_or_else(|| Path::new(FOLDER).join(file_name(&shrunk.scenario)));
-        let replay_s = self.write(&shrunk, &kept, &oracle, &path, terminal)?;
+        let (path, replay_s) = self.write(&shrunk, &kept, &oracle, path, &mut unwritten, terminal)?;
         let elapsed_s = started.elapsed().as_secs_f64();
         if terminal.json {
             let line = line(&kept, &shrunk, (elapsed_s, replay_s), &path);
@@ -72,22 +74,23 @@ impl Shrink {
             terminal.print(&terminal.style.plain_text(&text))?;
             terminal.line(&format!("again: {}", recordings::replay_command(&path)))?;
         }
-        Ok(Exit::Expected)
+        Ok(unwritten.exit(Exit::Expected))
     }
 
-    /// Runs what is left once more, and writes it with its trace. How long that run took, in seconds; a run that
-    /// panics has neither trace nor verdict, and its file alone is written.
+    /// Runs what is left once more, and writes it with its trace. Where it lies, and how long that run took, in seconds; a
+    /// run that panics has neither trace nor verdict, and its file alone is written.
     fn write(
         &self,
         shrunk: &Shrunk,
         kept: &str,
         oracle: &RunOracle,
-        path: &Path,
+        path: PathBuf,
+        unwritten: &mut Unwritten,
         terminal: &mut Terminal,
-    ) -> Result<Option<f64>, Failure> {
+    ) -> Result<(PathBuf, Option<f64>), Failure> {
         if kept == PANIC {
-            recording::save_scenario(&shrunk.scenario, path)?;
-            return Ok(None);
+            let write = |path: &Path| Ok(recording::save_scenario(&shrunk.scenario, path)?);
+            return Ok((somewhere(path, write, unwritten)?, None));
         }
         let started = Instant::now();
         let again = run(&shrunk.scenario, oracle.system, form(&shrunk.scenario).seed, &oracle.options)?;
@@ -95,12 +98,14 @@ impl Shrink {
         if again.explicit != shrunk.scenario {
             return Err(Failure::Harness("the shrunk run went another way when it was run once more".into()));
         }
-        recordings::write(&again, path)?;
+        let path = somewhere(path, |path| recordings::write(&again, path), unwritten)?;
         if self.save {
-            let saved = recordings::save_regression(&again, &file_name(&shrunk.scenario))?;
-            terminal.remark(&format!("saved: {}", recordings::replay_command(&saved)))?;
+            let saved = recordings::save_regression(&again, &file_name(&shrunk.scenario));
+            if let Some(saved) = unwritten.attempt(saved, "keep the file below instead")? {
+                terminal.remark(&format!("saved: {}", recordings::replay_command(&saved)))?;
+            }
         }
-        Ok(Some(replay_s))
+        Ok((path, Some(replay_s)))
     }
 
     /// System and seed: those of the recording where there is one.
@@ -166,6 +171,22 @@ struct First<'a> {
 impl Oracle for First<'_> {
     fn run(&self, candidate: &Scenario) -> Trial {
         if candidate == self.recorded { self.trial.clone() } else { self.oracle.run(candidate) }
+    }
+}
+
+/// Writes what took long to find where it was asked for, or else among the temporary files; where it lies now.
+fn somewhere(
+    path: PathBuf,
+    write: impl Fn(&Path) -> Result<(), Failure>,
+    unwritten: &mut Unwritten,
+) -> Result<PathBuf, Failure> {
+    // A folder of this process's own: names among the temporary files are anybody's.
+    let folder = std::env::temp_dir().join(format!("schism-{}", std::process::id()));
+    let elsewhere = folder.join(path.file_name().unwrap_or_default());
+    let cure = format!("it is {} now", elsewhere.display());
+    match unwritten.attempt(write(&path), &cure)? {
+        Some(()) => Ok(path),
+        None => write(&elsewhere).map(|()| elsewhere),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Stories on the command line: found by name or path, recorded, replayed.
 
 use super::exit::{Exit, Failure};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, warn};
 use schism::report;
+use schism::report::file::write_whole;
 use schism::scenario;
 use schism::scenario::suggest::allowed;
 use schism::stories::file::is_story;
@@ -42,11 +43,10 @@ pub fn variant(story: &StoryFile, name: &str) -> Result<&'static Variant, Failur
 
 /// Writes each run in explicit form into a folder.
 pub fn write(story: &StoryFile, told: &Telling, folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)?;
     for run in &told.runs {
         let path = folder.join(format!("{}-{}-{}.toml", story.name, run.setup.variant, told.seed));
-        std::fs::write(&path, story.record(run))?;
-        eprintln!("recorded: {}", super::recordings::replay_command(&path));
+        write_whole(&path, story.record(run))?;
+        warn(&format!("recorded: {}", super::recordings::replay_command(&path)));
     }
     Ok(())
 }

@@ -1,30 +1,35 @@
 //! `schism sweep`: one system under many seeds, on all cores.
 
 use super::exit::{Exit, Failure};
-use super::recordings::{self, FOLDER, quoted};
+use super::interrupt::Interrupt;
+use super::isolation::{Done, FILES, Isolation, NoRun, Place, Sample};
+use super::recordings::{self, FOLDER, build, quoted};
+use super::sweep_log::SweepLog;
 use super::terminal::Terminal;
+use super::unwritten::{ELSEWHERE, Unwritten};
 use super::{Jobs, Subject, Which};
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+use schism::report::file::write_whole;
 use schism::report::outcome::{faults, messages};
 use schism::report::style::{Style, Tone, WIDTH, count, hang, wrap};
 use schism::report::{json, recording};
 use schism::rng::seeds::{SEEDS, Seeds};
-use schism::run::{Options, Outcome, Verdict, run};
+use schism::run::{Outcome, Verdict};
 use schism::scenario::Scenario;
-use schism::sweep::{Fate, Pool, Summary, sweep};
-use schism::systems::System;
+use schism::sweep::log::{Header, How, NoOutcome};
+use schism::sweep::{Fate, Pool, Summary, sweep_as_they_end};
+use schism::trace::digest;
 use schism::zoo::rates::Power;
 use serde::Serialize;
-use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// After so many recorded failures, later ones are named by their seed alone: each file holds a whole script.
-const FILES: usize = 100;
+/// How many seeds share a process: what starting one costs is then nothing beside them.
+const SEEDS_A_PROCESS: u64 = 50;
 
 /// Arguments of `schism sweep`.
 #[derive(Args)]
@@ -41,49 +46,56 @@ pub struct Sweep {
     /// What every seed is to show; the exit code says whether it did.
     #[arg(long, value_enum, default_value_t = Expect::Pass)]
     expect: Expect,
-    /// Write every outcome to this file, one JSON object a line, in the order of the seeds.
+    /// Write what becomes of each seed to this file at once, one JSON object a line; in the order of the seeds at the end.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Run each seed in a fresh process: slower, and nothing can leak from one seed into another.
-    #[arg(long)]
+    /// Run each seed in a process of its own: slower, and nothing can leak from one seed into another.
+    #[arg(long, conflicts_with = "in_process")]
     processes: bool,
+    /// Run all seeds in this process: what ends the process, or takes all memory, ends the sweep.
+    #[arg(long)]
+    in_process: bool,
+    /// How many seeds run both alone in a process and after others in one, and have to give the same [default: 1, and one more for each
+    /// 50 seeds, up to 5].
+    #[arg(long, value_name = "SEEDS")]
+    sample: Option<u64>,
     /// Wall-clock seconds after which a seed counts as hung.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     watchdog: u64,
+    /// The most memory that a process of seeds may map, in MiB: a seed that wants more ends its process (on Linux; elsewhere
+    /// there is no bound).
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(64..))]
+    memory: u64,
 }
 
 /// What a sweep expects.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Expect {
+pub enum Expect {
     /// No violation in any seed.
     Pass,
     /// A violation in every seed.
     Violation,
 }
 
-/// What one seed yields; the recording only where it may be wanted.
-struct Done {
-    outcome: Outcome,
-    recording: Option<String>,
-}
-
 /// A seed that is not as expected.
 #[derive(Serialize)]
-struct Trouble {
-    seed: u64,
-    why: String,
-    replay: String,
+pub struct Trouble {
+    pub seed: u64,
+    pub why: String,
+    pub replay: String,
 }
 
-/// Why a seed yields nothing.
-enum NoRun {
-    /// The harness refused or its process died.
-    Refused(String),
-    /// It overran the watchdog.
-    Hung,
+/// What a sweep has found so far, and where it goes.
+struct Booking<'a> {
+    sweep: &'a Sweep,
+    isolation: Arc<Isolation>,
+    terminal: &'a mut Terminal,
+    bar: ProgressBar,
+    summary: Summary,
+    log: Option<SweepLog>,
+    unwritten: Unwritten,
+    failures: u64,
 }
-
-type Job = Box<dyn Fn(u64) -> Result<Done, NoRun> + Send + Sync>;
 
 impl Sweep {
     /// Runs every seed and prints the summary.
@@ -91,121 +103,186 @@ impl Sweep {
         let scenario = self.subject.load()?;
         // One number: threads beyond the cores only make each seed slower.
         let jobs = self.jobs.count();
+        let isolation = Arc::new(self.isolation(&scenario));
         let watchdog = Duration::from_secs(self.watchdog);
-        // A process is killed on time by the thread that waits for it, so that thread gets longer.
-        let pool = Pool { jobs, watchdog: if self.processes { watchdog * 2 } else { watchdog } };
-        let mut out = self.out.as_deref().map(create).transpose()?;
-        let bar = terminal.progress(self.seeds.count(), &format!("{} {}", scenario.name, self.which.or_raft()));
-        bar.tick();
-        let recorded = Arc::new(AtomicUsize::new(0));
-        let job = self.job(&scenario, Arc::clone(&recorded), watchdog);
-        let mut summary = Summary::new(&scenario.name, self.which.or_raft().name(), jobs);
-        let mut troubles = Vec::new();
-        let mut wrong = None;
+        // A process is killed on time by the thread that waits for it, four times for a seed of the sample.
+        let pool = Pool { jobs, watchdog: if self.in_process { watchdog } else { watchdog * 5 } };
+        let interrupt = Interrupt::listen()?;
+        let mut booking = Booking {
+            sweep: self,
+            isolation: isolation.clone(),
+            log: self.out.as_deref().map(|path| SweepLog::create(path, &self.header(&scenario))).transpose()?,
+            bar: terminal.progress(self.seeds.count(), &self.title(&scenario, 0)),
+            terminal,
+            summary: Summary::new(&scenario.name, self.which.or_raft().name(), jobs),
+            unwritten: Unwritten::default(),
+            failures: 0,
+        };
+        booking.bar.tick();
         let started = Instant::now();
-        sweep(self.seeds, &pool, job, |seed, fate| {
-            let taken = self.take(seed, fate, &mut summary, out.as_mut(), &recorded);
-            match taken {
-                Ok(trouble) => troubles.extend(trouble),
-                Err(failure) => wrong = wrong.take().or(Some(failure)),
-            }
-            bar.inc(1);
-        });
-        summary.finish(started.elapsed());
+        let mut wrong = None;
+        sweep_as_they_end(
+            self.seeds,
+            &pool,
+            move |seed| isolation.run(seed),
+            &|| interrupt.is_asked(),
+            |seed, fate| {
+                let booked = booking.take(seed, fate, &scenario);
+                booking.bar.inc(1);
+                // With neither a reader nor a file there is nobody to run the rest for.
+                let nobody = booking.terminal.is_closed() && booking.log.is_none();
+                wrong = booked.err();
+                if wrong.is_some() || nobody { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
+        let Booking { terminal, bar, mut summary, log, unwritten, .. } = booking;
+        summary.finish(started.elapsed(), self.seeds.count());
         bar.finish_and_clear();
         if let Some(failure) = wrong {
             return Err(failure);
         }
-        if let Some(mut out) = out {
-            out.flush()?;
-        }
-        print(&summary, &troubles, terminal)?;
-        Ok(self.exit(&summary))
+        let is_written = log.is_none_or(SweepLog::finish);
+        print(&summary, terminal)?;
+        let found = unwritten.exit(self.expect.exit(&summary));
+        Ok(if is_written || found == Exit::Violation { found } else { Exit::Harness })
     }
 
-    /// The work of one seed, in this process or in a fresh one.
-    fn job(&self, scenario: &Scenario, recorded: Arc<AtomicUsize>, watchdog: Duration) -> Job {
-        let (system, options) = (self.which.or_raft(), self.subject.options());
-        // What a sweep expects is not worth a file a seed.
-        let record = self.expect == Expect::Pass;
-        if self.processes {
-            let argument = self.subject.scenario.clone();
-            return Box::new(move |seed| in_a_process(&argument, system, seed, &options, record, watchdog));
-        }
-        let scenario = scenario.clone();
-        Box::new(move |seed| {
-            let run = run(&scenario, system, seed, &options).map_err(|error| NoRun::Refused(error.to_string()))?;
-            let wanted =
-                record && run.outcome.verdict == Verdict::Violation && recorded.load(Ordering::Relaxed) < FILES;
-            let recording = wanted.then(|| run.explicit.to_toml());
-            Ok(Done { outcome: run.outcome, recording })
-        })
+    fn isolation(&self, scenario: &Scenario) -> Isolation {
+        let place = match (self.processes, self.in_process) {
+            (true, _) => Place::Beside(1),
+            (_, true) => Place::Here,
+            _ => Place::Beside(SEEDS_A_PROCESS),
+        };
+        Isolation::new(
+            scenario,
+            (self.which.or_raft(), self.subject.options()),
+            (place, Sample::of(self.seeds, self.sample)),
+            // What a sweep expects is not worth a file a seed.
+            self.expect == Expect::Pass,
+            (Duration::from_secs(self.watchdog), self.memory),
+        )
     }
 
-    /// Books one seed; called in the order of the seeds.
-    fn take(
-        &self,
-        seed: u64,
-        fate: Fate<Result<Done, NoRun>>,
-        summary: &mut Summary,
-        out: Option<&mut BufWriter<File>>,
-        recorded: &AtomicUsize,
-    ) -> Result<Option<Trouble>, Failure> {
-        let again = |why: String| Some(Trouble { seed, why, replay: self.command(seed) });
-        let done = match fate {
-            Fate::Done(Ok(done)) => done,
-            Fate::Done(Err(NoRun::Refused(why))) | Fate::Panicked(why) => {
-                summary.add_panic();
-                return Ok(again(format!("harness: {why}")));
-            }
-            Fate::Hung | Fate::Done(Err(NoRun::Hung)) => {
-                summary.add_hang();
-                return Ok(again(format!("hung for more than {} s", self.watchdog)));
-            }
-        };
-        summary.add(&done.outcome);
-        if let Some(out) = out {
-            writeln!(out, "{}", json::outcome(&done.outcome))?;
+    fn header(&self, scenario: &Scenario) -> Header {
+        Header {
+            scenario: scenario.name.clone(),
+            scenario_digest: digest::of(&scenario.to_toml()),
+            argument: self.subject.scenario.clone(),
+            system: self.which.or_raft().name().into(),
+            first_seed: self.seeds.iter().start,
+            seeds: self.seeds.count(),
+            check_steps: self.subject.options().budget.steps,
+            build: build().into(),
         }
-        let outcome = &done.outcome;
-        let why = match (outcome.verdict, self.expect) {
-            (Verdict::Violation, Expect::Violation) | (Verdict::Pass, Expect::Pass) => return Ok(None),
-            (Verdict::Pass, Expect::Violation) => return Ok(again("no violation".into())),
-            (Verdict::Inconclusive, _) => {
-                return Ok(again(format!("inconclusive: {}", outcome.inconclusive.join("; "))));
-            }
-            (Verdict::Violation, Expect::Pass) => outcome.failed_checks().join(", "),
-        };
-        let path = Path::new(FOLDER).join(format!("{}-{}-{seed}.toml", outcome.scenario, outcome.system));
-        match done.recording {
-            Some(text) if recorded.fetch_add(1, Ordering::Relaxed) < FILES => {
-                std::fs::create_dir_all(FOLDER)?;
-                std::fs::write(&path, text)?;
-                // A trace of an earlier run of this name would be taken for this one's.
-                let _ = std::fs::remove_file(recording::trace_path(&path));
-                Ok(Some(Trouble { seed, why, replay: recordings::replay_command(&path) }))
-            }
-            // In a process of its own the run has recorded itself.
-            _ if self.processes => Ok(Some(Trouble { seed, why, replay: recordings::replay_command(&path) })),
-            _ => Ok(again(why)),
-        }
+    }
+
+    /// What the progress bar says.
+    fn title(&self, scenario: &Scenario, failures: u64) -> String {
+        let title = format!("{} {}", scenario.name, self.which.or_raft());
+        if failures == 0 { title } else { format!("{title}, {}", count(failures, "failure")) }
     }
 
     fn command(&self, seed: u64) -> String {
         format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), self.which.or_raft())
     }
+}
 
-    /// A fault of the harness outweighs everything: with it, no other figure can be trusted.
-    fn exit(&self, summary: &Summary) -> Exit {
-        let as_expected = match self.expect {
+impl Booking<'_> {
+    /// Books one seed, in whatever order they end, and says at once what is wrong with it.
+    fn take(&mut self, seed: u64, fate: Fate<Result<Done, NoRun>>, scenario: &Scenario) -> Result<(), Failure> {
+        let (how, why) = match fate {
+            Fate::Done(Ok(done)) => return self.ran(seed, &done, scenario),
+            Fate::Done(Err(NoRun::Refused(why))) | Fate::Panicked(why) => (How::Refused, format!("harness: {why}")),
+            Fate::Done(Err(NoRun::Died(why))) => {
+                let bound = format!(" (--memory allows {} MiB)", self.sweep.memory);
+                let hint = if why.contains("memory allocation of") { bound.as_str() } else { "" };
+                (How::Died, format!("harness: {why}{hint}"))
+            }
+            Fate::Hung | Fate::Done(Err(NoRun::Hung)) => {
+                (How::Hung, format!("hung for more than {} s", self.sweep.watchdog))
+            }
+        };
+        self.summary.add_none(how);
+        let none = NoOutcome { seed, how, why };
+        if let Some(log) = &mut self.log {
+            log.add(seed, Err(&none));
+        }
+        self.tell(Trouble { seed, why: none.why, replay: self.sweep.command(seed) }, scenario)
+    }
+
+    /// Books a seed that has an outcome.
+    fn ran(&mut self, seed: u64, done: &Done, scenario: &Scenario) -> Result<(), Failure> {
+        self.summary.add(&done.outcome);
+        if let Some(log) = &mut self.log {
+            log.add(seed, Ok(&done.line));
+        }
+        if let Some(compared) = &done.compared {
+            self.summary.add_compared(seed, compared.is_ok());
+            if let Err(why) = compared {
+                let replay = format!("{} --check-determinism", self.sweep.command(seed));
+                self.tell(Trouble { seed, why: why.clone(), replay }, scenario)?;
+            }
+        }
+        let why = match self.sweep.expect.complaint(&done.outcome) {
+            Some(why) => why,
+            None => return Ok(()),
+        };
+        let replay = match &done.recording {
+            Some(text) if self.isolation.recorded.load(Ordering::Relaxed) < FILES => {
+                self.record(&done.outcome, text)?
+            }
+            _ => None,
+        };
+        let replay = replay.unwrap_or_else(|| self.sweep.command(seed));
+        self.tell(Trouble { seed, why, replay }, scenario)
+    }
+
+    /// Keeps a violation; the command that replays it. That it cannot be kept changes nothing about it.
+    fn record(&mut self, outcome: &Outcome, text: &str) -> Result<Option<String>, Failure> {
+        let path = Path::new(FOLDER).join(format!("{}-{}-{}.toml", outcome.scenario, outcome.system, outcome.seed));
+        if let Err(error) = write_whole(&path, text) {
+            // Once is enough: the rest will fare alike.
+            self.isolation.recorded.store(FILES, Ordering::Relaxed);
+            return self.bar.suspend(|| self.unwritten.attempt::<String>(Err(error.into()), ELSEWHERE));
+        }
+        self.isolation.recorded.fetch_add(1, Ordering::Relaxed);
+        // A trace of an earlier run of this name would be taken for this one's.
+        let _ = std::fs::remove_file(recording::trace_path(&path));
+        Ok(Some(recordings::replay_command(&path)))
+    }
+
+    /// Says what is wrong with a seed, and counts it on the bar.
+    fn tell(&mut self, trouble: Trouble, scenario: &Scenario) -> Result<(), Failure> {
+        self.failures += 1;
+        self.bar.set_message(self.sweep.title(scenario, self.failures));
+        let terminal = &mut *self.terminal;
+        self.bar.suspend(|| tell(&trouble, terminal))
+    }
+}
+
+impl Expect {
+    /// What is wrong with an outcome, if anything is.
+    pub fn complaint(self, outcome: &Outcome) -> Option<String> {
+        match (outcome.verdict, self) {
+            (Verdict::Violation, Expect::Violation) | (Verdict::Pass, Expect::Pass) => None,
+            (Verdict::Pass, Expect::Violation) => Some("no violation".into()),
+            (Verdict::Inconclusive, _) => Some(format!("inconclusive: {}", outcome.inconclusive.join("; "))),
+            (Verdict::Violation, Expect::Pass) => Some(outcome.failed_checks().join(", ")),
+        }
+    }
+
+    /// A fault of the harness outweighs everything: with it, no other figure can be trusted. What was found outweighs
+    /// that the sweep was stopped, but seeds that did not run prove nothing.
+    pub fn exit(self, summary: &Summary) -> Exit {
+        let as_expected = match self {
             Expect::Pass => summary.violations == 0,
             Expect::Violation => summary.violations + summary.inconclusive == summary.seeds,
         };
-        if summary.panics + summary.hangs > 0 {
+        if summary.faults_of_the_harness() > 0 {
             Exit::Harness
         } else if !as_expected {
             Exit::Violation
-        } else if summary.inconclusive > 0 {
+        } else if summary.inconclusive + summary.not_run > 0 {
             Exit::Inconclusive
         } else {
             Exit::Expected
@@ -213,53 +290,13 @@ impl Sweep {
     }
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
+/// Prints what is wrong with a seed.
+pub fn tell(trouble: &Trouble, terminal: &mut Terminal) -> Result<(), Failure> {
+    if terminal.json {
+        return terminal.line(&json::line("failure", trouble));
     }
-    Ok(BufWriter::new(File::create(path)?))
-}
-
-/// Runs one seed by this executable in a new process, and kills it when it overruns the watchdog.
-fn in_a_process(
-    argument: &str,
-    system: System,
-    seed: u64,
-    options: &Options,
-    record: bool,
-    watchdog: Duration,
-) -> Result<Done, NoRun> {
-    let failed = |error: std::io::Error| NoRun::Refused(error.to_string());
-    let mut child = Command::new(std::env::current_exe().map_err(failed)?)
-        .args(["run", argument, "--system", system.name(), "--format", "json"])
-        .args(["--seed", &seed.to_string(), "--check-steps", &options.budget.steps.to_string()])
-        .args((!record).then_some("--no-record"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
-    let stdout = child.stdout.take();
-    // Read beside the wait: a child that fills the pipe would wait for ever.
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        stdout.map_or(Ok(0), |mut stdout| stdout.read_to_string(&mut text)).map(|_| text)
-    });
-    let started = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            break status;
-        }
-        if started.elapsed() > watchdog {
-            child.kill().and_then(|()| child.wait()).map_err(failed)?;
-            return Err(NoRun::Hung);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    let text = reader.join().map_err(|_| NoRun::Refused("its output could not be read".into()))?.map_err(failed)?;
-    let outcome = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    let outcome = outcome.ok_or_else(|| NoRun::Refused(format!("its process ended with {status}")))?;
-    Ok(Done { outcome, recording: None })
+    let text = format!("seed {}: {}", trouble.seed, trouble.why);
+    terminal.line(&terminal.style.plain_text(&format!("{}\n  {}", wrap(&text, WIDTH, 2), trouble.replay)))
 }
 
 /// A summary, and what it is worth if nothing failed.
@@ -270,18 +307,12 @@ struct Worth<'a> {
     power: Option<&'a Power>,
 }
 
-fn print(summary: &Summary, troubles: &[Trouble], terminal: &mut Terminal) -> Result<(), Failure> {
-    let is_clean = summary.violations + summary.panics + summary.hangs == 0;
+/// Prints the summary.
+pub fn print(summary: &Summary, terminal: &mut Terminal) -> Result<(), Failure> {
+    let is_clean = summary.violations + summary.faults_of_the_harness() == 0;
     let power = if is_clean { Power::of(&summary.scenario, summary.seeds - summary.inconclusive) } else { None };
     if terminal.json {
-        for trouble in troubles {
-            terminal.line(&json::line("failure", trouble))?;
-        }
         return terminal.line(&json::line("sweep", Worth { summary, power: power.as_ref() }));
-    }
-    for trouble in troubles {
-        let text = format!("seed {}: {}", trouble.seed, trouble.why);
-        terminal.line(&terminal.style.plain_text(&format!("{}\n  {}", wrap(&text, WIDTH, 2), trouble.replay)))?;
     }
     terminal.print(&text(summary, power.as_ref(), terminal.style))
 }
@@ -294,7 +325,13 @@ fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
     if summary.panics + summary.hangs > 0 {
         verdicts.push(format!("{}, {}", count(summary.panics, "panic"), count(summary.hangs, "hang")));
     }
-    let bad = summary.violations + summary.panics + summary.hangs > 0;
+    if summary.deaths > 0 {
+        verdicts.push(format!("{} ended their process", count(summary.deaths, "seed")));
+    }
+    if !summary.differing.is_empty() {
+        verdicts.push(format!("{} not deterministic", count(summary.differing.len() as u64, "seed")));
+    }
+    let bad = summary.violations + summary.faults_of_the_harness() > 0;
     let verdicts = style.paint(if bad { Tone::Bad } else { Tone::Good }, &verdicts.join(", "));
     let mut lines =
         vec![format!("{} under {}, {}: {verdicts}", summary.scenario, summary.system, count(summary.seeds, "seed"))];
@@ -332,8 +369,19 @@ fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
     if !never.is_empty() {
         figure("never", never.join(", "));
     }
+    if summary.not_run > 0 {
+        figure("stopped", format!("{} did not run", count(summary.not_run, "seed")));
+    }
+    if summary.compared > 0 && summary.differing.is_empty() {
+        let compared = count(summary.compared, "seed");
+        figure("sample", format!("{compared} alone in a process and after others in one: the same digests"));
+    }
     if let Some(power) = power {
         figure("power", power.sentence());
+    }
+    if summary.wall_s == 0.0 {
+        // Read from a file: how long it took is not known.
+        return style.plain_text(&(lines.join("\n") + "\n"));
     }
     figure(
         "speed",

@@ -1,10 +1,10 @@
 //! Where output goes and what the receiver can show.
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::{Format, Output};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use schism::report::Style;
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdout};
 
 /// The variable that turns logs on, with a filter in the syntax of `tracing-subscriber`.
 const LOG: &str = "SCHISM_LOG";
@@ -15,6 +15,14 @@ pub struct Terminal {
     pub style: Style,
     /// Whether output is JSON lines.
     pub json: bool,
+    /// What standard output refused first: nothing more is written there, and the work goes on. What it finds is still
+    /// told by the exit code.
+    refused: Option<io::Error>,
+}
+
+/// Says something on stderr. Where that is closed or full, nobody is left to tell.
+pub fn warn(text: &str) {
+    let _ = writeln!(stderr().lock(), "{text}");
 }
 
 impl Terminal {
@@ -24,17 +32,43 @@ impl Terminal {
         let colour =
             stdout().is_terminal() && variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb");
         let style = Style { colour, unicode: !output.ascii && is_utf8(&variable) };
-        Terminal { style, json: output.format == Format::Json }
+        Terminal { style, json: output.format == Format::Json, refused: None }
     }
 
     /// Writes text as it is.
     pub fn print(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(stdout().lock().write_all(text.as_bytes())?)
+        if self.refused.is_none() {
+            self.refused = stdout().lock().write_all(text.as_bytes()).err();
+        }
+        Ok(())
+    }
+
+    /// Whether nobody reads standard output any more (`schism sweep | head -1`), or it is full.
+    pub fn is_closed(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// The exit code of a command that found this. A reader who left is no error; an output that is lost is one, but
+    /// never hides a violation.
+    pub fn exit(&mut self, found: Exit) -> Exit {
+        if self.refused.is_none() {
+            self.refused = stdout().lock().flush().err();
+        }
+        match &self.refused {
+            Some(error) if error.kind() != ErrorKind::BrokenPipe => {
+                warn(&format!("warning: standard output could not be written: {error}"));
+                if found == Exit::Violation { found } else { Exit::Harness }
+            }
+            _ => found,
+        }
     }
 
     /// Shows what was written, before somebody is asked.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        Ok(stdout().lock().flush()?)
+        if self.refused.is_none() {
+            self.refused = stdout().lock().flush().err();
+        }
+        Ok(())
     }
 
     /// Writes one line.
@@ -45,7 +79,7 @@ impl Terminal {
     /// Writes a remark: for people beside the result, so to stderr when stdout carries JSON.
     pub fn remark(&mut self, text: &str) -> Result<(), Failure> {
         if self.json {
-            eprintln!("{text}");
+            warn(text);
             return Ok(());
         }
         self.line(text)
@@ -82,7 +116,9 @@ pub fn start_logging() -> Result<(), Failure> {
     let Ok(filter) = std::env::var(LOG) else { return Ok(()) };
     let filter = tracing_subscriber::EnvFilter::try_new(&filter)
         .map_err(|error| Failure::Usage(format!("{LOG}={filter} is no log filter: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).init();
+    // A full or closed stderr must not end the run.
+    let logs = tracing_subscriber::fmt().log_internal_errors(false);
+    logs.with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).init();
     Ok(())
 }
 

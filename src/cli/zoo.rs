@@ -5,6 +5,7 @@ use super::terminal::Terminal;
 use super::{Jobs, parse_bug};
 use clap::Args;
 use schism::check::CheckName;
+use schism::report::file::write_whole;
 use schism::report::json;
 use schism::report::style::hang;
 use schism::rng::seeds::Seeds;
@@ -121,6 +122,10 @@ impl Zoo {
             let entry = Entry { bug, hunted, shrunk };
             terminal.line(&if terminal.json { json::line("bug", line(&entry)) } else { table::line(&entry) })?;
             entries.push(entry);
+            if terminal.is_closed() {
+                // Nobody reads on, and a table in part proves nothing.
+                return Ok(Exit::Inconclusive);
+            }
         }
         let clean = self.clean(&scenario, &pool, terminal);
         let census = Census { entries, clean, budget: self.budget };
@@ -132,9 +137,9 @@ impl Zoo {
         if self.write {
             let command =
                 format!("schism zoo --starts {} --budget {} --clean {} --write", self.starts, self.budget, self.clean);
-            std::fs::write(PAGE, table::markdown(&census, &command))?;
+            write_whole(Path::new(PAGE), table::markdown(&census, &command))?;
             let rates = serde_json::to_string_pretty(&Rates::of(&census)).expect("rates are plain data");
-            std::fs::write(RATES, rates + "\n")?;
+            write_whole(Path::new(RATES), rates + "\n")?;
         }
         Ok(match (census.clean.false_alarms, census.found() == census.entries.len()) {
             (1.., _) => Exit::Violation,

@@ -11,7 +11,7 @@
 //! * [`datagram`]: datagrams, which may be lost.
 //! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
-//! * `panics`: what becomes of a node that panics.
+//! * `panics`: what becomes of a node that panics. `livelock`: of a process that goes on for ever at one instant.
 //! * [`echo`]: what it prints, with host and time.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
@@ -24,6 +24,7 @@ pub mod fabric;
 pub mod grpc;
 #[cfg(feature = "hyper")]
 pub mod http;
+mod livelock;
 pub(crate) mod panics;
 pub mod recorder;
 pub mod sockets;

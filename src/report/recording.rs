@@ -5,6 +5,7 @@
 //! left out. The trace file: a line of magic, then, compressed (zlib) and in postcard encoding, the build that
 //! wrote it, the host names, the number of nodes and the events.
 
+use super::file::write_whole;
 use crate::run::Run;
 use crate::scenario::Scenario;
 use crate::trace::{Event, Trace};
@@ -52,8 +53,7 @@ pub fn save(run: &Run, path: &Path) -> io::Result<()> {
 /// # Errors
 /// When the file system refuses.
 pub fn save_scenario(scenario: &Scenario, path: &Path) -> io::Result<()> {
-    create_parent(path)?;
-    std::fs::write(path, scenario.to_toml())
+    write_whole(path, scenario.to_toml())
 }
 
 /// Writes a page (see [`page`](super::page)) to `path`, creating its folder.
@@ -61,8 +61,7 @@ pub fn save_scenario(scenario: &Scenario, path: &Path) -> io::Result<()> {
 /// # Errors
 /// When the file system refuses.
 pub fn save_page(page: &str, path: &Path) -> io::Result<()> {
-    create_parent(path)?;
-    std::fs::write(path, page)
+    write_whole(path, page)
 }
 
 /// The trace file that belongs to a recorded run.
@@ -75,8 +74,7 @@ pub fn trace_path(path: &Path) -> PathBuf {
 /// # Errors
 /// When the file system refuses.
 pub fn save_trace(trace: &Trace, build: &str, path: &Path) -> io::Result<()> {
-    create_parent(path)?;
-    std::fs::write(path, encode(trace, build))
+    write_whole(path, encode(trace, build))
 }
 
 /// Reads a trace.
@@ -86,13 +84,6 @@ pub fn save_trace(trace: &Trace, build: &str, path: &Path) -> io::Result<()> {
 pub fn load_trace(path: &Path) -> io::Result<RecordedTrace> {
     decode(&std::fs::read(path)?)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a trace file of this version of schism"))
-}
-
-fn create_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
-        _ => Ok(()),
-    }
 }
 
 fn encode(trace: &Trace, build: &str) -> Vec<u8> {

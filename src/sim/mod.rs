@@ -105,7 +105,9 @@ pub fn simulate_while(
     let topology = &plan.topology;
     let active = Active::new(topology, &plan.schedule, plan.baseline, plan.timing.duration_ms)?;
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
-    let recorder = Recorder::new(topology.names.clone(), topology.nodes);
+    // Beside its script, each client has a closing put and get.
+    let operations = plan.script.len() + 2 * plan.client_count() as usize;
+    let recorder = Recorder::new(topology.names.clone(), topology.nodes).expecting(operations);
     let latency_ns = plan.latency_ns.clone();
     let config = FabricConfig { seed: plan.seed, latency_ns, active, acts: plan.acts.clone() };
     let fabric = Arc::new(Fabric::new(recorder, topology.names.clone(), config));

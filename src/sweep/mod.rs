@@ -1,8 +1,13 @@
 //! Many seeds on all cores, each isolated from the others.
 //!
 //! A seed that panics or hangs costs that seed only: a panic is caught, a thread that overruns the
-//! watchdog is abandoned and replaced. Results come out in the order of the seeds, whatever the threads do.
+//! watchdog is abandoned and replaced. What ends the whole process (an abort, a stack overflow, memory gone) costs
+//! one seed only if the seeds run in processes beside: [`children`].
+//!
+//! [`log`] is the file in which a sweep writes down each seed as soon as it is done.
 
+pub mod children;
+pub mod log;
 mod summary;
 
 pub use summary::{Spread, Summary};
@@ -10,6 +15,7 @@ pub use summary::{Spread, Summary};
 use crate::rng::seeds::Seeds;
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -59,24 +65,53 @@ where
     T: Send + 'static,
     F: Fn(u64) -> T + Send + Sync + 'static,
 {
+    let mut waiting: BTreeMap<u64, Fate<T>> = BTreeMap::new();
+    let mut due = seeds.iter().start;
+    sweep_as_they_end(seeds, pool, job, &|| false, |seed, fate| {
+        waiting.insert(seed, fate);
+        while let Some(fate) = waiting.remove(&due) {
+            each(due, fate);
+            due += 1;
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+/// As [`sweep`], in the order in which the seeds end: nothing waits for a slower seed before it.
+///
+/// When `is_stopped` says so, or `each` breaks, the sweep ends within a tenth of a second: no further seed begins, and what
+/// runs then is abandoned. Every seed that had ended has been handed to `each` by then, unless that broke.
+pub fn sweep_as_they_end<T, F>(
+    seeds: Seeds,
+    pool: &Pool,
+    job: F,
+    is_stopped: &dyn Fn() -> bool,
+    mut each: impl FnMut(u64, Fate<T>) -> ControlFlow<()>,
+) where
+    T: Send + 'static,
+    F: Fn(u64) -> T + Send + Sync + 'static,
+{
     let range = seeds.iter();
     let (sender, receiver) = channel();
     let shared =
         Arc::new(Shared { job, next: AtomicU64::new(range.start), end: range.end, results: Mutex::new(sender) });
     let jobs = (pool.jobs.max(1) as u64).min(seeds.count());
     let mut slots: Vec<Arc<Mutex<Slot>>> = (0..jobs).map(|_| spawn(&shared)).collect();
-    // Early enough that a hang is noticed within a quarter of the watchdog's time.
-    let patience = (pool.watchdog / 4).clamp(Duration::from_millis(1), Duration::from_secs(1));
-    let mut waiting: BTreeMap<u64, Fate<T>> = BTreeMap::new();
-    let mut due = range.start;
-    while due < range.end {
-        match receiver.recv_timeout(patience) {
-            Ok((seed, fate)) => {
-                waiting.insert(seed, fate);
-            }
+    // Early enough that a hang is noticed within a quarter of the watchdog's time, and a wish to stop at once.
+    let patience = (pool.watchdog / 4).clamp(Duration::from_millis(1), Duration::from_millis(100));
+    let mut left = seeds.count();
+    while left > 0 {
+        let stopped = is_stopped();
+        if stopped {
+            shared.next.store(range.end, Ordering::Relaxed);
+        }
+        let mut ended = Vec::new();
+        match if stopped { Err(RecvTimeoutError::Timeout) } else { receiver.recv_timeout(patience) } {
+            Ok(result) => ended.push(result),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => unreachable!("`shared` holds a sender"),
         }
+        ended.extend(receiver.try_iter());
         for slot in &mut slots {
             let hung = {
                 let mut slot = lock(slot);
@@ -85,13 +120,19 @@ where
                 late
             };
             if let Some((seed, _)) = hung {
-                waiting.insert(seed, Fate::Hung);
+                ended.push((seed, Fate::Hung));
                 *slot = spawn(&shared);
             }
         }
-        while let Some(fate) = waiting.remove(&due) {
-            each(due, fate);
-            due += 1;
+        for (seed, fate) in ended {
+            left -= 1;
+            if each(seed, fate).is_break() {
+                shared.next.store(range.end, Ordering::Relaxed);
+                return;
+            }
+        }
+        if stopped {
+            return;
         }
     }
 }
@@ -109,15 +150,13 @@ where
 
 fn work<T, F: Fn(u64) -> T>(shared: &Shared<T, F>, slot: &Mutex<Slot>) {
     loop {
-        let seed = shared.next.fetch_add(1, Ordering::Relaxed);
-        if seed >= shared.end {
-            return;
-        }
+        let after = |seed: u64| (seed < shared.end).then_some(seed + 1);
+        let Ok(seed) = shared.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after) else { return };
         lock(slot).current = Some((seed, Instant::now()));
         // The job only sees its seed and its own captures; what a panic leaves behind in it is never reused.
         let fate = match catch_unwind(AssertUnwindSafe(|| (shared.job)(seed))) {
             Ok(result) => Fate::Done(result),
-            Err(payload) => Fate::Panicked(message(payload.as_ref())),
+            Err(payload) => Fate::Panicked(said(payload.as_ref())),
         };
         {
             let mut slot = lock(slot);
@@ -137,7 +176,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub fn said(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panicked without a message".into())
 }
@@ -168,6 +208,50 @@ mod tests {
         });
         let expected: Vec<_> = seeds.iter().map(|seed| (seed, Fate::Done(seed * 2))).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_seed_that_ends_is_told_before_a_slower_one_before_it() {
+        let pool = Pool { jobs: 2, ..PATIENT };
+        let mut ended = Vec::new();
+        let (release, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let job = move |seed| {
+            if seed == 0 {
+                lock(&gate).recv().unwrap()
+            }
+        };
+        sweep_as_they_end(Seeds::first(3), &pool, job, &|| false, |seed, _| {
+            ended.push(seed);
+            if ended.len() == 2 {
+                release.send(()).unwrap();
+            }
+            ControlFlow::Continue(())
+        });
+        assert_eq!(ended.last(), Some(&0));
+        assert_eq!(ended.len(), 3);
+    }
+
+    #[test]
+    fn a_sweep_that_is_stopped_keeps_what_had_ended() {
+        let ended = std::cell::Cell::new(0);
+        let job = |seed| {
+            if seed > 3 {
+                std::thread::sleep(Duration::from_secs(3600))
+            }
+        };
+        sweep_as_they_end(Seeds::first(1000), &PATIENT, job, &|| ended.get() == 4, |_, fate| {
+            assert_eq!(fate, Fate::Done(()));
+            ended.set(ended.get() + 1);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(ended.get(), 4);
+    }
+
+    #[test]
+    fn the_last_of_all_seeds_is_the_last() {
+        let seeds = Seeds::new(u64::MAX - 3, u64::MAX).unwrap();
+        assert_eq!(fates(seeds, &PATIENT, |_| ()).len(), 3);
     }
 
     #[test]

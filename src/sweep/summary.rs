@@ -1,5 +1,6 @@
 //! What a sweep found, in figures.
 
+use super::log::How;
 use crate::check::CheckName;
 use crate::run::{Counters, Liveness, Outcome, Verdict};
 use crate::scenario::Situation;
@@ -14,7 +15,7 @@ pub struct Summary {
     pub scenario: String,
     /// The system.
     pub system: String,
-    /// How many seeds were asked for.
+    /// How many seeds were run.
     pub seeds: u64,
     /// Seeds in which a check failed.
     pub violations: u64,
@@ -28,6 +29,14 @@ pub struct Summary {
     pub panics: u64,
     /// Seeds that overran the watchdog.
     pub hangs: u64,
+    /// Seeds that ended their process: an abort, a stack overflow, memory gone.
+    pub deaths: u64,
+    /// Seeds that ran twice, alone in a process and after others in one.
+    pub compared: u64,
+    /// Seeds of these whose two runs differ: something is kept from run to run.
+    pub differing: Vec<u64>,
+    /// Seeds that were asked for and not run, because the sweep was stopped.
+    pub not_run: u64,
     /// Operations acknowledged.
     pub acked: u64,
     /// Operations that definitely failed.
@@ -65,6 +74,9 @@ pub struct Summary {
     pub profile: &'static str,
     /// Per figure, its distribution over the seeds: a total hides that a fault never happened in most runs.
     pub per_seed: BTreeMap<&'static str, Spread>,
+    /// In nanoseconds: whole numbers add up to the same in any order.
+    #[serde(skip)]
+    simulated_ns: u128,
     #[serde(skip)]
     values: BTreeMap<&'static str, Vec<u64>>,
 }
@@ -118,7 +130,7 @@ impl Summary {
         self.lost_acked_writes += outcome.lost_acked_writes;
         self.conflicting_acks += outcome.conflicting_acks;
         self.leader_changes += outcome.leader_changes;
-        self.simulated_s += outcome.simulated_s;
+        self.simulated_ns += (outcome.simulated_s * 1e9).round() as u128;
         (self.tick_ms, self.nodes, self.hosts) = (outcome.tick_ms, outcome.nodes, outcome.hosts);
         let counters = &outcome.counters;
         self.counters += *counters;
@@ -138,6 +150,15 @@ impl Summary {
         }
     }
 
+    /// Adds a seed that has no outcome.
+    pub fn add_none(&mut self, how: How) {
+        match how {
+            How::Refused => self.add_panic(),
+            How::Died => self.add_death(),
+            How::Hung => self.add_hang(),
+        }
+    }
+
     /// Adds a seed that yielded no run because the harness panicked or refused.
     pub fn add_panic(&mut self) {
         self.seeds += 1;
@@ -150,10 +171,32 @@ impl Summary {
         self.hangs += 1;
     }
 
-    /// Fills in what is known only at the end.
-    pub fn finish(&mut self, wall: Duration) {
+    /// Adds a seed that ended its process.
+    pub fn add_death(&mut self) {
+        self.seeds += 1;
+        self.deaths += 1;
+    }
+
+    /// Adds what the same seed gave in another process: whether that was the same.
+    pub fn add_compared(&mut self, seed: u64, is_same: bool) {
+        self.compared += 1;
+        if !is_same {
+            self.differing.push(seed);
+        }
+    }
+
+    /// How many seeds the harness has to answer for: with any of them, no other figure can be trusted.
+    pub fn faults_of_the_harness(&self) -> u64 {
+        self.panics + self.hangs + self.deaths + self.differing.len() as u64
+    }
+
+    /// Fills in what is known only at the end: how long it took (zero: nobody knows), and how many seeds were asked for.
+    pub fn finish(&mut self, wall: Duration, asked: u64) {
+        self.not_run = asked.saturating_sub(self.seeds);
+        self.differing.sort_unstable();
+        self.simulated_s = self.simulated_ns as f64 / 1e9;
         self.wall_s = wall.as_secs_f64();
-        self.seeds_per_minute = self.seeds as f64 * 60.0 / self.wall_s.max(1e-9);
+        self.seeds_per_minute = if wall.is_zero() { 0.0 } else { self.seeds as f64 * 60.0 / self.wall_s };
         self.per_seed = self.values.iter_mut().map(|(name, values)| (*name, Spread::of(values))).collect();
     }
 }
@@ -175,12 +218,17 @@ mod tests {
         summary.add(&fine);
         summary.add_panic();
         summary.add_hang();
-        summary.finish(Duration::from_secs(2));
-        assert_eq!((summary.seeds, summary.violations, summary.panics, summary.hangs), (6, 3, 1, 1));
+        summary.add_death();
+        summary.add_compared(2, true);
+        summary.add_compared(1, false);
+        summary.finish(Duration::from_secs(2), 9);
+        assert_eq!((summary.deaths, summary.compared, summary.not_run), (1, 2, 2));
+        assert_eq!((summary.differing.as_slice(), summary.faults_of_the_harness()), ([1].as_slice(), 4));
+        assert_eq!((summary.seeds, summary.violations, summary.panics, summary.hangs), (7, 3, 1, 1));
         assert_eq!(summary.liveness_failures, 1);
         assert_eq!(summary.checks, BTreeMap::from([(CheckName::SplitBrain, 3)]));
         assert_eq!(summary.operations, 4000);
-        assert_eq!(summary.seeds_per_minute, 180.0);
+        assert_eq!(summary.seeds_per_minute, 210.0);
         assert_eq!(summary.per_seed["leader_changes"], Spread { min: 0, median: 0, max: 1, zero: 3 });
     }
 

@@ -44,8 +44,10 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     assert_eq!(kinds("compare brief.toml --format json"), ["outcome", "outcome", "comparison"]);
     assert_eq!(kinds("zoo --bug cas-outside-log --starts 1 --budget 4 --clean 2 --format json"), ["bug", "zoo"]);
     assert!(kinds("zoo --list --format json").iter().all(|kind| kind == "species"));
-    let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json");
+    let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json --out log.jsonl");
     assert_eq!(swept, ["failure", "failure", "sweep"]);
+    let logged = kinds("outcomes log.jsonl --format json");
+    assert_eq!(logged, ["outcome", "failure", "outcome", "failure", "sweep"]);
     assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);
     assert_eq!(kinds("shrink small.toml --system dual-primary --format json"), ["shrink"]);
     assert_eq!(kinds("regressions target/schism --format json").pop().unwrap(), "regressions");

@@ -1,0 +1,83 @@
+//! `schism outcomes`: what the logs of a sweep say, whether or not it came to its end.
+
+use super::exit::{Exit, Failure};
+use super::recordings::quoted;
+use super::sweep::{Expect, Trouble, print, tell};
+use super::terminal::{Terminal, warn};
+use clap::Args;
+use schism::report::json;
+use schism::sweep::Summary;
+use schism::sweep::log::{Entry, Header, Log};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `schism outcomes`.
+#[derive(Args)]
+pub struct Outcomes {
+    /// Files that `schism sweep --out` has written, all of one sweep or of parts of it.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What every seed was to show; the exit code says whether it did.
+    #[arg(long, value_enum, default_value_t = Expect::Pass)]
+    expect: Expect,
+}
+
+impl Outcomes {
+    /// Reads all files, and prints what is not as expected, then the summary.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let log = self.read()?;
+        let Some(header) = log.headers.first() else { return Err(Failure::input("no log")) };
+        let mut summary = Summary::new(&header.scenario, &header.system, 0);
+        for (seed, entry) in &log.entries {
+            let why = match entry {
+                Entry::Outcome(outcome) => {
+                    summary.add(outcome);
+                    if terminal.json {
+                        terminal.line(&json::outcome(outcome))?;
+                    }
+                    self.expect.complaint(outcome)
+                }
+                Entry::NoOutcome(none) => {
+                    summary.add_none(none.how);
+                    Some(none.why.clone())
+                }
+            };
+            if let Some(why) = why {
+                tell(&Trouble { seed: *seed, why, replay: replay(header, *seed) }, terminal)?;
+            }
+        }
+        for seed in &log.contradictions {
+            summary.add_compared(*seed, false);
+            let why = "not deterministic: two lines of this seed have two digests".into();
+            tell(&Trouble { seed: *seed, why, replay: replay(header, *seed) }, terminal)?;
+        }
+        summary.finish(Duration::ZERO, summary.seeds + log.missing());
+        print(&summary, terminal)?;
+        Ok(self.expect.exit(&summary))
+    }
+
+    fn read(&self) -> Result<Log, Failure> {
+        let mut log = Log::default();
+        for path in &self.files {
+            let name = path.display();
+            let refused = |error: &dyn std::fmt::Display| Failure::input(format!("{name}: {error}"));
+            let file = File::open(path).map_err(|error| refused(&error))?;
+            log.read(BufReader::new(file)).map_err(|error| refused(&error))?;
+            if std::mem::take(&mut log.is_cut_off) {
+                warn(&format!(
+                    "{name}: the last line breaks off, as when the sweep was killed while it wrote; it is left out"
+                ));
+            }
+            if let broken @ 1.. = std::mem::take(&mut log.broken_lines) {
+                warn(&format!("{name}: lines that cannot be read, as after a full disk, are left out: {broken}"));
+            }
+        }
+        Ok(log)
+    }
+}
+
+fn replay(header: &Header, seed: u64) -> String {
+    format!("schism run {} --system {} --seed {seed}", quoted(&header.argument), header.system)
+}

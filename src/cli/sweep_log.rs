@@ -1,0 +1,134 @@
+//! The file of `sweep --out`: each seed at once, in any order; in the order of the seeds once all are done.
+
+use super::exit::Failure;
+use super::terminal::warn;
+use schism::report::file::{unwritten, write_whole};
+use schism::report::json;
+use schism::sweep::log::{Header, NoOutcome};
+use serde::Deserialize;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Beyond so many bytes a log is left in the order in which its lines came: whoever reads it sorts.
+const MOST_SORTED: u64 = 256 << 20;
+
+/// A log that is being written.
+pub struct SweepLog {
+    path: PathBuf,
+    file: File,
+    /// Whether the last line may have been written in part.
+    is_torn: bool,
+    /// The last seed, as long as they came in order.
+    last: Option<u64>,
+    is_in_order: bool,
+    has_failed: bool,
+}
+
+impl SweepLog {
+    /// Begins a log. What an earlier sweep left in the file is kept beside it; while another sweep writes there, it is
+    /// refused.
+    pub fn create(path: &Path, header: &Header) -> Result<SweepLog, Failure> {
+        let refused = |error: io::Error| Failure::from(unwritten(path, &error));
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(refused)?;
+        }
+        let open = || OpenOptions::new().append(true).create(true).open(path);
+        let mut file = open().map_err(refused)?;
+        lock(&file, path)?;
+        let metadata = file.metadata().map_err(refused)?;
+        if metadata.is_file() && metadata.len() > 0 {
+            let aside = aside(path);
+            std::fs::rename(path, &aside).map_err(refused)?;
+            warn(&format!("{} was there: it is {} now", path.display(), aside.display()));
+            file = open().map_err(refused)?;
+            lock(&file, path)?;
+        }
+        let mut log = SweepLog {
+            path: path.to_path_buf(),
+            file,
+            is_torn: false,
+            last: None,
+            is_in_order: true,
+            has_failed: false,
+        };
+        // A full disk is said before the work.
+        log.write(&json::line("log", header)).map_err(refused)?;
+        Ok(log)
+    }
+
+    /// Writes down what became of a seed, given the line of its outcome or why there is none.
+    pub fn add(&mut self, seed: u64, line: Result<&str, &NoOutcome>) {
+        self.is_in_order &= self.last.is_none_or(|last| last < seed);
+        self.last = Some(seed);
+        let written = match line {
+            Ok(line) => self.write(line),
+            Err(none) => self.write(&json::line("no_outcome", none)),
+        };
+        if let Err(error) = written
+            && !std::mem::replace(&mut self.has_failed, true)
+        {
+            let error = unwritten(&self.path, &error);
+            warn(&format!("warning: {error}; the sweep goes on, and seed {seed} is not in the file"));
+        }
+    }
+
+    /// Puts the lines into the order of the seeds. Whether every line was written.
+    pub fn finish(self) -> bool {
+        if self.is_in_order || self.has_failed || !self.file.metadata().is_ok_and(is_sortable) {
+            return !self.has_failed;
+        }
+        if let Err(error) = sort(&self.path) {
+            // Nothing is lost: readers sort.
+            warn(&format!("warning: {error}; its lines stay in the order in which they came"));
+        }
+        true
+    }
+
+    /// One line, at once: what kills this process leaves whole lines behind.
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        let start = if self.is_torn { "\n" } else { "" };
+        self.is_torn = true;
+        self.file.write_all(format!("{start}{line}\n").as_bytes())?;
+        self.is_torn = false;
+        Ok(())
+    }
+}
+
+fn is_sortable(metadata: Metadata) -> bool {
+    metadata.is_file() && metadata.len() <= MOST_SORTED
+}
+
+/// Keeps others from writing to the same file.
+fn lock(file: &File, path: &Path) -> Result<(), Failure> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let path = path.display();
+            Err(Failure::Usage(format!("{path}: another sweep is writing to this file; name another one with --out")))
+        }
+        // Where the file system knows no locks, and for what is no file, there is none.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// The first name beside a file that is free.
+fn aside(path: &Path) -> PathBuf {
+    let name = |number: u32| {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{number}"));
+        path.with_file_name(name)
+    };
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| path.to_path_buf())
+}
+
+fn sort(path: &Path) -> io::Result<()> {
+    #[derive(Deserialize)]
+    struct Place {
+        seed: Option<u64>,
+    }
+    let text = std::fs::read_to_string(path)?;
+    let seed = |line: &str| serde_json::from_str::<Place>(line).ok().and_then(|place| place.seed);
+    let mut lines: Vec<(Option<u64>, &str)> = text.split_inclusive('\n').map(|line| (seed(line), line)).collect();
+    lines.sort_by_key(|(seed, _)| *seed);
+    write_whole(path, lines.into_iter().map(|(_, line)| line).collect::<String>())
+}

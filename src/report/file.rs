@@ -1,0 +1,90 @@
+//! Files are written whole or not at all, and an error names its file.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a file, creating its folder. Until all of it is on the disk, a file that was there before stays as it is; what
+/// is no file of a disk (`/dev/stdout`, a pipe) is written directly.
+///
+/// # Errors
+/// When the file system refuses; the text names the path.
+pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
+    let content = content.as_ref();
+    let refused = |error: io::Error| unwritten(path, &error);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(refused)?;
+    }
+    // A link stays a link: what it leads to is written.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let before = std::fs::metadata(&target).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file()) {
+        return std::fs::write(&target, content).map_err(refused);
+    }
+    let beside = beside(&target);
+    let written = File::create_new(&beside).and_then(|mut file| {
+        file.write_all(content)?;
+        if let Some(before) = &before {
+            file.set_permissions(before.permissions())?;
+        }
+        std::fs::rename(&beside, &target)
+    });
+    match written {
+        Ok(()) => Ok(()),
+        // Whoever may not make files in a folder may still be allowed to write one that is there.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && before.is_some() => {
+            std::fs::write(&target, content).map_err(refused)
+        }
+        Err(error) => {
+            let _ = std::fs::remove_file(&beside);
+            Err(refused(error))
+        }
+    }
+}
+
+/// The error of a file that could not be written, with its path.
+pub fn unwritten(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{} could not be written: {error}", path.display()))
+}
+
+/// A name of this process's own in the same folder.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}", std::process::id()));
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_stays_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/one.txt");
+        write_whole(&path, "one").unwrap();
+        write_whole(&path, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+        let below_a_file = path.join("three.txt");
+        let error = write_whole(&below_a_file, "three").unwrap_err().to_string();
+        assert!(error.contains("one.txt/three.txt could not be written: ") || cfg!(windows), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_device_is_an_error_with_its_name_and_a_link_stays_a_link() {
+        let error = write_whole(Path::new("/dev/full"), "text").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().starts_with("/dev/full could not be written: "), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "one").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_whole(&link, "two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "two");
+    }
+}

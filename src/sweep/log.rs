@@ -1,0 +1,259 @@
+//! The file in which a sweep writes down each seed as soon as it is done: JSON lines that say what they are about.
+//!
+//! The first line, of kind `log`, says what was swept and with which build. Then comes one line a seed, in any order: its
+//! `outcome`, or `no_outcome` and why there is none. A line is written at once and whole, so a sweep that is killed
+//! loses at most the line that it was writing; [`Log::read`] says so and takes the rest. Several logs of the same
+//! sweep, one after the other in one file or read one by one, are one log.
+
+use crate::run::Outcome;
+use crate::trace::digest::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead};
+
+/// What was swept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The scenario as it was named on the command line.
+    pub argument: String,
+    /// Digest of the scenario, faults and clients and expectations and all.
+    pub scenario_digest: Digest,
+    /// The system.
+    pub system: String,
+    /// The first seed.
+    pub first_seed: u64,
+    /// How many seeds there are, from that one on.
+    pub seeds: u64,
+    /// Budget of the search checker, in steps.
+    pub check_steps: u64,
+    /// The executable: version and hash.
+    pub build: String,
+}
+
+impl Header {
+    /// Whether both are about the same runs, whatever the seeds and wherever the scenario lies.
+    pub fn is_same_sweep(&self, other: &Header) -> bool {
+        let runs = |header: &Header| Header { first_seed: 0, seeds: 0, argument: String::new(), ..header.clone() };
+        runs(self) == runs(other)
+    }
+}
+
+/// A seed that has no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoOutcome {
+    /// The seed.
+    pub seed: u64,
+    /// Of which kind that is.
+    pub how: How,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// How a seed came to have no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// The harness panicked, or refused to run it.
+    Refused,
+    /// Its process died.
+    Died,
+    /// It overran the watchdog.
+    Hung,
+}
+
+/// A line of the file.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Line {
+    Log(Header),
+    Outcome(Box<Outcome>),
+    NoOutcome(NoOutcome),
+}
+
+/// What became of a seed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// It ran to its end.
+    Outcome(Box<Outcome>),
+    /// It did not.
+    NoOutcome(NoOutcome),
+}
+
+/// A log as read: its seeds in order, whatever the order in which they were written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Log {
+    /// What was swept, as far as headers tell; more than one if several logs were read.
+    pub headers: Vec<Header>,
+    /// The seeds.
+    pub entries: BTreeMap<u64, Entry>,
+    /// Seeds with two outcomes that differ: the runs are not deterministic.
+    pub contradictions: Vec<u64>,
+    /// Lines that are no line of a log, but for the last: the disk was full, or somebody else wrote there.
+    pub broken_lines: u64,
+    /// Whether the last line broke off: the sweep was killed while it wrote.
+    pub is_cut_off: bool,
+}
+
+/// A file that cannot be read as a log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// It cannot be read at all.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It has no header.
+    #[error("no log of a sweep: its first line is not of kind `log`, as `schism sweep --out FILE` writes it")]
+    NoHeader,
+    /// It is about two different sweeps.
+    #[error("line {line} begins the log of another sweep: another scenario, system, budget or build")]
+    Another {
+        /// Which line, from 1.
+        line: u64,
+    },
+}
+
+impl Log {
+    /// Adds what a file holds.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn read(&mut self, mut file: impl BufRead) -> Result<(), LogError> {
+        let (mut bytes, mut number) = (Vec::new(), 0);
+        loop {
+            bytes.clear();
+            if file.read_until(b'\n', &mut bytes)? == 0 {
+                return if number == 0 { Err(LogError::NoHeader) } else { Ok(()) };
+            }
+            number += 1;
+            match serde_json::from_slice(&bytes) {
+                Ok(Line::Log(header)) => {
+                    if self.headers.first().is_some_and(|first| !first.is_same_sweep(&header)) {
+                        return Err(LogError::Another { line: number });
+                    }
+                    self.headers.push(header);
+                }
+                _ if number == 1 => return Err(LogError::NoHeader),
+                Ok(Line::Outcome(outcome)) => self.add(outcome.seed, Entry::Outcome(outcome)),
+                Ok(Line::NoOutcome(none)) => self.add(none.seed, Entry::NoOutcome(none)),
+                Err(_) if bytes.ends_with(b"\n") => self.broken_lines += u64::from(bytes != b"\n"),
+                Err(_) => self.is_cut_off = true,
+            }
+        }
+    }
+
+    fn add(&mut self, seed: u64, entry: Entry) {
+        let (before, now) = (self.entries.get(&seed), &entry);
+        match (before, now) {
+            (Some(Entry::Outcome(before)), Entry::Outcome(now)) => {
+                if before.digest != now.digest {
+                    self.contradictions.push(seed);
+                }
+            }
+            // That a seed hung or died once says less than that it ran.
+            (Some(Entry::Outcome(_)), Entry::NoOutcome(_)) => {}
+            _ => {
+                self.entries.insert(seed, entry);
+            }
+        }
+    }
+
+    /// How many of the seeds that the headers name are missing.
+    pub fn missing(&self) -> u64 {
+        let named =
+            self.headers.iter().map(|header| (header.first_seed, header.first_seed.saturating_add(header.seeds)));
+        let mut named: Vec<(u64, u64)> = named.collect();
+        named.sort_unstable();
+        let (mut count, mut upto) = (0, 0);
+        for (first, end) in named {
+            let first = first.max(upto);
+            if first < end {
+                count += (end - first) - self.entries.range(first..end).count() as u64;
+                upto = end;
+            }
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{json, sample};
+    use crate::trace::digest;
+
+    fn header(first_seed: u64, seeds: u64) -> Header {
+        Header {
+            scenario: "split-brain".into(),
+            argument: "split-brain".into(),
+            scenario_digest: digest::of(&1),
+            system: "raft".into(),
+            first_seed,
+            seeds,
+            check_steps: 9,
+            build: "build 1".into(),
+        }
+    }
+
+    fn outcome(seed: u64) -> Outcome {
+        sample::run(&sample::scenario(), "raft", seed).outcome
+    }
+
+    fn log(header: &Header, seeds: &[u64]) -> String {
+        let lines = seeds.iter().map(|seed| json::outcome(&outcome(*seed)) + "\n");
+        json::line("log", header) + "\n" + &lines.collect::<String>()
+    }
+
+    fn read(texts: &[&str]) -> Result<Log, LogError> {
+        let mut log = Log::default();
+        texts.iter().try_for_each(|text| log.read(text.as_bytes()))?;
+        Ok(log)
+    }
+
+    #[test]
+    fn seeds_come_out_in_order_and_a_line_that_broke_off_costs_itself_only() {
+        let text = log(&header(0, 4), &[2, 0, 3]);
+        let whole = read(&[&text]).unwrap();
+        assert_eq!(whole.entries.keys().copied().collect::<Vec<_>>(), [0, 2, 3]);
+        assert_eq!(whole.entries[&2], Entry::Outcome(Box::new(outcome(2))));
+        assert_eq!((whole.missing(), whole.is_cut_off, whole.broken_lines), (1, false, 0));
+        // Killed at any byte of the last line.
+        let last = text.trim_end().rfind('\n').unwrap() + 1;
+        for end in [last + 1, last + 100, text.len() - 2] {
+            let cut = read(&[&text[..end]]).unwrap();
+            assert_eq!((cut.entries.len(), cut.missing(), cut.is_cut_off), (2, 2, true));
+        }
+        // A line whose end alone is missing is whole.
+        let cut = read(&[text.trim_end()]).unwrap();
+        assert_eq!((cut.entries.len(), cut.is_cut_off), (3, false));
+    }
+
+    #[test]
+    fn a_line_in_the_middle_that_is_none_is_counted() {
+        let text = log(&header(0, 2), &[0]) + "{\"schema\":1,\"kind\":\"outc\n\n" + &json::outcome(&outcome(1)) + "\n";
+        let read = read(&[&text]).unwrap();
+        assert_eq!((read.entries.len(), read.broken_lines, read.missing()), (2, 1, 0));
+    }
+
+    #[test]
+    fn parts_of_one_sweep_are_one_log_and_parts_of_two_are_refused() {
+        let (one, two) = (log(&header(0, 3), &[0, 1]), log(&header(2, 3), &[4, 2]));
+        let both = read(&[&one, &two]).unwrap();
+        assert_eq!((both.entries.len(), both.missing()), (4, 1));
+        assert_eq!(read(&[&(one.clone() + &two)]).unwrap(), both);
+        let other = log(&Header { build: "build 2".into(), ..header(5, 1) }, &[5]);
+        assert!(matches!(read(&[&(one + &other)]), Err(LogError::Another { line: 4 })));
+        assert!(matches!(read(&[&json::outcome(&outcome(1))]), Err(LogError::NoHeader)));
+        assert!(matches!(read(&[""]), Err(LogError::NoHeader)));
+    }
+
+    #[test]
+    fn two_outcomes_of_one_seed_have_to_agree() {
+        let mut text = log(&header(0, 2), &[0, 1, 0]);
+        assert_eq!(read(&[&text]).unwrap().contradictions, Vec::<u64>::new());
+        text += &(json::outcome(&Outcome { digest: digest::of(&2), ..outcome(1) }) + "\n");
+        assert_eq!(read(&[&text]).unwrap().contradictions, [1]);
+        text += &(json::line("no_outcome", NoOutcome { seed: 0, how: How::Hung, why: "hung".into() }) + "\n");
+        assert_eq!(read(&[&text]).unwrap().entries[&0], Entry::Outcome(Box::new(outcome(0))));
+    }
+}
