@@ -184,6 +184,11 @@ impl Service for Locks {
             Err(_) => Answer::Unknown,
         }
     }
+
+    /// Nodes know a request by its number in its session.
+    fn is_idempotent(&self, _: &Ask) -> bool {
+        true
+    }
 }
 
 #[schism::test(scenario = "sims/locks.toml", seeds = 5, isolation = "thread")]

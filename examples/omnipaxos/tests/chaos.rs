@@ -160,6 +160,11 @@ impl Service for Cluster {
             Ok(None) | Err(_) => Answer::Unknown,
         }
     }
+
+    /// The store knows a request by its number in its session.
+    fn is_idempotent(&self, _: &Op) -> bool {
+        true
+    }
 }
 
 async fn exchange(mut stream: BufReader<schism::host::stream::Stream>, command: &Command) -> io::Result<Option<Reply>> {
