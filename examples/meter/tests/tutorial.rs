@@ -75,7 +75,7 @@ fn the_page_quotes_the_code_as_it_is() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let code = ["meter", "lock"].map(|name| std::fs::read_to_string(examples.join(name).join("tests/chaos.rs")).unwrap());
     let quotes = blocks(&text, "rust");
-    assert_eq!(quotes.len(), 5);
+    assert_eq!(quotes.len(), 6);
     for quote in quotes {
         let quote = &text[quote];
         assert!(code.iter().any(|code| code.contains(quote)), "not in tests/chaos.rs of meter or lock:\n{quote}");
