@@ -230,7 +230,7 @@ fn every_mistake_points_at_its_line() {
         (
             "max_ms = 2000",
             "max_ms = 2000\nranges = { drift_ppm = 100, loss_ppm = [9, 8] }",
-            "50:43",
+            "50:29",
             "least not above most",
         ),
         ("[\"kill\", \"hold\"]", "[\"kill\", \"hodl\"]", "50:18", "did you mean `hold`?"),

@@ -158,7 +158,8 @@ fn drop_what_has_no_effect(search: &mut Search<'_>) {
             let without = plain::without_faults(search.best(), at, at + 1);
             changed |= search.at_any_price(without);
         }
-        for without in [plain::without_acts(search.best()), plain::without_jitter(search.best())] {
+        for without in [plain::without_acts, plain::without_jitter] {
+            let without = without(search.best());
             changed |= search.at_any_price(without);
         }
         if !changed {

@@ -162,7 +162,9 @@ fn a_spent_budget_leaves_something_that_fails() {
     assert!(!shrunk.finished && fails(&shrunk.scenario));
     // The table of what is needed is made in any case: a trial for each thing that is left.
     let table = shrunk.after.duration_ms * shrunk.necessity.len() as u64;
-    assert!(cost.into_inner() <= 160_000 + table);
+    // And what has no effect is left out in any case: two passes over faults, acts and jitter at most.
+    let leftovers = shrunk.after.duration_ms * 2 * (shrunk.before.faults as u64 + 2);
+    assert!(cost.into_inner() <= 160_000 + table + leftovers);
 }
 
 #[test]
