@@ -143,7 +143,9 @@ impl Check {
     fn spares_its_input(&self) -> Result<(), Failure> {
         let Some(picture) = self.svg.as_ref().and_then(|path| path.canonicalize().ok()) else { return Ok(()) };
         let same = self.files.iter().find(|file| Path::new(file).canonicalize().is_ok_and(|path| path == picture));
-        same.map_or(Ok(()), |file| Err(Failure::Usage(format!("--svg would overwrite the history {file}; name another file"))))
+        same.map_or(Ok(()), |file| {
+            Err(Failure::Usage(format!("--svg would overwrite the history {file}; name another file")))
+        })
     }
 
     fn options(&self) -> Options {

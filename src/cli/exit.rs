@@ -1,8 +1,8 @@
 //! Exit codes, and errors that carry one.
 
 use super::terminal::{warn, warn_painted};
-use schism::history::visible::visible;
 use miette::Diagnostic;
+use schism::history::visible::visible;
 use schism::run::{RunError, Verdict};
 use std::fmt;
 use std::process::ExitCode;

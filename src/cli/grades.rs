@@ -142,7 +142,9 @@ impl Grade {
             path != file && is_named(path) && read.as_ref().is_ok_and(|read| same(read) && !is_copy(read))
         });
         let (state, scored, why) = match twin {
-            Some((_, (other, _))) => (State::Duplicate, None, Some(format!("{} is the same student's", self.shown(other)))),
+            Some((_, (other, _))) => {
+                (State::Duplicate, None, Some(format!("{} is the same student's", self.shown(other))))
+            }
             None if !is_named(file) => {
                 (State::Edited, None, Some(format!("the file was to be called {}", answer.file_name())))
             }

@@ -2,7 +2,7 @@
 
 use super::model::{Chaos, Fault, FaultKind, Target};
 use super::topology::{Resolved, Topology};
-use crate::trace::HostSet;
+use crate::trace::{HostSet, MessageKind};
 use std::fmt;
 
 /// A fault that makes no sense.
@@ -224,7 +224,11 @@ fn is_role(target: &Target, topology: &Topology) -> bool {
 fn hosts(field: &'static str, targets: &[Target], topology: &Topology, roles: Roles) -> Result<HostSet, Wrong> {
     let most = 3 * topology.names.len();
     if targets.len() > most {
-        return wrong(field, format!("{} names for {} hosts", targets.len(), topology.names.len() - 1), "name each once");
+        return wrong(
+            field,
+            format!("{} names for {} hosts", targets.len(), topology.names.len() - 1),
+            "name each once",
+        );
     }
     let mut set = HostSet::EMPTY;
     for target in targets {

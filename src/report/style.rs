@@ -66,7 +66,7 @@ impl Style {
             let ours = Tone::CODES.iter().map(|code| format!("\x1b[{code}m")).find(|ours| escape.starts_with(ours));
             let taken = ours.as_ref().map_or(1, String::len);
             shown += &visible(before);
-            shown += &ours.map_or_else(|| visible(&escape[..1]).into_owned(), |ours| ours);
+            shown += &ours.unwrap_or_else(|| visible(&escape[..1]).into_owned());
             rest = &escape[taken..];
         }
         Cow::Owned(shown + &visible(rest))

@@ -3,9 +3,9 @@
 use super::suggest::allowed;
 use super::{Expectation, Explicit, Scenario, Site, bounds};
 use crate::fault::generate::Nemesis;
-use crate::fault::topology::Topology;
 use crate::fault::model::{Fault, FaultKind};
 use crate::fault::timeline::flaps;
+use crate::fault::topology::Topology;
 use crate::fault::validate::{ScheduleError, message_chaos, validate as validate_faults};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -132,7 +132,14 @@ fn known_system(name: &str, systems: Option<&[&str]>, path: impl Fn() -> Vec<Ste
 fn faults(schedule: &[Fault], topology: &Topology, duration_ms: u64) -> Result<(), ScheduleError> {
     let too_much = |fault: usize, problem: String, most: u64| {
         let Fault { at_ms, kind, .. } = &schedule[fault];
-        Err(ScheduleError { fault, kind: kind.name(), at_ms: *at_ms, field: "fault", problem, help: format!("allowed: {most}") })
+        Err(ScheduleError {
+            fault,
+            kind: kind.name(),
+            at_ms: *at_ms,
+            field: "fault",
+            problem,
+            help: format!("allowed: {most}"),
+        })
     };
     if schedule.len() > bounds::FAULTS {
         return too_much(bounds::FAULTS, format!("{} faults are too many", schedule.len()), bounds::FAULTS as u64);

@@ -4,6 +4,7 @@
 use super::keys::Packed;
 use super::search::{Found, Interval, Machine, search};
 use super::shrink;
+use super::texts::Texts;
 use super::{Budget, Search};
 use crate::history::Columns;
 

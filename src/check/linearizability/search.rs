@@ -151,7 +151,9 @@ impl<'a> Search<'a> {
         let mut state = machine.initial();
         loop {
             self.steps += 1;
-            if self.steps > self.budget.steps || self.memo.bytes().saturating_add(machine.bytes()) > self.budget.memory_bytes {
+            if self.steps > self.budget.steps
+                || self.memo.bytes().saturating_add(machine.bytes()) > self.budget.memory_bytes
+            {
                 return Found::Spent;
             }
             let pending = self.take_reads(machine, state);

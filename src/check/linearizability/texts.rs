@@ -147,8 +147,7 @@ mod tests {
 
     fn columns(texts: &[&str]) -> Columns {
         let mut columns = Columns::default();
-        columns.labels.values =
-            (0..).zip(texts).map(|(at, text)| (at, Label::Text((*text).to_owned()))).collect();
+        columns.labels.values = (0..).zip(texts).map(|(at, text)| (at, Label::Text((*text).to_owned()))).collect();
         columns
     }
 
