@@ -2,7 +2,7 @@
 
 use super::Jobs;
 use super::exit::{Exit, Failure};
-use super::histories::{self, Form};
+use super::histories::Reading;
 use super::terminal::Terminal;
 use super::unwritten::Unwritten;
 use clap::Args;
@@ -16,7 +16,7 @@ use schism::report::file::write_whole;
 use schism::report::json;
 use schism::report::style::WIDTH;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Arguments of `schism check`.
@@ -26,9 +26,8 @@ pub struct Check {
     /// standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// The form of the files [default: each as it looks].
-    #[arg(long, value_enum)]
-    input: Option<Form>,
+    #[command(flatten)]
+    reading: Reading,
     /// Budget of the search per key, in steps; when it ends the verdict is unknown. Keys whose values are unique
     /// need none.
     #[arg(long, value_name = "STEPS")]
@@ -93,9 +92,10 @@ impl Check {
         let mut summary = Summary { files: self.files.len(), violations: 0, unknown: 0, operations: 0 };
         let mut proven = true;
         let mut unwritten = Unwritten::default();
+        self.spares_its_input()?;
         for file in &self.files {
             let started = Instant::now();
-            let mut columns = histories::read(file, self.input, terminal)?;
+            let mut columns = self.reading.read(file, terminal)?;
             let operations = columns.len();
             Initial::apply(&self.initial, &mut columns)
                 .map_err(|error| Failure::input(format!("{file}: --initial: {error}")))?;
@@ -137,6 +137,15 @@ impl Check {
 
     fn extent(&self) -> Extent {
         if self.all { Extent::All } else { Extent::Core }
+    }
+
+    /// The picture must not take the place of a history.
+    fn spares_its_input(&self) -> Result<(), Failure> {
+        let Some(picture) = self.svg.as_ref().and_then(|path| path.canonicalize().ok()) else { return Ok(()) };
+        let same = self.files.iter().find(|file| Path::new(file).canonicalize().is_ok_and(|path| path == picture));
+        same.map_or(Ok(()), |file| {
+            Err(Failure::Usage(format!("--svg would overwrite the history {file}; name another file")))
+        })
     }
 
     fn options(&self) -> Options {

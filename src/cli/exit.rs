@@ -1,7 +1,8 @@
 //! Exit codes, and errors that carry one.
 
-use super::terminal::warn;
+use super::terminal::{warn, warn_painted};
 use miette::Diagnostic;
+use schism::history::visible::visible;
 use schism::run::{RunError, Verdict};
 use std::fmt;
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ pub enum Failure {
 impl Failure {
     /// An input file that is wrong in a way that has no line.
     pub fn input(text: impl fmt::Display) -> Failure {
-        Failure::Input(Box::new(Plain(text.to_string())))
+        Failure::Input(Box::new(Plain(visible(&text.to_string()).into_owned())))
     }
 
     /// The exit code.
@@ -83,7 +84,7 @@ impl Failure {
     pub fn print(self) {
         match self {
             Failure::Usage(text) | Failure::Harness(text) => warn(&format!("error: {text}")),
-            Failure::Input(diagnostic) => warn(&format!("{:?}", miette::Report::new_boxed(diagnostic))),
+            Failure::Input(diagnostic) => warn_painted(&format!("{:?}", miette::Report::new_boxed(diagnostic))),
             Failure::Closed => {}
         }
     }

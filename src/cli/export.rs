@@ -2,7 +2,7 @@
 //! of traces.
 
 use super::exit::{Exit, Failure};
-use super::histories::{self, Form};
+use super::histories::Reading;
 use super::terminal::Terminal;
 use super::{load, parse_system};
 use clap::{Args, ValueEnum};
@@ -24,14 +24,13 @@ pub struct Export {
     #[arg(long, value_enum)]
     to: To,
     /// Run the scenario with this system, and export what its clients saw.
-    #[arg(long, value_parser = parse_system, conflicts_with = "input")]
+    #[arg(long, value_parser = parse_system, conflicts_with_all = ["input", "input_limit"])]
     system: Option<System>,
     /// The seed of that run.
     #[arg(long, env = SEED, value_parser = parse_seed, default_value = "0")]
     seed: u64,
-    /// The form of the history [default: as it looks].
-    #[arg(long, value_enum)]
-    input: Option<Form>,
+    #[command(flatten)]
+    reading: Reading,
     /// Write to this file [default: standard output].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -61,7 +60,7 @@ impl Export {
         };
         let columns = || match &made {
             Some(run) => Ok(Columns::from(&run.history)),
-            None => histories::read(&self.source, self.input, terminal),
+            None => self.reading.read(&self.source, terminal),
         };
         let of_run = |form: fn(&Run) -> String| {
             let run = made.as_ref();

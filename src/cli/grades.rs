@@ -5,12 +5,14 @@ use super::lesson::HandedIn;
 use super::story::all;
 use super::terminal::Terminal;
 use clap::Args;
+use schism::history::visible::visible;
 use schism::report::json;
 use schism::stories::lesson::{grade, score, seed_of};
 use schism::stories::{self, StoryFile, Telling};
 use schism::trace::digest::Digest;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `schism lesson grade`.
@@ -132,13 +134,17 @@ impl Grade {
             }
         };
         let is_named = |file: &Path| file.file_name().and_then(|name| name.to_str()) == Some(&answer.file_name());
-        // A copy under another name is the copy's fault, not the original's.
-        let twin = all_read.iter().find(|(other, read)| {
+        // A copy is the copy's fault, not the original's: of files that say the same, the first counts.
+        let at = all_read.iter().position(|(other, _)| other == file);
+        let twin = all_read.iter().enumerate().find(|(other, (path, read))| {
             let same = |read: &HandedIn| read.student == answer.student && read.lesson == answer.lesson;
-            other != file && is_named(other) && read.as_ref().is_ok_and(same)
+            let is_copy = |read: &HandedIn| read == answer && at.is_some_and(|at| at < *other);
+            path != file && is_named(path) && read.as_ref().is_ok_and(|read| same(read) && !is_copy(read))
         });
         let (state, scored, why) = match twin {
-            Some((other, _)) => (State::Duplicate, None, Some(format!("{} is the same student's", self.shown(other)))),
+            Some((_, (other, _))) => {
+                (State::Duplicate, None, Some(format!("{} is the same student's", self.shown(other))))
+            }
             None if !is_named(file) => {
                 (State::Edited, None, Some(format!("the file was to be called {}", answer.file_name())))
             }
@@ -222,25 +228,49 @@ fn different(ours: Digest) -> String {
     format!("the runs of this build have the digest {ours}: made by another build, or by hand")
 }
 
-/// Every JSON file below a folder, in order.
+/// Every JSON file below a folder, those of a folder before those of folders within it. A link to a folder is not
+/// followed, nor is anything read that is no file: a folder that holds itself has no end, and a pipe keeps its readers.
 fn answers(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let refused = |error| Failure::input(format!("{}: {error}", folder.display()));
-    let mut files = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(refused)? {
-        let path = entry.map_err(refused)?.path();
-        if path.is_dir() {
-            files.extend(answers(&path)?);
+        let entry = entry.map_err(refused)?;
+        let path = entry.path();
+        if entry.file_type().map_err(refused)?.is_dir() {
+            folders.push(path);
         } else if path.extension().is_some_and(|extension| extension == "json") {
             files.push(path);
         }
     }
     files.sort();
+    folders.sort();
+    for folder in folders {
+        files.extend(answers(&folder)?);
+    }
     Ok(files)
 }
 
+/// The longest answer in bytes; what `schism lesson` writes has less than one thousand.
+const LONGEST: u64 = 64 << 10;
+
 fn read(file: &Path) -> Result<HandedIn, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|error| error.to_string())?;
+    let length = opened.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if length as u64 > LONGEST {
+        return Err(format!("it is longer than an answer may be ({} KiB)", LONGEST >> 10));
+    }
     serde_json::from_str(&text).map_err(|error| format!("it is no answer: {error}"))
+}
+
+/// A cell as a spreadsheet shows it: what it would take for a formula begins with an apostrophe (OWASP, "CSV injection").
+fn cell(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    format!("{}{}", if is_formula { "'" } else { "" }, visible(text))
 }
 
 fn csv(rows: &[Row]) -> Result<String, Failure> {
@@ -262,7 +292,7 @@ fn csv(rows: &[Row]) -> Result<String, Failure> {
             text(&row.why),
             row.file.clone(),
         ];
-        writer.write_record(cells).map_err(|error| failed(&error))?;
+        writer.write_record(cells.map(|text: String| cell(&text))).map_err(|error| failed(&error))?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(&error))?;
     String::from_utf8(bytes).map_err(|error| failed(&error))

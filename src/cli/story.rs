@@ -4,8 +4,8 @@ use super::exit::{Exit, Failure};
 use super::terminal::{Terminal, warn};
 use schism::report;
 use schism::report::file::write_whole;
-use schism::scenario;
 use schism::scenario::suggest::allowed;
+use schism::scenario::{self, bounds};
 use schism::stories::file::is_story;
 use schism::stories::{self, StoryFile, Telling, Variant};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub fn named(name_or_path: &str) -> Result<Option<StoryFile>, Failure> {
         return Ok(Some(story));
     }
     // What cannot be read is told by whoever reads scenarios.
-    let text = std::fs::read_to_string(name_or_path).unwrap_or_default();
+    let text = bounds::read(Path::new(name_or_path)).unwrap_or_default();
     if !is_story(&text) {
         return Ok(None);
     }

@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::{Format, Output};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use schism::history::visible::visible;
 use schism::report::Style;
 use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdout};
 
@@ -20,8 +21,14 @@ pub struct Terminal {
     refused: Option<io::Error>,
 }
 
-/// Says something on stderr. Where that is closed or full, nobody is left to tell.
+/// Says something on stderr, whatever acts on a terminal written out. Where that is closed or full, nobody is left to
+/// tell.
 pub fn warn(text: &str) {
+    warn_painted(&visible(text));
+}
+
+/// As [`warn`], for text that is coloured on purpose.
+pub fn warn_painted(text: &str) {
     let _ = writeln!(stderr().lock(), "{text}");
 }
 
@@ -35,10 +42,10 @@ impl Terminal {
         Terminal { style, json: output.format == Format::Json, refused: None }
     }
 
-    /// Writes text as it is.
+    /// Writes text; what acts on a terminal is written out, save our own colours.
     pub fn print(&mut self, text: &str) -> Result<(), Failure> {
         if self.refused.is_none() {
-            self.refused = stdout().lock().write_all(text.as_bytes()).err();
+            self.refused = stdout().lock().write_all(self.style.shown(text).as_bytes()).err();
         }
         Ok(())
     }
@@ -88,7 +95,7 @@ impl Terminal {
     /// A progress bar on stderr, invisible unless stderr is a terminal.
     pub fn progress(&self, length: u64, what: &str) -> ProgressBar {
         let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.to_string());
+        let bar = ProgressBar::with_draw_target(Some(length), target).with_message(visible(what).into_owned());
         let template = if self.style.unicode {
             "{msg} {wide_bar} {pos}/{len}, {eta} left"
         } else {

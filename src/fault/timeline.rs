@@ -1,6 +1,6 @@
 //! A schedule as the ordered list of what happens when.
 
-use super::model::{FaultKind, Schedule};
+use super::model::{Fault, FaultKind, Schedule};
 
 /// What happens to a fault at an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +72,18 @@ impl Timeline {
     pub fn last_end_ns(&self) -> Option<u64> {
         self.edges.iter().rev().find(|edge| edge.phase == Phase::End).map(|edge| edge.t_ns)
     }
+}
+
+/// At most how often the flapping links of a schedule go up or down, in a run of this length.
+pub fn flaps(schedule: &[Fault], duration_ms: u64) -> u64 {
+    let of = |fault: &Fault| match fault.kind {
+        FaultKind::Flapping { down_ms, up_ms, .. } => {
+            let lasts = fault.for_ms.unwrap_or(duration_ms).min(duration_ms);
+            2 * (lasts / down_ms.saturating_add(up_ms).max(1) + 1)
+        }
+        _ => 0,
+    };
+    schedule.iter().map(of).sum()
 }
 
 impl Schedule {

@@ -2,7 +2,7 @@
 
 use super::model::{Chaos, Fault, FaultKind, Target};
 use super::topology::{Resolved, Topology};
-use crate::trace::HostSet;
+use crate::trace::{HostSet, MessageKind};
 use std::fmt;
 
 /// A fault that makes no sense.
@@ -107,7 +107,11 @@ fn kind(kind: &FaultKind, topology: &Topology) -> Result<(), Wrong> {
             some_hosts("a", a, topology, Roles::Refused)?;
             some_hosts("b", b, topology, Roles::Refused).map(|_| ())
         }
-        FaultKind::Messages { from, to, chaos, .. } => {
+        FaultKind::Messages { from, to, chaos, kinds } => {
+            if kinds.len() > MessageKind::ALL.len() {
+                let most = MessageKind::ALL.len();
+                return wrong("kinds", format!("{} kinds of message, of {most}", kinds.len()), "name each once");
+            }
             hosts("from", from, topology, Roles::Refused)?;
             hosts("to", to, topology, Roles::Refused)?;
             if *chaos == Chaos::default() {
@@ -218,6 +222,14 @@ fn is_role(target: &Target, topology: &Topology) -> bool {
 
 /// The fixed hosts that these targets name together.
 fn hosts(field: &'static str, targets: &[Target], topology: &Topology, roles: Roles) -> Result<HostSet, Wrong> {
+    let most = 3 * topology.names.len();
+    if targets.len() > most {
+        return wrong(
+            field,
+            format!("{} names for {} hosts", targets.len(), topology.names.len() - 1),
+            "name each once",
+        );
+    }
     let mut set = HostSet::EMPTY;
     for target in targets {
         match topology.resolve(target) {

@@ -6,6 +6,7 @@
 
 pub mod columns;
 pub mod formats;
+pub mod visible;
 
 pub use columns::Columns;
 

@@ -1,6 +1,7 @@
 //! What is to be run, as the page asks for it.
 
-use crate::fault::model::{Fault, FaultKind};
+use crate::fault::model::Fault;
+use crate::fault::timeline::flaps;
 use crate::rng::seeds::parse_seed;
 use crate::scenario::{self, Scenario, Site};
 use crate::systems::System;
@@ -143,6 +144,7 @@ fn bounded(scenario: &Scenario) -> Result<(), String> {
     let clients: usize = scenario.sites.iter().map(|site| usize::from(site.clients)).sum();
     let explicit = scenario.explicit.as_ref();
     let operations = explicit.map_or(u64::from(scenario.workload.operations), |explicit| explicit.script.len() as u64);
+    let schedule = explicit.map_or(&scenario.faults, |explicit| &explicit.schedule);
     let drawn = scenario.nemesis.as_ref().map_or(0, |nemesis| nemesis.faults as usize);
     let faults = explicit.map_or(scenario.faults.len() + drawn, |explicit| explicit.schedule.len());
     let acts = explicit.and_then(|explicit| explicit.acts.as_ref()).map_or(0, Vec::len);
@@ -155,7 +157,7 @@ fn bounded(scenario: &Scenario) -> Result<(), String> {
         (u64::from(scenario.workload.keys), u64::from(limits::KEYS), "keys"),
         (acts as u64, limits::ACTS as u64, "acts upon messages"),
         (scenario.timing.election_max_ms / 1000, limits::ELECTION_MS / 1000, "seconds of an election time-out"),
-        (flaps(scenario), limits::FLAPS, "times that a flapping link goes up or down"),
+        (flaps(schedule, scenario.timing.duration_ms), limits::FLAPS, "times that a flapping link goes up or down"),
     ];
     match sizes.iter().find(|(size, most, _)| size > most) {
         Some((size, most, what)) => Err(format!(
@@ -163,19 +165,6 @@ fn bounded(scenario: &Scenario) -> Result<(), String> {
         )),
         None => Ok(()),
     }
-}
-
-/// How often flapping links go up or down in all.
-fn flaps(scenario: &Scenario) -> u64 {
-    let faults = scenario.explicit.as_ref().map_or(&scenario.faults, |explicit| &explicit.schedule);
-    let of = |fault: &Fault| match fault.kind {
-        FaultKind::Flapping { down_ms, up_ms, .. } => {
-            let lasts = fault.for_ms.unwrap_or(scenario.timing.duration_ms);
-            2 * lasts / down_ms.saturating_add(up_ms).max(1)
-        }
-        _ => 0,
-    };
-    faults.iter().map(of).sum()
 }
 
 /// The systems of these names.

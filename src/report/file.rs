@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a file, creating its folder. Until all of it is on the disk, a file that was there before stays as it is; what
-/// is no file of a disk (`/dev/stdout`, a pipe) is written directly.
+/// is no file of a disk (`/dev/stdout`, a pipe) is written directly. A symbolic link is refused.
 ///
 /// # Errors
 /// When the file system refuses; the text names the path.
@@ -16,25 +16,29 @@ pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(refused)?;
     }
-    // A link stays a link: what it leads to is written.
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let before = std::fs::metadata(&target).ok();
-    if before.as_ref().is_some_and(|before| !before.is_file()) {
-        return std::fs::write(&target, content).map_err(refused);
+    let before = std::fs::metadata(path).ok();
+    // `/dev/stdout` is a link, too; into a file, where output is redirected.
+    let is_device = path.starts_with("/dev") || path.starts_with("/proc");
+    if before.as_ref().is_some_and(|before| is_device || !before.is_file()) {
+        return std::fs::write(path, content).map_err(refused);
     }
-    let beside = beside(&target);
+    if path.is_symlink() {
+        let why = "it is a symbolic link, and whoever made it may have meant another file; name the file itself";
+        return Err(refused(io::Error::new(io::ErrorKind::InvalidInput, why)));
+    }
+    let beside = beside(path);
     let written = File::create_new(&beside).and_then(|mut file| {
         file.write_all(content)?;
         if let Some(before) = &before {
             file.set_permissions(before.permissions())?;
         }
-        std::fs::rename(&beside, &target)
+        std::fs::rename(&beside, path)
     });
     match written {
         Ok(()) => Ok(()),
         // Whoever may not make files in a folder may still be allowed to write one that is there.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && before.is_some() => {
-            std::fs::write(&target, content).map_err(refused)
+            std::fs::write(path, content).map_err(refused)
         }
         Err(error) => {
             let _ = std::fs::remove_file(&beside);
@@ -75,7 +79,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_device_is_an_error_with_its_name_and_a_link_stays_a_link() {
+    fn a_full_device_is_an_error_with_its_name_and_a_link_is_not_followed() {
         let error = write_whole(Path::new("/dev/full"), "text").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(error.to_string().starts_with("/dev/full could not be written: "), "{error}");
@@ -83,8 +87,8 @@ mod tests {
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         std::fs::write(&file, "one").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        write_whole(&link, "two").unwrap();
-        assert!(link.is_symlink());
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "two");
+        let error = write_whole(&link, "two").unwrap_err().to_string();
+        assert!(error.contains("link could not be written: it is a symbolic link"), "{error}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "one");
     }
 }

@@ -1,5 +1,8 @@
 //! How text is set: colour, character set and width. Nothing here looks at the terminal; whoever prints decides.
 
+use crate::history::visible::visible;
+use std::borrow::Cow;
+
 /// The width everything is set for, in columns.
 pub const WIDTH: usize = 80;
 
@@ -27,6 +30,18 @@ pub enum Tone {
     Dim,
 }
 
+impl Tone {
+    /// Ends a tone.
+    const END: &str = "0";
+    /// All that [`Style::paint`] writes.
+    const CODES: [&str; 6] = [Tone::END, "1", "32", "31", "33", "2"];
+
+    /// Its code in ECMA-48's SGR.
+    fn code(self) -> &'static str {
+        Tone::CODES[self as usize + 1]
+    }
+}
+
 impl Style {
     /// ASCII without colour: what a file, a pipe or an old terminal gets.
     pub const PLAIN: Style = Style { colour: false, unicode: false };
@@ -36,14 +51,25 @@ impl Style {
         if !self.colour {
             return text.to_string();
         }
-        let code = match tone {
-            Tone::Strong => "1",
-            Tone::Good => "32",
-            Tone::Bad => "31",
-            Tone::Warn => "33",
-            Tone::Dim => "2",
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
+        format!("\x1b[{}m{text}\x1b[{}m", tone.code(), Tone::END)
+    }
+
+    /// Painted text with everything else that acts on a terminal written out: names in it may come from a stranger.
+    pub fn shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if !self.colour {
+            return visible(text);
+        }
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('\x1b') {
+            let (before, escape) = rest.split_at(at);
+            let ours = Tone::CODES.iter().map(|code| format!("\x1b[{code}m")).find(|ours| escape.starts_with(ours));
+            let taken = ours.as_ref().map_or(1, String::len);
+            shown += &visible(before);
+            shown += &ours.unwrap_or_else(|| visible(&escape[..1]).into_owned());
+            rest = &escape[taken..];
+        }
+        Cow::Owned(shown + &visible(rest))
     }
 
     /// The text with every character that the terminal cannot show replaced.
@@ -113,6 +139,18 @@ pub fn seconds(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_colours_stay_and_a_strangers_escapes_are_written_out() {
+        let colour = Style { colour: true, unicode: true };
+        let painted = colour.paint(Tone::Bad, "k\x1b[2J");
+        assert_eq!(colour.shown(&painted), "\x1b[31mk\\u001b[2J\x1b[0m");
+        assert_eq!(Style::PLAIN.shown("k\x1b[31m"), "k\\u001b[31m");
+        for tone in [Tone::Strong, Tone::Good, Tone::Bad, Tone::Warn, Tone::Dim] {
+            let painted = colour.paint(tone, "text");
+            assert_eq!(colour.shown(&painted), painted);
+        }
+    }
 
     #[test]
     fn a_name_is_broken_at_its_hyphens_only() {

@@ -1,6 +1,6 @@
 //! The scenarios that the binary carries, and loading one by name or path.
 
-use super::{Scenario, ScenarioError};
+use super::{Scenario, ScenarioError, bounds};
 use std::path::Path;
 
 macro_rules! embed {
@@ -72,7 +72,7 @@ pub fn load_for(name_or_path: &str, systems: Option<&[&str]>) -> Result<Scenario
         let problem = "there is neither a scenario of this name nor such a file".to_string();
         return Err(ScenarioError::without_text(name_or_path, problem, super::suggest::allowed(name_or_path, names)));
     }
-    let text = std::fs::read_to_string(name_or_path).map_err(|error| {
+    let text = bounds::read(Path::new(name_or_path)).map_err(|error| {
         let help = "give a file of UTF-8 text, or the name of a scenario".to_string();
         ScenarioError::without_text(name_or_path, format!("it cannot be read: {error}"), help)
     })?;

@@ -7,6 +7,7 @@
 //! [`Scenario::parse`] reads and checks a file, [`Scenario::to_toml`] writes one, [`load`] finds one by
 //! name or path, and [`materialise`] writes down everything random about a run before it starts.
 
+pub mod bounds;
 mod compact;
 mod embedded;
 mod parse;

@@ -1,10 +1,12 @@
 //! From text to a checked scenario, or to an error that points at the line.
 
+use super::bounds;
 use super::compact;
 use super::suggest::allowed;
 use super::validate::{Complaint, Step, validate};
 use super::{Explicit, Recorded, Scenario, VERSION};
 use crate::fault::model::{Fault, FaultKind};
+use crate::history::visible::{masked, visible};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::Deserialize;
 use std::fmt;
@@ -49,20 +51,21 @@ impl ScenarioError {
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         let length = span.end.min(line_end).saturating_sub(start).max(1);
         ScenarioError {
-            file: file.to_string(),
+            file: visible(file).into_owned(),
             line: before.matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
-            problem,
-            help,
-            text: Arc::new(NamedSource::new(file, text.to_string())),
+            problem: visible(&problem).into_owned(),
+            help: help.map(|help| visible(&help).into_owned()),
+            text: Arc::new(NamedSource::new(visible(file), masked(text).into_owned())),
             span: Some((start, length).into()),
         }
     }
 
     /// An error about a file as a whole: it cannot be found or read.
     pub(super) fn without_text(file: &str, problem: String, help: String) -> ScenarioError {
-        let text = Arc::new(NamedSource::new(file, String::new()));
-        ScenarioError { file: file.to_string(), line: 0, column: 0, problem, help: Some(help), text, span: None }
+        let (file, problem) = (visible(file).into_owned(), visible(&problem).into_owned());
+        let text = Arc::new(NamedSource::new(&file, String::new()));
+        ScenarioError { file, line: 0, column: 0, problem, help: Some(help), text, span: None }
     }
 
     /// The error as plain text: the message, the line with a marker below it, and what is allowed.
@@ -105,6 +108,7 @@ impl Scenario {
     /// As [`Scenario::parse`], and if another system is named.
     pub fn parse_for(file: &str, text: &str, systems: Option<&[&str]>) -> Result<Scenario, ScenarioError> {
         let document = Document { file, text };
+        document.bounded()?;
         let root = DeTable::parse(text).map_err(|error| document.serde(&error, None, 0..0))?;
         let span = root.span();
         let root = root.into_inner();
@@ -159,6 +163,17 @@ impl Document<'_> {
     /// An error about a place in it.
     pub fn error(&self, span: Range<usize>, problem: impl Into<String>, help: impl Into<String>) -> ScenarioError {
         ScenarioError::at(self.file, self.text, span, problem.into(), Some(help.into()))
+    }
+
+    /// Checks that it is not too much to be read.
+    pub fn bounded(&self) -> Result<(), ScenarioError> {
+        let values = bounds::values(self.text);
+        if self.text.len() as u64 <= bounds::FILE_BYTES && values <= bounds::VALUES {
+            return Ok(());
+        }
+        let problem = format!("{} bytes with {values} values are too much", self.text.len());
+        let help = format!("allowed: {} bytes, {} values", bounds::FILE_BYTES, bounds::VALUES);
+        Err(ScenarioError::without_text(self.file, problem, help))
     }
 
     /// Checks that the file is of the version that this build reads.

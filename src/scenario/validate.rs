@@ -1,10 +1,12 @@
 //! Whether a scenario makes sense: each complaint says where, what, and what is allowed.
 
 use super::suggest::allowed;
-use super::{Expectation, Explicit, Scenario, Site};
+use super::{Expectation, Explicit, Scenario, Site, bounds};
 use crate::fault::generate::Nemesis;
+use crate::fault::model::{Fault, FaultKind};
+use crate::fault::timeline::flaps;
 use crate::fault::topology::Topology;
-use crate::fault::validate::{message_chaos, validate as validate_faults};
+use crate::fault::validate::{ScheduleError, message_chaos, validate as validate_faults};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -76,6 +78,10 @@ pub(super) fn validate(scenario: &Scenario, systems: Option<&[&str]>) -> Checked
     if !is_name(&scenario.name) {
         return complain(path!["name"], format!("`{}` is no name", scenario.name), NAME);
     }
+    if scenario.title.chars().count() > bounds::TITLE {
+        let problem = format!("a title of {} characters", scenario.title.chars().count());
+        return complain(path!["title"], problem, format!("allowed: {}; `story` may be long", bounds::TITLE));
+    }
     if scenario.title.trim().is_empty() || scenario.title.contains('\n') {
         return complain(path!["title"], "the title is not one line", "write one line that says what happens");
     }
@@ -87,7 +93,7 @@ pub(super) fn validate(scenario: &Scenario, systems: Option<&[&str]>) -> Checked
     message_chaos(&scenario.messages)
         .or_else(|(field, problem, help)| complain(path!["messages", field], problem, help))?;
     let duration_ms = scenario.timing.duration_ms;
-    validate_faults(&scenario.faults, &topology, duration_ms)
+    faults(&scenario.faults, &topology, duration_ms)
         .or_else(|error| complain(path!["faults", error.fault, error.field], error.problem, error.help))?;
     if let Some(nemesis) = &scenario.nemesis {
         check_nemesis(nemesis, &topology, duration_ms)?;
@@ -105,10 +111,11 @@ pub(super) fn validate(scenario: &Scenario, systems: Option<&[&str]>) -> Checked
     }
 }
 
-const NAME: &str = "allowed: lower-case letters, digits and hyphens, beginning with a letter";
+const NAME: &str = "allowed: up to 64 lower-case letters, digits and hyphens, beginning with a letter";
 
 fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase())
+    name.len() <= bounds::NAME
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
@@ -118,6 +125,30 @@ fn known_system(name: &str, systems: Option<&[&str]>, path: impl Fn() -> Vec<Ste
             complain(path(), format!("there is no system `{name}`"), allowed(name, systems.to_vec()))
         }
         _ => Ok(()),
+    }
+}
+
+/// A schedule of a size that can be run, of faults that make sense.
+fn faults(schedule: &[Fault], topology: &Topology, duration_ms: u64) -> Result<(), ScheduleError> {
+    let too_much = |fault: usize, problem: String, most: u64| {
+        let Fault { at_ms, kind, .. } = &schedule[fault];
+        Err(ScheduleError {
+            fault,
+            kind: kind.name(),
+            at_ms: *at_ms,
+            field: "fault",
+            problem,
+            help: format!("allowed: {most}"),
+        })
+    };
+    if schedule.len() > bounds::FAULTS {
+        return too_much(bounds::FAULTS, format!("{} faults are too many", schedule.len()), bounds::FAULTS as u64);
+    }
+    let flaps = flaps(schedule, duration_ms);
+    let first = schedule.iter().position(|fault| matches!(fault.kind, FaultKind::Flapping { .. }));
+    match first.filter(|_| flaps > bounds::FLAPS) {
+        Some(first) => too_much(first, format!("links go up or down {flaps} times in all"), bounds::FLAPS),
+        None => validate_faults(schedule, topology, duration_ms),
     }
 }
 
@@ -145,6 +176,11 @@ pub(super) fn sites(scenario: &Scenario) -> Checked {
     if hosts >= Topology::MAX_HOSTS {
         let help = format!("allowed: {} nodes and client hosts in all", Topology::MAX_HOSTS - 1);
         return complain(path!["sites"], format!("{hosts} hosts are too many"), help);
+    }
+    let clients: usize = scenario.sites.iter().map(|site| usize::from(site.clients)).sum();
+    if clients > bounds::CLIENTS {
+        let help = format!("allowed: {} in all sites", bounds::CLIENTS);
+        return complain(path!["sites"], format!("{clients} clients are too many"), help);
     }
     if !scenario.sites.iter().any(|site| site.clients > 0) {
         return complain(path!["sites"], "nobody asks anything", "give at least one site `clients = 1`");
@@ -231,12 +267,12 @@ fn latency(scenario: &Scenario) -> Checked {
 fn workload(scenario: &Scenario) -> Checked {
     let workload = &scenario.workload;
     let at = |field| path!["workload", field];
-    if workload.keys == 0 {
-        return complain(at("keys"), "there are no keys", "allowed: 1 and more");
-    }
-    if !(1..=1_000_000).contains(&workload.operations) {
-        let problem = format!("{} operations are out of range", workload.operations);
-        return complain(at("operations"), problem, "allowed: 1 to 1000000");
+    for (field, count, most) in
+        [("keys", workload.keys, bounds::KEYS), ("operations", workload.operations, bounds::OPERATIONS)]
+    {
+        if !(1..=most).contains(&count) {
+            return complain(at(field), format!("{count} {field} are out of range"), format!("allowed: 1 to {most}"));
+        }
     }
     if [workload.get, workload.put, workload.delete, workload.cas] == [0; 4] {
         let help = "give at least one of `get`, `put`, `delete`, `cas` a weight above 0";
@@ -311,9 +347,18 @@ fn expected(system: &str, expectation: &Expectation, sites: &[Site]) -> Checked 
 
 fn explicit(explicit: &Explicit, scenario: &Scenario, topology: &Topology) -> Checked {
     let duration_ms = scenario.timing.duration_ms;
-    validate_faults(&explicit.schedule, topology, duration_ms).or_else(|error| {
+    faults(&explicit.schedule, topology, duration_ms).or_else(|error| {
         complain(path!["explicit", "schedule", error.fault, error.field], error.problem, error.help)
     })?;
+    let sizes = [
+        ("script", explicit.script.len(), bounds::OPERATIONS as usize),
+        ("acts", explicit.acts.as_ref().map_or(0, Vec::len), bounds::ACTS),
+    ];
+    for (field, size, most) in sizes {
+        if size > most {
+            return complain(path!["explicit", field], format!("{size} rows are too many"), format!("allowed: {most}"));
+        }
+    }
     let clients = scenario.client_sites().len();
     let mut written = BTreeSet::new();
     let mut last = None;

@@ -3,6 +3,7 @@
 use super::lesson::{Complaint, Lesson};
 use super::{Arrival, STORIES, Setup, Story, StoryRun, Variant};
 use crate::fault::model::Fault;
+use crate::scenario::bounds::{VALUES, values};
 use crate::scenario::suggest::allowed;
 use crate::scenario::{Document, ScenarioError};
 use crate::trace::digest::Digest;
@@ -50,7 +51,8 @@ pub fn find(name: &str) -> Option<StoryFile> {
 
 /// Whether a TOML text is a story's and not a scenario's.
 pub fn is_story(text: &str) -> bool {
-    DeTable::parse(text).is_ok_and(|root| root.get_ref().contains_key("model"))
+    // What is too much to be read is told by whoever reads it.
+    values(text) <= VALUES && DeTable::parse(text).is_ok_and(|root| root.get_ref().contains_key("model"))
 }
 
 /// A story with its parameters.
@@ -127,6 +129,7 @@ impl StoryFile {
     /// If it is no TOML, has another version, or makes no sense.
     pub fn parse(file: &str, text: &str) -> Result<StoryFile, ScenarioError> {
         let document = Document { file, text };
+        document.bounded()?;
         let root = DeTable::parse(text).map_err(|error| document.serde(&error, None, 0..0))?;
         let span = root.span();
         document.version(root.get_ref())?;

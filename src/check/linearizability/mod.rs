@@ -26,6 +26,7 @@ mod presence;
 mod register;
 mod search;
 mod shrink;
+mod texts;
 mod values;
 pub mod verify;
 pub mod weaker;
@@ -45,7 +46,7 @@ use zones::{Conflict, Zones};
 pub struct Budget {
     /// Steps: situations looked at. A million takes about a second.
     pub steps: u64,
-    /// Bytes for remembered situations, at most 8 GiB.
+    /// Bytes for remembered situations, and for the states of a key with appends; at most 8 GiB.
     pub memory_bytes: usize,
 }
 

@@ -152,6 +152,11 @@ impl<M: Model> Machine for Modelled<'_, M> {
         self.states[state as usize].len() > 1
     }
 
+    /// What the states keep on the heap is not known.
+    fn bytes(&self) -> usize {
+        2 * self.states.len() * size_of::<M::State>()
+    }
+
     fn is_read(&self, operation: u32) -> bool {
         self.model.is_read(&self.history[self.operations[operation as usize]].op)
     }

@@ -4,10 +4,9 @@
 use super::keys::Packed;
 use super::search::{Found, Interval, Machine, search};
 use super::shrink;
+use super::texts::Texts;
 use super::{Budget, Search};
 use crate::history::Columns;
-use crate::history::columns::Label;
-use std::collections::BTreeMap;
 
 /// What an operation demands of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,44 +36,16 @@ struct Register<'a> {
     texts: Option<Texts<'a>>,
 }
 
-/// The states of a key with appends are texts, numbered as they come up.
-struct Texts<'a> {
-    columns: &'a Columns,
-    numbers: BTreeMap<Option<Label>, u32>,
-    texts: Vec<Option<Label>>,
-}
-
-impl Texts<'_> {
-    fn number(&mut self, text: Option<Label>) -> u32 {
-        *self.numbers.entry(text).or_insert_with_key(|text| {
-            self.texts.push(text.clone());
-            self.texts.len() as u32 - 1
-        })
-    }
-
-    fn label(&self, value: u64) -> Label {
-        self.columns.labels.values.get(&value).cloned().unwrap_or_else(|| Label::Other(value.to_string()))
-    }
-
-    /// The state after `text` was appended to `state`.
-    fn appended(&mut self, state: u32, text: u64) -> u32 {
-        let held = self.texts[state as usize].as_ref().map_or("", Label::spelling);
-        let longer = format!("{held}{}", self.label(text).spelling());
-        self.number(Some(Label::Text(longer)))
-    }
-}
-
 impl<'a> Register<'a> {
     fn new(columns: &'a Columns, operations: &[Packed]) -> Register<'a> {
         let appends = operations.iter().any(|operation| operation.effect.special());
-        let mut texts = appends.then(|| Texts { columns, numbers: BTreeMap::new(), texts: Vec::new() });
+        let mut texts = appends.then(|| Texts::new(columns));
         let mut values: Vec<u64> =
             operations.iter().flat_map(|operation| [operation.observed, operation.written]).collect();
         values.sort_unstable();
         values.dedup();
         let mut number = |value: Option<u64>| match (value, &mut texts) {
-            (None, Some(texts)) => texts.number(None),
-            (Some(value), Some(texts)) => texts.number(Some(texts.label(value))),
+            (value, Some(texts)) => texts.number(value),
             (None, None) => 0,
             (Some(value), None) => values.binary_search(&value).expect("all values are listed") as u32 + 1,
         };
@@ -146,7 +117,7 @@ impl Machine for Register<'_> {
         };
         fits.then(|| match (change, &mut self.texts) {
             (Change::Set(written), _) => written,
-            (Change::Append(text), Some(texts)) => texts.appended(state, text),
+            (Change::Append(text), Some(texts)) => texts.append(state, text),
             _ => state,
         })
     }
@@ -176,6 +147,10 @@ impl Machine for Register<'_> {
             Demand::Not(seen) => seen != written && *other != operation,
             Demand::Nothing => false,
         })
+    }
+
+    fn bytes(&self) -> usize {
+        self.texts.as_ref().map_or(0, Texts::bytes)
     }
 
     fn taken(&mut self, operation: u32) {

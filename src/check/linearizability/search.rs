@@ -40,6 +40,10 @@ pub(super) trait Machine {
     fn is_useful(&mut self, _operation: u32, _enabled: &[u32]) -> bool {
         true
     }
+    /// About how much memory the states take that came up so far, in bytes.
+    fn bytes(&self) -> usize {
+        0
+    }
     /// `operation` has been put into the order.
     fn taken(&mut self, _operation: u32) {}
     /// `operation` has been taken out of the order again.
@@ -147,7 +151,9 @@ impl<'a> Search<'a> {
         let mut state = machine.initial();
         loop {
             self.steps += 1;
-            if self.steps > self.budget.steps || self.memo.bytes() > self.budget.memory_bytes {
+            if self.steps > self.budget.steps
+                || self.memo.bytes().saturating_add(machine.bytes()) > self.budget.memory_bytes
+            {
                 return Found::Spent;
             }
             let pending = self.take_reads(machine, state);

@@ -4,6 +4,7 @@ use super::picture::{Extent, Line, gap_text, lines};
 use crate::check::linearizability::Witness;
 use crate::history::Columns;
 use crate::history::columns::Call;
+use crate::history::visible::visible;
 use std::fmt::Write;
 
 /// Sizes in pixels.
@@ -62,5 +63,5 @@ pub fn svg(columns: &Columns, witness: &Witness, extent: Extent) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
