@@ -29,9 +29,9 @@ const TWO_DOWN: &str = "served in time, two sites down";
 /// When the largest site dies, when the two largest do, for how long, and how soon after it everybody has noticed, in
 /// seconds.
 const ONE_DOWN_S: f64 = 42.0;
-const TWO_DOWN_S: f64 = 74.0;
-const DOWN_S: f64 = 20.0;
-const NOTICED_S: f64 = 10.0;
+const TWO_DOWN_S: f64 = 76.0;
+const DOWN_S: f64 = 24.0;
+const NOTICED_S: f64 = 12.0;
 /// Latencies are taken from before the first fault, and from when a leader has been found.
 const QUIET_S: (f64, f64) = (8.0, 41.0);
 /// The share of the operations that nothing gets in the way of, at least.
