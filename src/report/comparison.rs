@@ -92,7 +92,7 @@ fn in_time(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
         for site in sites(runs) {
             // A long site name loses its end: columns stay columns.
             let cells = runs.iter().map(|run| availability(&run.outcome, site, during)).collect();
-            rows.push(row(&format!("  {site:.15} in time"), cells, style));
+            rows.push(row(&format!("  {site:.22}"), cells, style));
         }
     }
     rows
@@ -102,7 +102,7 @@ fn rows(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
     let mut rows = in_time(runs, verbose, style);
     let mut add =
         |label: &str, cell: &dyn Fn(&Run) -> Cell| rows.push(row(label, runs.iter().map(cell).collect(), style));
-    add("whole run in time", &|run| share(run.outcome.served("run")));
+    add("  in the whole run", &|run| share(run.outcome.served("run")));
     add("late / unserved", &|run| {
         let all = run.outcome.served("run");
         Cell::plain(format!("{} / {}", all.late, all.unserved))
@@ -161,11 +161,11 @@ fn heading(outcome: &Outcome, during: &str) -> String {
     let at = |ms: Option<u64>| seconds(ms.unwrap_or(0) * 1_000_000);
     let (from, until) = (at(window.map(|window| window.from_ms)), at(window.map(|window| window.until_ms)));
     let what = match during {
-        "settled" => "under faults, from three election time-outs on",
+        "settled" => "under faults, after 3 election time-outs",
         "faults" => "under faults",
         _ => "whole run",
     };
-    wrap(&format!("{what}, {from} to {until}"), WIDTH, 2)
+    wrap(&format!("served in time, {from} to {until} ({what})"), WIDTH, 2)
 }
 
 fn availability(outcome: &Outcome, site: &str, during: &str) -> Cell {
@@ -327,7 +327,7 @@ mod tests {
     fn the_compact_form_fits_a_readme() {
         let text = comparison(&compared(&["raft", "dual-primary"]), false, Style::PLAIN);
         let (table, picture) = text.split_once("\n\ntime").unwrap();
-        assert!(table.lines().count() <= 21, "{table}");
+        assert!(table.lines().count() <= 22, "{table}");
         assert!(picture.lines().count() <= 20, "{picture}");
         for line in text.lines() {
             assert!(line.len() <= WIDTH && line.is_ascii() && line == line.trim_end(), "`{line}`");
@@ -339,9 +339,9 @@ mod tests {
         let text = comparison(&compared(&["raft", "dual-primary"]), false, Style::PLAIN);
         for part in [
             "split-brain, seed 7",
-            "under faults, from three election time-outs on, 11.600 s to 20.000 s",
-            "east in time            0 % (0 of 150)",
-            "whole run in time",
+            "served in time, 11.600 s to 20.000 s (under faults, after 3 election time-outs)",
+            "  east                    0 % (0 of 150)",
+            "  in the whole run",
             "100 % (150 of 150)",
             "78 % (786 of 1000)",
             "0 / 214",
