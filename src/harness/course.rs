@@ -7,6 +7,7 @@ use super::test::{Failure, Test};
 use crate::fault::fold::Resolved;
 use crate::fault::model::Fault;
 use crate::report::event::what_differs;
+use crate::report::file::write_whole;
 use crate::rng::seeds::{SEED, Seeds};
 use crate::run::powerless::ROLE_CURE;
 use crate::scenario::{self, Scenario};
@@ -162,7 +163,7 @@ impl Test {
             Some(Err(_)) | None => (None, (runner.folder.join(format!("{stem}.toml")), recorded.to_toml())),
         };
         // What cannot be written is not there to be replayed; the seed still is.
-        let written = std::fs::create_dir_all(&runner.folder).and_then(|()| write_whole(&kept.0, &kept.1));
+        let written = write_whole(&kept.0, &kept.1);
         let smaller = smaller.filter(|_| written.is_ok());
         let saved = self.save(&kept.0, &kept.1);
         Broken { origin, failed, attempts, smaller, saved, page: ran.page.clone() }
@@ -178,8 +179,7 @@ impl Test {
         }
         let folder = Path::new(self.place.folder).join(REGRESSIONS);
         let path = folder.join(written.file_name().expect("a run's file has a name"));
-        let saved = std::fs::create_dir_all(&folder).and_then(|()| write_whole(&path, text));
-        Some(saved.map(|()| path).map_err(|error| format!("{}: {error}", folder.display())))
+        Some(write_whole(&path, text).map(|()| path).map_err(|error| error.to_string()))
     }
 }
 
@@ -204,13 +204,6 @@ fn shrink_ms(run_ms: u64) -> Result<u64, String> {
         format!("{SHRINK} is `{text}`: give a budget in simulated seconds ({} here unless you do), or 0", usual / 1000)
     })?;
     Ok(seconds.saturating_mul(1000))
-}
-
-/// Writes a file so that whoever reads it meanwhile sees all of it, or the one before: tests run side by side.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let unfinished = path.with_extension(format!("{}.part", std::process::id()));
-    std::fs::write(&unfinished, text)?;
-    std::fs::rename(&unfinished, path)
 }
 
 /// How many runs are made at once; one, unless told otherwise: `cargo test` runs several tests already.

@@ -60,3 +60,14 @@ fn only_what_has_drifted_is_refreshed_and_never_in_ci() {
     let ran = desk.run("regressions --format json");
     assert_eq!((ran.code, ran.last()["holds"].as_u64()), (0, Some(2)), "{}", ran.out);
 }
+
+/// A run that is kept tells how the code behaved when it was kept: whoever changes that refreshes it in the same commit.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn the_kept_runs_of_a_fresh_checkout_hold() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sims/regressions");
+    let ran = Desk::new().run(&format!("regressions {folder} --format json"));
+    let not_held: Vec<_> = states(&ran).into_iter().filter(|(_, state)| state != "holds").collect();
+    assert_eq!(not_held, [], "mended by: cargo run -- regressions --refresh");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}

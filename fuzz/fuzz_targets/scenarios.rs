@@ -1,0 +1,14 @@
+//! Arbitrary text as a scenario file: it is read or refused, and what is read is a run that can be planned and written
+//! down again.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use schism::scenario::{Scenario, materialise};
+
+fuzz_target!(|text: &str| {
+    let Ok(scenario) = Scenario::parse("fuzz.toml", text) else { return };
+    let again = Scenario::parse("again.toml", &scenario.to_toml()).expect("what we write, we read");
+    assert_eq!(again, scenario);
+    materialise(&scenario, 7);
+});
