@@ -310,3 +310,52 @@ fn a_terminal_shows_the_line() {
     assert!(shown.contains("[lesson.toml:22:16]") && shown.contains("22 │ heartbeat_ms = 900"), "{shown}");
     assert!(shown.contains("help: allowed: a heartbeat below `election_min_ms`"), "{shown}");
 }
+
+#[test]
+fn every_count_has_a_bound_and_says_which() {
+    for (from, to, part) in [
+        ("keys = 4\n", "keys = 4294967295\n", "4294967295 keys are out of range"),
+        ("keys = 4\n", "keys = 0\n", "allowed: 1 to 100000"),
+        ("operations = 100\n", "operations = 100001\n", "100001 operations are out of range"),
+        ("clients = 2\n", "clients = 65535\n", "65536 clients are too many"),
+        ("nodes = 3\n", "nodes = 65535\n", "hosts are too many"),
+        ("name = \"east\"\n", &format!("name = \"{}\"\n", "e".repeat(65)), "is no name for a site"),
+        ("title = \"A lesson\"", &format!("title = \"{}\"", "a".repeat(201)), "a title of 201 characters"),
+        (
+            "fault = \"kill\"\ntarget = \"n2\"",
+            &format!("fault = \"hold\"\na = [{}]\nb = [\"n2\"]", "\"n1\",".repeat(100)),
+            "100 names for 7 hosts",
+        ),
+        (
+            "fault = \"kill\"\ntarget = \"n2\"",
+            &format!("fault = \"messages\"\nloss_ppm = 1\nkinds = [{}]", "\"vote\",".repeat(100)),
+            "100 kinds of message",
+        ),
+    ] {
+        let error = spoilt(from, to);
+        assert!(error.contains(part), "{error}");
+    }
+    let fault = "[[faults]]\nat_ms = 6000\nfault = \"kill\"\ntarget = \"n2\"\n";
+    let error = spoilt(fault, &fault.repeat(2_000));
+    assert!(error.contains("2001 faults are too many") && error.contains("allowed: 2000"), "{error}");
+    // Fourteen seconds of flapping at every millisecond may be run, two minutes may not.
+    let flapping = "fault = \"flapping\"\ngroups = [[\"n1\"], [\"n2\"]]\ndown_ms = 1\nup_ms = 1";
+    let text = GOOD.replacen("fault = \"kill\"\ntarget = \"n2\"", flapping, 1);
+    Scenario::parse("lesson.toml", &text).unwrap();
+    let longer = text.replacen("duration_ms = 20000\n", "duration_ms = 120000\n", 1);
+    let error = Scenario::parse("lesson.toml", &longer).unwrap_err().plain();
+    assert!(error.contains("links go up or down 120002 times") && error.contains("allowed: 100000"), "{error}");
+}
+
+#[test]
+fn a_file_with_too_much_in_it_is_refused_before_it_is_read() {
+    let text = format!("{GOOD}\nstory = [{}]", "1,".repeat(1_500_000));
+    let error = Scenario::parse("lesson.toml", &text).unwrap_err().plain();
+    assert!(error.contains("allowed: 16777216 bytes, 1500000 values"), "{error}");
+}
+
+#[test]
+fn what_would_act_on_a_terminal_is_not_shown_as_it_is() {
+    let error = spoilt("name = \"east\"\n", "name = \"e\\u001b]0;st\"\n # \u{1b}[2J\n");
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+}

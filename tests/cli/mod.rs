@@ -3,6 +3,7 @@
 mod check;
 mod contract;
 mod determinism;
+mod hostile;
 mod ladder;
 mod lines;
 mod page;
