@@ -16,6 +16,8 @@ pub const ACTS: usize = 100_000;
 pub const KEYS: u32 = 100_000;
 /// Clients in all.
 pub const CLIENTS: usize = 50_000;
+/// Clients times keys: every client goes through all keys in an order of its own.
+pub const CLIENT_KEYS: u64 = 10_000_000;
 /// Faults, written by hand or recorded.
 pub const FAULTS: usize = 2_000;
 /// Times that flapping links go up or down, in all.

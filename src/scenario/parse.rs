@@ -42,6 +42,9 @@ pub struct ScenarioError {
     span: Option<SourceSpan>,
 }
 
+/// A line that is longer is not shown, only where it is: the message would drown in it.
+const SHOWN_BYTES: usize = 1_000;
+
 impl ScenarioError {
     fn at(file: &str, text: &str, span: Range<usize>, problem: String, help: Option<String>) -> ScenarioError {
         let start = span.start.min(text.len());
@@ -57,7 +60,7 @@ impl ScenarioError {
             problem: visible(&problem).into_owned(),
             help: help.map(|help| visible(&help).into_owned()),
             text: Arc::new(NamedSource::new(visible(file), masked(text).into_owned())),
-            span: Some((start, length).into()),
+            span: (line_end - line_start <= SHOWN_BYTES).then(|| (start, length).into()),
         }
     }
 

@@ -274,6 +274,11 @@ fn workload(scenario: &Scenario) -> Checked {
             return complain(at(field), format!("{count} {field} are out of range"), format!("allowed: 1 to {most}"));
         }
     }
+    let clients: u64 = scenario.sites.iter().map(|site| u64::from(site.clients)).sum();
+    if clients * u64::from(workload.keys) > bounds::CLIENT_KEYS {
+        let problem = format!("{} keys are too many for {clients} clients", workload.keys);
+        return complain(at("keys"), problem, format!("allowed: 1 to {}", bounds::CLIENT_KEYS / clients));
+    }
     if [workload.get, workload.put, workload.delete, workload.cas] == [0; 4] {
         let help = "give at least one of `get`, `put`, `delete`, `cas` a weight above 0";
         return complain(path!["workload"], "the weights of all operations are zero", help);

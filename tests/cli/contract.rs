@@ -125,7 +125,7 @@ fn off_a_terminal_there_is_no_colour_and_ascii_on_request() {
     let table = ran.out.lines().take_while(|line| !line.starts_with("time")).count() - 1;
     assert!(table <= 22, "a README has room for 22 lines: {}", ran.out);
     for part in [
-        "(under faults, after 3 election time-outs)",
+        "served in time, 3.000 s to 6.000 s (under faults)",
         "  west  ",
         "late / unserved",
         "two primaries for",
