@@ -139,7 +139,7 @@ impl Host {
     }
 
     /// Runs `f` with this host's own stream of random numbers, a generator of the crate `rand` in the version that
-    /// [`rng::rand`](crate::rng::rand) is. [`Host::random`] and its like need no crate.
+    /// [`rand`] is. [`Host::random`] and its like need no crate.
     pub fn with_rng<T>(&self, f: impl FnOnce(&mut Stream) -> T) -> T {
         f(&mut lock(&self.inner.rng))
     }

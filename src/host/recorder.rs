@@ -66,7 +66,7 @@ impl Recorder {
     /// Appends an event at `host`, now.
     ///
     /// # Panics
-    /// If a process goes on at one instant without a cause: a [`livelock`](super::livelock).
+    /// If a process goes on at one instant without a cause: a livelock.
     pub fn record(&self, host: HostId, what: What) {
         let t_ns = self.now_ns();
         // What the simulator records between its steps (what a cut loses, say) comes to an end by itself.

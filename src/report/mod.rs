@@ -8,7 +8,7 @@
 //! * [`page`]: runs as one HTML file to look into.
 //! * [`perfetto`], [`shiviz`]: a trace for viewers of others.
 //! * [`json`]: the same for scripts.
-//! * [`recording`]: runs written to files, to be replayed. [`file`]: how files are written.
+//! * [`recording`]: runs written to files, to be replayed. [`mod@file`]: how files are written.
 //! * [`overlap`]: what each of several simultaneous primaries acknowledged.
 //! * [`event`]: one event of a trace as a line of text.
 //! * `story` (feature `stories`): what a story predicted beside what was measured.

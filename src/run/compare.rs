@@ -91,7 +91,7 @@ pub struct Resolved {
 /// Runs every system under the same schedule and script, and compares what clients saw.
 ///
 /// # Errors
-/// As [`run`], for the first system that cannot be run.
+/// As [`run`](super::run()), for the first system that cannot be run.
 pub fn compare(scenario: &Scenario, systems: &[System], seed: u64, options: &Options) -> Result<Comparison, RunError> {
     compare_while(scenario, systems, seed, options, &|| true)
 }

@@ -6,7 +6,7 @@
 //!   in which it ran them. Nothing is said about time between clients. For a key alone this is what they call
 //!   cache consistency (Goodman 1989); that each key has it does not give it to the history as a whole;
 //! * *monotonic reads* and *read your writes* (Terry et al., "Session Guarantees for Weakly Consistent
-//!   Replicated Data", 1994): see [`sessions`]. Sequential consistency implies both;
+//!   Replicated Data", 1994): see `sessions.rs`. Sequential consistency implies both;
 //! * *k-atomicity* (Aiyer, Alvisi & Bazzi 2005): time, except that a read may return any of the last k values.
 //!   It says nothing about clients, and neither follows from the others nor implies them.
 //!
