@@ -252,16 +252,16 @@ impl Lesson {
         text.push_str(&format!("{}\n", report::story::claims(story, &told.claims, style)));
         for (number, judged) in (1..).zip(&judged) {
             let (tone, word) = if judged.right { (Tone::Good, "right") } else { (Tone::Bad, "not so") };
-            let because = wrap(&format!("{}.", judged.because.trim_end_matches('.')), WIDTH, 3);
+            let because = hang("   ", &format!("{}.", judged.because.trim_end_matches('.')), 3);
             let verdict =
                 format!("{number}. {}, {}: it is {}.", judged.answer, style.paint(tone, word), judged.solution);
-            text.push_str(&format!("\n{verdict}\n   {because}\n"));
+            text.push_str(&format!("\n{verdict}\n{because}\n"));
         }
         for (number, question) in (1..).zip(&story.lesson.questions) {
             for (choice, letter) in question.choices.iter().zip('a'..) {
                 let chosen = judged.get(number - 1).is_some_and(|judged| judged.answer == letter.to_string());
                 if !chosen {
-                    text.push_str(&format!("\n   {}\n", wrap(&format!("{letter}) {}", choice.because), WIDTH - 3, 6)));
+                    text.push_str(&format!("\n{}\n", choice_text(letter, &choice.because)));
                 }
             }
         }
@@ -354,14 +354,13 @@ fn tell(story: &StoryFile, told: &Telling, terminal: &mut Terminal) -> Result<()
 
 fn question_text(number: usize, question: &Question) -> String {
     let mut lines = vec![wrap(&format!("{number}. {}", question.ask), WIDTH, 3)];
-    lines.extend(
-        question
-            .choices
-            .iter()
-            .zip('a'..)
-            .map(|(choice, letter)| format!("   {}", wrap(&format!("{letter}) {}", choice.text), WIDTH - 3, 6))),
-    );
+    lines.extend(question.choices.iter().zip('a'..).map(|(choice, letter)| choice_text(letter, &choice.text)));
     lines.join("\n")
+}
+
+/// What is said of a choice, behind its letter.
+fn choice_text(letter: char, text: &str) -> String {
+    hang(&format!("   {letter}) "), text, 6)
 }
 
 /// Asks whoever sits at the terminal, until each question has an answer.

@@ -41,10 +41,12 @@ fn a_violation_is_told_drawn_and_put_into_proportion() {
     let ran = desk.run("check stale.jsonl --ascii --svg stale.svg");
     assert!(ran.out.contains(STALE), "{}", ran.out);
     assert!(ran.out.contains("|--") && ran.out.contains("get k7 -> 17"), "{}", ran.out);
-    assert!(ran.out.contains("for this key alone: holds: sequential consistency, monotonic reads"), "{}", ran.out);
-    assert!(ran.out.contains("reads were up to 1 value behind"), "{}", ran.out);
+    let said = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("for this key alone: holds: sequential consistency, monotonic reads"), "{}", ran.out);
+    assert!(said.contains("reads were up to 1 value behind"), "{}", ran.out);
     assert!(ran.out.is_ascii(), "{}", ran.out);
     assert!(desk.read("stale.svg").contains("</svg>"));
+    assert!(ran.out.lines().all(|line| line.len() <= 80), "{}", ran.out);
 }
 
 #[test]
@@ -183,7 +185,9 @@ fn a_proof_that_is_too_long_leaves_the_verdict_as_it_is() {
     assert!(line["verified"].is_null(), "{line}");
     let ran = desk.run("check wide.jsonl --verify");
     assert_eq!(ran.code, 1);
-    assert!(ran.out.contains("not verified, which is no evidence against the verdict"), "{}", ran.out);
+    let said = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("not verified, which is no evidence against the verdict"), "{}", ran.out);
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
     // What is left out of a long argument is said, and shown if asked for.
     assert!(ran.out.contains("client 62") && ran.out.contains("--all shows what is left out"), "{}", ran.out);
     let all = desk.run("check wide.jsonl --all --svg all.svg").out;
