@@ -4,7 +4,7 @@
 use super::escaped;
 use crate::check::Violation;
 use crate::report::comparison::certificates;
-use crate::report::style::count;
+use crate::report::style::{count, seconds};
 use crate::run::compare::{is_safety, unmet};
 use crate::run::{Comparison, Outcome, Run, Verdict};
 use std::cmp::Reverse;
@@ -111,7 +111,8 @@ fn sentence(outcome: &Outcome) -> String {
         .min_by_key(|figure| figure.served.served_in_time * 1000 / figure.served.offered)
         .map_or_else(String::new, |figure| {
             let (in_time, offered) = (figure.served.served_in_time, figure.served.offered);
-            format!(", and {} got {in_time} of {offered} under the faults", figure.site)
+            let [from, until] = [figure.from_ms, figure.until_ms].map(|ms| seconds(ms * 1_000_000));
+            format!(", and {} got {in_time} of {offered} under the faults, from {from} to {until}", figure.site)
         });
     match outcome.verdict {
         Verdict::Pass => {
@@ -184,5 +185,6 @@ mod tests {
         let run = sample::run(&sample::scenario(), "raft", 7);
         let text = sentence(&run.outcome);
         assert!(text.starts_with("Kept every promise: 786 of 1000") && text.contains("east got 0 of"), "{text}");
+        assert!(text.contains(" under the faults, from 11.600 s to 20.000 s"), "{text}");
     }
 }
