@@ -89,6 +89,11 @@ impl Recorder {
         }
     }
 
+    /// How many events there are.
+    pub fn events(&self) -> usize {
+        lock(&self.log).trace.events.len()
+    }
+
     /// Notes which command a log entry carries, by the entry's hash. No event: the hash, which the events hold, is that
     /// of the entry with its command, and this says for readers what was hashed.
     pub fn note_command(&self, payload: u64, tag: Tag) {

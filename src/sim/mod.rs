@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::host::fabric::{Fabric, FabricConfig, Panic};
 use crate::host::recorder::Recorder;
 use crate::kv::{Key, Tag, Value};
+use crate::scenario::bounds;
 use crate::systems::Cluster;
 use crate::trace::{HostId, Trace, What, digest};
 use admin::{Wanted, administer};
@@ -64,6 +65,18 @@ pub enum SimulationError {
     /// The schedule does not fit the topology.
     #[error(transparent)]
     Schedule(#[from] crate::fault::fold::ScheduleError),
+    /// More events than a run may have.
+    #[error(
+        "the run has more events than are kept ({}) after {after_s} of {of_s} simulated seconds: make it shorter or \
+         smaller, or its heartbeat longer",
+        bounds::EVENTS
+    )]
+    TooLong {
+        /// Simulated seconds until then.
+        after_s: u64,
+        /// Simulated seconds that were asked for.
+        of_s: u64,
+    },
     /// Whoever wanted the run does not want it any more.
     #[error("the run was stopped")]
     Stopped,
@@ -193,6 +206,9 @@ pub fn simulate_while(
         }
         if !is_wanted() {
             return Err(SimulationError::Stopped);
+        }
+        if fabric.recorder().events() > bounds::EVENTS {
+            return Err(SimulationError::TooLong { after_s: now.as_secs(), of_s: plan.timing.duration_ms / 1000 });
         }
         sim.step().map_err(|error| SimulationError::Host(error.to_string()))?;
     };
