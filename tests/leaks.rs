@@ -2,7 +2,8 @@
 //! the repeated runs must disagree; without a leak they must agree.
 
 use schism::fault::fold::{SiteShape, Topology};
-use schism::fault::model::{Chaos, Fault, FaultKind, Schedule, Target};
+use schism::fault::kinds::Kill;
+use schism::fault::model::{Chaos, Fault, Schedule, Target};
 use schism::host::transport::Incoming;
 use schism::host::{Host, task};
 use schism::kv::protocol::{Reply, Request};
@@ -149,7 +150,7 @@ fn plan(seed: u64) -> Plan {
         fixed_expectation: false,
     });
     let target = |name: &str| Target(name.to_owned());
-    let kill = Fault { at_ms: 500, for_ms: Some(200), kind: FaultKind::Kill { target: target("n3") } };
+    let kill = Fault { at_ms: 500, for_ms: Some(200), kind: Kill { target: target("n3") }.into() };
     Plan {
         seed,
         clients: vec![2],

@@ -2,7 +2,7 @@
 
 use super::overlap::overlap;
 use super::style::{Style, Tone, WIDTH, broken_name, seconds, wrap};
-use super::timeline::{self, timeline};
+use super::timeline::timeline;
 use crate::fault::model::Fault;
 use crate::kv;
 use crate::run::compare::{Ended, Seen, is_safety, resolved_targets, unmet};
@@ -296,11 +296,8 @@ fn faults(runs: &[Run]) -> Vec<String> {
     let targets: Vec<_> = runs.iter().map(|run| (run.outcome.system.as_str(), resolved_targets(run))).collect();
     let one = |(index, fault): (usize, &Fault)| {
         let until = fault.ends_ms().map_or("the end".into(), |ms| seconds(ms * 1_000_000));
-        let mut line = format!(
-            "fault {index}: {} from {} to {until}",
-            timeline::name(&fault.kind),
-            seconds(fault.at_ms * 1_000_000)
-        );
+        let mut line =
+            format!("fault {index}: {} from {} to {until}", fault.kind.sort().title, seconds(fault.at_ms * 1_000_000));
         for (system, resolved) in &targets {
             for found in resolved.iter().filter(|resolved| resolved.fault as usize == index) {
                 let target = found.target.as_deref().unwrap_or("target");

@@ -3,6 +3,7 @@
 //! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
 //! * [`ladder`]: systems one idea apart, over scenarios one fault apart.
 //! * [`ledger`]: what each kind of fault costs under each system.
+//! * [`faults`]: the kinds of fault, as a list and as a table of the documentation.
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
 //! * [`page`]: runs as one HTML file to look into.
@@ -16,6 +17,7 @@
 
 pub mod comparison;
 pub mod event;
+pub mod faults;
 pub mod file;
 pub mod json;
 pub mod ladder;

@@ -1,7 +1,8 @@
 //! A made-up run, shaped like the `split-brain` scenario: what the renderings are tested with.
 
 use crate::check::{Certificate, CheckName, Violation};
-use crate::fault::model::{Fault, FaultKind, Target};
+use crate::fault::kinds::Partition;
+use crate::fault::model::{Fault, Target};
 use crate::history::{Acknowledger, History, Operation, Status};
 use crate::kv::{self, Key, Op, Tag};
 use crate::run::{Availability, Counters, Liveness, Outcome, Run, Served, Verdict};
@@ -34,7 +35,7 @@ pub fn scenario() -> Scenario {
         faults: vec![Fault {
             at_ms: CUT_MS,
             for_ms: Some(HEALED_MS - CUT_MS),
-            kind: FaultKind::Partition { groups: vec![group("west"), group("east")] },
+            kind: Partition { groups: vec![group("west"), group("east")] }.into(),
         }],
         nemesis: None,
         expect: BTreeMap::from([

@@ -4,6 +4,7 @@
 use super::claim::Measurement;
 use super::evidence::{Table, percent};
 use super::{Observed, Setup};
+use crate::fault::kinds::Partition;
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::{Operation, Status};
 use crate::run::{Options, Outcome, Run, RunError, run};
@@ -30,7 +31,7 @@ pub fn majority(voters: u16) -> u16 {
 /// A cut between two groups of hosts.
 pub fn cut(groups: [&[&str]; 2], at_s: f64, for_s: f64) -> Fault {
     let targets = |names: &[&str]| names.iter().map(|name| Target(name.to_string())).collect();
-    lasting(at_s, for_s, FaultKind::Partition { groups: groups.map(targets).to_vec() })
+    lasting(at_s, for_s, Partition { groups: groups.map(targets).to_vec() }.into())
 }
 
 /// A fault from a moment on, for a time, both in seconds.

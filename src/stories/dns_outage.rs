@@ -9,7 +9,8 @@ use super::dns::{self, Answer, address, ask};
 use super::evidence::{Table, percent, percentile};
 use super::world::{Notes, World, drive, load_stream, named, paced};
 use super::{Arrival, Bound, Model, Observed, Setup, Variant};
-use crate::fault::model::{Chaos, Fault, FaultKind, Target};
+use crate::fault::kinds::{Latency, Messages, Partition};
+use crate::fault::model::{Chaos, Fault, Target};
 use crate::host::Host;
 use crate::run::RunError;
 use rand::Rng;
@@ -261,17 +262,20 @@ impl Model for DnsOutage {
 
     fn faults(&self, p: &Parameters) -> Vec<Fault> {
         let target = |name: &str| vec![Target(name.into())];
-        let lossy = |share: f64| FaultKind::Messages {
-            from: target("resolver"),
-            to: target("authority"),
-            kinds: Vec::new(),
-            chaos: Chaos { loss_ppm: (share * 1e6) as u32, ..Chaos::default() },
+        let lossy = |share: f64| {
+            Messages {
+                from: target("resolver"),
+                to: target("authority"),
+                kinds: Vec::new(),
+                chaos: Chaos { loss_ppm: (share * 1e6) as u32, ..Chaos::default() },
+            }
+            .into()
         };
         let kinds = [
-            FaultKind::Partition { groups: vec![target("resolver"), target("authority")] },
+            Partition { groups: vec![target("resolver"), target("authority")] }.into(),
             lossy(p.most_lost),
             lossy(p.half_lost),
-            FaultKind::Latency { a: target("resolver"), b: target("authority"), extra_ms: (p.slow_s * 500.0) as u64 },
+            Latency { a: target("resolver"), b: target("authority"), extra_ms: (p.slow_s * 500.0) as u64 }.into(),
         ];
         let ms = |s: f64| (s * 1000.0) as u64;
         let fault = |(n, kind)| Fault { at_ms: ms(p.trouble(n).0), for_ms: Some(ms(p.trouble_s)), kind };

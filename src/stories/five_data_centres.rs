@@ -8,7 +8,8 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::consensus::{Offered, judged, lasting, majority, scenario, seen, served, site, timeout_s};
 use super::evidence::percentile;
 use super::{Bound, Model, Observed, Setup, Variant};
-use crate::fault::model::{Fault, FaultKind, Target};
+use crate::fault::kinds::Kill;
+use crate::fault::model::{Fault, Target};
 use crate::history::Status;
 use crate::run::{Run, RunError};
 use crate::scenario::{Scenario, Site};
@@ -206,7 +207,7 @@ impl Model for FiveDataCentres {
         scenario.faults = [(ONE_DOWN_S, 1), (TWO_DOWN_S, 2)]
             .into_iter()
             .flat_map(|(at_s, sites)| largest(setup.variant, sites).0.into_iter().map(move |node| (at_s, node)))
-            .map(|(at_s, node)| lasting(at_s, DOWN_S, FaultKind::Kill { target: Target(node) }))
+            .map(|(at_s, node)| lasting(at_s, DOWN_S, Kill { target: Target(node) }.into()))
             .collect::<Vec<Fault>>();
         let scenario = Parameters::in_steps(scenario, setup.seed);
         judged(&scenario, System::Raft, setup, seen, |run| {

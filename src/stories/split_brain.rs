@@ -9,7 +9,8 @@ use super::consensus::{
     yes,
 };
 use super::{Bound, Model, Observed, Setup, Variant};
-use crate::fault::model::{Fault, FaultKind, Target};
+use crate::fault::kinds::Kill;
+use crate::fault::model::{Fault, Target};
 use crate::run::RunError;
 use crate::systems::System;
 use serde::{Deserialize, Serialize};
@@ -193,7 +194,7 @@ impl Model for SplitBrain {
             _ => scenario.sites = vec![site("east", p.east, clients), site("west", p.west, clients)],
         }
         if setup.variant == SITE_LOST {
-            let kill = |node| FaultKind::Kill { target: Target(format!("n{node}")) };
+            let kill = |node| Kill { target: Target(format!("n{node}")) }.into();
             scenario.faults.extend((1..=p.east).map(|node| lasting(p.cut_at_s, p.cut_s, kill(node))));
         }
         let system = if setup.variant == DUAL { System::DualPrimary } else { System::Raft };

@@ -4,7 +4,7 @@
 use super::Desk;
 
 /// The commands that print lists of entries.
-const LISTS: [&str; 3] = ["list --ascii", "zoo --list --ascii", "lesson list --ascii"];
+const LISTS: [&str; 4] = ["list --ascii", "list --faults --ascii", "zoo --list --ascii", "lesson list --ascii"];
 /// The longest entry's name, and some.
 const NAME: usize = 40;
 

@@ -12,7 +12,7 @@ use crate::fault::topology::Topology;
 use crate::history::columns::LATEST_NS;
 use crate::history::{Operation, Status};
 use crate::kv::{Op, Outcome};
-use crate::report::{comparison, timeline};
+use crate::report::comparison;
 use crate::run::compare::{is_safety, unmet};
 use crate::run::{Comparison, Difference, Run};
 use crate::scenario::Scenario;
@@ -89,7 +89,7 @@ fn faults(scenario: &Scenario) -> Vec<Value> {
             Phase::Begin | Phase::End => None,
         });
         json!({
-            "name": timeline::name(&fault.kind),
+            "name": fault.kind.sort().title,
             "kind": fault.kind.name(),
             "text": fault.to_string(),
             "from_ns": fault.at_ms * 1_000_000,

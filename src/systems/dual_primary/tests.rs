@@ -4,6 +4,7 @@ use crate::check::linearizability::{self, Budget};
 use crate::check::split_brain::{self, Suspect};
 use crate::check::{Violation, convergence, liveness, lost_write};
 use crate::fault::fold::{SiteShape, Topology};
+use crate::fault::kinds::{Kill, Partition, Pause};
 use crate::fault::model::{Chaos, Fault, FaultKind, Schedule, Target};
 use crate::kv::{Key, Op};
 use crate::rng;
@@ -163,7 +164,7 @@ impl Judged {
 
 fn partition(groups: &[&[&str]]) -> FaultKind {
     let group = |names: &&[&str]| names.iter().map(|name| Target((*name).to_owned())).collect();
-    FaultKind::Partition { groups: groups.iter().map(group).collect() }
+    Partition { groups: groups.iter().map(group).collect() }.into()
 }
 
 /// Lossy, reordering, duplicating, but never silent for long.
@@ -228,7 +229,7 @@ fn a_short_cut_does_no_harm() {
 #[test]
 fn the_death_of_a_holder_loses_nothing_inside_its_site() {
     for seed in 0..20 {
-        let kill = FaultKind::Kill { target: Target("n1".to_owned()) };
+        let kill = Kill { target: Target("n1".to_owned()) }.into();
         let judged = World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 3_000, kill).run(seed);
         judged.assert_healthy();
         let (term, holder) = judged.holders(2)[0];
@@ -239,7 +240,7 @@ fn the_death_of_a_holder_loses_nothing_inside_its_site() {
 #[test]
 fn a_pause_of_a_holder_is_survived() {
     for seed in 0..20 {
-        let pause = FaultKind::Pause { target: Target("n1".to_owned()) };
+        let pause = Pause { target: Target("n1".to_owned()) }.into();
         World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 3_000, pause).run(seed).assert_healthy();
     }
 }
