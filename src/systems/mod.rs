@@ -267,11 +267,12 @@ impl System {
     /// A fresh cluster of one of the systems on openraft.
     #[cfg(feature = "openraft")]
     fn raft(self, deployment: &Deployment) -> Result<Box<dyn Cluster>, NotBuilt> {
-        use raft::{Design, Medium, RaftCluster};
+        use raft::planted::BuggedCluster;
+        use raft::{Design, RaftCluster, node::Medium, service::Reads};
         let design = match self {
-            System::RaftLocalReads => Design { local_reads: true, ..Design::default() },
+            System::Bugged(bug) => return Ok(Box::new(BuggedCluster::new(deployment, bug))),
+            System::RaftLocalReads => Design { reads: Reads::Local, ..Design::default() },
             System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
-            System::Bugged(bug) => Design { bug: Some(bug), ..Design::default() },
             _ => Design::default(),
         };
         Ok(Box::new(RaftCluster::new(deployment, design)))

@@ -47,7 +47,7 @@ pub enum Change {
     /// The log begins after this position.
     Purge(LogId<NodeId>),
     /// Entries were applied.
-    Apply(Applied),
+    Apply(Effects),
     /// The state machine is this now.
     Machine(Box<Machine>),
     /// The latest snapshot.
@@ -56,7 +56,7 @@ pub enum Change {
 
 /// What applying some entries changed.
 #[derive(Debug, Clone, Default)]
-pub struct Applied {
+pub struct Effects {
     /// The last entry applied.
     pub upto: Option<LogId<NodeId>>,
     /// The membership, if it changed.
@@ -104,14 +104,6 @@ fn prepare(database: &Database) -> Result<(), OpenError> {
         return Err(OpenError::Foreign { found: format!("`{format}`") });
     }
     Ok(transaction.abort()?)
-}
-
-/// Opens an empty database in memory, as where a volume is not mounted and an empty folder stands in its place.
-///
-/// # Errors
-/// Never, as far as is known.
-pub fn blank() -> Result<Database, OpenError> {
-    open(redb::backends::InMemoryBackend::new())
 }
 
 /// Reads everything back.
@@ -204,29 +196,29 @@ fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), OpenErro
             transaction.open_table(LOG)?.retain_in(..=upto.index, |_, _| false)?;
             set("purged", seal(upto))
         }
-        Change::Apply(applied) => {
+        Change::Apply(effects) => {
             let mut values = transaction.open_table(VALUES)?;
-            for (key, value) in &applied.values {
+            for (key, value) in &effects.values {
                 match value {
                     Some(value) => values.insert(key.0, value)?,
                     None => values.remove(key.0)?,
                 };
             }
             let mut sessions = transaction.open_table(SESSIONS)?;
-            for (id, session) in &applied.sessions {
+            for (id, session) in &effects.sessions {
                 sessions.insert(id, seal(session).as_slice())?;
             }
-            if let Some(membership) = &applied.membership {
+            if let Some(membership) = &effects.membership {
                 set("membership", seal(membership))?;
             }
-            applied.upto.iter().try_for_each(|upto| set("applied", seal(upto)))
+            effects.upto.iter().try_for_each(|upto| set("applied", seal(upto)))
         }
         Change::Machine(machine) => {
             transaction.open_table(VALUES)?.retain(|_, _| false)?;
             transaction.open_table(SESSIONS)?.retain(|_, _| false)?;
             write(
                 transaction,
-                &Change::Apply(Applied {
+                &Change::Apply(Effects {
                     upto: machine.applied,
                     membership: Some(machine.membership.clone()),
                     values: machine.store.values().iter().map(|(key, value)| (*key, Some(*value))).collect(),
