@@ -12,7 +12,7 @@
 //! A node saves its new vote before it changes its log. So the exact remedy is to compare, before entries are sent, the
 //! vote that they are sent under with the vote that this node has saved.
 
-use super::log_store::Disk;
+use super::durable::Disk;
 use super::network::Answer;
 use super::types::{NodeId, Types};
 use crate::host::lock;

@@ -10,41 +10,16 @@
 //! It is queued for the group commit, and the state machine applies, and shows, nothing before that is durable. openraft
 //! applies again up to it before a node begins to serve.
 
-use super::tables::Change;
+use super::durable::{Change, Disk};
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
 use crate::systems::storage::journal::Journal;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
-use openraft::{EmptyNode, LogId, OptionalSend, RaftLogReader, SnapshotMeta, StorageIOError, Vote};
-use std::collections::BTreeMap;
+use openraft::{LogId, OptionalSend, RaftLogReader, StorageIOError, Vote};
 use std::fmt::Debug;
 use std::io;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
-
-/// What a node's disk holds beside the state machine.
-#[derive(Debug, Default)]
-pub struct Disk {
-    /// The vote saved last.
-    pub vote: Option<Vote<NodeId>>,
-    /// What was last known to be committed: at least all that was ever applied but by a snapshot.
-    pub committed: Option<LogId<NodeId>>,
-    /// The entries after `purged`.
-    pub log: BTreeMap<u64, Entry>,
-    /// The last entry that the log no longer holds.
-    pub purged: Option<LogId<NodeId>>,
-    /// The latest snapshot.
-    pub snapshot: Option<StoredSnapshot>,
-}
-
-/// A snapshot on disk.
-#[derive(Debug, Clone)]
-pub struct StoredSnapshot {
-    /// What it covers.
-    pub meta: SnapshotMeta<NodeId, EmptyNode>,
-    /// The encoded state machine.
-    pub data: Vec<u8>,
-}
 
 /// openraft's log storage on a [`Disk`].
 #[derive(Clone)]

@@ -5,7 +5,7 @@
 //! * [`node`]: how a node is put together, and what it answers.
 //! * [`service`]: the client protocol. [`members`]: the administrator's.
 //! * [`network`]: RPCs over the host's transport. [`fence`]: what a deposed leader must not send any more.
-//! * [`log_store`], [`state_machine`]: storage, as openraft sees it. [`tables`]: the same in redb.
+//! * [`durable`]: what a node keeps. [`log_store`], [`state_machine`]: the same as openraft sees it. [`tables`]: in redb.
 //! * [`sessions`]: which commands a process has appended.
 //! * [`types`], [`runtime`]: openraft's parameters; time, tasks and randomness from the host.
 //!
@@ -18,6 +18,7 @@
 //! [`planted`] is the same store with bugs, wrapped around these parts.
 
 pub mod chaos;
+pub mod durable;
 pub mod faulty;
 pub mod fence;
 pub mod log_store;

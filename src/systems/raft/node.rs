@@ -1,15 +1,15 @@
 //! One node: put together from what its disk holds, and what it answers.
 
+use super::durable::{Change, Disk, Machine};
 use super::fence::Fenced;
-use super::log_store::{Disk, LogStore};
+use super::log_store::LogStore;
 use super::network::Network;
 use super::observe::{ObservedLog, ObservedMachine};
 use super::service::{Reads, Service};
 use super::sessions::AppendedCommands;
-use super::state_machine::{Machine, StateMachine, restore};
-use super::tables::{self, Change};
+use super::state_machine::{StateMachine, restore};
 use super::types::{NodeId, Raft, Types, node_id};
-use super::{members, network};
+use super::{members, network, tables};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
 use crate::systems::storage::journal::Journal;

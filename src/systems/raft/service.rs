@@ -5,8 +5,8 @@
 //! With [`Reads::Local`] a node spares itself that round: it answers a read from what it has applied, whoever leads. The
 //! answer is what was true once; nobody can say when.
 
+use super::durable::Machine;
 use super::sessions::AppendedCommands;
-use super::state_machine::Machine;
 use super::types::{NodeId, Raft, host_id};
 use crate::host::{Host, lock};
 use crate::kv::protocol::{Reply, Request};

@@ -1,81 +1,16 @@
 //! The replicated store as openraft's state machine: in memory for reading, and behind a [`Journal`] for keeping.
 
-use super::log_store::{Disk, StoredSnapshot};
-use super::tables::{Change, Effects};
+use super::durable::{Change, Disk, Effects, Machine, StoredSnapshot};
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
-use crate::kv::{Applied, Store};
+use crate::kv::Applied;
 use crate::systems::storage::journal::Journal;
 use openraft::storage::RaftStateMachine;
 use openraft::{
-    EmptyNode, EntryPayload, LogId, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageIOError,
-    StoredMembership,
+    EmptyNode, LogId, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageIOError, StoredMembership,
 };
-use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
-
-/// What a node has applied.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Machine {
-    /// The store with its sessions.
-    pub store: Store,
-    /// The last entry applied.
-    pub applied: Option<LogId<NodeId>>,
-    /// The membership as of that entry.
-    pub membership: StoredMembership<NodeId, EmptyNode>,
-}
-
-impl Machine {
-    /// Applies one entry, and notes in `effects` what it changed.
-    pub fn apply(&mut self, entry: Entry, effects: &mut Effects) -> Option<Applied> {
-        self.applied = Some(entry.log_id);
-        effects.upto = self.applied;
-        match entry.payload {
-            EntryPayload::Blank => None,
-            EntryPayload::Normal(command) => {
-                let applied = self.store.apply(&command);
-                let (key, session) = (command.op.key(), command.tag.session);
-                effects.values.push((key, self.store.get(key)));
-                effects.sessions.extend(self.store.session(session).map(|last| (session, *last)));
-                Some(applied)
-            }
-            EntryPayload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                effects.membership = Some(self.membership.clone());
-                None
-            }
-        }
-    }
-
-    /// A snapshot of all of it, sessions included: without them a follower that installs it would apply a retry again.
-    ///
-    /// # Errors
-    /// When it cannot be encoded.
-    pub fn snapshot(&self) -> Result<StoredSnapshot, StorageError> {
-        let data = postcard::to_stdvec(self).map_err(|error| StorageIOError::write_snapshot(None, &error))?;
-        let snapshot_id = self.applied.map_or_else(String::new, |log_id| log_id.to_string());
-        let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone(), snapshot_id };
-        Ok(StoredSnapshot { meta, data })
-    }
-}
-
-impl StoredSnapshot {
-    /// The machine that it holds.
-    ///
-    /// # Errors
-    /// When it cannot be decoded.
-    pub fn machine(&self) -> Result<Machine, StorageError> {
-        let machine = postcard::from_bytes(&self.data);
-        Ok(machine.map_err(|error| StorageIOError::read_snapshot(Some(self.meta.signature()), &error))?)
-    }
-}
-
-impl From<StoredSnapshot> for Snapshot<Types> {
-    fn from(stored: StoredSnapshot) -> Snapshot<Types> {
-        Snapshot { meta: stored.meta, snapshot: Box::new(Cursor::new(stored.data)) }
-    }
-}
 
 /// The machine that a process rebuilds from the latest snapshot in memory; openraft applies the log again from there.
 ///

@@ -12,13 +12,9 @@
 //! | `sessions` | session | encoded session |
 //! | `snapshot` | `meta`, `data` | encoded, bytes |
 
-use super::log_store::{Disk, StoredSnapshot};
-use super::state_machine::Machine;
-use super::types::{Entry, NodeId};
-use crate::kv::store::Session;
-use crate::kv::{Key, Store, Value};
+use super::durable::{Change, Disk, Effects, Machine, StoredSnapshot};
+use crate::kv::{Key, Store};
 use crate::systems::storage::rows::{create, seal, unseal};
-use openraft::{EmptyNode, LogId, StoredMembership, Vote};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle, WriteTransaction};
 use serde::de::DeserializeOwned;
 
@@ -32,40 +28,6 @@ const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapsho
 
 /// What the row `format` says.
 const FORMAT: &str = "schism raft storage 1";
-
-/// One change of a node's durable state. Changes are made in order, many at a time.
-#[derive(Debug, Clone)]
-pub enum Change {
-    /// The vote.
-    Vote(Vote<NodeId>),
-    /// What is known to be committed: durable before it is applied.
-    Committed(Option<LogId<NodeId>>),
-    /// Entries at the log's end.
-    Append(Vec<Entry>),
-    /// The log ends before this index.
-    Truncate(u64),
-    /// The log begins after this position.
-    Purge(LogId<NodeId>),
-    /// Entries were applied.
-    Apply(Effects),
-    /// The state machine is this now.
-    Machine(Box<Machine>),
-    /// The latest snapshot.
-    Snapshot(StoredSnapshot),
-}
-
-/// What applying some entries changed.
-#[derive(Debug, Clone, Default)]
-pub struct Effects {
-    /// The last entry applied.
-    pub upto: Option<LogId<NodeId>>,
-    /// The membership, if it changed.
-    pub membership: Option<StoredMembership<NodeId, EmptyNode>>,
-    /// Keys with their values now.
-    pub values: Vec<(Key, Option<Value>)>,
-    /// Sessions with their last commands.
-    pub sessions: Vec<(u64, Session)>,
-}
 
 /// Opens the database on a device, or makes one on a blank device.
 ///

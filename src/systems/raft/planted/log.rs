@@ -3,8 +3,9 @@
 use crate::host::{Host, lock};
 use crate::systems::bugs::Bug;
 use crate::systems::raft::LOGS_KEPT;
-use crate::systems::raft::log_store::{Disk, LogStore};
-use crate::systems::raft::tables::{self, Change, OpenError};
+use crate::systems::raft::durable::{Change, Disk};
+use crate::systems::raft::log_store::LogStore;
+use crate::systems::raft::tables::{self, OpenError};
 use crate::systems::raft::types::{Entry, NodeId, StorageError, Types};
 use crate::systems::storage::journal::{Commit, Journal};
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};

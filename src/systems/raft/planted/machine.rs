@@ -3,10 +3,9 @@
 use crate::host::{Host, lock};
 use crate::kv::{Applied, Store};
 use crate::systems::bugs::Bug;
-use crate::systems::raft::log_store::StoredSnapshot;
+use crate::systems::raft::durable::{Change, Effects, Machine, StoredSnapshot};
 use crate::systems::raft::node::Setup;
-use crate::systems::raft::state_machine::{Machine, StateMachine};
-use crate::systems::raft::tables::{Change, Effects};
+use crate::systems::raft::state_machine::StateMachine;
 use crate::systems::raft::types::{Entry, NodeId, StorageError, Types};
 use crate::systems::storage::journal::Journal;
 use openraft::storage::RaftStateMachine;
