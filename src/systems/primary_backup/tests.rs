@@ -1,6 +1,6 @@
 //! What each policy keeps and loses, and that each flaw is found.
 
-use super::{Bug, Policy, PrimaryBackupCluster};
+use super::{Policy, PrimaryBackupCluster, planted};
 use crate::check::CheckName;
 use crate::fault::generate::Nemesis;
 use crate::fault::kinds::{Clock, DiskErrors, Isolate, Kill, PowerLoss, SlowDisk};
@@ -9,6 +9,7 @@ use crate::run::compare::is_safety;
 use crate::run::{Options, Run, Subject, Verdict, deployment, plan, run_subject};
 use crate::scenario::{Scenario, load};
 use crate::systems::Cluster;
+use crate::systems::bugs::Bug;
 use crate::trace::{Role, What};
 
 /// Eight seconds of two sites, in which nothing happens.
@@ -49,7 +50,11 @@ fn n1() -> Target {
 
 fn run(scenario: &Scenario, policy: Policy, bug: Option<Bug>, seed: u64) -> Run {
     let deployment = deployment(scenario, &plan(scenario, seed));
-    let cluster: Box<dyn Cluster> = Box::new(PrimaryBackupCluster::new(&deployment, policy, bug));
+    let cluster = match bug {
+        Some(bug) => planted::cluster(&deployment, policy, bug),
+        None => PrimaryBackupCluster::new(&deployment, policy),
+    };
+    let cluster: Box<dyn Cluster> = Box::new(cluster);
     let subject = Subject { name: format!("{policy:?}"), cluster: cluster.into(), object: None };
     run_subject(scenario, &subject, seed, &Options::default()).unwrap()
 }
