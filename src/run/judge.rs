@@ -4,7 +4,7 @@ use super::{Doubt, Judged, Lack, Liveness, Options, Outcome, Run, Subject, Verdi
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
-use crate::host::fabric::Panic;
+use crate::host::processes::Panic;
 use crate::scenario::{Explicit, Recorded, Scenario, Situation};
 use crate::sim::{Evidence, Plan};
 use crate::trace::{Trace, digest};

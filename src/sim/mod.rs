@@ -16,7 +16,8 @@ use crate::fault::fold::{Active, Timeline};
 use crate::fault::model::FaultKind;
 use crate::history::History;
 use crate::host::Host;
-use crate::host::fabric::{Fabric, FabricConfig, Panic};
+use crate::host::fabric::{Fabric, FabricConfig};
+use crate::host::processes::Panic;
 use crate::host::recorder::Recorder;
 use crate::kv::{Key, Tag, Value};
 use crate::systems::Cluster;
@@ -118,21 +119,17 @@ pub fn simulate_while(
         .tick_duration(tick)
         .rng_seed(plan.seed)
         .epoch(UNIX_EPOCH + Duration::from_secs(1_700_000_000))
-        .min_message_latency(tick)
-        .max_message_latency(tick)
-        .tcp_capacity(65_536)
-        .ephemeral_ports(10_000..=65_535)
         .build();
 
     let hosts: Vec<Host> = (0..topology.hosts()).map(|id| Host::new(HostId(id as u16), fabric.clone())).collect();
     for node in topology.node_ids() {
         let (host, cluster) = (hosts[node.index()].clone(), cluster.clone());
         sim.host(topology.name(node), move || {
-            host.restart();
+            host.boot();
             let (host, process) = (host.clone(), cluster.process(host.clone()));
             async move {
                 host.record(What::Start);
-                host.fabric().runs_on(host.id(), tokio::runtime::Handle::current());
+                host.fabric().processes().runs_on(host.id(), tokio::runtime::Handle::current());
                 Ok(host.spawn(process).await?)
             }
         });
@@ -154,6 +151,7 @@ pub fn simulate_while(
         sim.host(topology.name(client_host), move || {
             let tasks: Vec<_> = clients.to_vec();
             let host = host.clone();
+            host.boot();
             let administrator =
                 (administrator == Some(client_host)).then(|| administer(host.clone(), cluster.clone(), wanted.clone()));
             async move {
@@ -166,12 +164,6 @@ pub fn simulate_while(
             }
         });
     }
-    for a in 1..topology.hosts() {
-        for b in a + 1..topology.hosts() {
-            let latency = Duration::from_nanos(plan.latency_ns[a * topology.hosts() + b]);
-            sim.set_link_latency(topology.names[a].as_str(), topology.names[b].as_str(), latency);
-        }
-    }
 
     let mut injector = Injector::new(topology, timeline, fabric.clone(), hosts, wanted);
     let limit = Duration::from_nanos(quiet_from_ns) + plan.liveness_limit();
@@ -179,7 +171,7 @@ pub fn simulate_while(
     let states = || -> BTreeMap<_, _> { topology.node_ids().map(|node| (node, cluster.state(node))).collect() };
     let states = loop {
         let now = sim.elapsed();
-        fabric.recorder().set_step(now.as_nanos() as u64);
+        fabric.step(now.as_nanos() as u64);
         injector.apply_due(&mut sim, now);
         if now >= next_poll && desk.is_finished() {
             next_poll = now + POLL;
