@@ -229,8 +229,8 @@ impl Fabric {
         self.carrier.carry(sent, policy, body);
     }
 
-    /// A step of the simulator begins at `now_ns`.
-    pub fn step(&self, now_ns: u64) {
+    /// A step of the simulator has ended at `now_ns`: what was delayed until then leaves.
+    pub fn end_step(&self, now_ns: u64) {
         self.recorder.set_step(now_ns);
         self.carrier.step();
     }

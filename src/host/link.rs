@@ -385,3 +385,6 @@ fn next_try_ns(sent_ns: u64, now_ns: u64) -> u64 {
     }
     at_ns
 }
+
+#[cfg(test)]
+mod tests;

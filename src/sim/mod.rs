@@ -171,7 +171,7 @@ pub fn simulate_while(
     let states = || -> BTreeMap<_, _> { topology.node_ids().map(|node| (node, cluster.state(node))).collect() };
     let states = loop {
         let now = sim.elapsed();
-        fabric.step(now.as_nanos() as u64);
+        fabric.end_step(now.as_nanos() as u64);
         injector.apply_due(&mut sim, now);
         if now >= next_poll && desk.is_finished() {
             next_poll = now + POLL;
@@ -186,6 +186,7 @@ pub fn simulate_while(
         if !is_wanted() {
             return Err(SimulationError::Stopped);
         }
+        fabric.recorder().start_step();
         sim.step().map_err(|error| SimulationError::Host(error.to_string()))?;
     };
     let ended_ns = sim.elapsed().as_nanos() as u64;
