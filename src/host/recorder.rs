@@ -6,13 +6,15 @@ use crate::kv::Tag;
 use crate::trace::{Event, HostId, MessageId, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
     log: Mutex<Log>,
-    /// Simulated time of the current step's start, for events recorded while no host runs.
+    /// Simulated time at which the next step starts, and whether it has not started: then no host's clock counts. What
+    /// a crash drops and a start makes runs outside of any host's time, though turmoil knows a current host then.
     step_ns: AtomicU64,
+    is_between_steps: AtomicBool,
 }
 
 #[derive(Default)]
@@ -41,7 +43,7 @@ impl Recorder {
             roles: BTreeMap::new(),
             commands: BTreeMap::new(),
         };
-        Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0) }
+        Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0), is_between_steps: AtomicBool::new(true) }
     }
 
     /// Expects so many operations of clients: the more of them, the more may happen in one step.
@@ -54,13 +56,20 @@ impl Recorder {
 
     /// Simulated nanoseconds since the start of the run; between the simulator's steps, the start of the next one.
     pub fn now_ns(&self) -> u64 {
-        turmoil::sim_elapsed().map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
+        let elapsed = if self.is_between_steps.load(Ordering::Relaxed) { None } else { turmoil::sim_elapsed() };
+        elapsed.map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
     }
 
-    /// Tells the time at which the simulator's next step starts.
+    /// A step of the simulator has ended; tells the time at which the next one starts.
     pub fn set_step(&self, now_ns: u64) {
         self.step_ns.store(now_ns, Ordering::Relaxed);
+        self.is_between_steps.store(true, Ordering::Relaxed);
         lock(&self.log).livelock.step();
+    }
+
+    /// The step starts: from now on each host has its own time.
+    pub fn start_step(&self) {
+        self.is_between_steps.store(false, Ordering::Relaxed);
     }
 
     /// Appends an event at `host`, now.
@@ -70,7 +79,7 @@ impl Recorder {
     pub fn record(&self, host: HostId, what: What) {
         let t_ns = self.now_ns();
         // What the simulator records between its steps (what a cut loses, say) comes to an end by itself.
-        let by_process = turmoil::sim_elapsed().is_some();
+        let by_process = !self.is_between_steps.load(Ordering::Relaxed);
         let mut log = lock(&self.log);
         match what {
             What::Role { role, scope, term } => {

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8] = b"schism-trace 2\n";
 /// More than any run has, with what is recorded after its last step.
-const MOST_EVENTS: usize = bounds::EVENTS + bounds::EVENTS / 4;
+const MOST_RECORDED: usize = MOST_EVENTS + MOST_EVENTS / 4;
 /// More than any run has, the world included.
 const MOST_HOSTS: usize = 1_000;
 /// Bytes of all texts in a trace.
@@ -43,7 +43,7 @@ struct Encoded {
     #[serde(deserialize_with = "at_most::<_, _, MOST_HOSTS>")]
     names: Vec<String>,
     nodes: u32,
-    #[serde(deserialize_with = "at_most::<_, _, MOST_EVENTS>")]
+    #[serde(deserialize_with = "at_most::<_, _, MOST_RECORDED>")]
     events: Vec<Event>,
 }
 

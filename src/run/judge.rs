@@ -7,7 +7,7 @@ use super::{figures, powerless, situations};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::clients::Seen;
 use crate::history::{History, Status};
-use crate::host::fabric::Panic;
+use crate::host::processes::Panic;
 use crate::scenario::{Scenario, Situation};
 use crate::sim::Evidence;
 use crate::trace::{Trace, digest};

@@ -18,9 +18,6 @@ pub const KEYS: u32 = 100_000;
 pub const CLIENTS: usize = 10_000;
 /// Clients times keys: every client goes through all keys in an order of its own.
 pub const CLIENT_KEYS: u64 = 10_000_000;
-/// Events of a run, which are known only while it goes on: some twenty minutes of `chaos`. Each takes 72 bytes, and as
-/// much again while they are sorted and judged.
-pub const EVENTS: usize = 5_000_000;
 /// Faults, written by hand or recorded.
 pub const FAULTS: usize = 2_000;
 /// Times that flapping links go up or down, in all.

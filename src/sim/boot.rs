@@ -1,4 +1,4 @@
-//! Builds the simulator: its clock, its hosts with their processes, and its links.
+//! Builds the simulator: its clock, and its hosts with their processes.
 
 use super::workload::Workload;
 use super::world::World;
@@ -31,10 +31,6 @@ pub fn empty<'a>(world: &World) -> turmoil::Sim<'a> {
         .tick_duration(tick)
         .rng_seed(world.seed)
         .epoch(UNIX_EPOCH + Duration::from_secs(1_700_000_000))
-        .min_message_latency(tick)
-        .max_message_latency(tick)
-        .tcp_capacity(65_536)
-        .ephemeral_ports(10_000..=65_535)
         .build()
 }
 
@@ -44,11 +40,11 @@ pub fn populate<'a, W: Workload>(sim: &mut turmoil::Sim<'a>, world: &World, host
     for node in topology.node_ids() {
         let host = host(node);
         sim.host(topology.name(node), move || {
-            host.restart();
+            host.boot();
             let (host, process) = (host.clone(), workload.node(host.clone()));
             async move {
                 host.record(What::Start);
-                host.fabric().runs_on(host.id(), tokio::runtime::Handle::current());
+                host.fabric().processes().runs_on(host.id(), tokio::runtime::Handle::current());
                 Ok(host.spawn(process).await?)
             }
         });
@@ -56,22 +52,12 @@ pub fn populate<'a, W: Workload>(sim: &mut turmoil::Sim<'a>, world: &World, host
     for (_, id) in topology.client_hosts() {
         let host = host(id);
         sim.host(topology.name(id), move || {
+            host.boot();
             let process = workload.client_host(host.clone());
             async move {
                 process.await;
                 std::future::pending().await
             }
         });
-    }
-}
-
-/// Tells the simulator how long messages take.
-pub fn link(sim: &turmoil::Sim<'_>, world: &World) {
-    let (names, hosts) = (&world.topology.names, world.topology.hosts());
-    for a in 1..hosts {
-        for b in a + 1..hosts {
-            let latency = Duration::from_nanos(world.latency_ns[a * hosts + b]);
-            sim.set_link_latency(names[a].as_str(), names[b].as_str(), latency);
-        }
     }
 }

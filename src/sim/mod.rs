@@ -16,9 +16,9 @@ pub use world::World;
 
 use crate::fault::chaos::Act;
 use crate::host::Host;
-use crate::host::fabric::{Fabric, Panic};
-use crate::scenario::bounds;
-use crate::trace::{HostId, Trace};
+use crate::host::fabric::Fabric;
+use crate::host::processes::Panic;
+use crate::trace::{HostId, MOST_EVENTS, Trace};
 use inject::Injector;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub enum SimulationError {
     #[error(
         "the run has more events than are kept ({}) after {after_s} of {of_s} simulated seconds: make it shorter or \
          smaller, or its heartbeat longer",
-        bounds::EVENTS
+        MOST_EVENTS
     )]
     TooLong {
         /// Simulated seconds until then.
@@ -121,7 +121,6 @@ impl<'a, W: Workload> Simulation<'a, W> {
             (0..world.topology.hosts() as u16).map(|id| Host::new(HostId(id), fabric.clone())).collect();
         let mut sim = boot::empty(world);
         boot::populate(&mut sim, world, &hosts, workload);
-        boot::link(&sim, world);
         let injector = Injector::new(&world.topology, world.timeline(), fabric.clone(), hosts);
         let quiet_from = Duration::from_nanos(world.quiet_from_ns());
         Ok(Simulation { sim, fabric, injector, workload, quiet_from, duration_ms: world.duration_ms })
@@ -133,7 +132,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
         loop {
             let now = self.sim.elapsed();
             let now_ns = now.as_nanos() as u64;
-            self.fabric.recorder().set_step(now_ns);
+            self.fabric.end_step(now_ns);
             self.injector.apply_due(&mut self.sim, now);
             if now >= limit || now >= self.quiet_from && self.workload.is_done(now_ns) {
                 return Ok(());
@@ -141,9 +140,10 @@ impl<'a, W: Workload> Simulation<'a, W> {
             if !is_wanted() {
                 return Err(SimulationError::Stopped);
             }
-            if self.fabric.recorder().events() > bounds::EVENTS {
+            if self.fabric.recorder().events() > MOST_EVENTS {
                 return Err(SimulationError::TooLong { after_s: now.as_secs(), of_s: self.duration_ms / 1000 });
             }
+            self.fabric.recorder().start_step();
             self.sim.step().map_err(|error| SimulationError::Host(error.to_string()))?;
         }
     }
