@@ -2,12 +2,11 @@
 
 use schism::fault::model::FaultKind;
 use schism::host::Host;
+use schism::host::task::Process;
 use schism::host::transport::Incoming;
-use schism::kv::{Key, Value};
 use schism::run::plan;
 use schism::scenario::Scenario;
 use schism::sim::simulate;
-use schism::systems::{Cluster, Process};
 use schism::trace::{HostId, MessageKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -31,24 +30,13 @@ const UNTIL_MS: u64 = 4000;
 type Arrivals = Arc<Mutex<BTreeMap<(usize, u8), Vec<u64>>>>;
 
 /// `n2` sends to `n1`; the others are there for faults that need more hosts.
-struct Pair(Arrivals);
-
-impl Cluster for Pair {
-    fn process(&self, host: Host) -> Process {
-        let arrivals = self.0.clone();
-        Box::pin(async move {
-            match host.id() {
-                HostId(1) => receive(host, arrivals).await,
-                HostId(2) => send(host).await,
-                _ => {}
-            }
-            std::future::pending().await
-        })
+async fn process(host: Host, arrivals: Arrivals) {
+    match host.id() {
+        HostId(1) => receive(host, arrivals).await,
+        HostId(2) => send(host).await,
+        _ => {}
     }
-
-    fn state(&self, _: HostId) -> BTreeMap<Key, Value> {
-        BTreeMap::new()
-    }
+    std::future::pending().await
 }
 
 async fn receive(host: Host, arrivals: Arrivals) {
@@ -118,7 +106,9 @@ faults = [{{ at_ms = {}, for_ms = {}, {fault} }}]
     );
     let arrivals = Arrivals::default();
     let scenario = Scenario::parse("links", &text).unwrap_or_else(|error| panic!("{fault}: {error:?}"));
-    simulate(&plan(&scenario, 3), Arc::new(Pair(arrivals.clone()))).unwrap();
+    let noted = arrivals.clone();
+    let pair = move |host: Host| -> Process { Box::pin(process(host, noted.clone())) };
+    simulate(&plan(&scenario, 3).world, &pair).unwrap();
     let arrivals = arrivals.lock().unwrap().clone();
     [FRAME, SEGMENT, DATAGRAM].map(|kind| {
         let mut fared = BTreeSet::new();

@@ -7,8 +7,8 @@
 
 use super::file::write_whole;
 use crate::run::Run;
-use crate::scenario::{Scenario, bounds};
-use crate::trace::{Event, Trace};
+use crate::scenario::Scenario;
+use crate::trace::{Event, MOST_EVENTS, Trace};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;

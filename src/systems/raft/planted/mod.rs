@@ -57,7 +57,7 @@ impl Cluster for BuggedCluster {
         Box::pin(process::supervise(host, async move |host: &Host| start(&setup, host, &remains, bug).await))
     }
 
-    fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
+    fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
         self.cluster.state(node)
     }
 
