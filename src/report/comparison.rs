@@ -20,7 +20,7 @@ const LABEL: usize = 26;
 /// certificate and the faults.
 pub fn comparison(comparison: &Comparison, verbose: bool, style: Style) -> String {
     let Some(first) = comparison.runs.first() else { return String::new() };
-    let title = format!("{}, seed {}: {}", first.outcome.scenario, first.outcome.seed, first.explicit.title);
+    let title = format!("{}, seed {}: {}", first.outcome.scenario, first.outcome.seed, first.scenario.title);
     let mut text = vec![style.paint(Tone::Strong, &wrap(&title, WIDTH, 2))];
     text.push(header(&comparison.runs, style));
     text.extend(rows(&comparison.runs, verbose, style));
@@ -152,7 +152,7 @@ fn nodes(trace: &Trace) -> Vec<&str> {
 
 /// The sites that have clients, in the scenario's order.
 fn sites(runs: &[Run]) -> Vec<&str> {
-    runs[0].explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect()
+    runs[0].scenario.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect()
 }
 
 /// What the rows below are about, with the window in seconds.
@@ -211,7 +211,7 @@ fn two_primaries(run: &Run) -> String {
 
 fn verdict(run: &Run) -> Cell {
     let outcome = &run.outcome;
-    let expected = unmet(&run.explicit, outcome).is_empty();
+    let expected = unmet(&run.scenario, outcome).is_empty();
     match outcome.verdict {
         Verdict::Inconclusive => Cell("inconclusive".into(), Some(Tone::Warn)),
         verdict => {
@@ -292,7 +292,7 @@ fn end(seen: &Seen, with_op: bool) -> String {
 
 /// Every fault of the schedule, with what its role-named targets were under each system.
 fn faults(runs: &[Run]) -> Vec<String> {
-    let schedule = runs[0].explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let schedule = runs[0].plan.faults();
     let targets: Vec<_> = runs.iter().map(|run| (run.outcome.system.as_str(), resolved_targets(run))).collect();
     let one = |(index, fault): (usize, &Fault)| {
         let until = fault.ends_ms().map_or("the end".into(), |ms| seconds(ms * 1_000_000));

@@ -45,7 +45,7 @@ pub fn file_name(run: &Run) -> String {
 /// # Errors
 /// When the file system refuses.
 pub fn save(run: &Run, path: &Path) -> io::Result<()> {
-    save_scenario(&run.explicit, path)
+    save_scenario(&run.recording(), path)
 }
 
 /// Writes a scenario to `path`, creating its folder.

@@ -71,7 +71,7 @@ fn label(text: &str) -> String {
 }
 
 fn fault_bands(run: &Run, scale: Scale, style: Style) -> Vec<String> {
-    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let schedule = run.plan.faults();
     let mut kinds: Vec<&'static str> = Vec::new();
     for fault in schedule {
         if !kinds.contains(&name(&fault.kind)) {
@@ -143,14 +143,9 @@ fn ribbons(run: &Run, scale: Scale, style: Style) -> Vec<String> {
         .collect()
 }
 
-/// The site of a node: nodes are numbered across sites in order.
 fn site_of(run: &Run, node: HostId) -> &str {
-    let mut last = 0;
-    let site = run.explicit.sites.iter().find(|site| {
-        last += site.nodes;
-        node.0 <= last
-    });
-    site.map_or("", |site| &site.name)
+    let topology = &run.plan.world.topology;
+    topology.site_of(node).map_or("", |site| &topology.sites[site].name)
 }
 
 fn ribbon(run: &Run, node: HostId, tenures: &[Tenure], shards: &BTreeSet<Scope>, scale: Scale) -> [char; RIBBON] {

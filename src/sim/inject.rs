@@ -3,11 +3,10 @@
 //! The state of links and processes is a fold over the active faults; turmoil and the fabric are told
 //! the difference between the state before and after an edge, never "repair everything".
 
-use super::admin::Wanted;
 use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
+use crate::host::Host;
 use crate::host::fabric::{Fabric, Panic};
-use crate::host::{Host, lock};
-use crate::systems::storage::process::RESTART_PAUSE;
+use crate::host::task::RESTART_PAUSE;
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +19,6 @@ pub struct Injector {
     edges: std::iter::Peekable<std::vec::IntoIter<Edge>>,
     fabric: Arc<Fabric>,
     hosts: Vec<Host>,
-    wanted: Wanted,
     /// The panics so far.
     panics: Vec<Panic>,
     /// Processes that panicked, and when they start again.
@@ -37,13 +35,7 @@ struct Applied {
 
 impl Injector {
     /// Starts at the timeline's beginning.
-    pub fn new(
-        topology: &Topology,
-        timeline: Timeline,
-        fabric: Arc<Fabric>,
-        hosts: Vec<Host>,
-        wanted: Wanted,
-    ) -> Injector {
+    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>) -> Injector {
         let edges = timeline.edges.into_iter().peekable();
         Injector {
             names: topology.names.clone(),
@@ -51,7 +43,6 @@ impl Injector {
             edges,
             fabric,
             hosts,
-            wanted,
             panics: Vec::new(),
             panicked: BTreeMap::new(),
         }
@@ -107,7 +98,6 @@ impl Injector {
         self.fabric.with_active(|active| change(active, &mut self.panicked));
         let after = self.state();
         self.fabric.set_clock_rates();
-        *lock(&self.wanted) = self.fabric.with_active(|active| active.voters());
         self.carry_out_links(sim, &before, &after);
         self.carry_out_processes(sim, &before, &after);
     }

@@ -212,7 +212,7 @@ impl Model for FiveDataCentres {
         judged(&scenario, System::Raft, setup, seen, |run| {
             let all = ["frankfurt", "dublin", "virginia", "oregon", "tokyo"];
             let down = |at_s: f64| {
-                let period_s = (at_s + NOTICED_S, at_s + DOWN_S - timeout_s(&run.explicit));
+                let period_s = (at_s + NOTICED_S, at_s + DOWN_S - timeout_s(&run.scenario));
                 served(run, Offered { sites: &all, period_s, writes: None })
             };
             vec![
@@ -228,9 +228,9 @@ impl Model for FiveDataCentres {
 
 /// The latency of a city's undisturbed writes or reads while nothing is broken, in milliseconds.
 fn undisturbed_ms(run: &Run, city: &str, writes: bool) -> f64 {
-    let clients = run.explicit.client_sites();
+    let clients = run.scenario.client_sites();
     let is_there =
-        |client: u32| clients.get(client as usize).is_some_and(|site| run.explicit.sites[*site].name == city);
+        |client: u32| clients.get(client as usize).is_some_and(|site| run.scenario.sites[*site].name == city);
     let quiet = (QUIET_S.0 * 1e9) as u64..(QUIET_S.1 * 1e9) as u64;
     let mut took: Vec<u64> = run
         .history

@@ -33,16 +33,17 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A process: runs until it is killed.
-pub type Process = Pin<Box<dyn Future<Output = ()>>>;
+pub use crate::host::task::Process;
 
 /// A cluster under test. Holds what outlives processes: disks, and a view of each node's state.
 pub trait Cluster {
     /// The process of one node; called again at each restart.
     fn process(&self, host: Host) -> Process;
 
-    /// The key-value map of a node as it stands, whether its process runs or not.
-    fn state(&self, node: HostId) -> BTreeMap<Key, Value>;
+    /// The key-value map of a node as it stands, whether its process runs or not; `None`: nobody can see into it.
+    fn state(&self, _node: HostId) -> Option<BTreeMap<Key, Value>> {
+        None
+    }
 
     /// One attempt of a client's operation; by default a [`Request`] over the host's transport.
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {

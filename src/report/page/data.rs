@@ -6,15 +6,15 @@
 
 use super::columns::{Hashes, Table, deltas, variant};
 use crate::fault::fold::links_of;
-use crate::fault::model::{Fault, FaultKind, Schedule};
-use crate::fault::timeline::{Phase, Timeline};
+use crate::fault::model::{Fault, FaultKind};
+use crate::fault::timeline::Phase;
 use crate::fault::topology::Topology;
 use crate::history::columns::LATEST_NS;
 use crate::history::{Operation, Status};
 use crate::kv::{Op, Outcome};
 use crate::report::{comparison, timeline};
 use crate::run::compare::{is_safety, unmet};
-use crate::run::{Comparison, Difference, Run};
+use crate::run::{Comparison, Difference, Plan, Run};
 use crate::scenario::Scenario;
 use crate::trace::{HostId, What};
 use base64::Engine;
@@ -36,7 +36,7 @@ pub fn packed(runs: &[Run], comparison: Option<&Comparison>) -> String {
 /// The runs as JSON.
 pub fn data(runs: &[Run], comparison: Option<&Comparison>) -> Value {
     let Some(first) = runs.first() else { return Value::Null };
-    let scenario = &first.explicit;
+    let (scenario, plan) = (&first.scenario, &first.plan);
     json!({
         "format": 1,
         "scenario": {
@@ -44,9 +44,9 @@ pub fn data(runs: &[Run], comparison: Option<&Comparison>) -> Value {
             "title": scenario.title,
             "story": scenario.story,
             "duration_ns": scenario.timing.duration_ms * 1_000_000,
-            "sites": sites(scenario),
+            "sites": sites(scenario, &plan.world.topology),
         },
-        "faults": faults(scenario),
+        "faults": faults(plan),
         "comparison": comparison.map(|comparison| json!({
             "as_expected": comparison.as_expected,
             "availability": comparison.first_availability_difference.as_ref().map(difference),
@@ -60,10 +60,9 @@ fn difference(found: &Difference) -> Value {
     json!({ "operation": found.operation, "sentence": comparison::sentence(found) })
 }
 
-fn sites(scenario: &Scenario) -> Vec<Value> {
+fn sites(scenario: &Scenario, topology: &Topology) -> Vec<Value> {
     let client_sites = scenario.client_sites();
     let clients = |index| client_sites.iter().enumerate().filter(move |(_, site)| **site == index).map(|(id, _)| id);
-    let topology = scenario.topology();
     let site = |(index, site): (usize, &crate::fault::topology::SiteHosts)| {
         json!({
             "name": site.name,
@@ -76,10 +75,8 @@ fn sites(scenario: &Scenario) -> Vec<Value> {
     topology.sites.iter().enumerate().map(site).collect()
 }
 
-fn faults(scenario: &Scenario) -> Vec<Value> {
-    let schedule = scenario.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
-    let topology = scenario.topology();
-    let timeline = Timeline::of(&Schedule { faults: schedule.to_vec() }, scenario.timing.duration_ms);
+fn faults(plan: &Plan) -> Vec<Value> {
+    let timeline = plan.world.timeline();
     let fault = |(index, fault): (usize, &Fault)| {
         // A flapping link is whole between these.
         let edges = timeline.edges.iter().filter(|edge| edge.fault as usize == index);
@@ -97,10 +94,10 @@ fn faults(scenario: &Scenario) -> Vec<Value> {
             "cut": fault.kind.is_cut(),
             "flaps": flaps.collect::<Vec<_>>(),
             "target": fault.kind.target().map(|target| &target.0),
-            "links": links(&fault.kind, &topology, None),
+            "links": links(&fault.kind, &plan.world.topology, None),
         })
     };
-    schedule.iter().enumerate().map(fault).collect()
+    plan.faults().iter().enumerate().map(fault).collect()
 }
 
 /// The directed links that a cut concerns; other kinds concern links too, but do not tell sides apart.
@@ -110,20 +107,19 @@ fn links(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Vec
 
 fn system(run: &Run) -> Value {
     let mut hashes = Hashes::default();
-    let topology = run.explicit.topology();
-    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let (faults, topology) = (run.plan.faults(), &run.plan.world.topology);
     // The links of a fault whose target is a role are known only once it has begun.
     let resolved = run.trace.events.iter().filter_map(|event| match event.what {
         What::FaultBegin { fault, resolved: Some(host) } => {
-            let kind = &schedule.get(fault as usize)?.kind;
-            Some(json!({ "fault": fault, "host": host, "links": links(kind, &topology, Some(host)) }))
+            let kind = &faults.get(fault as usize)?.kind;
+            Some(json!({ "fault": fault, "host": host, "links": links(kind, topology, Some(host)) }))
         }
         _ => None,
     });
     json!({
         "outcome": run.outcome,
-        "because": run.explicit.expect.get(&run.outcome.system).map(|expected| &expected.because),
-        "as_expected": unmet(&run.explicit, &run.outcome).is_empty(),
+        "because": run.scenario.expect.get(&run.outcome.system).map(|expected| &expected.because),
+        "as_expected": unmet(&run.scenario, &run.outcome).is_empty(),
         "safety_checks": run.outcome.violations.iter().map(|found| is_safety(found.check)).collect::<Vec<_>>(),
         "names": run.trace.names,
         "nodes": run.trace.nodes,

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 /// The header and one card per run.
 pub fn strip(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> String {
     let Some(first) = runs.first() else { return String::new() };
-    let (scenario, outcome) = (&first.explicit, &first.outcome);
+    let (scenario, outcome) = (&first.scenario, &first.outcome);
     let cards: String = runs.iter().map(card).collect();
     let paragraphs: String =
         scenario.story.trim().split("\n\n").map(|text| format!("<p>{}</p>", escaped(text))).collect();
@@ -23,7 +23,7 @@ pub fn strip(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> St
     };
     let compared = runs.iter().filter(|run| comparison.is_some() && is_spoken_of(run));
     let notes: String = compared
-        .flat_map(|run| unmet(&run.explicit, &run.outcome))
+        .flat_map(|run| unmet(&run.scenario, &run.outcome))
         .map(|why| format!("<p class=\"note\">{}</p>", escaped(&format!("Not as expected: {why}"))))
         .collect();
     format!(
@@ -52,10 +52,10 @@ fn card(run: &Run) -> String {
     let expected = match outcome.verdict {
         Verdict::Inconclusive => ", proves nothing",
         _ if !is_spoken_of(run) => "",
-        _ if unmet(&run.explicit, outcome).is_empty() => ", as expected",
+        _ if unmet(&run.scenario, outcome).is_empty() => ", as expected",
         _ => ", not as expected",
     };
-    let because = run.explicit.expect.get(&outcome.system).map_or("", |expectation| expectation.because.as_str());
+    let because = run.scenario.expect.get(&outcome.system).map_or("", |expectation| expectation.because.as_str());
     let because = if because.is_empty() { String::new() } else { format!("<p>{}</p>", escaped(because)) };
     let witness = strongest(outcome).map_or_else(String::new, |found| {
         format!(
@@ -79,7 +79,7 @@ fn card(run: &Run) -> String {
 
 /// Whether the scenario says what it expects of the run's system. Where it says nothing, nothing is unexpected.
 fn is_spoken_of(run: &Run) -> bool {
-    run.explicit.expect.contains_key(&run.outcome.system)
+    run.scenario.expect.contains_key(&run.outcome.system)
 }
 
 /// The violation that says most.

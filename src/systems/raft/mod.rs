@@ -135,9 +135,9 @@ impl Cluster for RaftCluster {
         Box::pin(process::supervise(host, async move |host: &Host| start(&setup, host, &node).await))
     }
 
-    fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
+    fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
         let machine = lock(&self.nodes[&node].machine).clone();
-        machine.map_or_else(BTreeMap::new, |machine| lock(&machine).store.values().clone())
+        Some(machine.map_or_else(BTreeMap::new, |machine| lock(&machine).store.values().clone()))
     }
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
