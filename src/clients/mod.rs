@@ -37,8 +37,6 @@ pub struct Seen {
     /// Which command each log entry carries, by the hash that the trace's events give of the entry; entries without one,
     /// and those of systems that tell nothing of theirs, are not in it.
     pub commands: BTreeMap<u64, Tag>,
-    /// The final key-value map of each node that can be seen into.
-    pub states: BTreeMap<HostId, BTreeMap<Key, Value>>,
 }
 
 /// A cluster and its clients, as a workload of a world.
@@ -87,6 +85,7 @@ impl Clients<'_> {
         (0..u32::from(self.load.clients[site])).map(client).collect()
     }
 
+    /// The key-value map of each node that can be seen into.
     fn states(&self) -> BTreeMap<HostId, BTreeMap<Key, Value>> {
         let nodes = self.world.topology.node_ids();
         nodes.filter_map(|node| Some((node, self.desk.cluster.state(node)?))).collect()
@@ -134,10 +133,9 @@ impl Workload for Clients<'_> {
     }
 
     fn finish(&self, recorder: &Recorder) -> Seen {
-        let states = self.states();
-        for (node, state) in &states {
-            recorder.record(*node, What::Final { state: digest::of(state).0 as u64 });
+        for (node, state) in self.states() {
+            recorder.record(node, What::Final { state: digest::of(&state).0 as u64 });
         }
-        Seen { history: self.desk.take_history(), commands: recorder.take_commands(), states }
+        Seen { history: self.desk.take_history(), commands: recorder.take_commands() }
     }
 }

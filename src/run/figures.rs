@@ -1,6 +1,7 @@
 //! What is counted in a run: from its trace, its history and its schedule.
 
-use super::{Availability, Counters, Plan, Served};
+use super::outcome::{Availability, Counters, Served};
+use super::plan::Plan;
 use crate::fault::model::{FaultKind, Schedule};
 use crate::history::History;
 use crate::scenario::Scenario;

@@ -1,8 +1,9 @@
 //! Every check on the evidence of a run, and the verdict.
 
-use super::{
-    Doubt, Judged, Lack, Liveness, Options, Outcome, Plan, Run, Subject, Verdict, figures, powerless, situations,
-};
+use super::outcome::{Doubt, Lack, Liveness, Outcome, Run, Verdict};
+use super::plan::Plan;
+use super::subject::{Judged, Options, Subject};
+use super::{figures, powerless, situations};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
 use crate::clients::Seen;
 use crate::history::{History, Status};

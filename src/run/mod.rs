@@ -16,26 +16,17 @@ pub mod plan;
 pub mod powerless;
 pub mod repeat;
 pub mod situations;
+mod subject;
 
 pub use compare::{Comparison, Difference, compare, compare_while};
 pub use outcome::{Availability, Counters, Doubt, Lack, Liveness, Outcome, Run, Served, Verdict};
 pub use plan::{Plan, deployment, plan};
+pub use subject::{Judge, Judged, Options, Subject};
 
-use crate::check::Violation;
-use crate::check::linearizability::Budget;
 use crate::clients::Clients;
-use crate::history::History;
 use crate::scenario::Scenario;
 use crate::sim::{SimulationError, simulate_while};
-use crate::systems::{Cluster, NotBuilt, System};
-use std::sync::Arc;
-
-/// What a run may spend on being judged.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// Budget of the linearizability search, where zones do not apply.
-    pub budget: Budget,
-}
+use crate::systems::{NotBuilt, System};
 
 /// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
 #[derive(Debug, thiserror::Error)]
@@ -46,31 +37,6 @@ pub enum RunError {
     /// This build leaves the system out.
     #[error(transparent)]
     NotBuilt(#[from] NotBuilt),
-}
-
-/// What is run: a cluster, and how what its clients saw is judged.
-pub struct Subject {
-    /// The name in outcomes and files.
-    pub name: String,
-    /// A fresh cluster.
-    pub cluster: Arc<dyn Cluster>,
-    /// Judges a history of an object that is not the key-value store; `None`: it is.
-    pub object: Option<Arc<dyn Judge>>,
-}
-
-/// Judges what clients saw of an object that is not the key-value store.
-pub trait Judge {
-    /// The verdict on a history.
-    fn judge(&self, history: &History, budget: Budget) -> Judged;
-}
-
-/// What a [`Judge`] found.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Judged {
-    /// Whether the history is linearizable; `None`: the budget ended first.
-    pub linearizable: Option<bool>,
-    /// What is wrong.
-    pub violations: Vec<Violation>,
 }
 
 /// Runs a scenario with one system and one seed, and judges it.

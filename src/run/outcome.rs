@@ -1,6 +1,6 @@
 //! What a run yields.
 
-use super::Plan;
+use super::plan::Plan;
 use crate::check::Violation;
 use crate::fault::chaos::Act;
 use crate::history::History;

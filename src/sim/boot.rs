@@ -1,7 +1,8 @@
 //! Builds the simulator: its clock, its hosts with their processes, and its links.
 
-use super::{SimulationError, Workload, World};
-use crate::fault::fold::Active;
+use super::workload::Workload;
+use super::world::World;
+use crate::fault::fold::{Active, ScheduleError};
 use crate::host::Host;
 use crate::host::fabric::{Fabric, FabricConfig};
 use crate::host::recorder::Recorder;
@@ -13,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 ///
 /// # Errors
 /// When the schedule does not fit the hosts.
-pub fn fabric(world: &World, operations: usize) -> Result<Arc<Fabric>, SimulationError> {
+pub fn fabric(world: &World, operations: usize) -> Result<Arc<Fabric>, ScheduleError> {
     let active: Active = world.active()?;
     let names = &world.topology.names;
     let recorder = Recorder::new(names.clone(), world.topology.nodes).expecting(operations);
