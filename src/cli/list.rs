@@ -1,7 +1,7 @@
 //! `schism list`: the scenarios, or the story of one.
 
 use super::exit::{Exit, Failure};
-use super::load;
+use super::named::load;
 use super::terminal::Terminal;
 use clap::Args;
 use schism::report::json;

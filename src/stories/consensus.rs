@@ -3,7 +3,7 @@
 
 use super::claim::Measurement;
 use super::evidence::{Table, percent};
-use super::{Observed, Setup};
+use super::model::{Observed, Setup};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::{Operation, Status};
 use crate::run::{Options, Outcome, Run, RunError, run};
@@ -90,6 +90,7 @@ pub fn judged(
         simulated_s: outcome.simulated_s,
         tick_ms: outcome.tick_ms,
         hosts: outcome.hosts,
+        scenario: Some(Box::new(run.explicit)),
     })
 }
 
