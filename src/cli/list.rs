@@ -1,7 +1,7 @@
 //! `schism list`: the scenarios, the story of one, or the kinds of fault.
 
 use super::exit::{Exit, Failure};
-use super::load;
+use super::named::load;
 use super::terminal::Terminal;
 use clap::Args;
 use schism::fault::kinds::FaultKind;

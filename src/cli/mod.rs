@@ -16,6 +16,7 @@ mod ladder;
 mod ledger;
 mod lesson;
 mod list;
+mod named;
 mod outcomes;
 mod recordings;
 mod regressions;
@@ -34,11 +35,12 @@ mod zoo;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::{Exit, Failure};
+use named::load;
 use schism::report::style::hang;
 use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
+use schism::scenario::Scenario;
 use schism::scenario::suggest::allowed;
-use schism::scenario::{self, Scenario};
 use schism::systems::System;
 use schism::systems::bugs::Bug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -192,15 +194,6 @@ impl Jobs {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.jobs.map_or_else(cores, usize::from)
     }
-}
-
-/// Loads a scenario by name or path; it may only speak of systems that exist.
-fn load(name_or_path: &str) -> Result<Scenario, Failure> {
-    if !story::is_also_a_scenario(name_or_path) && story::named(name_or_path)?.is_some() {
-        let help = format!("it has variants of its own: schism compare {name_or_path}, schism lesson {name_or_path}");
-        return Err(Failure::Usage(format!("`{name_or_path}` is a story and no scenario; {help}")));
-    }
-    scenario::load_for(name_or_path, Some(&System::names())).map_err(|error| Failure::Input(Box::new(error)))
 }
 
 /// Reads the name of a system, and says what there is if there is no such system.

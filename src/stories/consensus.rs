@@ -3,7 +3,7 @@
 
 use super::claim::Measurement;
 use super::evidence::{Table, percent};
-use super::{Observed, Setup};
+use super::model::{Observed, Setup};
 use crate::fault::kinds::Partition;
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::{Operation, Status};
@@ -91,6 +91,7 @@ pub fn judged(
         simulated_s: outcome.simulated_s,
         tick_ms: outcome.tick_ms,
         hosts: outcome.hosts,
+        scenario: Some(Box::new(run.recording())),
     })
 }
 

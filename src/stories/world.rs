@@ -47,7 +47,7 @@ impl Ran {
     /// What a story tells of it.
     pub fn observed(self, measured: Vec<Measurement>, evidence: Vec<Table>) -> Observed {
         let Ran { digest: trace, simulated_s, tick_ms, hosts } = self;
-        Observed { measured, evidence, trace, simulated_s, tick_ms, hosts }
+        Observed { measured, evidence, trace, simulated_s, tick_ms, hosts, scenario: None }
     }
 }
 
