@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"schism-trace 2\n";
+const MAGIC: &[u8] = b"schism-trace 3\n";
 
 /// A recorded trace, and the build that recorded it.
 #[derive(Debug, Clone, PartialEq)]

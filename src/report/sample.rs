@@ -238,7 +238,6 @@ fn finish(
     Run {
         outcome,
         trace,
-        commands: BTreeMap::new(),
         history,
         explicit: Scenario { explicit: Some(explicit), ..scenario.clone() },
         doubts: Vec::new(),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// Judges the evidence of a run.
 pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
-    let Evidence { trace, commands, history, acts, powerless: told_powerless, panics, .. } = evidence;
+    let Evidence { trace, history, acts, powerless: told_powerless, panics, .. } = evidence;
     let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
     let counters = figures::counters(&trace, &plan.schedule);
 
@@ -74,7 +74,7 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         conflicting_acks,
         linearizable,
         leader_changes: check::primaries::leader_changes(&trace),
-        acting_primaries_overlap_s: check::primaries::acting_primaries_overlap_ns(&trace) as f64 / 1e9,
+        acting_primaries_overlap_s: check::primaries::total_ns(&check::primaries::overlaps(&trace)) as f64 / 1e9,
         acks_by_node: check::primaries::acks_by_node(&scripted, &trace),
         availability: figures::availability(scenario, plan, &timeline, &history),
         recovered_ms,
@@ -99,7 +99,7 @@ pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evid
         },
     };
     let explicit = Scenario { explicit: Some(explicit), ..scenario.clone() };
-    Run { outcome, trace, commands, history, explicit, doubts }
+    Run { outcome, trace, history, explicit, doubts }
 }
 
 /// What the run lacked, so that passing every check would prove nothing.

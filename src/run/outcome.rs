@@ -2,7 +2,6 @@
 
 use crate::check::Violation;
 use crate::history::History;
-use crate::kv::Tag;
 use crate::scenario::{Scenario, Situation};
 use crate::trace::Trace;
 use crate::trace::digest::Digest;
@@ -16,9 +15,6 @@ pub struct Run {
     pub outcome: Outcome,
     /// Every event, in order.
     pub trace: Trace,
-    /// Which command each log entry carries, by the hash that the trace gives of the entry. For readers: no check reads
-    /// it, and no digest needs it, since the hash is that of the entry with its command.
-    pub commands: BTreeMap<u64, Tag>,
     /// What clients saw.
     pub history: History,
     /// The same run in explicit form: schedule, script, acts, verdict and digest filled in.

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::host::Host;
 use crate::host::fabric::{Fabric, FabricConfig, Panic};
 use crate::host::recorder::Recorder;
-use crate::kv::{Key, Tag, Value};
+use crate::kv::{Key, Value};
 use crate::systems::Cluster;
 use crate::trace::{HostId, Trace, What, digest};
 use admin::{Wanted, administer};
@@ -33,9 +33,6 @@ use std::time::{Duration, UNIX_EPOCH};
 pub struct Evidence {
     /// Every event, in order.
     pub trace: Trace,
-    /// Which command each log entry carries, by the hash that the trace's events give of the entry; entries without one,
-    /// and those of systems that tell nothing of theirs, are not in it.
-    pub commands: BTreeMap<u64, Tag>,
     /// What clients saw.
     pub history: History,
     /// The acts of the chaos layer.
@@ -201,12 +198,12 @@ pub fn simulate_while(
     for (node, state) in &states {
         fabric.recorder().record(*node, What::Final { state: digest::of(state).0 as u64 });
     }
-    let (trace, commands) = (fabric.recorder().take_trace(), fabric.recorder().take_commands());
+    let trace = fabric.recorder().take_trace();
     let acts = fabric.take_acts();
     let (powerless, panics) = (fabric.powerless(), injector.into_panics());
     drop(sim);
     let history = desk.take_history();
-    Ok(Evidence { trace, commands, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })
+    Ok(Evidence { trace, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })
 }
 
 fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {
