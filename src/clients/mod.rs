@@ -16,7 +16,7 @@ use crate::fault::model::FaultKind;
 use crate::history::History;
 use crate::host::Host;
 use crate::host::recorder::Recorder;
-use crate::kv::{Key, Tag, Value};
+use crate::kv::{Key, Value};
 use crate::sim::{Workload, World};
 use crate::systems::{Cluster, Process};
 use crate::trace::{HostId, What, digest};
@@ -29,15 +29,6 @@ use std::time::Duration;
 
 /// How often the nodes' states are compared once all clients are done.
 const POLL: Duration = Duration::from_millis(20);
-
-/// What clients and cluster leave behind.
-pub struct Seen {
-    /// What clients saw.
-    pub history: History,
-    /// Which command each log entry carries, by the hash that the trace's events give of the entry; entries without one,
-    /// and those of systems that tell nothing of theirs, are not in it.
-    pub commands: BTreeMap<u64, Tag>,
-}
 
 /// A cluster and its clients, as a workload of a world.
 pub struct Clients<'a> {
@@ -93,7 +84,7 @@ impl Clients<'_> {
 }
 
 impl Workload for Clients<'_> {
-    type Record = Seen;
+    type Record = History;
 
     fn node(&self, host: Host) -> Process {
         self.desk.cluster.process(host)
@@ -132,10 +123,10 @@ impl Workload for Clients<'_> {
         Duration::from_millis(self.load.recovery_ms)
     }
 
-    fn finish(&self, recorder: &Recorder) -> Seen {
+    fn finish(&self, recorder: &Recorder) -> History {
         for (node, state) in self.states() {
             recorder.record(node, What::Final { state: digest::of(&state).0 as u64 });
         }
-        Seen { history: self.desk.take_history(), commands: recorder.take_commands() }
+        self.desk.take_history()
     }
 }

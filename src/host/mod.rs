@@ -190,14 +190,9 @@ impl Host {
         self.record(What::Role { role, scope, term });
     }
 
-    /// Records that a command took effect in this node's store.
+    /// Records that a command took effect in this node's store, in a system without a log.
     pub fn record_apply(&self, tag: Tag, key: Key) {
-        self.record(What::Apply { tag, key });
-    }
-
-    /// Notes which command a log entry carries, by the entry's hash (see [`recorder::Recorder::note_command`]).
-    pub fn note_command(&self, payload: u64, tag: Tag) {
-        self.inner.fabric.recorder().note_command(payload, tag);
+        self.record(What::Apply { tag, key, entry: None });
     }
 
     /// Records that this node, acting as primary, acknowledges a command.

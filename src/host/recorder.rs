@@ -2,7 +2,6 @@
 
 use super::livelock::Livelock;
 use super::lock;
-use crate::kv::Tag;
 use crate::trace::{Event, HostId, MessageId, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -27,8 +26,6 @@ struct Log {
     messages: Vec<u32>,
     /// The latest role of each host, by scope.
     roles: BTreeMap<(HostId, Scope), (Role, u64)>,
-    /// The command of each log entry that carries one, by the entry's hash.
-    commands: BTreeMap<u64, Tag>,
 }
 
 impl Recorder {
@@ -41,7 +38,6 @@ impl Recorder {
             trace: Trace { names, nodes, events: Vec::new() },
             livelock: Livelock::new(hosts, 0),
             roles: BTreeMap::new(),
-            commands: BTreeMap::new(),
         };
         Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0), is_between_steps: AtomicBool::new(true) }
     }
@@ -103,12 +99,6 @@ impl Recorder {
         lock(&self.log).trace.events.len()
     }
 
-    /// Notes which command a log entry carries, by the entry's hash. No event: the hash, which the events hold, is that
-    /// of the entry with its command, and this says for readers what was hashed.
-    pub fn note_command(&self, payload: u64, tag: Tag) {
-        lock(&self.log).commands.insert(payload, tag);
-    }
-
     /// A fresh message id for a frame sent by `host`.
     pub fn next_message(&self, host: HostId) -> MessageId {
         let mut log = lock(&self.log);
@@ -125,11 +115,6 @@ impl Recorder {
             .filter(|(_, (role, _))| *role == Role::Primary)
             .max_by_key(|((host, scope), (_, term))| (std::cmp::Reverse(*scope), *term, std::cmp::Reverse(*host)))
             .map(|((host, _), _)| *host)
-    }
-
-    /// Takes out which commands log entries carry, by the entries' hashes.
-    pub fn take_commands(&self) -> BTreeMap<u64, Tag> {
-        std::mem::take(&mut lock(&self.log).commands)
     }
 
     /// Takes the trace out, sorted.

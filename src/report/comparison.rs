@@ -1,8 +1,8 @@
 //! The comparison: what each system did under the same cut, side by side.
 
-use super::overlap::overlap;
 use super::style::{Style, Tone, WIDTH, broken_name, seconds, wrap};
 use super::timeline::timeline;
+use crate::check::primaries::{acknowledged_during, overlaps};
 use crate::fault::model::Fault;
 use crate::kv;
 use crate::run::compare::{Ended, Seen, is_safety, resolved_targets, unmet};
@@ -188,9 +188,7 @@ fn two_believers(run: &Run) -> Option<String> {
     if outcome.acting_primaries_overlap_s < 0.05 || outcome.linearizable != Some(true) {
         return None;
     }
-    let acknowledged = overlap(&run.trace).acknowledged;
-    let each: Vec<_> = acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node))).collect();
-    let each = if each.is_empty() { "nothing".to_string() } else { each.join(", ") };
+    let each = acknowledged_meanwhile(run).unwrap_or_else(|| "nothing".to_string());
     Some(format!(
         "{}, two primaries for {:.1} s and no split-brain: a deposed primary believes in itself until it hears of its \
          successor. Acknowledged meanwhile: {each}; nothing contradicts.",
@@ -200,13 +198,15 @@ fn two_believers(run: &Run) -> Option<String> {
 
 /// For how long two nodes acted as primary of the same keys, and what each acknowledged meanwhile.
 fn two_primaries(run: &Run) -> String {
-    let overlap = overlap(&run.trace);
-    let mut text = format!("{:.1} s", run.outcome.acting_primaries_overlap_s);
-    if !overlap.acknowledged.is_empty() {
-        let each = overlap.acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node)));
-        text.push_str(&format!(" ({})", each.collect::<Vec<_>>().join(", ")));
-    }
-    text
+    let text = format!("{:.1} s", run.outcome.acting_primaries_overlap_s);
+    acknowledged_meanwhile(run).map_or_else(|| text.clone(), |each| format!("{text} ({each})"))
+}
+
+/// What each of several simultaneous primaries acknowledged; `None` if there never were several.
+fn acknowledged_meanwhile(run: &Run) -> Option<String> {
+    let acknowledged = acknowledged_during(&overlaps(&run.trace), &run.trace);
+    let each: Vec<_> = acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node))).collect();
+    (!each.is_empty()).then(|| each.join(", "))
 }
 
 fn verdict(run: &Run) -> Cell {

@@ -10,8 +10,7 @@
 //! * [`perfetto`], [`shiviz`]: a trace for viewers of others.
 //! * [`json`]: the same for scripts.
 //! * [`recording`]: runs written to files, to be replayed. [`mod@file`]: how files are written.
-//! * [`overlap`]: what each of several simultaneous primaries acknowledged.
-//! * [`event`]: one event of a trace as a line of text.
+//! * [`words`]: what each kind of event is called. [`event`]: one event of a trace as a line of text.
 //! * `story` (feature `stories`): what a story predicted beside what was measured.
 //! * [`style`]: colour, character set and width.
 
@@ -23,7 +22,6 @@ pub mod json;
 pub mod ladder;
 pub mod ledger;
 pub mod outcome;
-pub mod overlap;
 pub mod page;
 pub mod perfetto;
 pub mod recording;
@@ -34,5 +32,6 @@ pub mod shiviz;
 pub mod story;
 pub mod style;
 pub mod timeline;
+pub mod words;
 
 pub use style::Style;

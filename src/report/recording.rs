@@ -20,7 +20,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"schism-trace 2\n";
+const MAGIC: &[u8] = b"schism-trace 3\n";
 /// More than any run has, with what is recorded after its last step.
 const MOST_RECORDED: usize = MOST_EVENTS + MOST_EVENTS / 4;
 /// More than any run has, the world included.

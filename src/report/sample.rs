@@ -154,7 +154,6 @@ pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
         plan,
         acts: Vec::new(),
         trace,
-        commands: BTreeMap::new(),
         history,
         doubts: Vec::new(),
     }

@@ -5,7 +5,6 @@ use super::plan::Plan;
 use super::subject::{Judged, Options, Subject};
 use super::{figures, powerless, situations};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
-use crate::clients::Seen;
 use crate::history::{History, Status};
 use crate::host::processes::Panic;
 use crate::scenario::{Scenario, Situation};
@@ -19,16 +18,16 @@ pub fn judge(
     subject: &Subject,
     plan: Plan,
     evidence: Evidence,
-    seen: Seen,
+    history: History,
     options: &Options,
 ) -> Run {
-    let case = Case { scenario, subject, plan: &plan, evidence: &evidence, history: &seen.history };
+    let case = Case { scenario, subject, plan: &plan, evidence: &evidence, history: &history };
     let findings = case.findings(options);
     let situations = situations::count(&plan.world, &evidence.trace);
     let doubts = case.doubts(&findings, &situations);
     let outcome = case.outcome(findings, &doubts, situations);
-    let (scenario, Evidence { trace, acts, .. }, Seen { history, commands, .. }) = (scenario.clone(), evidence, seen);
-    Run { scenario, plan, outcome, acts, trace, commands, history, doubts }
+    let (scenario, Evidence { trace, acts, .. }) = (scenario.clone(), evidence);
+    Run { scenario, plan, outcome, acts, trace, history, doubts }
 }
 
 /// What is judged.
@@ -152,7 +151,7 @@ impl Case<'_> {
             violations,
             linearizable,
             leader_changes: check::primaries::leader_changes(trace),
-            acting_primaries_overlap_s: check::primaries::acting_primaries_overlap_ns(trace) as f64 / 1e9,
+            acting_primaries_overlap_s: check::primaries::total_ns(&check::primaries::overlaps(trace)) as f64 / 1e9,
             acks_by_node: check::primaries::acks_by_node(&scripted, trace),
             availability: figures::availability(self.scenario, self.plan, history),
             recovered_ms,

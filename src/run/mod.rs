@@ -89,6 +89,6 @@ fn run_plan(
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Run, RunError> {
     let clients = Clients::new(&plan.world, &plan.load, subject.cluster.clone());
-    let (evidence, seen) = simulate_while(&plan.world, &clients, is_wanted)?;
-    Ok(judge::judge(scenario, subject, plan, evidence, seen, options))
+    let (evidence, history) = simulate_while(&plan.world, &clients, is_wanted)?;
+    Ok(judge::judge(scenario, subject, plan, evidence, history, options))
 }

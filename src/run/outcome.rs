@@ -4,7 +4,6 @@ use super::plan::Plan;
 use crate::check::Violation;
 use crate::fault::chaos::Act;
 use crate::history::History;
-use crate::kv::Tag;
 use crate::scenario::{Explicit, Recorded, Scenario, Situation};
 use crate::trace::Trace;
 use crate::trace::digest::Digest;
@@ -24,9 +23,6 @@ pub struct Run {
     pub acts: Vec<Act>,
     /// Every event, in order.
     pub trace: Trace,
-    /// Which command each log entry carries, by the hash that the trace gives of the entry. For readers: no check reads
-    /// it, and no digest needs it, since the hash is that of the entry with its command.
-    pub commands: BTreeMap<u64, Tag>,
     /// What clients saw.
     pub history: History,
     /// Why the run proves nothing or little, whatever its verdict; the sentences are those of

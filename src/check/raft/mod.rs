@@ -116,12 +116,12 @@ mod testing {
 
     /// An appended entry.
     pub fn append(at: LogPosition, payload: u64) -> What {
-        What::Append { at, payload }
+        What::Append { at, payload, command: None }
     }
 
     /// An applied entry.
     pub fn apply(at: LogPosition, payload: u64) -> What {
-        What::ApplyEntry { at, payload }
+        What::ApplyEntry { at, payload, command: None }
     }
 
     /// A trace of these events, `(node, what)` each.

@@ -2,9 +2,10 @@
 //! themselves, only which of them are equal.
 //!
 //! The result is JSON in columns (see [`columns`](super::columns)), compressed (zlib) and as base64. A new kind of
-//! event needs nothing here; `words.mjs` has the one place that puts events into words.
+//! event needs nothing here but [`words`] of its own, which are embedded with it.
 
 use super::columns::{Hashes, Table, deltas, variant};
+use crate::check::primaries::overlaps;
 use crate::fault::fold::links_of;
 use crate::fault::model::{Fault, FaultKind};
 use crate::fault::timeline::Phase;
@@ -13,6 +14,7 @@ use crate::history::columns::LATEST_NS;
 use crate::history::{Operation, Status};
 use crate::kv::{Op, Outcome};
 use crate::report::comparison;
+use crate::report::words::words;
 use crate::run::compare::{is_safety, unmet};
 use crate::run::{Comparison, Difference, Plan, Run};
 use crate::scenario::Scenario;
@@ -126,22 +128,28 @@ fn system(run: &Run) -> Value {
         "resolved": resolved.collect::<Vec<_>>(),
         "events": events(run, &mut hashes),
         "operations": operations(run, &mut hashes),
-        "commands": commands(run, &mut hashes),
+        "overlaps": overlaps(&run.trace).iter().map(|overlap| json!({
+            "from_ns": overlap.from_ns,
+            "until_ns": overlap.until_ns,
+            "nodes": overlap.nodes.iter().collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
     })
 }
 
-/// All events: when, where and of which kind in the order of the trace; their fields in one table per kind, in the
-/// same order.
+/// All events: when, where and of which kind in the order of the trace; their fields in one table per name of a kind, in
+/// the same order. Events of one name that are told in other words are of another kind.
 fn events(run: &Run, hashes: &mut Hashes) -> Value {
     let events = &run.trace.events;
     let unit_ns = events.iter().fold(0, |unit, event| gcd(unit, event.t_ns)).max(1);
-    let mut kinds: Vec<String> = Vec::new();
+    let mut kinds: Vec<(String, &str)> = Vec::new();
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     let mut of_kind = Vec::with_capacity(events.len());
     for event in events {
         let (name, fields) = variant(&event.what);
-        let kind = kinds.iter().position(|known| *known == name).unwrap_or_else(|| {
-            kinds.push(name.clone());
+        let told = words(&event.what);
+        let kind = kinds.iter().position(|known| (known.0.as_str(), known.1) == (&name, told));
+        let kind = kind.unwrap_or_else(|| {
+            kinds.push((name.clone(), told));
             kinds.len() - 1
         });
         of_kind.push(kind);
@@ -153,7 +161,7 @@ fn events(run: &Run, hashes: &mut Hashes) -> Value {
         "t": deltas(events.iter().map(|event| Some((event.t_ns / unit_ns) as i64))),
         "host": events.iter().map(|event| event.host).collect::<Vec<_>>(),
         "kind": of_kind,
-        "kinds": kinds,
+        "kinds": kinds.iter().map(|(name, words)| json!({ "name": name, "words": words })).collect::<Vec<_>>(),
         "tables": tables,
     })
 }
@@ -165,15 +173,6 @@ fn gcd(a: u64, b: u64) -> u64 {
 fn operations(run: &Run, hashes: &mut Hashes) -> Value {
     let mut table = Table::default();
     run.history.operations.iter().for_each(|operation| table.push(&row(operation)));
-    table.encode(hashes)
-}
-
-/// The command of each log entry that carries one.
-fn commands(run: &Run, hashes: &mut Hashes) -> Value {
-    let mut table = Table::default();
-    for (payload, tag) in &run.commands {
-        table.push(&json!({ "payload": payload, "tag": tag }));
-    }
     table.encode(hashes)
 }
 
@@ -260,7 +259,9 @@ mod tests {
             let mut next: BTreeMap<&str, usize> = BTreeMap::new();
             for (index, event) in run.trace.events.iter().enumerate() {
                 assert_eq!(embedded["host"][index], event.host.0);
-                let kind = embedded["kinds"][embedded["kind"][index].as_u64().unwrap() as usize].as_str().unwrap();
+                let kind = &embedded["kinds"][embedded["kind"][index].as_u64().unwrap() as usize];
+                assert_eq!(kind["words"], words(&event.what));
+                let kind = kind["name"].as_str().unwrap();
                 *next.entry(kind).or_default() += 1;
                 assert_eq!(kind, variant(&event.what).0);
             }

@@ -3,7 +3,7 @@
 use crate::check::linearizability::{self, Budget};
 use crate::check::split_brain::{self, Suspect};
 use crate::check::{Violation, convergence, liveness, lost_write};
-use crate::clients::{Clients, Load, Seen};
+use crate::clients::{Clients, Load};
 use crate::fault::fold::{SiteShape, Topology};
 use crate::fault::kinds::{Kill, Partition, Pause};
 use crate::fault::model::{Chaos, Fault, FaultKind, Schedule, Target};
@@ -108,7 +108,7 @@ impl World {
         };
         let cluster = System::DualPrimary.cluster(&deployment).expect("every build has it");
         let clients = Clients::new(&plan.world, &plan.load, cluster.into());
-        let (Evidence { trace, .. }, Seen { history, .. }) = simulate(&plan.world, &clients).expect("the world holds");
+        let (Evidence { trace, .. }, history) = simulate(&plan.world, &clients).expect("the world holds");
         Judged::of(trace, &history, &plan)
     }
 }
