@@ -16,8 +16,8 @@ pub fn text(style: Style) -> String {
     let width = FaultKind::NAMES.iter().map(|name| name.len()).max().unwrap_or(0) + 2;
     let entry = |sort: &Sort| {
         let fields: Vec<String> = sort.fields.iter().map(|field| format!("{}: {}", field.name, field.words)).collect();
-        let told = hang(&format!("{:width$}", sort.name), sort.does, width);
-        format!("{told}\n{}\n", hang(&" ".repeat(width), &fields.join("; "), width))
+        let told = format!("{}. Fields: {}.", sort.does, fields.join("; "));
+        hang(&format!("{:width$}", sort.name), &told, width) + "\n"
     };
     let list: String = FaultKind::SORTS.iter().map(entry).collect();
     let end = wrap("docs/FAULTS.md says more, and what the nemesis makes of them.", WIDTH, 0);
