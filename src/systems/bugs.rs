@@ -26,7 +26,7 @@ pub enum Layer {
     Sessions,
     /// Reads, and how their answers are obtained.
     Reads,
-    /// Writes, and when they are acknowledged.
+    /// Writes, and what their answers promise.
     Writes,
 }
 
