@@ -53,7 +53,8 @@ enum Tried {
 impl Proposer {
     /// Changes a lock. The change may be tried several times, so it must record in the state that it was done.
     ///
-    /// # Errors When no majority agrees; the error says whether the change may have happened.
+    /// # Errors
+    /// When no majority agrees; the error says whether the change may have happened.
     pub async fn change(&self, lock: &str, change: impl Fn(&mut State) -> Standing) -> Result<Standing, Failed> {
         let (mut failed, mut heard) = (Failed::NotDone, Ballot::default());
         for count in 1..=TRIES {
@@ -100,7 +101,8 @@ impl Proposer {
 
     /// Asks every peer, and waits until a majority, this node with its own answer included, agrees.
     ///
-    /// # Errors The answers so far, when a majority cannot be reached any more or was not reached in time.
+    /// # Errors
+    /// The answers so far, when a majority cannot be reached any more or was not reached in time.
     async fn majority<T, F>(
         &self,
         own: T,
