@@ -6,7 +6,7 @@
 //! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
 //! * [`quorum`]: no primary, overlapping quorums.
 //! * `message`: the wire form of messages.
-//! * [`storage`]: what those share that keep their data on a disk.
+//! * [`storage`]: shared by the systems that keep their data on a disk.
 
 pub mod bugs;
 pub mod dual_primary;
@@ -40,7 +40,7 @@ pub trait Cluster {
     /// The process of one node; called again at each restart.
     fn process(&self, host: Host) -> Process;
 
-    /// The key-value map of a node as it stands, whether its process runs or not; `None`: nobody can see into it.
+    /// The key-value map of a node at this moment, whether its process runs or not; `None` if its state cannot be seen.
     fn state(&self, _node: HostId) -> Option<BTreeMap<Key, Value>> {
         None
     }
@@ -51,25 +51,25 @@ pub trait Cluster {
     }
 
     /// Whether a client may send an operation (by its id in the history) again after an answer of [`Reply::Unknown`].
-    /// True of systems that know a command by its tag, as all of ours do: what it did once it does not do again.
+    /// True for systems that recognise a command by its tag and never execute it twice, as all of ours do.
     fn may_repeat(&self, _operation: u32) -> bool {
         true
     }
 
-    /// One try of an administrator to make other nodes vote; `None`: this system's members are fixed.
+    /// One attempt of an administrator to change the set of voters; `None`: this system's members are fixed.
     fn reconfigure<'a>(&'a self, _request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
         None
     }
 }
 
-/// One try of an administrator to make other nodes vote.
+/// One attempt of an administrator to change the set of voters.
 #[derive(Debug, Clone, Copy)]
 pub struct Reconfiguration<'a> {
     /// The host on which the administrator works.
     pub client: &'a Host,
-    /// The node that it turns to.
+    /// The node that it asks.
     pub node: HostId,
-    /// Those who shall vote.
+    /// The nodes that are to vote.
     pub voters: HostSet,
     /// How long it waits.
     pub timeout: Duration,
@@ -78,17 +78,17 @@ pub struct Reconfiguration<'a> {
 /// The future of a reconfiguration.
 pub type Reconfiguring<'a> = Pin<Box<dyn Future<Output = Reconfigured> + 'a>>;
 
-/// How an administrator's try ended.
+/// How an administrator's attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reconfigured {
-    /// Those who shall vote do, and nobody else.
+    /// The requested nodes vote, and no others.
     Done,
     /// This node cannot do it.
     Refused {
         /// The node to ask instead, if known.
         hint: Option<HostId>,
     },
-    /// It may have been done, or a part of it.
+    /// It may have been done, in whole or in part.
     Unknown,
 }
 
@@ -97,7 +97,7 @@ pub enum Reconfigured {
 pub struct Attempt<'a> {
     /// The host on which the client lives.
     pub client: &'a Host,
-    /// The node that it turns to.
+    /// The node that it asks.
     pub node: HostId,
     /// What it asks for; the same in every attempt.
     pub command: Command,
@@ -150,7 +150,7 @@ impl Attempt<'_> {
     }
 }
 
-/// What a system is told about its deployment.
+/// What a system is given to know about its deployment.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// Every site with its nodes, in order.
@@ -159,7 +159,8 @@ pub struct Deployment {
     pub heartbeat: Duration,
     /// Shortest and longest election time-out.
     pub election: (Duration, Duration),
-    /// Silence after which dual-primary takes over another site's keys, and a backup its primary's place; a lease's length.
+    /// Silence after which a dual-primary node takes over another site's keys, and a backup its primary's place. Also
+    /// the length of a lease.
     pub takeover_after: Duration,
 }
 
@@ -186,18 +187,17 @@ impl Deployment {
 pub enum System {
     /// The replicated store on openraft.
     Raft,
-    /// The same, with any node answering reads from its own state: a shortcut that costs the truth.
+    /// Raft in which any node answers reads from its own state: a shortcut that returns stale values.
     RaftLocalReads,
     /// Two primaries that take each other's place.
     DualPrimary,
-    /// The replicated store on openraft, kept in memory that outlives the process: what real storage costs shows
-    /// beside it.
+    /// Raft kept in memory that outlives the process: beside `Raft` it shows what real storage costs.
     RaftMemory,
     /// A primary that acknowledges at once and ships afterwards; the next node takes over from a silent one.
     PrimaryBackupAsync,
-    /// A primary that acknowledges what every backup has; nobody takes over.
+    /// A primary that acknowledges a write once every backup has it; there is no takeover.
     PrimaryBackupSync,
-    /// A primary that holds a lease of a majority: right as long as all clocks run at one rate.
+    /// A primary that holds a lease from a majority: correct as long as all clocks run at one rate.
     Lease,
     /// No primary: any node reads and writes overlapping quorums.
     Quorum,
@@ -206,7 +206,7 @@ pub enum System {
 }
 
 impl System {
-    /// Every system that is meant as it is.
+    /// Every system without a planted bug.
     pub const SOUND: [System; 8] = [
         System::Raft,
         System::RaftLocalReads,
@@ -286,7 +286,7 @@ impl System {
     }
 }
 
-/// A system that this build leaves out: its name is known, so that files which name it can be read.
+/// A system that this build leaves out. Its name is still known, so that files which name it can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this build has no openraft, on which `{0}` runs: enable the feature `openraft` of the crate `schism`")]
 pub struct NotBuilt(pub System);
@@ -310,7 +310,7 @@ impl<'de> Deserialize<'de> for System {
     }
 }
 
-/// A name that is no system's.
+/// A name that belongs to no system.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown system `{0}`; the systems are {names}", names = System::names().join(", "))]
 pub struct UnknownSystem(pub String);
