@@ -1,9 +1,9 @@
 //! What happens to one message: a pure hash, or an explicit list.
 //!
-//! A decision depends on (seed, link, direction, kind, n-th message of that kind on it) and on nothing
-//! else; on client links on (seed, operation, attempt). One message more or less therefore shifts no
-//! other decision. Every act taken can be written down as an [`Act`] and given back as a list, which is
-//! what a shrinker edits. Jitter is part of a link's latency, not an act: it stays a hash in both forms.
+//! A decision depends on (seed, link, direction, kind, n-th message of that kind on the link) and on nothing else; on
+//! client links, on (seed, operation, attempt). One message more or less therefore shifts no other decision. Every act
+//! taken can be written down as an [`Act`] and given back as a list, which a shrinker edits. Jitter is part of a link's
+//! latency, not an act: it stays a hash in both forms.
 
 use crate::rng;
 use crate::trace::{HostId, MessageKind};
@@ -76,7 +76,7 @@ pub enum ActKind {
     Duplicate,
 }
 
-/// Salts that keep the independent questions about one message independent.
+/// Salts that make the questions about one message independent of each other.
 #[derive(Clone, Copy)]
 enum Question {
     Loss,

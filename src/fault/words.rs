@@ -36,8 +36,8 @@ pub fn chances(chaos: &Chaos) -> String {
     parts.join(", ")
 }
 
-/// `append_entries 17 from n1 to n3 lost`: which message (counted by kind and link, or by operation and attempt),
-/// and what happens to it.
+/// `append_entries 17 from n1 to n3 lost`: the message (counted by kind and link, or by operation and attempt), and
+/// what happens to it.
 pub fn act(act: &Act, topology: &Topology) -> String {
     let place = act.place;
     let which = match (place.n >> 32, place.n as u32) {

@@ -1,4 +1,4 @@
-//! Two halves that only one node connects.
+//! Two halves that are connected only through one node.
 
 use crate::fault::check::{Check, Wrong};
 use crate::fault::draw::Draw;

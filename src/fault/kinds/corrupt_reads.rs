@@ -1,4 +1,4 @@
-//! A disk misreads.
+//! A disk returns corrupt reads.
 
 use crate::fault::check::{Check, Wrong, wrong};
 use crate::fault::draw::Draw;
@@ -17,7 +17,7 @@ use std::fmt;
 pub struct CorruptReads {
     /// The node or role.
     pub target: Target,
-    /// Probability that a read is hit, in parts per million.
+    /// Probability that a read is corrupted, in parts per million.
     pub ppm: u32,
 }
 

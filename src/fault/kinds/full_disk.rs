@@ -11,7 +11,7 @@ use crate::fault::topology::Target;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A node's disk is full: it takes no byte more, and what it holds can be read.
+/// A node's disk is full: every write fails, and what it holds can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FullDisk {

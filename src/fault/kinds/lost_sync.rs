@@ -1,4 +1,4 @@
-//! A disk lies about syncs.
+//! A disk acknowledges syncs that it has not done.
 
 use crate::fault::check::{Check, Wrong};
 use crate::fault::draw::Draw;
@@ -11,8 +11,8 @@ use crate::fault::topology::Target;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A node's disk says that it has synced, and has not: what is written meanwhile is safe from a kill, not from
-/// a power loss.
+/// A node's disk reports syncs as done without doing them. What is written meanwhile survives a kill, but not a power
+/// loss.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LostSync {

@@ -1,4 +1,4 @@
-//! The process stands still.
+//! The process is paused.
 
 use crate::fault::check::{Check, Wrong};
 use crate::fault::draw::Draw;
