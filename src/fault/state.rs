@@ -67,7 +67,7 @@ pub struct DiskState {
     pub extra_ns: u64,
     /// Each operation fails.
     pub fails: bool,
-    /// Writes fail for lack of space.
+    /// Writes that need more space fail.
     pub full: bool,
     /// Syncs are reported as done, and are not.
     pub loses_syncs: bool,

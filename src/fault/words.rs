@@ -24,7 +24,7 @@ pub fn seconds(ms: u64) -> String {
 /// `1.5 % lost, up to 2 ms late`.
 pub fn chances(chaos: &Chaos) -> String {
     let percent = |ppm: u32| f64::from(ppm) / 10_000.0;
-    let chances = [("lost", chaos.loss_ppm), ("reordered", chaos.reorder_ppm), ("doubled", chaos.duplicate_ppm)];
+    let chances = [("lost", chaos.loss_ppm), ("reordered", chaos.reorder_ppm), ("duplicated", chaos.duplicate_ppm)];
     let mut parts: Vec<String> = chances
         .into_iter()
         .filter(|(_, ppm)| *ppm > 0)
@@ -48,7 +48,7 @@ pub fn act(act: &Act, topology: &Topology) -> String {
     let what = match act.what {
         ActKind::Lose => "lost".into(),
         ActKind::Delay => format!("{ms} ms late"),
-        ActKind::Duplicate => format!("doubled after {ms} ms"),
+        ActKind::Duplicate => format!("duplicated after {ms} ms"),
     };
     format!("{which} from {} to {} {what}", topology.name(place.from), topology.name(place.to))
 }

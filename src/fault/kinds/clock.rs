@@ -42,7 +42,7 @@ impl Kind for Clock {
         name: "clock",
         family: Family::Clock,
         title: "clock",
-        does: "the clock is wrong, or runs too fast or too slow, timers and all",
+        does: "the clock is set wrong, or runs too fast or too slow, and so do its timers",
         fields: &[
             Field::TARGET,
             Field::number("offset_ms", i64::MIN, i64::MAX, "milliseconds ahead; negative: behind").optional(),

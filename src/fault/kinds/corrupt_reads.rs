@@ -23,7 +23,7 @@ pub struct CorruptReads {
 
 impl fmt::Display for CorruptReads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "disk of {} misreading {} % of reads", self.target.0, f64::from(self.ppm) / 1e4)
+        write!(f, "disk of {} corrupting {} % of reads", self.target.0, f64::from(self.ppm) / 1e4)
     }
 }
 

@@ -40,7 +40,7 @@ impl Kind for Isolate {
         name: "isolate",
         family: Family::Cut,
         title: "isolation",
-        does: "one host is cut from all nodes, and from clients if asked",
+        does: "one host is cut off from all nodes; from clients too, if requested",
         fields: &[
             Field::new("target", Holds::HostOrRole, "the host or role"),
             Field::new("from_clients", Holds::Flag, "whether client hosts are cut off as well").optional(),

@@ -31,7 +31,7 @@ impl Kind for LostSync {
         name: "lost_sync",
         family: Family::Disk,
         title: "no sync",
-        does: "the disk says that it has synced, and has not",
+        does: "the disk reports syncs as done without doing them",
         fields: &[Field::TARGET],
         drawn: Drawn::Never("no system survives it on a majority of the disks"),
         least_nodes: 2,

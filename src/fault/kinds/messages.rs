@@ -44,7 +44,7 @@ impl Kind for Messages {
         name: "messages",
         family: Family::Messages,
         title: "message chaos",
-        does: "single messages are lost, late, doubled",
+        does: "single messages are lost, late or duplicated",
         fields: &[
             Field::new("from", Holds::Hosts, "the senders; without it, every host").optional(),
             Field::new("to", Holds::Hosts, "the receivers; without it, every host").optional(),

@@ -31,7 +31,7 @@ impl Kind for Pause {
         name: "pause",
         family: Family::Process,
         title: "pause",
-        does: "the process stands still, as by SIGSTOP",
+        does: "the process is paused, as by SIGSTOP",
         fields: &[Field::TARGET],
         drawn: Drawn::Freely,
         least_nodes: 3,
