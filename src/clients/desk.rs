@@ -1,4 +1,4 @@
-//! What the clients of a run share: whom they ask, what they wrote down, and how far they are.
+//! What the clients of a run share: the cluster, the history, and their progress.
 
 use super::load::Load;
 use crate::history::{History, Operation};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What the clients of a run share.
 pub struct Desk {
-    /// What they ask.
+    /// The cluster that they use.
     pub cluster: Arc<dyn Cluster>,
     /// Every id from this one on is free for operations outside the script.
     pub first_free_id: u32,
@@ -17,13 +17,13 @@ pub struct Desk {
     pub clients: u32,
     /// How many keys there are.
     pub keys: u32,
-    /// When the script is over and every fault that ends has ended.
+    /// When the script is over and every fault with an end has ended.
     pub quiet_from_ns: u64,
     /// How long a client waits for one attempt.
     pub attempt_timeout: Duration,
     /// How long a client tries one operation in all.
     pub operation_timeout: Duration,
-    /// The history as it grows; an operation is entered when it is invoked, as unknown.
+    /// The growing history. An operation is entered when it is invoked, with an unknown outcome.
     history: Mutex<History>,
     progress: Mutex<Progress>,
 }
@@ -50,7 +50,7 @@ impl Desk {
         }
     }
 
-    /// Enters an operation that was just invoked; gives its place in the history.
+    /// Enters an operation that was just invoked; returns its place in the history.
     pub fn invoked(&self, operation: Operation) -> usize {
         let operations = &mut lock(&self.history).operations;
         operations.push(operation);
@@ -62,22 +62,22 @@ impl Desk {
         lock(&self.history).operations[place] = operation;
     }
 
-    /// A client has proved with its closing put and get that it is served.
+    /// Counts a client whose closing put and get have proved that it is served.
     pub fn probed(&self) {
         lock(&self.progress).probed += 1;
     }
 
-    /// Whether every client has.
+    /// Whether every client has proved that it is served.
     pub fn all_probed(&self) -> bool {
         lock(&self.progress).probed == self.clients
     }
 
-    /// A client has done all it had to.
+    /// Counts a client that has finished.
     pub fn finished(&self) {
         lock(&self.progress).finished += 1;
     }
 
-    /// Whether every client has.
+    /// Whether every client has finished.
     pub fn all_finished(&self) -> bool {
         lock(&self.progress).finished == self.clients
     }

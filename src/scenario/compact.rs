@@ -1,12 +1,12 @@
-//! One row for each scripted operation and each message act, so that thousands of them stay readable.
+//! The compact form of scripted operations and message acts: one row each, so that thousands of them stay readable.
 //!
 //! ```toml
 //! script = [[1, 0, 2000125, "put k3=1"]]         # id, client, planned time in microseconds, operation
 //! acts = [["n1", "n3", "append_entries", 17, "delay", 30500]] # from, to, kind, n-th, act, microseconds
 //! ```
 //!
-//! A cas writes `?` before an expectation that is only a placeholder for "the last value this client
-//! saw". On client links the n-th is `"operation.attempt"`.
+//! A cas has `?` before an expectation that is only a placeholder for "the last value that this client saw". On client
+//! links the n-th is `"operation.attempt"`.
 
 use super::ScriptedOp;
 use crate::fault::chaos::{Act, ActKind, Place};
@@ -19,7 +19,7 @@ use toml::de::{DeInteger, DeValue};
 /// What is wrong with a row, and what is allowed.
 pub(super) type Wrong = (String, String);
 
-/// The forms of rows, for errors.
+/// The format of rows, for errors.
 pub(super) const ROWS: &str = "a script row is [id, client, at_us, \"operation\"], where the operation is `get k1`, \
     `put k1=2`, `delete k1`, `cas k1 2->3`, `cas k1 absent->3` or, with what the client last saw, `cas k1 ?->3`; \
     an act row is [\"from\", \"to\", \"kind\", n, \"lose\"] or [..., \"delay\" or \"duplicate\", microseconds]";
@@ -32,7 +32,7 @@ fn wrong(problem: impl Into<String>) -> Wrong {
 pub(super) fn write_op(op: &ScriptedOp, out: &mut String) {
     let ScriptedOp { id, client, at_us, op, fixed_expectation } = op;
     let text = match op {
-        // A placeholder is marked, and shown only where it is not the usual "absent".
+        // A placeholder is marked with `?`, and shown only if it is not the usual "absent".
         Op::Cas { key, expected: None, new } if !fixed_expectation => format!("cas {key} ?->{new}"),
         Op::Cas { key, expected: Some(seen), new } if !fixed_expectation => format!("cas {key} ?{seen}->{new}"),
         other => other.to_string(),

@@ -20,7 +20,7 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// What a frame carries, as far as faults and pictures care. A reply's kind is its request's with `Reply`.
+/// The kind of a frame's content, for faults and pictures. A reply's kind is that of its request with `Reply` appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
@@ -58,7 +58,7 @@ pub enum MessageKind {
     OtherReply,
     /// A piece of a byte stream between two hosts, whatever protocol it carries.
     Segment,
-    /// An administrator asks a node for other members.
+    /// An administrator's request to change the members.
     Members,
     /// Its answer.
     MembersReply,
@@ -88,7 +88,7 @@ impl MessageKind {
         MessageKind::MembersReply,
     ];
 
-    /// The kind of this request's answer; a reply is its own.
+    /// The kind of this request's answer; for a reply, its own kind.
     pub fn reply(self) -> MessageKind {
         use MessageKind::*;
         match self {
@@ -187,7 +187,7 @@ pub enum Role {
 pub enum Scope {
     /// All keys.
     All,
-    /// The keys of one shard (in dual-primary: those whose home is the site of this index).
+    /// The keys of one shard (in dual-primary: the keys whose home is the site of this index).
     Shard(u16),
 }
 
@@ -336,10 +336,10 @@ pub enum What {
         tag: Tag,
         /// The key it touched.
         key: Key,
-        /// The log entry through which it did; none in a system without a log.
+        /// The log entry through which it took effect; none in a system without a log.
         entry: Option<LogPosition>,
     },
-    /// This node, acting as primary, acknowledged a command to whoever asked.
+    /// This node, acting as primary, acknowledged a command to its caller.
     Acknowledge {
         /// The command.
         tag: Tag,
@@ -417,30 +417,30 @@ pub enum What {
     },
     /// The disk lost power.
     PowerOff {
-        /// How many writes were not synced, and are gone or torn.
+        /// How many writes were not synced, and are lost or torn.
         lost: u32,
     },
-    /// A process that starts found its state machine on disk, with everything up to here applied.
+    /// A starting process found its state machine on disk, with every entry up to here applied.
     Restored {
         /// The last position applied; none if nothing ever was.
         upto: Option<LogPosition>,
     },
-    /// A process that starts found its log on disk.
+    /// A starting process found its log on disk.
     FoundLog {
         /// Its last position, purged or not; none if nothing was ever appended.
         last: Option<LogPosition>,
     },
-    /// The process panicked; it is dead a moment later.
+    /// The process panicked. It is killed a moment later.
     Panic,
-    /// The entry appended just before this changes the members.
+    /// The entry appended just before this event changes the membership.
     Members {
-        /// Where it is.
+        /// The entry's position.
         at: LogPosition,
-        /// Those who vote.
+        /// The nodes that vote.
         voters: HostSet,
         /// While two configurations hold, the voters of the other (Raft paper, section 6).
         joint: HostSet,
-        /// Those who get entries and do not vote.
+        /// The nodes that receive entries and do not vote.
         learners: HostSet,
     },
 }

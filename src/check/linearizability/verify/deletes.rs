@@ -19,7 +19,8 @@ fn ended(row: &Row) -> u128 {
     if row.end_ns == NEVER_NS { u128::MAX } else { 2 * u128::from(row.end_ns) + 1 }
 }
 
-/// Confirms that the reads of `needs` compete for too few deletes. `rows` are the witness's operations, `all` the key's.
+/// Confirms that the reads of `needs` compete for too few deletes. `rows` are the witness's operations, `all` those of
+/// the key.
 pub(super) fn too_few(
     rows: &[Row],
     all: &[Row],
