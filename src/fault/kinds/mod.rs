@@ -156,8 +156,8 @@ macro_rules! kinds {
                 groups.map(|groups| Partition { groups }.into())
             }
 
-            /// The same fault among the hosts that remain when some are removed, in a simpler shape if that suffices;
-            /// `None` if it concerns none of them.
+            /// The same fault among the hosts that remain when some are removed, or its plain cut if the fault itself
+            /// is no longer possible; `None` if it concerns none of them.
             pub fn among(&self, remaining: &Remaining) -> Option<FaultKind> {
                 let same = match self { $(FaultKind::$Kind(kind) => kind.among(remaining).map(FaultKind::$Kind),)* };
                 same.or_else(|| self.plain_cut()?.among(remaining))
