@@ -21,14 +21,16 @@
 //! * [`shrink`](mod@shrink): the same violation from less.
 //! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
 //! * [`run`](mod@run): from a scenario to a judged outcome; [`run::compare`](mod@run::compare) drives several systems alike.
-//! * [`sim`]: the simulated world. [`scenario`]: the file format. [`check`]: one property a file.
-//! * [`systems`]: what is tested. [`history`]: what clients saw. [`fault`]: what breaks, as data.
+//! * [`clients`]: who asks what of a system. [`scenario`]: the file format. [`check`]: one property a file.
+//! * [`systems`]: what is tested. [`history`]: what clients saw. [`sim`]: the simulated world.
+//! * [`fault`]: what breaks, as data.
 //! * [`host`]: how a node touches the world.
 //! * [`kv`]: the store. [`trace`]: the event log and its digest. [`rng`]: all entropy of a run.
 //!
 //! The crate needs `--cfg tokio_unstable`, without which no seed replays; a run says how to set it.
 
 pub mod check;
+pub mod clients;
 pub mod fault;
 pub mod harness;
 pub mod history;

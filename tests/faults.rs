@@ -65,11 +65,17 @@ fn a_cut_wins_over_a_hold() {
     assert!(held(3000, 4000).any(|(_, fate)| fate.contains(&None)), "what is held after the cut arrives in the end");
 }
 
+/// The rows and the list of kinds that take roles are made from `src/fault/kinds/`.
 #[test]
-fn the_page_says_which_faults_take_roles() {
-    let page = std::fs::read_to_string("docs/FAULTS.md").unwrap().replace('\n', " ");
-    let kinds = schism::fault::model::FaultKind::TAKE_ROLES.join(", ").replace("one_way", "one_way (at one end)");
-    assert!(page.contains(&format!("Roles may stand in {kinds}; the others name hosts.")), "{kinds}");
+fn the_page_has_the_table_that_the_command_writes() {
+    let page = include_str!("../docs/FAULTS.md");
+    let made = schism::report::faults::written(page).unwrap();
+    assert_eq!(page, made, "write it anew: cargo run -- list --faults --markdown docs/FAULTS.md");
+}
+
+#[test]
+fn the_page_says_what_the_nemesis_draws_from() {
+    let page = include_str!("../docs/FAULTS.md");
     let ranges = page.split("[nemesis.ranges]").nth(1).unwrap();
     for (field, value) in toml::Table::try_from(schism::fault::ranges::Ranges::default()).unwrap() {
         assert!(ranges.contains(&format!("{field} = {value}")), "{field} = {value}");

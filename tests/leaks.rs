@@ -1,15 +1,17 @@
 //! The determinism check catches what makes runs differ: each leak is planted in a small cluster, and
 //! the repeated runs must disagree; without a leak they must agree.
 
+use schism::clients::{Clients, Load};
 use schism::fault::fold::{SiteShape, Topology};
-use schism::fault::model::{Chaos, Fault, FaultKind, Schedule, Target};
+use schism::fault::kinds::Kill;
+use schism::fault::model::{Chaos, Fault, Schedule, Target};
 use schism::host::transport::Incoming;
 use schism::host::{Host, task};
 use schism::kv::protocol::{Reply, Request};
 use schism::kv::{Applied, Command, Key, Op, Store, Value};
-use schism::run::repeat;
-use schism::scenario::{ScriptedOp, Timing};
-use schism::sim::{Evidence, Plan, simulate};
+use schism::run::{Plan, repeat};
+use schism::scenario::ScriptedOp;
+use schism::sim::{World, simulate};
 use schism::systems::{Cluster, Process};
 use schism::trace::digest::{Digest, Hasher};
 use schism::trace::{HostId, MessageKind, Trace, What};
@@ -109,8 +111,8 @@ impl Cluster for Leaky {
         })
     }
 
-    fn state(&self, _node: HostId) -> BTreeMap<Key, Value> {
-        self.store.lock().unwrap().values().clone()
+    fn state(&self, _node: HostId) -> Option<BTreeMap<Key, Value>> {
+        Some(self.store.lock().unwrap().values().clone())
     }
 }
 
@@ -149,26 +151,34 @@ fn plan(seed: u64) -> Plan {
         fixed_expectation: false,
     });
     let target = |name: &str| Target(name.to_owned());
-    let kill = Fault { at_ms: 500, for_ms: Some(200), kind: FaultKind::Kill { target: target("n3") } };
-    Plan {
+    let kill = Fault { at_ms: 500, for_ms: Some(200), kind: Kill { target: target("n3") }.into() };
+    let world = World {
         seed,
-        clients: vec![2],
+        tick_ms: 1,
+        duration_ms: 1000,
         latency_ns: vec![1_000_000; hosts * hosts],
-        timing: Timing { duration_ms: 1000, ..Timing::default() },
         baseline: Chaos { loss_ppm: 20_000, reorder_ppm: 50_000, reorder_ms: 20, ..Chaos::default() },
         schedule: Schedule { faults: vec![kill] },
-        script: script.collect(),
         acts: None,
-        keys: 3,
         topology,
-    }
+    };
+    let load = Load {
+        clients: vec![2],
+        script: script.collect(),
+        keys: 3,
+        attempt_timeout_ms: 500,
+        operation_timeout_ms: 2000,
+        recovery_ms: 12_000,
+    };
+    Plan { world, load }
 }
 
-fn simulate_with(leak: Leak, seed: u64) -> Evidence {
+fn simulate_with(leak: Leak, seed: u64) -> Trace {
     let plan = plan(seed);
-    let nodes = plan.topology.node_ids().collect();
+    let nodes = plan.world.topology.node_ids().collect();
     let cluster = Leaky { leak, nodes, store: Arc::default(), started: Instant::now() };
-    simulate(&plan, Arc::new(cluster)).unwrap()
+    let clients = Clients::new(&plan.world, &plan.load, Arc::new(cluster));
+    simulate(&plan.world, &clients).unwrap().0.trace
 }
 
 fn digest(trace: &Trace) -> Digest {
@@ -179,7 +189,7 @@ fn digest(trace: &Trace) -> Digest {
 
 /// Whether some repetition of the run differs from the first.
 fn is_caught(leak: Leak) -> bool {
-    let run = |seed| Ok::<_, ()>(digest(&simulate_with(leak, seed).trace));
+    let run = |seed| Ok::<_, ()>(digest(&simulate_with(leak, seed)));
     let first = run(7).unwrap();
     // Process-wide state may happen to come back to where it was: a leak has several rounds to show.
     let rounds = if leak == Leak::None { 1 } else { 10 };
@@ -218,7 +228,7 @@ fn a_process_wide_counter_is_caught() {
 
 #[test]
 fn two_deliveries_of_one_tick_swapped_are_caught() {
-    let trace = simulate_with(Leak::None, 7).trace;
+    let trace = simulate_with(Leak::None, 7);
     let delivered = |at: usize| match trace.events[at].what {
         What::Deliver { .. } => Some((trace.events[at].t_ns, trace.events[at].host)),
         _ => None,

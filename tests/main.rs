@@ -11,6 +11,7 @@ mod faults;
 mod harness;
 mod ladder;
 mod leaks;
+mod links;
 mod livelock;
 mod properties;
 mod regressions;

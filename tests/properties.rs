@@ -9,6 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use schism::check::CheckName;
+use schism::fault::kinds::{self, Flapping, Hold, Isolate, Kill, MajoritiesRing, Messages, OneWay, Partition, Pause};
 use schism::fault::model::{Chaos, Fault, FaultKind, Target};
 use schism::report::recording;
 use schism::rng::seeds::{SEED, Seeds, parse_seed};
@@ -111,19 +112,19 @@ fn fault_kinds(nodes: u16) -> impl Strategy<Value = FaultKind> {
     );
     let ring = Just((0..nodes).map(node).collect::<Vec<_>>()).prop_shuffle();
     prop_oneof![
-        3 => halves(nodes).prop_map(|(one, other)| FaultKind::Partition { groups: vec![one, other] }),
-        3 => halves(nodes).prop_map(|(from, to)| FaultKind::OneWay { from, to }),
-        1 => ring.prop_map(|order| FaultKind::MajoritiesRing { order }),
+        3 => halves(nodes).prop_map(|(one, other)| Partition { groups: vec![one, other] }.into()),
+        3 => halves(nodes).prop_map(|(from, to)| OneWay { from, to }.into()),
+        1 => ring.prop_map(|order| MajoritiesRing { order }.into()),
         2 => (role_or_node(nodes), any::<bool>())
-            .prop_map(|(target, from_clients)| FaultKind::Isolate { target, from_clients }),
+            .prop_map(|(target, from_clients)| Isolate { target, from_clients }.into()),
         1 => (halves(nodes), 200u64..900, 200u64..900).prop_map(|((one, other), down_ms, up_ms)| {
-            FaultKind::Flapping { groups: vec![one, other], down_ms, up_ms }
+            Flapping { groups: vec![one, other], down_ms, up_ms }.into()
         }),
-        1 => (halves(nodes), 10u64..300).prop_map(|((a, b), extra_ms)| FaultKind::Latency { a, b, extra_ms }),
-        1 => halves(nodes).prop_map(|(a, b)| FaultKind::Hold { a, b }),
-        2 => chaos.prop_map(|chaos| FaultKind::Messages { from: vec![], to: vec![], kinds: vec![], chaos }),
-        3 => role_or_node(nodes).prop_map(|target| FaultKind::Kill { target }),
-        1 => role_or_node(nodes).prop_map(|target| FaultKind::Pause { target }),
+        1 => (halves(nodes), 10u64..300).prop_map(|((a, b), extra_ms)| kinds::Latency { a, b, extra_ms }.into()),
+        1 => halves(nodes).prop_map(|(a, b)| Hold { a, b }.into()),
+        2 => chaos.prop_map(|chaos| Messages { from: vec![], to: vec![], kinds: vec![], chaos }.into()),
+        3 => role_or_node(nodes).prop_map(|target| Kill { target }.into()),
+        1 => role_or_node(nodes).prop_map(|target| Pause { target }.into()),
     ]
 }
 
@@ -244,7 +245,7 @@ fn dual_primary_forks_or_loses_under_a_cut_longer_than_its_takeover() {
     let cut = (1_000u64..2_000, ELECTION_MAX_MS + 2_500..4_500).prop_map(|(at_ms, for_ms)| Fault {
         at_ms,
         for_ms: Some(for_ms),
-        kind: FaultKind::Partition { groups: vec![vec![Target("s1".into())], vec![Target("s2".into())]] },
+        kind: Partition { groups: vec![vec![Target("s1".into())], vec![Target("s2".into())]] }.into(),
     });
     let cases = (any_case(), cut).prop_map(|(case, cut)| two_sites(Case { faults: vec![cut], ..case }));
     for_each_seed(

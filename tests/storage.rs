@@ -4,23 +4,19 @@
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use schism::host::Host;
-use schism::kv::{Key, Value};
+use schism::host::task::Process;
 use schism::run::plan;
 use schism::scenario::Scenario;
 use schism::sim::simulate;
-use schism::systems::raft::tables::{self, Change};
-use schism::systems::{Cluster, Process};
-use schism::trace::HostId;
-use std::collections::BTreeMap;
+use schism::systems::raft::durable::Change;
+use schism::systems::raft::tables;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 const ROWS: TableDefinition<'_, u32, u32> = TableDefinition::new("rows");
 
-/// A node that counts its lives in a row, and notes the count it finds at each start; `None`: it cannot read.
-struct Lives(Arc<Mutex<Vec<Option<u32>>>>);
-
+/// A node counts its lives in a row.
 fn live(host: &Host) -> Result<u32, redb::Error> {
     let database = Database::builder().set_cache_size(1 << 20).create_with_backend(host.disk())?;
     let transaction = database.begin_write()?;
@@ -39,22 +35,7 @@ fn live(host: &Host) -> Result<u32, redb::Error> {
     Ok(lives)
 }
 
-impl Cluster for Lives {
-    fn process(&self, host: Host) -> Process {
-        let notes = self.0.clone();
-        Box::pin(async move {
-            let found = live(&host).ok();
-            notes.lock().unwrap().push(found);
-            std::future::pending().await
-        })
-    }
-
-    fn state(&self, _: HostId) -> BTreeMap<Key, Value> {
-        BTreeMap::new()
-    }
-}
-
-/// The counts that a node finds over its lives, under these faults.
+/// The counts that a node finds at each start, under these faults; `None`: it cannot read.
 fn lives(faults: &str) -> Vec<Option<u32>> {
     let text = format!(
         r#"
@@ -67,9 +48,17 @@ workload = {{ operations = 1 }}
 faults = [{faults}]
 "#
     );
-    let notes = Arc::default();
+    let notes = Arc::<Mutex<Vec<Option<u32>>>>::default();
     let scenario = Scenario::parse("lives", &text).unwrap();
-    simulate(&plan(&scenario, 5), Arc::new(Lives(Arc::clone(&notes)))).unwrap();
+    let node = |host: Host| -> Process {
+        let notes = notes.clone();
+        Box::pin(async move {
+            let found = live(&host).ok();
+            notes.lock().unwrap().push(found);
+            std::future::pending().await
+        })
+    };
+    simulate(&plan(&scenario, 5).world, &node).unwrap();
     let notes = notes.lock().unwrap();
     notes.clone()
 }

@@ -1,50 +1,28 @@
 //! Byte streams and datagrams between hosts behave to their programs as TCP and UDP do, whatever the faults.
 
 use schism::host::Host;
-use schism::kv::{Key, Value};
+use schism::host::task::Process;
 use schism::run::plan;
 use schism::scenario::Scenario;
 use schism::sim::simulate;
-use schism::systems::{Answer, Answering, Attempt, Cluster, Process};
 use schism::trace::{HostId, What};
-use std::collections::BTreeMap;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What a program saw, and at which millisecond.
 type Log = Arc<Mutex<Vec<(u64, String)>>>;
-type Program = fn(Host, Log) -> Pin<Box<dyn Future<Output = ()>>>;
+type Program = fn(Host, Log) -> Process;
 
 /// `n1` and `n2`, each with a program of its own.
-struct Two {
-    programs: [Program; 2],
-    log: Log,
-}
-
-impl Cluster for Two {
-    fn process(&self, host: Host) -> Process {
-        let (program, log) = (self.programs[usize::from(host.id().0) - 1], self.log.clone());
+fn two(programs: [Program; 2], log: &Log) -> impl Fn(Host) -> Process {
+    move |host| {
+        let (program, log) = (programs[usize::from(host.id().0) - 1], log.clone());
         Box::pin(async move {
             program(host, log).await;
             std::future::pending().await
         })
-    }
-
-    fn state(&self, _: HostId) -> BTreeMap<Key, Value> {
-        BTreeMap::new()
-    }
-
-    fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
-        let outcome = match attempt.command.op {
-            schism::kv::Op::Get { .. } => schism::kv::Outcome::Value(None),
-            _ => schism::kv::Outcome::Done,
-        };
-        let reply = schism::kv::protocol::Reply::Ok { outcome, acknowledged_by: attempt.node, term: 0 };
-        Box::pin(async move { Answer::from(reply) })
     }
 }
 
@@ -66,8 +44,7 @@ workload = {{ operations = 1, start_ms = 100 }}
 
 fn observe(faults: &str, server: Program, client: Program) -> Vec<(u64, String)> {
     let log = Log::default();
-    let cluster = Two { programs: [server, client], log: log.clone() };
-    simulate(&plan(&scenario(faults), 3), Arc::new(cluster)).unwrap();
+    simulate(&plan(&scenario(faults), 3).world, &two([server, client], &log)).unwrap();
     let log = log.lock().unwrap();
     log.clone()
 }
@@ -77,7 +54,7 @@ fn note(host: &Host, log: &Log, text: impl Into<String>) {
 }
 
 /// Accepts connections and notes what arrives on them, until the end of each.
-fn listener(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+fn listener(host: Host, log: Log) -> Process {
     Box::pin(async move {
         let listener = host.listen(80).unwrap();
         loop {
@@ -97,7 +74,7 @@ fn listener(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
 }
 
 /// Sends a number every half second for five seconds.
-fn counter(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+fn counter(host: Host, log: Log) -> Process {
     Box::pin(async move {
         let mut stream = host.connect("n1", 80).await.unwrap();
         note(&host, &log, "connected");
@@ -158,7 +135,7 @@ fn loss_and_reordering_delay_a_stream_and_change_nothing_else() {
 
 #[test]
 fn connecting_is_refused_without_a_listener_and_hangs_through_a_cut() {
-    fn client(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn client(host: Host, log: Log) -> Process {
         Box::pin(async move {
             let refused = host.connect("n1", 81).await.unwrap_err();
             note(&host, &log, format!("{:?}", refused.kind()));
@@ -180,7 +157,7 @@ fn connecting_is_refused_without_a_listener_and_hangs_through_a_cut() {
 
 #[test]
 fn a_killed_process_closes_its_streams_and_can_be_reached_again() {
-    fn client(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn client(host: Host, log: Log) -> Process {
         Box::pin(async move {
             let mut stream = host.connect("n1", 80).await.unwrap();
             let ended = stream.read(&mut [0; 8]).await.unwrap();
@@ -202,7 +179,7 @@ fn a_killed_process_closes_its_streams_and_can_be_reached_again() {
 
 #[test]
 fn a_writer_waits_for_a_reader_that_does_not_read() {
-    fn idle(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn idle(host: Host, log: Log) -> Process {
         Box::pin(async move {
             let listener = host.listen(80).unwrap();
             let mut stream = listener.accept().await;
@@ -212,7 +189,7 @@ fn a_writer_waits_for_a_reader_that_does_not_read() {
             note(&host, &log, format!("{} bytes", all.len()));
         })
     }
-    fn client(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn client(host: Host, log: Log) -> Process {
         Box::pin(async move {
             let mut stream = host.connect("n1", 80).await.unwrap();
             let written: io::Result<()> = stream.write_all(&[7; 100_000]).await;
@@ -227,16 +204,15 @@ fn a_writer_waits_for_a_reader_that_does_not_read() {
 
 #[test]
 fn a_fault_that_duplicates_says_that_it_cannot_act_on_a_stream() {
-    let cluster = Two { programs: [listener, counter], log: Log::default() };
     let scenario = scenario("messages = { duplicate_ppm = 500000, reorder_ms = 5 }");
-    let evidence = simulate(&plan(&scenario, 3), Arc::new(cluster)).unwrap();
+    let (evidence, ()) = simulate(&plan(&scenario, 3).world, &two([listener, counter], &Log::default())).unwrap();
     assert_eq!(evidence.powerless.len(), 1, "{:?}", evidence.powerless);
     assert!(evidence.powerless[0].contains("duplication cannot act"));
 }
 
 #[test]
 fn a_pause_says_that_it_cannot_stop_tasks_of_the_runtime() {
-    fn escaping(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+    fn escaping(host: Host, log: Log) -> Process {
         Box::pin(async move {
             tokio::spawn(std::future::pending::<()>());
             listener(host, log).await;
@@ -244,8 +220,8 @@ fn a_pause_says_that_it_cannot_stop_tasks_of_the_runtime() {
     }
     let pause = r#"faults = [{ fault = "pause", at_ms = 1000, for_ms = 1000, target = "n1" }]"#;
     let powerless = |server: Program| {
-        let cluster = Two { programs: [server, counter], log: Log::default() };
-        let evidence = simulate(&plan(&scenario(pause), 3), Arc::new(cluster)).unwrap();
+        let world = plan(&scenario(pause), 3).world;
+        let (evidence, ()) = simulate(&world, &two([server, counter], &Log::default())).unwrap();
         assert!(evidence.trace.events.iter().any(|event| event.what == What::Pause));
         evidence.powerless
     };
@@ -254,7 +230,7 @@ fn a_pause_says_that_it_cannot_stop_tasks_of_the_runtime() {
 }
 
 /// Notes what arrives on its socket.
-fn mailbox(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+fn mailbox(host: Host, log: Log) -> Process {
     Box::pin(async move {
         let socket = host.datagrams(Some(53)).unwrap();
         assert!(host.datagrams(Some(53)).is_err(), "a port has one socket");
@@ -267,7 +243,7 @@ fn mailbox(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
 }
 
 /// Sends a number every half second for five seconds and notes the answers.
-fn sender(host: Host, log: Log) -> Pin<Box<dyn Future<Output = ()>>> {
+fn sender(host: Host, log: Log) -> Process {
     Box::pin(async move {
         let socket = host.datagrams(None).unwrap();
         socket.send(b"nobody listens there", (HostId(1), 99));

@@ -61,14 +61,15 @@ fn the_page_tells_of_each_bug_what_the_list_does() {
 /// Other members, and back again, under a schedule that does nothing else.
 #[test]
 fn members_change_by_joint_consensus_and_back_again() {
-    use schism::fault::model::{Fault, FaultKind, Target};
+    use schism::fault::kinds::Membership;
+    use schism::fault::model::{Fault, Target};
     use schism::scenario::Situation;
     use schism::trace::{HostSet, What};
     let mut scenario = load(SCENARIO).unwrap();
     scenario.nemesis = None;
     scenario.workload.operations = 400;
     let voters = ["n1", "n2", "n3"].map(|name| Target(name.into())).to_vec();
-    scenario.faults = vec![Fault { at_ms: 4000, for_ms: Some(6000), kind: FaultKind::Membership { voters } }];
+    scenario.faults = vec![Fault { at_ms: 4000, for_ms: Some(6000), kind: Membership { voters }.into() }];
     let changed = run(&scenario, System::Raft, 1, &Options::default()).unwrap();
     assert_eq!(changed.outcome.verdict, Verdict::Pass, "{:?}", changed.outcome.violations);
     assert!(changed.outcome.situations[&Situation::MembersChanged] >= 2);

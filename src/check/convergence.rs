@@ -1,6 +1,7 @@
 //! Convergence: at the end, after the quiet period, every node holds the same state.
 //!
-//! Compares the `Final` events, one per node. A node without one did not answer, so it has not converged.
+//! Compares the `Final` events, one per node. A node without one did not answer, so it has not converged. Where no node
+//! has one the system cannot be seen into, and there is nothing to compare.
 
 use super::{Certificate, CheckName, Violation};
 use crate::trace::{HostId, Trace, What};
@@ -14,7 +15,7 @@ pub fn check(trace: &Trace) -> Option<Violation> {
             states.insert(event.host, state);
         }
     }
-    let first = trace.node_ids().next()?;
+    let first = trace.node_ids().next().filter(|_| !states.is_empty())?;
     let (sentence, nodes) = match trace.node_ids().find(|node| !states.contains_key(node)) {
         Some(silent) => (format!("{silent} could not be read at the end of the run"), vec![silent]),
         None => {
@@ -51,5 +52,6 @@ mod tests {
         assert_eq!(verdict(&[(1, 7), (2, 8), (3, 7), (2, 7)]), None, "the last report counts");
         assert_eq!(verdict(&[(1, 7), (2, 7), (3, 8)]), Some(vec![1, 3]));
         assert_eq!(verdict(&[(1, 7), (3, 7)]), Some(vec![2]), "silence is not agreement");
+        assert_eq!(verdict(&[]), None, "a system that cannot be seen into");
     }
 }

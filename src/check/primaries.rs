@@ -5,7 +5,7 @@
 //! deposed leader legitimately believes in itself for a while.
 
 use crate::history::History;
-use crate::trace::{HostId, Role, Scope, Trace, What};
+use crate::trace::{HostId, HostSet, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
 
 /// A span of time in which one node acted as primary of one scope in one term.
@@ -52,27 +52,69 @@ pub fn tenures(trace: &Trace) -> Vec<Tenure> {
     tenures
 }
 
-/// Nanoseconds during which two or more nodes acted as primary of the same scope.
-pub fn acting_primaries_overlap_ns(trace: &Trace) -> u64 {
-    let tenures = tenures(trace);
+/// A span of time in which two or more nodes acted as primary of the same keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap {
+    /// When it began, in nanoseconds.
+    pub from_ns: u64,
+    /// When it ended, in nanoseconds.
+    pub until_ns: u64,
+    /// The nodes.
+    pub nodes: HostSet,
+}
+
+/// All overlaps of tenures in a sorted trace, in order of time. Where their nodes change, another one begins.
+pub fn overlaps(trace: &Trace) -> Vec<Overlap> {
     // (time, scope, node, +1 or -1): counted per node, since a new term opens before or after the old one closes.
     let mut edges: Vec<(u64, Scope, HostId, i32)> = Vec::new();
-    for tenure in &tenures {
-        edges.push((tenure.from_ns, tenure.scope, tenure.node, 1));
-        edges.push((tenure.until_ns, tenure.scope, tenure.node, -1));
+    for Tenure { node, scope, from_ns, until_ns, .. } in tenures(trace) {
+        edges.push((from_ns, scope, node, 1));
+        edges.push((until_ns, scope, node, -1));
     }
     edges.sort_unstable();
     let mut acting: BTreeMap<Scope, BTreeMap<HostId, i32>> = BTreeMap::new();
-    let (mut overlap_ns, mut last_ns) = (0, 0);
+    let mut overlaps: Vec<Overlap> = Vec::new();
+    let mut last_ns = 0;
     for (t_ns, scope, node, change) in edges {
-        let contested = |nodes: &BTreeMap<HostId, i32>| nodes.values().filter(|count| **count > 0).count() > 1;
-        if acting.values().any(contested) {
-            overlap_ns += t_ns - last_ns;
+        let nodes = rivals(&acting);
+        if !nodes.is_empty() && t_ns > last_ns {
+            match overlaps.last_mut().filter(|last| last.until_ns == last_ns && last.nodes == nodes) {
+                Some(last) => last.until_ns = t_ns,
+                None => overlaps.push(Overlap { from_ns: last_ns, until_ns: t_ns, nodes }),
+            }
         }
         last_ns = t_ns;
         *acting.entry(scope).or_default().entry(node).or_default() += change;
     }
-    overlap_ns
+    overlaps
+}
+
+/// Those who are not alone in acting as primary of some scope.
+fn rivals(acting: &BTreeMap<Scope, BTreeMap<HostId, i32>>) -> HostSet {
+    let of_scope = |counts: &BTreeMap<HostId, i32>| -> HostSet {
+        counts.iter().filter(|(_, count)| **count > 0).map(|(node, _)| *node).collect()
+    };
+    acting.values().map(of_scope).filter(|nodes| nodes.len() > 1).fold(HostSet::EMPTY, HostSet::union)
+}
+
+/// For how long in all, in nanoseconds.
+pub fn total_ns(overlaps: &[Overlap]) -> u64 {
+    overlaps.iter().map(|overlap| overlap.until_ns - overlap.from_ns).sum()
+}
+
+/// What each of the nodes concerned acknowledged during these overlaps.
+pub fn acknowledged_during(overlaps: &[Overlap], trace: &Trace) -> BTreeMap<HostId, u64> {
+    let mut acknowledged: BTreeMap<HostId, u64> =
+        overlaps.iter().flat_map(|overlap| overlap.nodes.iter()).map(|node| (node, 0)).collect();
+    for event in &trace.events {
+        let What::Acknowledge { .. } = event.what else { continue };
+        let at = overlaps.partition_point(|overlap| overlap.until_ns <= event.t_ns);
+        let during = overlaps.get(at).filter(|overlap| overlap.from_ns <= event.t_ns);
+        if during.is_some_and(|overlap| overlap.nodes.contains(event.host)) {
+            *acknowledged.entry(event.host).or_insert(0) += 1;
+        }
+    }
+    acknowledged
 }
 
 /// How often another node than the last one became primary of a scope; the first one is no change.
@@ -113,6 +155,10 @@ mod tests {
         Trace { names, nodes: 3, events: steps.iter().enumerate().map(event).collect() }
     }
 
+    fn overlap_ns(trace: &Trace) -> u64 {
+        total_ns(&overlaps(trace))
+    }
+
     fn role(role: Role, shard: u16, term: u64) -> What {
         What::Role { role, scope: Scope::Shard(shard), term }
     }
@@ -129,13 +175,69 @@ mod tests {
             (55, 2, What::Crash),
             (90, 1, What::Crash),
         ]);
-        assert_eq!(acting_primaries_overlap_ns(&overlapping), 10 + 5);
+        assert_eq!(overlap_ns(&overlapping), 10 + 5);
         assert_eq!(leader_changes(&overlapping), 2, "n1 -> n2 -> n1 on shard 0; shard 1 has had one");
         let new_term = trace(&[(10, 1, role(Primary, 0, 1)), (20, 1, role(Primary, 0, 2)), (30, 1, What::Crash)]);
-        assert_eq!(acting_primaries_overlap_ns(&new_term), 0, "a node does not overlap with itself");
+        assert_eq!(overlap_ns(&new_term), 0, "a node does not overlap with itself");
         assert_eq!(leader_changes(&new_term), 0);
         let handed_over =
             trace(&[(10, 1, role(Primary, 0, 1)), (20, 1, role(Backup, 0, 1)), (20, 2, role(Primary, 0, 2))]);
-        assert_eq!(acting_primaries_overlap_ns(&handed_over), 0);
+        assert_eq!(overlap_ns(&handed_over), 0);
+    }
+
+    #[test]
+    fn acknowledgements_count_only_while_two_nodes_act_for_the_same_keys() {
+        use Role::{Backup, Primary};
+        let tag = crate::kv::Tag { session: 1, sequence: 1 };
+        let ack = What::Acknowledge { tag, key: crate::kv::Key(1), term: 1 };
+        let trace = trace(&[
+            (10, 1, role(Primary, 0, 1)),
+            (15, 1, ack),
+            (20, 2, role(Primary, 0, 1)),
+            (25, 1, ack),
+            (26, 2, ack),
+            (27, 2, ack),
+            (30, 1, role(Backup, 0, 1)),
+            (35, 2, ack),
+        ]);
+        let nodes = [HostId(1), HostId(2)].into_iter().collect();
+        assert_eq!(overlaps(&trace), [Overlap { from_ns: 20, until_ns: 30, nodes }]);
+        let acknowledged = acknowledged_during(&overlaps(&trace), &trace);
+        assert_eq!(acknowledged, BTreeMap::from([(HostId(1), 1), (HostId(2), 2)]));
+    }
+
+    #[test]
+    fn an_overlap_lasts_until_its_nodes_change() {
+        use Role::{Backup, Primary};
+        let trace = trace(&[
+            (10, 1, role(Primary, 0, 1)),
+            (20, 2, role(Primary, 0, 1)),
+            // Of another shard, and in another term: the same two.
+            (25, 1, role(Primary, 1, 1)),
+            (25, 2, role(Primary, 1, 1)),
+            (28, 2, role(Primary, 0, 2)),
+            (30, 3, role(Primary, 0, 3)),
+            (40, 1, role(Backup, 0, 1)),
+            (40, 1, role(Backup, 1, 1)),
+            (50, 2, What::Crash),
+        ]);
+        let spans: Vec<_> =
+            overlaps(&trace).iter().map(|one| (one.from_ns, one.until_ns, one.nodes.to_string())).collect();
+        let expected = [(20, 30, "n1, n2"), (30, 40, "n1, n2, n3"), (40, 50, "n2, n3")];
+        assert_eq!(spans, expected.map(|(from_ns, until_ns, nodes)| (from_ns, until_ns, nodes.to_owned())));
+    }
+
+    #[test]
+    fn a_crash_ends_an_overlap_and_a_pause_does_not() {
+        let after = |stop, start| {
+            trace(&[
+                (10, 1, role(Role::Primary, 0, 1)),
+                (20, 1, stop),
+                (30, 2, role(Role::Primary, 0, 1)),
+                (40, 1, start),
+            ])
+        };
+        assert_eq!(overlap_ns(&after(What::Crash, What::Start)), 0);
+        assert_eq!(overlap_ns(&after(What::Pause, What::Resume)), 10);
     }
 }

@@ -68,11 +68,10 @@ impl Knowledge {
     fn of(trace: &Trace, suspects: &[Suspect]) -> Self {
         let keys: BTreeSet<Key> = suspects.iter().map(|suspect| suspect.key).collect();
         let mut knowledge = Knowledge { acknowledged: BTreeMap::new(), applied: BTreeMap::new() };
-        // Where a command took effect in a log, and the last entry that each node applied: what a snapshot holds.
-        let (mut effects, mut applying) = (BTreeMap::<Tag, u64>::new(), BTreeMap::<HostId, u64>::new());
+        // Where a command took effect in a log: what a snapshot from there on holds.
+        let mut effects = BTreeMap::<Tag, u64>::new();
         for (index, event) in trace.events.iter().enumerate() {
             match event.what {
-                What::ApplyEntry { at, .. } => drop(applying.insert(event.host, at.index)),
                 What::SnapshotInstalled { upto: Some(upto), .. } => {
                     for (tag, _) in effects.iter().filter(|(_, at)| **at <= upto.index) {
                         knowledge.applied.entry((*tag, event.host)).or_insert(index);
@@ -82,10 +81,10 @@ impl Knowledge {
                     let acks = knowledge.acknowledged.entry(tag).or_default();
                     acks.push((event.host, index, term, event.t_ns));
                 }
-                What::Apply { tag, key } if keys.contains(&key) => {
+                What::Apply { tag, key, entry } if keys.contains(&key) => {
                     knowledge.applied.entry((tag, event.host)).or_insert(index);
-                    if let Some(at) = applying.get(&event.host) {
-                        effects.entry(tag).or_insert(*at);
+                    if let Some(at) = entry {
+                        effects.entry(tag).or_insert(at.index);
                     }
                 }
                 _ => {}
@@ -230,7 +229,7 @@ mod tests {
     }
 
     fn apply(id: u32) -> What {
-        What::Apply { tag: tag(id), key: KEY }
+        What::Apply { tag: tag(id), key: KEY, entry: None }
     }
 
     fn acknowledge(id: u32) -> What {
@@ -314,8 +313,8 @@ mod tests {
         let certified = |upto| {
             let mut steps = fork();
             let applied = steps.iter().position(|step| *step == (1, apply(1))).expect("n1 applies its own operation");
-            steps.insert(applied, (1, What::ApplyEntry { at: at(7), payload: 0 }));
-            steps.insert(applied + 2, (2, What::SnapshotInstalled { upto: Some(at(upto)), payload: 0 }));
+            steps[applied] = (1, What::Apply { tag: tag(1), key: KEY, entry: Some(at(7)) });
+            steps.insert(applied + 1, (2, What::SnapshotInstalled { upto: Some(at(upto)), payload: 0 }));
             certificates(&[put(1, 1), put(2, 2)], &steps).len()
         };
         assert_eq!((certified(7), certified(6)), (0, 1));

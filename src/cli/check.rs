@@ -14,7 +14,7 @@ use schism::history::Columns;
 use schism::history::formats::Initial;
 use schism::report::file::write_whole;
 use schism::report::json;
-use schism::report::style::WIDTH;
+use schism::report::style::{WIDTH, hang};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -235,7 +235,7 @@ impl Judged<'_> {
                 count(unknown(report), "key")
             ),
         };
-        terminal.line(&format!("{file}: {verdict}"))?;
+        terminal.line(&hang("", &format!("{file}: {verdict}"), 2))?;
         let told = if extent == Extent::All { usize::MAX } else { TOLD };
         for witness in report.witnesses().take(told) {
             self.tell_violation(witness, extent, terminal)?;
@@ -243,29 +243,37 @@ impl Judged<'_> {
         if let more @ 1.. = report.witnesses().count().saturating_sub(told) {
             terminal.line(&format!("\n  and {} (--all tells them)", count(more, "more key")))?;
         }
-        match &self.verified {
-            Some(Ok(())) => terminal.line("  every verdict was confirmed by its proof")?,
-            Some(Err(Unconfirmed::Wrong(why))) => terminal.line(&format!("  A PROOF DOES NOT HOLD: {why}"))?,
-            Some(Err(Unconfirmed::Budget(why))) => {
-                terminal.line(&format!("  not verified, which is no evidence against the verdict: {why}"))?;
+        let verified = self.verified.as_ref().map(|verified| match verified {
+            Ok(()) => "every verdict was confirmed by its proof".to_owned(),
+            Err(Unconfirmed::Wrong(why)) => format!("A PROOF DOES NOT HOLD: {why}"),
+            Err(Unconfirmed::Budget(why)) => {
+                format!("not verified, which is no evidence against the verdict: {why}")
             }
-            None => {}
+        });
+        for line in verified.into_iter().chain([format!("{size}; {times}{steps}")]) {
+            terminal.line(&indented(&line))?;
         }
-        terminal.line(&format!("  {size}; {times}{steps}"))
+        Ok(())
     }
 
     fn tell_violation(&self, witness: &Witness, extent: Extent, terminal: &mut Terminal) -> Result<(), Failure> {
         let columns = self.columns;
         let picture = explain::diagram(columns, witness, WIDTH - 2, terminal.style.unicode, extent);
-        terminal.line(&format!("\n  {}: {}\n", columns.key_text(witness.key.0), witness.sentence))?;
+        let sentence = format!("{}: {}", columns.key_text(witness.key.0), witness.sentence);
+        terminal.line(&format!("\n{}\n", indented(&sentence)))?;
         for line in picture.lines() {
             terminal.line(&format!("  {line}"))?;
         }
         if explain::shown(columns, witness, extent).len() < witness.operations.len() {
             terminal.line("  (--all shows what is left out)")?;
         }
-        terminal.line(&format!("\n  {}", holds(&still_holds(columns, witness))))
+        terminal.line(&format!("\n{}", indented(&holds(&still_holds(columns, witness)))))
     }
+}
+
+/// A sentence below the verdict.
+fn indented(text: &str) -> String {
+    hang("  ", text, 2)
 }
 
 /// What still holds, in one line.

@@ -1,8 +1,9 @@
 //! `schism compare`: several systems under the same faults and the same clients.
 
 use super::exit::{Exit, Failure};
+use super::named::{Named, named};
 use super::recordings;
-use super::story::{self, all};
+use super::story;
 use super::terminal::{Terminal, warn};
 use super::unwritten::Unwritten;
 use super::{OneSeed, Subject, parse_system};
@@ -11,7 +12,7 @@ use schism::report::page::page;
 use schism::report::{self, comparison, json};
 use schism::run::{Comparison, compare};
 use schism::scenario::Scenario;
-use schism::stories::{self, StoryFile};
+use schism::stories::{self, StoryFile, Telling, Variant};
 use schism::systems::System;
 use std::path::Path;
 
@@ -40,13 +41,13 @@ pub struct Compare {
 impl Compare {
     /// Runs every system and prints the comparison.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let story = story::named(&self.subject.scenario)?;
-        if let Some(story) = story.as_ref().filter(|_| !story::is_also_a_scenario(&self.subject.scenario)) {
-            return self.tell(story, terminal);
-        }
+        let (story, scenario) = match named(&self.subject.scenario)? {
+            Named::Story(story, None) => return self.tell(&story, terminal),
+            Named::Story(story, Some(scenario)) => (Some(story), scenario),
+            Named::Scenario(scenario) => (None, scenario),
+        };
         // Claims are about the variants of the story; with systems of the caller's choice it is another one.
         let story = story.filter(|_| self.systems.is_empty());
-        let scenario = self.subject.load()?;
         let named = self.systems.iter().map(|name| parse_system(name).map_err(Failure::Usage));
         let named: Vec<System> = named.collect::<Result<_, _>>()?;
         let systems = if named.is_empty() { named_by(&scenario) } else { named };
@@ -55,7 +56,7 @@ impl Compare {
         if let Some(folder) = &self.out {
             unwritten.attempt(self.write(&compared, folder), "name another folder with --out")?;
         }
-        let told = story.as_ref().map(|story| stories::tell(story, &all(story), self.seed.seed)).transpose()?;
+        let told = story.as_ref().map(|story| self.told(story, story.model.variants())).transpose()?;
         if terminal.json {
             for line in json::comparison(&compared, told.as_ref().map(|told| &told.claims[..])) {
                 terminal.line(&line)?;
@@ -83,8 +84,7 @@ impl Compare {
             ));
         }
         let named: Vec<_> = self.systems.iter().map(|name| story::variant(story, name)).collect::<Result<_, _>>()?;
-        let variants = if named.is_empty() { all(story) } else { named };
-        let told = stories::tell(story, &variants, self.seed.seed)?;
+        let told = if named.is_empty() { self.told(story, story.model.variants())? } else { self.told(story, named)? };
         let mut unwritten = Unwritten::default();
         if let Some(folder) = &self.out {
             unwritten.attempt(story::write(story, &told, folder), "name another folder with --out")?;
@@ -97,6 +97,14 @@ impl Compare {
             terminal.print(&report::story::telling(story, &told, self.verbose, terminal.style))?;
         }
         Ok(unwritten.exit(if told.holds() { Exit::Expected } else { Exit::Violation }))
+    }
+
+    fn told(
+        &self,
+        story: &StoryFile,
+        variants: impl IntoIterator<Item = &'static Variant>,
+    ) -> Result<Telling, Failure> {
+        Ok(stories::tell(&*story.model, variants, self.seed.seed)?)
     }
 
     /// The arguments that make this comparison again.

@@ -1,7 +1,7 @@
 //! Exit codes, and errors that carry one.
 
 use super::terminal::{warn, warn_painted};
-use miette::Diagnostic;
+use miette::{Diagnostic, MietteHandlerOpts};
 use schism::history::visible::visible;
 use schism::run::{RunError, Verdict};
 use std::fmt;
@@ -38,6 +38,14 @@ impl From<Verdict> for Exit {
             Verdict::Inconclusive => Exit::Inconclusive,
         }
     }
+}
+
+/// Lets diagnostics break lines at spaces alone: half of `dns-failover` is the name of nothing.
+pub fn keep_names_whole() {
+    let splitter = textwrap::WordSplitter::NoHyphenation;
+    let handler = MietteHandlerOpts::new().word_splitter(splitter);
+    // Refused where there is a hook already, and then that one decides.
+    let _ = miette::set_hook(Box::new(move |_| Box::new(handler.clone().build())));
 }
 
 /// Why a command could not do its work.

@@ -2,13 +2,12 @@
 
 use super::exit::{Exit, Failure};
 use super::lesson::HandedIn;
-use super::story::all;
 use super::terminal::Terminal;
 use clap::Args;
 use schism::history::visible::visible;
 use schism::report::json;
 use schism::stories::lesson::{grade, score, seed_of};
-use schism::stories::{self, StoryFile, Telling};
+use schism::stories::{self, StoryFile};
 use schism::trace::digest::Digest;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -184,7 +183,7 @@ impl Grade {
         if story.lesson.read(&answer.answer.join(",")).as_ref() != Ok(&answer.answer) {
             return edited("the answer does not fit the questions");
         }
-        let told: Telling = stories::tell(story, &all(story), answer.seed)?;
+        let told = stories::tell(&*story.model, story.model.variants(), answer.seed)?;
         if told.digest() != answer.digest {
             return edited(&different(told.digest()));
         }

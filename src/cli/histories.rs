@@ -42,7 +42,7 @@ pub struct Reading {
     #[arg(long, value_enum)]
     input: Option<Form>,
     /// The longest history that is read, in MiB of text after decompression.
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     input_limit: u32,
 }
 
@@ -79,6 +79,10 @@ fn bytes(file: &str, form: Option<Form>, limit_mib: u32, terminal: &Terminal) ->
             break;
         }
         if bytes.len() as u64 == CHUNK && form.is_none() && formats::detect(&bytes).is_none() {
+            if bytes.trim_ascii().is_empty() {
+                let blank = format!("{file}: its first {} MiB are blank; cut them off", CHUNK >> 20);
+                return Err(Failure::input(blank));
+            }
             break;
         }
         if bytes.len() as u64 > u64::from(limit_mib) << 20 {

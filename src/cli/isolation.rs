@@ -133,7 +133,7 @@ impl Isolation {
         let run = run.map_err(|error| NoRun::Refused(error.to_string()))?;
         let is_wanted = self.record && run.outcome.verdict == Verdict::Violation;
         let wanted = is_wanted && self.recorded.load(Ordering::Relaxed) < FILES;
-        let recording = wanted.then(|| run.explicit.to_toml());
+        let recording = wanted.then(|| run.recording().to_toml());
         Ok(Done { line: json::outcome(&run.outcome), outcome: run.outcome, recording, compared: None })
     }
 

@@ -1,10 +1,10 @@
 //! `schism lesson`: a story told to a class, with a question before the answer.
 
+use super::OneSeed;
 use super::exit::{Exit, Failure};
 use super::grades::Grade;
-use super::story::{all, named};
+use super::named::{Named, named};
 use super::terminal::Terminal;
-use super::{OneSeed, load};
 use clap::{Args, Subcommand};
 use schism::report;
 use schism::report::json;
@@ -12,7 +12,9 @@ use schism::report::style::{Tone, WIDTH, hang, wrap};
 use schism::scenario::suggest::allowed;
 use schism::stories::claim::Claim;
 use schism::stories::evidence::Table;
-use schism::stories::lesson::{self, Complaint, Judged, Question, score, seed_of};
+use schism::stories::lesson::{grade, score, seed_of};
+use schism::stories::model::Complaint;
+use schism::stories::question::{Judged, Question};
 use schism::stories::{self, StoryFile, Telling};
 use schism::trace::digest::{self, Digest};
 use serde::{Deserialize, Serialize};
@@ -174,13 +176,14 @@ impl Lesson {
     fn teach(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         // The parser demands a name where there is no subcommand.
         let name = self.name.as_deref().unwrap_or_default();
-        let story = named(name)?.ok_or_else(|| no_lesson(name))?;
+        let story = lesson(name)?;
         let seed = self.student.as_deref().map_or(self.seed.seed, |student| seed_of(student, &story.name));
         let answer = self.answer.as_deref().map(|text| story.lesson.read(text)).transpose().map_err(usage)?;
         let file = self.file(&story)?;
         let needs_all = answer.is_some() || self.reveal;
-        let shown = if needs_all { all(&story) } else { story.variant(&story.lesson.evidence).into_iter().collect() };
-        let told = stories::tell(&story, &shown, seed)?;
+        let all = story.model.variants();
+        let shown = all.iter().filter(|variant| needs_all || variant.name == story.lesson.evidence);
+        let told = stories::tell(&*story.model, shown, seed)?;
         tell(&story, &told, terminal)?;
         let answer = match answer {
             None if !self.reveal && !terminal.json && std::io::stdin().is_terminal() => Some(ask(&story, terminal)?),
@@ -195,7 +198,7 @@ impl Lesson {
             }
             return Ok(Exit::Expected);
         }
-        let told = if needs_all { told } else { stories::tell(&story, &all(&story), seed)? };
+        let told = if needs_all { told } else { stories::tell(&*story.model, all, seed)? };
         if let (Some(path), Some(student), Some(answer)) = (&file, &self.student, &answer) {
             hand_in(&HandedIn::new(&story, student, seed, answer.clone(), told.digest()), path)?;
         }
@@ -227,7 +230,7 @@ impl Lesson {
         file: Option<&Path>,
         terminal: &mut Terminal,
     ) -> Result<(), Failure> {
-        let judged = answer.map_or(Vec::new(), |answer| lesson::grade(&story.lesson, answer, &told.claims));
+        let judged = answer.map_or(Vec::new(), |answer| grade(&story.lesson, answer, &told.claims));
         if terminal.json {
             return terminal.line(&json::line(
                 "revealed",
@@ -252,16 +255,16 @@ impl Lesson {
         text.push_str(&format!("{}\n", report::story::claims(story, &told.claims, style)));
         for (number, judged) in (1..).zip(&judged) {
             let (tone, word) = if judged.right { (Tone::Good, "right") } else { (Tone::Bad, "not so") };
-            let because = wrap(&format!("{}.", judged.because.trim_end_matches('.')), WIDTH, 3);
+            let because = hang("   ", &format!("{}.", judged.because.trim_end_matches('.')), 3);
             let verdict =
                 format!("{number}. {}, {}: it is {}.", judged.answer, style.paint(tone, word), judged.solution);
-            text.push_str(&format!("\n{verdict}\n   {because}\n"));
+            text.push_str(&format!("\n{verdict}\n{because}\n"));
         }
         for (number, question) in (1..).zip(&story.lesson.questions) {
             for (choice, letter) in question.choices.iter().zip('a'..) {
                 let chosen = judged.get(number - 1).is_some_and(|judged| judged.answer == letter.to_string());
                 if !chosen {
-                    text.push_str(&format!("\n   {}\n", wrap(&format!("{letter}) {}", choice.because), WIDTH - 3, 6)));
+                    text.push_str(&format!("\n{}\n", choice_text(letter, &choice.because)));
                 }
             }
         }
@@ -276,15 +279,19 @@ impl Lesson {
     }
 }
 
-/// Why nothing can be taught from this name or path: the code is that of any input that cannot be used.
-fn no_lesson(name: &str) -> Failure {
-    if !Path::new(name).exists() {
-        let names = stories::file::embedded().iter().map(|(name, _)| *name).collect();
-        return Failure::input(format!("there is neither a lesson `{name}` nor such a file; {}", allowed(name, names)));
-    }
-    match load(name) {
-        Err(failure) => failure,
-        Ok(_) => Failure::input(format!("{name} holds a scenario and no lesson; it is run by: schism compare {name}")),
+/// The lesson of this name or in the file at this path; without one, the code is that of any input that cannot be used.
+fn lesson(name: &str) -> Result<Box<StoryFile>, Failure> {
+    match named(name) {
+        Ok(Named::Story(story, _)) => Ok(story),
+        _ if !Path::new(name).exists() => {
+            let allowed = allowed(name, stories::list::names());
+            Err(Failure::input(format!("there is neither a lesson `{name}` nor such a file; {allowed}")))
+        }
+        Ok(Named::Scenario(_)) => {
+            let help = format!("it is run by: schism compare {name}");
+            Err(Failure::input(format!("{name} holds a scenario and no lesson; {help}")))
+        }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -298,7 +305,7 @@ fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
     let width = lessons.iter().map(|story| story.name.len()).max().unwrap_or(0) + 2;
     for story in &lessons {
         if terminal.json {
-            let variants = story.variants().iter().map(|variant| variant.name).collect();
+            let variants = story.model.variant_names();
             let (name, title) = (story.name.as_str(), story.title.as_str());
             terminal.line(&json::line("lesson", ListLine { name, title, version: story.lesson.version, variants }))?;
         } else {
@@ -326,7 +333,7 @@ fn tell(story: &StoryFile, told: &Telling, terminal: &mut Terminal) -> Result<()
                 title: &story.title,
                 version: story.lesson.version,
                 seed: told.seed,
-                variants: story.variants().iter().map(|variant| variant.name).collect(),
+                variants: story.model.variant_names(),
                 setting: &story.lesson.setting,
                 evidence: &tables,
                 questions: questions
@@ -354,14 +361,13 @@ fn tell(story: &StoryFile, told: &Telling, terminal: &mut Terminal) -> Result<()
 
 fn question_text(number: usize, question: &Question) -> String {
     let mut lines = vec![wrap(&format!("{number}. {}", question.ask), WIDTH, 3)];
-    lines.extend(
-        question
-            .choices
-            .iter()
-            .zip('a'..)
-            .map(|(choice, letter)| format!("   {}", wrap(&format!("{letter}) {}", choice.text), WIDTH - 3, 6))),
-    );
+    lines.extend(question.choices.iter().zip('a'..).map(|(choice, letter)| choice_text(letter, &choice.text)));
     lines.join("\n")
+}
+
+/// What is said of a choice, behind its letter.
+fn choice_text(letter: char, text: &str) -> String {
+    hang(&format!("   {letter}) "), text, 6)
 }
 
 /// Asks whoever sits at the terminal, until each question has an answer.

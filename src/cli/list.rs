@@ -1,19 +1,34 @@
-//! `schism list`: the scenarios, or the story of one.
+//! `schism list`: the scenarios, the story of one, or the kinds of fault.
 
 use super::exit::{Exit, Failure};
-use super::load;
+use super::named::load;
 use super::terminal::Terminal;
 use clap::Args;
+use schism::fault::kinds::FaultKind;
+use schism::report::faults;
+use schism::report::file::write_whole;
 use schism::report::json;
 use schism::report::style::{Tone, WIDTH, hang, wrap};
 use schism::scenario::{self, Safety, Scenario};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Arguments of `schism list`.
 #[derive(Args)]
 pub struct List {
     /// Show the story of this scenario, and what it expects of each system.
     scenario: Option<String>,
+    /// Show the kinds of fault instead, with their fields.
+    #[arg(long, conflicts_with = "scenario")]
+    faults: bool,
+    /// Write their table into this document, in the place of the one that it has (docs/FAULTS.md).
+    #[arg(long, value_name = "FILE", requires = "faults")]
+    markdown: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Kinds {
+    kinds: usize,
 }
 
 #[derive(Serialize)]
@@ -24,6 +39,9 @@ struct Summary {
 impl List {
     /// Prints the list.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        if self.faults {
+            return self.faults(terminal);
+        }
         let scenarios = match &self.scenario {
             Some(name) => vec![load(name)?],
             None => scenario::catalogue(),
@@ -48,6 +66,23 @@ impl List {
         }
         terminal.line("\nschism list NAME tells the story, schism compare NAME shows it.")?;
         terminal.line("schism lesson list names stories of other failures.")?;
+        Ok(Exit::Expected)
+    }
+
+    fn faults(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        if let Some(file) = &self.markdown {
+            let refused = |why: String| Failure::input(format!("{}: {why}", file.display()));
+            let document = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+            write_whole(file, faults::written(&document).map_err(refused)?)?;
+        }
+        if !terminal.json {
+            terminal.print(&faults::text(terminal.style))?;
+            return Ok(Exit::Expected);
+        }
+        for kind in FaultKind::catalogue() {
+            terminal.line(&json::line("fault_kind", kind))?;
+        }
+        terminal.line(&json::line("faults", Kinds { kinds: FaultKind::NAMES.len() }))?;
         Ok(Exit::Expected)
     }
 }

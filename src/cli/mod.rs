@@ -16,6 +16,7 @@ mod ladder;
 mod ledger;
 mod lesson;
 mod list;
+mod named;
 mod outcomes;
 mod recordings;
 mod regressions;
@@ -34,10 +35,12 @@ mod zoo;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exit::{Exit, Failure};
+use named::load;
+use schism::report::style::hang;
 use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
+use schism::scenario::Scenario;
 use schism::scenario::suggest::allowed;
-use schism::scenario::{self, Scenario};
 use schism::systems::System;
 use schism::systems::bugs::Bug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -193,24 +196,20 @@ impl Jobs {
     }
 }
 
-/// Loads a scenario by name or path; it may only speak of systems that exist.
-fn load(name_or_path: &str) -> Result<Scenario, Failure> {
-    if !story::is_also_a_scenario(name_or_path) && story::named(name_or_path)?.is_some() {
-        let help = format!("it has variants of its own: schism compare {name_or_path}, schism lesson {name_or_path}");
-        return Err(Failure::Usage(format!("`{name_or_path}` is a story and no scenario; {help}")));
-    }
-    scenario::load_for(name_or_path, Some(&System::names())).map_err(|error| Failure::Input(Box::new(error)))
-}
-
 /// Reads the name of a system, and says what there is if there is no such system.
 fn parse_system(text: &str) -> Result<System, String> {
-    text.parse().map_err(|_| format!("there is no system `{text}`; {}", allowed(text, System::names())))
+    text.parse().map_err(|_| unknown("system", text, System::names()))
 }
 
 /// Reads the name of a bug, and says what there is if there is no such bug.
 fn parse_bug(text: &str) -> Result<Bug, String> {
     let names = || Bug::ALL.iter().map(|bug| bug.name()).collect();
-    Bug::named(text).ok_or_else(|| format!("there is no bug `{text}`; {}", allowed(text, names())))
+    Bug::named(text).ok_or_else(|| unknown("bug", text, names()))
+}
+
+/// What is said of a name in the arguments that nothing has. The parser breaks no lines.
+fn unknown(what: &str, text: &str, names: Vec<&str>) -> String {
+    format!("there is no {what} `{text}`\n{}", hang("  ", &allowed(text, names), 2))
 }
 
 /// Runs the command named by the process's arguments.
@@ -239,6 +238,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     terminal::start_logging()?;
+    exit::keep_names_whole();
     let mut terminal = Terminal::new(cli.output);
     let found = command(cli.command, &mut terminal)?;
     Ok(terminal.exit(found))

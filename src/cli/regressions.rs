@@ -1,7 +1,7 @@
 //! `schism regressions`: do the kept runs still show what they were kept for?
 
 use super::exit::{Exit, Failure};
-use super::load;
+use super::named::load;
 use super::recordings::{self, REGRESSIONS};
 use super::replay::{Went, compare};
 use super::terminal::Terminal;

@@ -1,14 +1,18 @@
 //! `schism replay`: does a recorded run still go the same way?
 
 use super::exit::{Exit, Failure};
+use super::named::{Named, named};
 use super::recordings::{build, trace_beside};
-use super::story;
 use super::terminal::Terminal;
-use super::{Which, load};
+use super::{Which, options};
 use clap::Args;
-use schism::report::{event, json, outcome};
-use schism::run::{Options, Outcome, Run, Verdict, run};
-use schism::scenario::Recorded;
+use schism::report::recording::RecordedTrace;
+use schism::report::style::Style;
+use schism::report::{self, event, json, outcome};
+use schism::run::{Outcome, Verdict, run};
+use schism::scenario::{Recorded, Scenario};
+use schism::stories::recording::Recording;
+use schism::stories::{self, StoryFile};
 use schism::systems::System;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -49,14 +53,41 @@ struct Line {
     same_build: Option<bool>,
 }
 
+/// A recorded run that was run again.
+struct Replayed {
+    /// The run, for people.
+    text: String,
+    /// The run, for scripts.
+    json: String,
+    result: Went,
+    /// What `result` means here, for people, and why it may be so.
+    said: Vec<String>,
+    first_diverging_event: Option<String>,
+    same_build: Option<bool>,
+    exit: Exit,
+}
+
 impl Replay {
     /// Runs the recording and compares.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let file = self.file.display().to_string();
-        if let Some(story) = story::named(&file)? {
-            return story::replay(&story, &file, terminal);
+        let replayed = match named(&file)? {
+            Named::Story(story, _) => variant(&story, &file)?,
+            Named::Scenario(scenario) => self.system(&scenario, &file, terminal.style)?,
+        };
+        let Replayed { result, first_diverging_event, same_build, .. } = replayed;
+        if terminal.json {
+            terminal.line(&replayed.json)?;
+            terminal.line(&json::line("replay", Line { file, result, first_diverging_event, same_build }))?;
+        } else {
+            terminal.print(&replayed.text)?;
+            replayed.said.iter().try_for_each(|line| terminal.line(line))?;
         }
-        let scenario = load(&file)?;
+        Ok(replayed.exit)
+    }
+
+    /// Runs a system again under the schedule and the script of a recorded run.
+    fn system(&self, scenario: &Scenario, file: &str, style: Style) -> Result<Replayed, Failure> {
         let Some(explicit) = &scenario.explicit else {
             return Err(Failure::input(format!("{file} carries no recorded run; start one with: schism run {file}")));
         };
@@ -64,53 +95,49 @@ impl Replay {
             Failure::input(format!("{file} was recorded with `{}`, which is no system here", explicit.system))
         })?;
         let system = self.which.named().unwrap_or(recorded_with);
-        let mut options = Options::default();
-        if let Some(steps) = self.check_steps {
-            options.budget.steps = steps;
-        }
-        let now = run(&scenario, system, explicit.seed, &options)?;
+        let now = run(scenario, system, explicit.seed, &options(self.check_steps))?;
         // Another system goes another way, and that says nothing about the build.
-        let recorded = if system == recorded_with { trace_beside(&self.file)? } else { None };
-        let same_build = recorded.as_ref().map(|recorded| recorded.build == build());
-        let went = compare(&explicit.verdict, &now.outcome);
-        let diverges = (went != Went::Identical)
-            .then(|| recorded.map(|recorded| event::what_differs(&recorded.trace, &now.trace)));
-        self.print(&explicit.verdict, went, diverges.flatten(), same_build, &now, terminal)?;
-        Ok(exit(&explicit.verdict, went, same_build, now.outcome.verdict))
-    }
-
-    fn print(
-        &self,
-        recorded: &Recorded,
-        result: Went,
-        first_diverging_event: Option<String>,
-        same_build: Option<bool>,
-        now: &Run,
-        terminal: &mut Terminal,
-    ) -> Result<(), Failure> {
-        let file = self.file.display().to_string();
-        if terminal.json {
-            terminal.line(&json::outcome(&now.outcome))?;
-            return terminal.line(&json::line("replay", Line { file, result, first_diverging_event, same_build }));
-        }
-        terminal.print(&outcome::outcome(&now.outcome, terminal.style))?;
+        let trace = if system == recorded_with { trace_beside(&self.file)? } else { None };
+        let same_build = trace.as_ref().map(|recorded| recorded.build == build());
+        let recorded = &explicit.verdict;
+        let result = compare(recorded, &now.outcome);
+        let differs = |recorded: RecordedTrace| event::what_differs(&recorded.trace, &now.trace);
+        let first_diverging_event = trace.filter(|_| result != Went::Identical).map(differs);
         let was = if recorded.checks.is_empty() { recorded.verdict.clone() } else { recorded.checks.join(", ") };
-        terminal.line(&match result {
-            Went::Identical => "identical: every event, verdict and counter is as recorded".into(),
+        let mut said = vec![match result {
+            Went::Identical => "identical: every event, verdict and counter is as recorded".to_string(),
             Went::Diverged => format!("diverged: the verdict is as recorded ({was}), the events are not"),
             Went::DifferentViolation => format!("different violation: recorded was {was}"),
             Went::Passes => format!("passes now: recorded was {was}"),
-        })?;
-        if let Some(event) = first_diverging_event {
-            terminal.line(&event)?;
-        } else if result != Went::Identical {
-            terminal.line("no trace lies beside the file, so the first event that differs is not known")?;
+        }];
+        if result != Went::Identical {
+            let unknown = "no trace lies beside the file, so the first event that differs is not known";
+            said.push(first_diverging_event.clone().unwrap_or_else(|| unknown.into()));
+            if same_build == Some(true) {
+                said.push("this very build made the recording: that is nondeterminism".into());
+            }
         }
-        if same_build == Some(true) && result != Went::Identical {
-            terminal.line("this very build made the recording: that is nondeterminism")?;
-        }
-        Ok(())
+        let exit = exit(recorded, result, same_build, now.outcome.verdict);
+        let (text, json) = (outcome::outcome(&now.outcome, style), json::outcome(&now.outcome));
+        Ok(Replayed { text, json, result, said, first_diverging_event, same_build, exit })
     }
+}
+
+/// Runs a recorded variant of a story again: 0 if every event and measurement is as recorded, else 1.
+fn variant(story: &StoryFile, file: &str) -> Result<Replayed, Failure> {
+    let Some(Recording { setup, digest }) = &story.recording else {
+        let help = "record one with: schism compare NAME --out FOLDER";
+        return Err(Failure::input(format!("{file} carries no recorded run; {help}")));
+    };
+    let now = stories::run_setup(&*story.model, setup.clone())?;
+    let text = format!("{}, {}, digest {}\n", story.name, now.setup.variant, now.digest);
+    let (result, said, exit) = match now.digest == *digest {
+        true => (Went::Identical, "identical: every event and measurement is as recorded".into(), Exit::Expected),
+        false => (Went::Diverged, format!("diverged: recorded was {digest}"), Exit::Violation),
+    };
+    let json = report::story::variant(story, &now);
+    let (said, first_diverging_event, same_build) = (vec![said], None, None);
+    Ok(Replayed { text, json, result, said, first_diverging_event, same_build, exit })
 }
 
 /// How a run went, beside what was recorded.

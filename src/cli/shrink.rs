@@ -95,7 +95,7 @@ impl Shrink {
         let started = Instant::now();
         let again = run(&shrunk.scenario, oracle.system, form(&shrunk.scenario).seed, &oracle.options)?;
         let replay_s = started.elapsed().as_secs_f64();
-        if again.explicit != shrunk.scenario {
+        if again.recording() != shrunk.scenario {
             return Err(Failure::Harness("the shrunk run went another way when it was run once more".into()));
         }
         let path = somewhere(path, |path| recordings::write(&again, path), unwritten)?;

@@ -96,7 +96,7 @@ impl Worker {
         match catch_unwind(AssertUnwindSafe(|| run(scenario, self.which.or_raft(), seed, &options))) {
             Ok(Ok(run)) => {
                 let wanted = self.record && run.outcome.verdict == Verdict::Violation;
-                let recording = wanted.then(|| run.explicit.to_toml());
+                let recording = wanted.then(|| run.recording().to_toml());
                 Answer::Ran { outcome: json::outcome(&run.outcome), recording }
             }
             Ok(Err(error)) => Answer::Refused(error.to_string()),

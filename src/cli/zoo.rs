@@ -174,7 +174,7 @@ impl Zoo {
 /// The sizes before and after shrinking.
 fn shrunk(scenario: &Scenario, bug: Bug, seed: u64, check: CheckName, jobs: usize) -> Option<(Size, Size)> {
     let system = System::Bugged(bug);
-    let recorded = run(scenario, system, seed, &Options::default()).ok()?.explicit;
+    let recorded = run(scenario, system, seed, &Options::default()).ok()?.recording();
     let oracle = RunOracle { system, options: Options::default() };
     let limits = Limits { jobs, simulated_ms: SHRINK_BUDGET_S * 1000 };
     let shrunk = shrink(&recorded, check.name(), &oracle, &limits).ok()?;

@@ -5,10 +5,25 @@
 //! other decision. Every act taken can be written down as an [`Act`] and given back as a list, which is
 //! what a shrinker edits. Jitter is part of a link's latency, not an act: it stays a hash in both forms.
 
-use super::model::Chaos;
 use crate::rng;
 use crate::trace::{HostId, MessageKind};
 use serde::{Deserialize, Serialize};
+
+/// What the chaos layer does to single messages. Probabilities in parts per million.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Chaos {
+    /// Probability that a message is lost.
+    pub loss_ppm: u32,
+    /// Probability that a message is delayed by up to `reorder_ms`, so that later ones overtake it.
+    pub reorder_ppm: u32,
+    /// Longest extra delay of a reordered message or of a duplicate's second copy, in milliseconds.
+    pub reorder_ms: u64,
+    /// Probability that a message is delivered twice.
+    pub duplicate_ppm: u32,
+    /// Longest jitter added to every message, in milliseconds.
+    pub jitter_ms: u64,
+}
 
 /// Names one message independently of what else is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,6 +98,24 @@ fn delay_ns(draw: u64, up_to_ms: u64) -> u64 {
 }
 
 impl Chaos {
+    /// Nothing happens to any message.
+    pub const NONE: Chaos = Chaos { loss_ppm: 0, reorder_ppm: 0, reorder_ms: 0, duplicate_ppm: 0, jitter_ms: 0 };
+
+    /// Both at once: independent probabilities p and q make 1 - (1 - p)(1 - q), lengths their maximum.
+    pub fn and(&self, other: &Chaos) -> Chaos {
+        let either = |p: u32, q: u32| {
+            let (p, q) = (u64::from(p.min(1_000_000)), u64::from(q.min(1_000_000)));
+            (p + q - p * q / 1_000_000) as u32
+        };
+        Chaos {
+            loss_ppm: either(self.loss_ppm, other.loss_ppm),
+            reorder_ppm: either(self.reorder_ppm, other.reorder_ppm),
+            reorder_ms: self.reorder_ms.max(other.reorder_ms),
+            duplicate_ppm: either(self.duplicate_ppm, other.duplicate_ppm),
+            jitter_ms: self.jitter_ms.max(other.jitter_ms),
+        }
+    }
+
     /// What happens to the message at `place` under these probabilities.
     pub fn decide(&self, seed: u64, place: &Place) -> Fate {
         let happens = |question, ppm: u32| ppm > 0 && rng::happens(draw(seed, place, question), ppm);

@@ -6,13 +6,12 @@
 //! one-way cut and a partition among them; and the first fault takes the leader away while nothing else
 //! is wrong, so that leadership changes at least once.
 
-use super::model::{Chaos, Fault, FaultKind, Target};
+use super::draw::Draw;
+use super::kind::{Drawn, Kind, Leaves, Sort};
+use super::kinds::{Isolate, Kill, Latency, OneWay, Partition};
+use super::model::{Fault, FaultKind};
 use super::ranges::Ranges;
-use super::topology::{SiteHosts, TargetRole, Topology};
-use crate::rng::{self, Stream};
-use crate::trace::{HostId, MessageKind};
-use rand::RngCore;
-use rand::seq::SliceRandom;
+use super::topology::Topology;
 use serde::{Deserialize, Serialize};
 
 /// A generator of fault schedules.
@@ -49,25 +48,23 @@ impl Default for Nemesis {
 const VARIED: usize = 8;
 
 /// What a schedule of [`VARIED`] faults always has, as far as the kinds are allowed. Either of the first two opens it.
-const REQUIRED: [&str; 4] = ["isolate", "kill", "one_way", "partition"];
-
-/// The kinds that are not chosen unless they are named.
-const MUST_BE_NAMED: [&str; 6] = ["slow_disk", "disk_errors", "full_disk", "power_loss", "clock", "membership"];
+const REQUIRED: [&str; 4] = [ISOLATE, KILL, OneWay::SORT.name, Partition::SORT.name];
+const ISOLATE: &str = Isolate::SORT.name;
+const KILL: &str = Kill::SORT.name;
 
 /// How often to look for a time at which one more node may be down, before a harmless fault takes the place.
 const PLACES_TRIED: usize = 64;
 
 impl Nemesis {
-    /// The kinds of fault that can be generated here, in declaration order. Disks that lie or misread are not among
-    /// them, since no system survives a majority of those.
+    /// The kinds of fault that can be generated here, in declaration order.
     pub fn possible_kinds(topology: &Topology) -> Vec<&'static str> {
-        let enough_nodes = |kind: &&'static str| match *kind {
-            "lost_sync" | "corrupt_reads" => false,
-            "majorities_ring" | "bridge" | "kill" | "pause" | "disk_errors" | "full_disk" | "power_loss"
-            | "membership" => topology.nodes >= 3,
-            _ => topology.nodes >= 2,
-        };
-        FaultKind::NAMES.into_iter().filter(enough_nodes).collect()
+        Nemesis::possible(topology).map(|sort| sort.name).collect()
+    }
+
+    fn possible(topology: &Topology) -> impl Iterator<Item = &'static Sort> + use<> {
+        let nodes = topology.nodes;
+        let sorts = FaultKind::SORTS.iter().filter(|sort| !matches!(sort.drawn, Drawn::Never(_)));
+        sorts.filter(move |sort| nodes >= sort.least_nodes)
     }
 
     /// The schedule of this seed, in order of the faults' beginnings.
@@ -75,14 +72,12 @@ impl Nemesis {
     /// # Panics
     /// If its numbers contradict each other or nothing is possible here; scenarios are checked before.
     pub fn generate(&self, topology: &Topology, seed: u64) -> Vec<Fault> {
-        let mut draw = Draw { stream: rng::stream(seed, "nemesis"), topology, ranges: &self.ranges };
-        let kinds: Vec<&'static str> = Nemesis::possible_kinds(topology)
-            .into_iter()
-            .filter(|kind| match self.kinds.is_empty() {
-                true => !MUST_BE_NAMED.contains(kind),
-                false => self.kinds.iter().any(|wanted| wanted == kind),
-            })
-            .collect();
+        let mut draw = Draw::new(topology, &self.ranges, seed);
+        let is_wanted = |sort: &&Sort| match self.kinds.is_empty() {
+            true => sort.drawn == Drawn::Freely,
+            false => self.kinds.iter().any(|wanted| wanted == sort.name),
+        };
+        let kinds: Vec<&'static str> = Nemesis::possible(topology).filter(is_wanted).map(|sort| sort.name).collect();
         assert!(!kinds.is_empty() && self.min_ms <= self.max_ms && self.start_ms + self.max_ms <= self.until_ms);
         let most_down = (topology.nodes - 1) / 2;
         let mut faults: Vec<Fault> = Vec::new();
@@ -91,20 +86,18 @@ impl Nemesis {
         let required = required.into_iter().map(|kind| (kind, true));
         for (kind, guaranteed) in required.chain(others.into_iter().map(|kind| (kind, false))) {
             let takes_leader = match kind {
-                "isolate" => guaranteed,
+                ISOLATE => guaranteed,
                 // A later kill must find somebody to kill, and a leader there may not be.
-                "kill" => guaranteed && faults.is_empty(),
+                KILL => guaranteed && faults.is_empty(),
                 _ => false,
             };
             // The guaranteed ones last long enough to depose a leader.
             let shortest = if guaranteed { self.min_ms.midpoint(self.max_ms) } else { self.min_ms };
             let kind = match kind {
-                "isolate" if takes_leader => {
-                    FaultKind::Isolate { target: Draw::leader(), from_clients: draw.one_in(4) }
-                }
-                "kill" if takes_leader => FaultKind::Kill { target: Draw::leader() },
-                "kill" if guaranteed => FaultKind::Kill { target: draw.node() },
-                kind => draw.kind(kind),
+                ISOLATE if takes_leader => Isolate::of_leader(&mut draw).into(),
+                KILL if takes_leader => Kill { target: Draw::leader() }.into(),
+                KILL if guaranteed => Kill { target: draw.node() }.into(),
+                kind => FaultKind::draw(kind, &mut draw),
             };
             let mut fault = Fault { at_ms: 0, for_ms: None, kind };
             if takes_leader && faults.is_empty() {
@@ -117,11 +110,9 @@ impl Nemesis {
                 faults.push(fault);
                 continue;
             }
-            let takes_node = |fault: &Fault| takes_node(&fault.kind);
-            let [shortest, longest] = match (&fault.kind, self.ranges.pause_ms) {
-                (FaultKind::Pause { .. }, Some(range)) => range,
-                _ => [shortest, self.max_ms],
-            };
+            // Whether it leaves one node fewer.
+            let takes_node = |fault: &Fault| fault.kind.sort().leaves != Leaves::Able;
+            let [shortest, longest] = fault.kind.lasts(&self.ranges).unwrap_or([shortest, self.max_ms]);
             for _ in 0..PLACES_TRIED {
                 let length = draw.between(shortest, longest);
                 // A pause longer than any other fault may not fit behind the opening.
@@ -135,7 +126,7 @@ impl Nemesis {
             }
             if fault.for_ms.is_none() {
                 fault.for_ms = Some(self.min_ms);
-                fault.kind = draw.kind("latency");
+                fault.kind = Latency::draw(&mut draw).into();
             }
             faults.push(fault);
         }
@@ -156,18 +147,12 @@ impl Nemesis {
         let mut others: Vec<&'static str> = Vec::new();
         while others.len() + required.len() < wanted {
             let mut round = kinds.to_vec();
-            round.shuffle(&mut draw.stream);
+            draw.shuffle(&mut round);
             others.extend(round);
         }
         others.truncate(wanted - required.len());
         (required, others)
     }
-}
-
-/// Whether a fault leaves one node fewer.
-fn takes_node(kind: &FaultKind) -> bool {
-    use FaultKind::*;
-    matches!(kind, Kill { .. } | Pause { .. } | PowerLoss { .. } | DiskErrors { .. } | FullDisk { .. })
 }
 
 /// The most faults of `others` and `fault` that are active at one instant within `fault`.
@@ -181,195 +166,10 @@ fn most_at_once<'a>(others: impl Iterator<Item = &'a Fault>, fault: &Fault) -> u
     1 + instants.map(at).max().unwrap_or(0)
 }
 
-/// Draws the parts of a fault.
-struct Draw<'a> {
-    stream: Stream,
-    topology: &'a Topology,
-    ranges: &'a Ranges,
-}
-
-impl Draw<'_> {
-    /// Uniform over `from` to `to`, both included.
-    fn between(&mut self, from: u64, to: u64) -> u64 {
-        from + rng::below(self.stream.next_u64(), to - from + 1)
-    }
-
-    fn within(&mut self, [least, most]: [u64; 2]) -> u64 {
-        self.between(least, most)
-    }
-
-    /// Uniform over `-most` to `most`.
-    fn either_way(&mut self, most: u64) -> i64 {
-        self.between(0, 2 * most) as i64 - most as i64
-    }
-
-    /// True once in `n` times.
-    fn one_in(&mut self, n: u64) -> bool {
-        self.between(1, n) == 1
-    }
-
-    fn target(&self, host: HostId) -> Target {
-        Target(self.topology.name(host).to_string())
-    }
-
-    fn leader() -> Target {
-        Target(TargetRole::Leader.name().to_string())
-    }
-
-    /// All nodes, shuffled.
-    fn nodes(&mut self) -> Vec<Target> {
-        let mut nodes: Vec<Target> = self.topology.node_ids().map(|node| self.target(node)).collect();
-        nodes.shuffle(&mut self.stream);
-        nodes
-    }
-
-    fn node(&mut self) -> Target {
-        self.nodes().swap_remove(0)
-    }
-
-    /// The leader more often than anyone else: that is where it hurts.
-    fn victim(&mut self) -> Target {
-        match self.between(1, 4) {
-            1 | 2 => Draw::leader(),
-            3 => Target(TargetRole::Follower.name().to_string()),
-            _ => self.node(),
-        }
-    }
-
-    /// Two disjoint groups: sites with their clients, or nodes alone, so that clients see both sides.
-    fn halves(&mut self) -> (Vec<Target>, Vec<Target>) {
-        let by_site = self.topology.sites.len() >= 2 && self.one_in(2);
-        let mut all = if by_site {
-            let mut sites: Vec<Target> = self.topology.sites.iter().map(|site| Target(site.name.clone())).collect();
-            sites.shuffle(&mut self.stream);
-            sites
-        } else {
-            self.nodes()
-        };
-        let left = self.between(1, all.len() as u64 - 1) as usize;
-        let right = all.split_off(left);
-        (sorted(all), sorted(right))
-    }
-
-    fn groups(&mut self) -> Vec<Vec<Target>> {
-        let (left, right) = self.halves();
-        vec![left, right]
-    }
-
-    /// Two single nodes, or two sites.
-    fn ends(&mut self) -> (Vec<Target>, Vec<Target>) {
-        let sites: &[SiteHosts] = &self.topology.sites;
-        if sites.len() >= 2 && self.one_in(2) {
-            let mut names: Vec<Target> = sites.iter().map(|site| Target(site.name.clone())).collect();
-            names.shuffle(&mut self.stream);
-            let b = names.swap_remove(1);
-            (vec![names.swap_remove(0)], vec![b])
-        } else {
-            let mut nodes = self.nodes();
-            nodes.truncate(2);
-            let b = nodes.split_off(1);
-            (nodes, b)
-        }
-    }
-
-    fn kind(&mut self, name: &str) -> FaultKind {
-        match name {
-            "partition" => FaultKind::Partition { groups: self.groups() },
-            "flapping" => FaultKind::Flapping {
-                groups: self.groups(),
-                down_ms: self.within(self.ranges.flap_ms),
-                up_ms: self.within(self.ranges.flap_ms),
-            },
-            "one_way" => {
-                let (from, to) = match self.between(1, 3) {
-                    // A leader that is heard by nobody, or that hears nobody.
-                    1 => (vec![Draw::leader()], self.nodes()),
-                    2 => (self.nodes(), vec![Draw::leader()]),
-                    _ => self.halves(),
-                };
-                FaultKind::OneWay { from: sorted(from), to: sorted(to) }
-            }
-            "majorities_ring" => FaultKind::MajoritiesRing { order: self.nodes() },
-            "bridge" => {
-                let mut nodes = self.nodes();
-                let middle = nodes.swap_remove(0);
-                let left = self.between(1, nodes.len() as u64 - 1) as usize;
-                let right = nodes.split_off(left);
-                FaultKind::Bridge { left: sorted(nodes), middle, right: sorted(right) }
-            }
-            "isolate" => FaultKind::Isolate { target: self.victim(), from_clients: self.one_in(4) },
-            "latency" => {
-                let (a, b) = self.ends();
-                FaultKind::Latency { a, b, extra_ms: self.within(self.ranges.latency_ms) }
-            }
-            "hold" => {
-                let (a, b) = self.ends();
-                FaultKind::Hold { a, b }
-            }
-            "messages" => self.messages(),
-            "kill" => FaultKind::Kill { target: self.victim() },
-            "pause" => FaultKind::Pause { target: self.victim() },
-            "slow_disk" => {
-                FaultKind::SlowDisk { target: self.victim(), extra_ms: self.within(self.ranges.slow_disk_ms) }
-            }
-            "disk_errors" => FaultKind::DiskErrors { target: self.victim() },
-            "full_disk" => FaultKind::FullDisk { target: self.victim() },
-            "power_loss" => {
-                let at_operation = if self.one_in(2) { Some(self.between(1, 60)) } else { None };
-                FaultKind::PowerLoss { target: self.victim(), torn: self.one_in(2), at_operation }
-            }
-            "clock" => {
-                let drift_ppm = self.either_way(self.ranges.drift_ppm);
-                let target = self.victim();
-                let offset_ms = match self.either_way(self.ranges.offset_ms) {
-                    // A clock that is right is no fault.
-                    0 if drift_ppm == 0 => self.ranges.offset_ms as i64,
-                    offset_ms => offset_ms,
-                };
-                // Only where the ranges allow no offset can there be neither.
-                let drift_ppm = if (offset_ms, drift_ppm) == (0, 0) { self.ranges.drift_ppm as i64 } else { drift_ppm };
-                FaultKind::Clock { target, offset_ms, drift_ppm }
-            }
-            "membership" => {
-                let mut voters = self.nodes();
-                // At least two stay, and a majority of all: whoever else is down, some of them are up.
-                let most = voters.len() - 1;
-                voters.truncate(self.between((most / 2 + 1).max(2) as u64, most as u64) as usize);
-                FaultKind::Membership { voters: sorted(voters) }
-            }
-            unknown => unreachable!("kinds are filtered before: {unknown}"),
-        }
-    }
-
-    /// A burst of chaos on all messages, or on those of one protocol exchange.
-    fn messages(&mut self) -> FaultKind {
-        let exchanges = [MessageKind::AppendEntries, MessageKind::Vote, MessageKind::Request, MessageKind::Replicate];
-        let kinds = if self.one_in(3) {
-            let kind = exchanges[self.between(0, exchanges.len() as u64 - 1) as usize];
-            vec![kind, kind.reply()]
-        } else {
-            Vec::new()
-        };
-        let chaos = Chaos {
-            loss_ppm: self.within(self.ranges.loss_ppm) as u32,
-            reorder_ppm: self.within(self.ranges.reorder_ppm) as u32,
-            reorder_ms: self.within(self.ranges.reorder_ms),
-            duplicate_ppm: self.within(self.ranges.duplicate_ppm) as u32,
-            jitter_ms: self.within(self.ranges.jitter_ms),
-        };
-        FaultKind::Messages { from: Vec::new(), to: Vec::new(), kinds, chaos }
-    }
-}
-
-/// Sets of hosts read better in order; only a ring's order means something.
-fn sorted(mut targets: Vec<Target>) -> Vec<Target> {
-    targets.sort();
-    targets
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::kinds::{Clock, Flapping, Messages, SlowDisk};
     use crate::fault::topology::SiteShape;
     use crate::fault::topology::tests::two_sites;
     use crate::fault::validate::validate;
@@ -426,7 +226,7 @@ mod tests {
             assert!(count(&FaultKind::is_one_way_cut) >= 1);
             let leader = Draw::leader();
             assert!(count(&|kind| matches!(kind, FaultKind::Kill { .. })) >= 1);
-            assert!(count(&|kind| matches!(kind, FaultKind::Isolate { target, .. } if *target == leader)) >= 1);
+            assert!(count(&|kind| matches!(kind, FaultKind::Isolate(isolate) if isolate.target == leader)) >= 1);
             // The leader is taken away first, and for a while that is all.
             assert!(faults[0].kind.role_targets().contains(&&leader) && faults[0].for_ms >= Some(3500));
             assert!(faults[0].at_ms <= 5000 && faults[1].at_ms >= faults[0].ends_ms().unwrap());
@@ -484,14 +284,14 @@ mod tests {
             for fault in faults {
                 let length = fault.for_ms.unwrap();
                 let holds = match fault.kind {
-                    FaultKind::Messages { chaos, .. } => chaos.loss_ppm <= 10 && chaos.reorder_ppm == 0,
-                    FaultKind::Clock { offset_ms, drift_ppm, .. } => {
+                    FaultKind::Messages(Messages { chaos, .. }) => chaos.loss_ppm <= 10 && chaos.reorder_ppm == 0,
+                    FaultKind::Clock(Clock { offset_ms, drift_ppm, .. }) => {
                         offset_ms == 0 && drift_ppm != 0 && drift_ppm.abs() <= 100
                     }
                     FaultKind::Pause { .. } => (8000..=9000).contains(&length),
-                    FaultKind::Latency { extra_ms, .. } => (3..=4).contains(&extra_ms),
-                    FaultKind::Flapping { down_ms, up_ms, .. } => (down_ms, up_ms) == (7, 7),
-                    FaultKind::SlowDisk { extra_ms, .. } => extra_ms == 2,
+                    FaultKind::Latency(Latency { extra_ms, .. }) => (3..=4).contains(&extra_ms),
+                    FaultKind::Flapping(Flapping { down_ms, up_ms, .. }) => (down_ms, up_ms) == (7, 7),
+                    FaultKind::SlowDisk(SlowDisk { extra_ms, .. }) => extra_ms == 2,
                     _ => false,
                 };
                 assert!(holds, "{fault:?}");

@@ -1,19 +1,30 @@
 //! Faults as plain data, how overlapping faults compose, and a nemesis that makes schedules.
 //!
+//! * [`kinds`]: the kinds of fault, one file each. [`kind`]: what such a file says.
 //! * [`model`]: what a fault is. A schedule is materialised before a run and never drawn during it.
-//! * [`fold`]: the state of every link and process as a fold over the set of active faults.
+//! * [`fold`]: the state of every link and process as a fold over the set of active faults; [`effect`] is what one fault
+//!   brings to it, [`state`] what comes out.
 //! * [`topology`]: what the names of nodes, sites and roles mean.
-//! * [`validate`]: whether a schedule makes sense there.
+//! * [`validate`]: whether a schedule makes sense there; [`check`]: the checks that kinds share.
 //! * [`timeline`]: a schedule as the ordered beginnings and ends of its faults.
 //! * [`chaos`]: what happens to one message, as a pure hash.
-//! * [`words`]: faults and acts as people read them.
-//! * [`generate`]: the nemesis. [`ranges`]: what it draws from.
+//! * [`words`]: parts of faults, and acts, as people read them. [`field`]: what the fields of a kind hold.
+//! * [`generate`]: the nemesis. [`draw`]: how it draws the parts of a fault, [`ranges`]: what from.
+//! * [`remaining`]: what the names in a fault mean once hosts have left, for shrinking.
 
 pub mod chaos;
+pub mod check;
+pub mod draw;
+pub mod effect;
+pub mod field;
 pub mod fold;
 pub mod generate;
+pub mod kind;
+pub mod kinds;
 pub mod model;
 pub mod ranges;
+pub mod remaining;
+pub mod state;
 pub mod timeline;
 pub mod topology;
 pub mod validate;

@@ -1,5 +1,6 @@
 //! What the nemesis draws from: how strong a fault of each kind may be.
 
+use super::check::Wrong;
 use serde::{Deserialize, Serialize};
 
 /// The ranges of the nemesis, each from its least to its most, both included. A range of one value pins it.
@@ -48,9 +49,6 @@ impl Default for Ranges {
         }
     }
 }
-
-/// What is wrong with a range: (field, problem, what is allowed).
-pub type Wrong = (&'static str, String, String);
 
 impl Ranges {
     /// Whether these are the ranges that stand where none are given.

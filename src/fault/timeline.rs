@@ -1,6 +1,7 @@
 //! A schedule as the ordered list of what happens when.
 
-use super::model::{Fault, FaultKind, Schedule};
+use super::kind::Flaps;
+use super::model::{Fault, Schedule};
 
 /// What happens to a fault at an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +43,7 @@ impl Timeline {
         for (fault, spec) in (0u32..).zip(&schedule.faults) {
             let mut edge = |at_ms: u64, phase| edges.push(Edge { t_ns: at_ms.saturating_mul(NS_PER_MS), phase, fault });
             edge(spec.at_ms, Phase::Begin);
-            if let FaultKind::Flapping { down_ms, up_ms, .. } = spec.kind {
+            if let Some(Flaps { down_ms, up_ms }) = spec.kind.flaps() {
                 let end_ms = spec.ends_ms().unwrap_or(until_ms);
                 let (mut at_ms, mut cut) = (spec.at_ms, true);
                 loop {
@@ -76,12 +77,12 @@ impl Timeline {
 
 /// At most how often the flapping links of a schedule go up or down, in a run of this length.
 pub fn flaps(schedule: &[Fault], duration_ms: u64) -> u64 {
-    let of = |fault: &Fault| match fault.kind {
-        FaultKind::Flapping { down_ms, up_ms, .. } => {
+    let of = |fault: &Fault| match fault.kind.flaps() {
+        Some(Flaps { down_ms, up_ms }) => {
             let lasts = fault.for_ms.unwrap_or(duration_ms).min(duration_ms);
             2 * (lasts / down_ms.saturating_add(up_ms).max(1) + 1)
         }
-        _ => 0,
+        None => 0,
     };
     schedule.iter().map(of).sum()
 }
@@ -96,6 +97,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::kinds::{FaultKind, Flapping, Kill};
     use crate::fault::model::{Fault, Target};
 
     fn edges(schedule: Schedule) -> Vec<(u64, Phase, u32)> {
@@ -108,7 +110,7 @@ mod tests {
     }
 
     fn kill() -> FaultKind {
-        FaultKind::Kill { target: Target("n1".into()) }
+        Kill { target: Target("n1".into()) }.into()
     }
 
     #[test]
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn flapping_expands_into_inner_edges() {
-        let flapping = || FaultKind::Flapping { groups: Vec::new(), down_ms: 30, up_ms: 20 };
+        let flapping = || Flapping { groups: Vec::new(), down_ms: 30, up_ms: 20 }.into();
         use Phase::{Begin, End, FlapDown, FlapUp};
         let bounded = edges(Schedule { faults: vec![fault(100, Some(90), flapping())] });
         assert_eq!(bounded, [(100, Begin, 0), (130, FlapUp, 0), (150, FlapDown, 0), (180, FlapUp, 0), (190, End, 0)]);
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_flap_that_would_meet_the_end_is_left_out() {
-        let flapping = FaultKind::Flapping { groups: Vec::new(), down_ms: 50, up_ms: 50 };
+        let flapping = Flapping { groups: Vec::new(), down_ms: 50, up_ms: 50 }.into();
         let edges = edges(Schedule { faults: vec![fault(0, Some(50), flapping)] });
         assert_eq!(edges, [(0, Phase::Begin, 0), (50, Phase::End, 0)]);
     }

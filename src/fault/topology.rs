@@ -1,8 +1,15 @@
 //! Where names lead: hosts, sites and the targets of faults.
 
-use super::model::Target;
 use crate::trace::{HostId, HostSet};
+use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// A set of hosts, by name: a node (`n2`), a site (`east`: its nodes and its clients), the clients of a
+/// site (`east.clients`), the nodes of a site (`east.nodes`), or a role (`@leader`, `@follower`), which is
+/// resolved when the fault begins and recorded in the trace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Target(pub String);
 
 /// A site by its size, as a scenario describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

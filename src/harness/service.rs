@@ -8,7 +8,6 @@ use crate::kv::{self, Key, Outcome, Tag, Value};
 use crate::rng;
 use crate::run::Subject;
 use crate::systems::{self, Answering, Attempt, Cluster, Process};
-use crate::trace::HostId;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -221,11 +220,6 @@ impl<S: Service> ServiceCluster<S> {
 impl<S: Service> Cluster for ServiceCluster<S> {
     fn process(&self, host: Host) -> Process {
         Box::pin(self.service.clone().node(host))
-    }
-
-    /// Nothing is known of it.
-    fn state(&self, _node: HostId) -> BTreeMap<Key, Value> {
-        BTreeMap::new()
     }
 
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {

@@ -1,17 +1,16 @@
 //! Datagrams between hosts: what UDP is to the programs at its ends.
 //!
-//! A datagram arrives once, twice, late or never, and the sender does not learn which. One that is sent into a cut, or
-//! reaches a host while the link is cut or nothing listens on its port, is lost; one that is held goes on its way when
-//! the link is released. Not modelled: size limits, fragments, port-unreachable messages.
+//! A datagram arrives once, twice, late or never ([`super::link`] says when), and the sender does not learn which. One
+//! that arrives where nothing listens on its port is lost. Not modelled: size limits, fragments, port-unreachable messages.
 
-use super::fabric::{Decision, Fabric};
+use super::carrier::{Body, Letter};
+use super::fabric::Sending;
+use super::link::Policy;
 use super::{Host, lock};
-use crate::rng;
-use crate::trace::{Drop as DropReason, HostId, MessageId, MessageKind, What};
-use std::collections::BTreeMap;
+use crate::trace::{Drop as DropReason, HostId, MessageKind};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The kind under which datagrams are recorded and hit by faults.
@@ -32,9 +31,28 @@ struct Table {
 
 #[derive(Default)]
 struct Mailbox {
-    /// By time of arrival and order of sending.
-    letters: Mutex<BTreeMap<(u64, MessageId, bool), Datagram>>,
+    /// In order of arrival.
+    arrived: Mutex<VecDeque<(Letter, Datagram)>>,
     changed: Notify,
+}
+
+/// A datagram under way to a port.
+struct Addressed {
+    port: u16,
+    datagram: Datagram,
+}
+
+impl Body for Addressed {
+    fn arrive(self: Arc<Self>, at: &Host, letter: &Letter) {
+        let fabric = at.fabric();
+        match lock(&fabric.datagrams().0).bound.get(&(at.id(), self.port)) {
+            Some(mailbox) => {
+                lock(&mailbox.arrived).push_back((*letter, self.datagram.clone()));
+                mailbox.changed.notify_one();
+            }
+            None => fabric.recorder().record(letter.from, letter.dropped(DropReason::Connection)),
+        }
+    }
 }
 
 /// A datagram that arrived.
@@ -83,82 +101,26 @@ impl Host {
 
 impl Socket {
     /// Sends a datagram to a port of a host.
-    pub fn send(&self, bytes: &[u8], to: (HostId, u16)) {
-        let (fabric, from) = (self.host.fabric().clone(), self.host.id());
-        let recorder = fabric.recorder();
-        let message = recorder.next_message(from);
-        let payload = rng::hash_bytes(0, bytes);
-        recorder.record(from, What::Send { to: to.0, message, class: CLASS, cause: None, payload });
-        let decision = fabric.decide(from, to.0, CLASS, None);
-        let letter = Datagram { from: (from, self.port), bytes: bytes.to_vec() };
-        if !fabric.is_held(from, to.0) {
-            return post(&fabric, letter, to, message, &decision);
-        }
-        self.host.spawn(async move {
-            fabric.released(from, to.0, message).await;
-            post(&fabric, letter, to, message, &decision);
-        });
+    pub fn send(&self, bytes: &[u8], (to, port): (HostId, u16)) {
+        let (fabric, from) = (self.host.fabric(), self.host.id());
+        let sent = fabric.send(Sending { from, to, class: CLASS, cause: None, payload: bytes, place: None });
+        let datagram = Datagram { from: (from, self.port), bytes: bytes.to_vec() };
+        fabric.carry(sent, Policy::Datagram, Arc::new(Addressed { port, datagram }));
     }
 
     /// The next datagram.
     pub async fn receive(&self) -> Datagram {
-        let (fabric, to) = (self.host.fabric(), self.host.id());
         loop {
-            let first = lock(&self.mailbox.letters).keys().next().map(|(due_ns, ..)| *due_ns);
-            let now_ns = self.host.now_ns();
+            let first = lock(&self.mailbox.arrived).pop_front();
             match first {
-                Some(due_ns) if due_ns <= now_ns => {
-                    let letter = lock(&self.mailbox.letters).pop_first();
-                    let Some(((_, message, _), letter)) = letter else { continue };
-                    let (from, class) = (letter.from.0, CLASS);
-                    if fabric.is_cut(from, to) {
-                        fabric.recorder().record(from, What::Drop { to, message, class, reason: DropReason::Cut });
-                        continue;
-                    }
-                    self.host.record(What::Deliver { from, message, class });
-                    return letter;
-                }
-                // One that is sent later may arrive earlier, from nearer by.
-                Some(due_ns) => {
-                    let due = tokio::time::sleep(Duration::from_nanos(due_ns - now_ns));
-                    tokio::select! {
-                        biased;
-                        () = due => {}
-                        () = self.mailbox.changed.notified() => {}
-                    }
+                Some((letter, datagram)) => {
+                    self.host.record(letter.delivered());
+                    return datagram;
                 }
                 None => self.mailbox.changed.notified().await,
             }
         }
     }
-}
-
-/// Puts a datagram on its way, if the link lets it pass.
-fn post(fabric: &Fabric, letter: Datagram, (to, port): (HostId, u16), message: MessageId, decision: &Decision) {
-    let (recorder, from) = (fabric.recorder(), letter.from.0);
-    let lost = |reason| recorder.record(from, What::Drop { to, message, class: CLASS, reason });
-    if fabric.is_cut(from, to) {
-        return lost(DropReason::Cut);
-    }
-    let Decision { fate, slowness_ns } = decision;
-    if fate.lost {
-        return lost(DropReason::Loss);
-    }
-    let Some(mailbox) = lock(&fabric.datagrams().0).bound.get(&(to, port)).cloned() else {
-        return lost(DropReason::Connection);
-    };
-    let arrives_ns = recorder.now_ns() + fabric.one_way_ns(from, to) + slowness_ns;
-    let mut letters = lock(&mailbox.letters);
-    letters.insert((arrives_ns + fate.delay_ns, message, false), letter.clone());
-    if fate.delay_ns > 0 {
-        recorder.record(from, What::Delay { to, message, by_ns: fate.delay_ns });
-    }
-    if let Some(by_ns) = fate.duplicate_ns {
-        letters.insert((arrives_ns + by_ns, message, true), letter);
-        recorder.record(from, What::Duplicate { to, message, by_ns });
-    }
-    drop(letters);
-    mailbox.changed.notify_one();
 }
 
 impl Drop for Socket {

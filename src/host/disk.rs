@@ -152,7 +152,7 @@ impl Disk {
             None => Ok(()),
             Some(fault) => {
                 self.power_off(faults.torn);
-                self.fabric.strike(fault);
+                self.fabric.processes().strike(fault);
                 Err(io::Error::other("the power has gone (simulated)"))
             }
         }

@@ -3,35 +3,40 @@
 //! A system under test gets a [`Host`] and names neither turmoil nor `tokio::net`.
 //!
 //! * [`recorder`]: the event log that all hosts of a run share.
-//! * [`fabric`]: the state of every link; decides each frame's fate.
-//! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off.
-//! * [`wire`]: how a frame looks on a connection.
-//! * [`sockets`]: where connections come from.
+//! * [`fabric`]: what the hosts of a run share.
+//! * [`link`]: one direction of a link, and the one order in which the network acts on a message; knows no simulator.
+//! * [`carrier`]: the links of a simulated run. `fates`: how faults name messages and decide for each.
+//! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off; `connection`: what they
+//!   travel on.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
 //! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
+//! * [`processes`]: which stand still, which panicked.
 //! * `panics`: what becomes of a node that panics. `livelock`: of a process that goes on for ever at one instant.
 //! * [`echo`]: what it prints, with host and time.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
+pub mod carrier;
 mod clock;
+mod connection;
 pub mod datagram;
 pub mod disk;
 pub mod echo;
 pub mod fabric;
+mod fates;
 #[cfg(feature = "tonic")]
 pub mod grpc;
 #[cfg(feature = "hyper")]
 pub mod http;
+pub mod link;
 mod livelock;
 pub(crate) mod panics;
+pub mod processes;
 pub mod recorder;
-pub mod sockets;
 pub mod stream;
 pub mod task;
 pub mod transport;
-pub mod wire;
 
 use crate::kv::{Key, Tag};
 use crate::rng::{self, Stream};
@@ -112,10 +117,12 @@ impl Host {
         lock(&self.inner.transport).clone()
     }
 
-    /// Forgets the connections of the process that died; called before a process starts.
-    pub fn restart(&self) {
+    /// Called on its runtime before a process starts: it has power, no connections, and takes what arrives from now on.
+    pub fn boot(&self) {
         self.inner.disk.power_on();
         *lock(&self.inner.transport) = Transport::new(self.inner.id, self.inner.fabric.clone());
+        self.inner.fabric.carrier().starts(self.inner.id);
+        self.spawn(carrier::receive(self.clone()));
     }
 
     /// Simulated nanoseconds since the start of the run.
@@ -183,14 +190,9 @@ impl Host {
         self.record(What::Role { role, scope, term });
     }
 
-    /// Records that a command took effect in this node's store.
+    /// Records that a command took effect in this node's store, in a system without a log.
     pub fn record_apply(&self, tag: Tag, key: Key) {
-        self.record(What::Apply { tag, key });
-    }
-
-    /// Notes which command a log entry carries, by the entry's hash (see [`recorder::Recorder::note_command`]).
-    pub fn note_command(&self, payload: u64, tag: Tag) {
-        self.inner.fabric.recorder().note_command(payload, tag);
+        self.record(What::Apply { tag, key, entry: None });
     }
 
     /// Records that this node, acting as primary, acknowledges a command.

@@ -2,17 +2,18 @@
 
 use super::livelock::Livelock;
 use super::lock;
-use crate::kv::Tag;
 use crate::trace::{Event, HostId, MessageId, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
     log: Mutex<Log>,
-    /// Simulated time of the current step's start, for events recorded while no host runs.
+    /// Simulated time at which the next step starts, and whether it has not started: then no host's clock counts. What
+    /// a crash drops and a start makes runs outside of any host's time, though turmoil knows a current host then.
     step_ns: AtomicU64,
+    is_between_steps: AtomicBool,
 }
 
 #[derive(Default)]
@@ -25,8 +26,6 @@ struct Log {
     messages: Vec<u32>,
     /// The latest role of each host, by scope.
     roles: BTreeMap<(HostId, Scope), (Role, u64)>,
-    /// The command of each log entry that carries one, by the entry's hash.
-    commands: BTreeMap<u64, Tag>,
 }
 
 impl Recorder {
@@ -39,9 +38,8 @@ impl Recorder {
             trace: Trace { names, nodes, events: Vec::new() },
             livelock: Livelock::new(hosts, 0),
             roles: BTreeMap::new(),
-            commands: BTreeMap::new(),
         };
-        Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0) }
+        Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0), is_between_steps: AtomicBool::new(true) }
     }
 
     /// Expects so many operations of clients: the more of them, the more may happen in one step.
@@ -54,13 +52,20 @@ impl Recorder {
 
     /// Simulated nanoseconds since the start of the run; between the simulator's steps, the start of the next one.
     pub fn now_ns(&self) -> u64 {
-        turmoil::sim_elapsed().map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
+        let elapsed = if self.is_between_steps.load(Ordering::Relaxed) { None } else { turmoil::sim_elapsed() };
+        elapsed.map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
     }
 
-    /// Tells the time at which the simulator's next step starts.
+    /// A step of the simulator has ended; tells the time at which the next one starts.
     pub fn set_step(&self, now_ns: u64) {
         self.step_ns.store(now_ns, Ordering::Relaxed);
+        self.is_between_steps.store(true, Ordering::Relaxed);
         lock(&self.log).livelock.step();
+    }
+
+    /// The step starts: from now on each host has its own time.
+    pub fn start_step(&self) {
+        self.is_between_steps.store(false, Ordering::Relaxed);
     }
 
     /// Appends an event at `host`, now.
@@ -70,7 +75,7 @@ impl Recorder {
     pub fn record(&self, host: HostId, what: What) {
         let t_ns = self.now_ns();
         // What the simulator records between its steps (what a cut loses, say) comes to an end by itself.
-        let by_process = turmoil::sim_elapsed().is_some();
+        let by_process = !self.is_between_steps.load(Ordering::Relaxed);
         let mut log = lock(&self.log);
         match what {
             What::Role { role, scope, term } => {
@@ -89,10 +94,9 @@ impl Recorder {
         }
     }
 
-    /// Notes which command a log entry carries, by the entry's hash. No event: the hash, which the events hold, is that
-    /// of the entry with its command, and this says for readers what was hashed.
-    pub fn note_command(&self, payload: u64, tag: Tag) {
-        lock(&self.log).commands.insert(payload, tag);
+    /// How many events there are.
+    pub fn events(&self) -> usize {
+        lock(&self.log).trace.events.len()
     }
 
     /// A fresh message id for a frame sent by `host`.
@@ -111,11 +115,6 @@ impl Recorder {
             .filter(|(_, (role, _))| *role == Role::Primary)
             .max_by_key(|((host, scope), (_, term))| (std::cmp::Reverse(*scope), *term, std::cmp::Reverse(*host)))
             .map(|((host, _), _)| *host)
-    }
-
-    /// Takes out which commands log entries carry, by the entries' hashes.
-    pub fn take_commands(&self) -> BTreeMap<u64, Tag> {
-        std::mem::take(&mut lock(&self.log).commands)
     }
 
     /// Takes the trace out, sorted.

@@ -10,22 +10,20 @@
 //! Not modelled: congestion control, bandwidth, TIME_WAIT, keep-alive, loss of acknowledgements. The
 //! kernel discards duplicates, so a fault that duplicates cannot act on a stream, and says so.
 
-use super::fabric::{Decision, Fabric};
+use super::carrier::{Body, Letter};
+use super::fabric::{Fabric, Sending};
+use super::link::{Flow, Policy};
 use super::{Host, lock};
-use crate::rng;
-use crate::trace::{HostId, MessageId, MessageKind, What};
+use crate::trace::{HostId, MessageKind};
 use std::collections::{BTreeMap, VecDeque};
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
-/// The first retransmission time-out of a segment (Linux's minimum); doubles with each try (RFC 6298, 5.5).
-const RETRANSMIT: Duration = Duration::from_millis(200);
 /// The first retransmission time-out of a connection attempt (RFC 6298, 2.1); doubles with each try.
 const RETRANSMIT_CONNECT: Duration = Duration::from_secs(1);
 /// Connection attempts before a connect fails with `TimedOut` (Linux: 6 retries, about two minutes).
@@ -40,11 +38,10 @@ const BACKLOG: usize = 128;
 /// A port of a host.
 type Port = (HostId, u16);
 
-/// What the streams of a run share: who listens where, and every direction that is open.
+/// What the streams of a run share: who listens where.
 #[derive(Default)]
 pub(super) struct Streams {
     listeners: Mutex<BTreeMap<Port, Arc<Mutex<Backlog>>>>,
-    pipes: Mutex<Vec<Weak<Mutex<Pipe>>>>,
 }
 
 #[derive(Default)]
@@ -54,11 +51,14 @@ struct Backlog {
 }
 
 /// One direction of a connection.
+#[derive(Default)]
 struct Pipe {
-    from: HostId,
-    to: HostId,
-    segments: VecDeque<Segment>,
-    /// Bytes in `segments`.
+    /// Segments sent, and segments read to their end.
+    sent: u64,
+    read: u64,
+    /// What has arrived and was not read, by number: one that overtook another waits for it.
+    arrived: BTreeMap<u64, Arrived>,
+    /// Bytes written and not yet read.
     unread: usize,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -66,70 +66,34 @@ struct Pipe {
     refused_ns: Option<u64>,
 }
 
-/// Bytes under way; none: the end of the stream.
-struct Segment {
+/// Bytes that have arrived; none: the end of the stream.
+struct Arrived {
     bytes: Vec<u8>,
     /// How many of them were read.
     read: usize,
-    message: MessageId,
-    sent_ns: u64,
-    /// When it can be read; `None` while it cannot get through.
-    due_ns: Option<u64>,
+    letter: Letter,
     /// Whether its delivery was recorded.
-    delivered: bool,
+    is_delivered: bool,
 }
 
-impl Streams {
-    /// Looks at every open direction from `from` to `to`, and wakes its reader.
-    fn each(&self, from: HostId, to: HostId, mut change: impl FnMut(&mut Pipe)) {
-        let mut wakers = Vec::new();
-        lock(&self.pipes).retain(|pipe| {
-            let Some(pipe) = pipe.upgrade() else { return false };
+/// Bytes under way.
+struct Segment {
+    pipe: Arc<Mutex<Pipe>>,
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+impl Body for Segment {
+    fn arrive(self: Arc<Self>, _: &Host, letter: &Letter) {
+        let (pipe, number) = (self.pipe.clone(), self.number);
+        let bytes = Arc::try_unwrap(self).map_or_else(|shared| shared.bytes.clone(), |segment| segment.bytes);
+        let reader = {
             let mut pipe = lock(&pipe);
-            if (pipe.from, pipe.to) == (from, to) {
-                change(&mut pipe);
-                wakers.extend(pipe.reader.take());
-            }
-            true
-        });
-        wakers.into_iter().for_each(Waker::wake);
+            pipe.arrived.insert(number, Arrived { bytes, read: 0, letter: *letter, is_delivered: false });
+            if number == pipe.read { pipe.reader.take() } else { None }
+        };
+        reader.into_iter().for_each(Waker::wake);
     }
-
-    /// The direction is cut: what has not arrived must be sent again.
-    pub(super) fn cut(&self, fabric: &Fabric, from: HostId, to: HostId) {
-        let now_ns = fabric.recorder().now_ns();
-        self.each(from, to, |pipe| {
-            for segment in pipe.segments.iter_mut().filter(|segment| segment.due_ns.is_some_and(|due| due > now_ns)) {
-                segment.due_ns = None;
-                fabric.recorder().record(from, What::Hold { to, message: segment.message });
-            }
-        });
-    }
-
-    /// The direction is open: what waited gets through at the sender's next try, `retransmitting` after a
-    /// cut, or at once after a hold.
-    pub(super) fn open(&self, fabric: &Fabric, from: HostId, to: HostId, retransmitting: bool) {
-        let now_ns = fabric.recorder().now_ns();
-        let latency_ns = fabric.one_way_ns(from, to);
-        self.each(from, to, |pipe| {
-            let waiting = || pipe.segments.iter().filter(|segment| segment.due_ns.is_none());
-            let Some(oldest_ns) = waiting().map(|segment| segment.sent_ns).next() else { return };
-            let leaves_ns = if retransmitting { next_try_ns(oldest_ns, now_ns) } else { now_ns };
-            for segment in pipe.segments.iter_mut().filter(|segment| segment.due_ns.is_none()) {
-                segment.due_ns = Some(leaves_ns + latency_ns);
-            }
-        });
-    }
-}
-
-/// When a segment first sent at `sent_ns` is tried again, at or after `now_ns`.
-fn next_try_ns(sent_ns: u64, now_ns: u64) -> u64 {
-    let (mut at_ns, mut wait_ns) = (sent_ns, RETRANSMIT.as_nanos() as u64);
-    while at_ns < now_ns {
-        at_ns += wait_ns;
-        wait_ns *= 2;
-    }
-    at_ns
 }
 
 /// A connection between two hosts. Reads and writes like a `TcpStream`; dropping it closes both directions.
@@ -137,9 +101,9 @@ pub struct Stream {
     fabric: Arc<Fabric>,
     local: HostId,
     peer: HostId,
+    flow: Flow,
     incoming: Arc<Mutex<Pipe>>,
     outgoing: Arc<Mutex<Pipe>>,
-    arrival: Option<Pin<Box<Sleep>>>,
     is_shut: bool,
 }
 
@@ -152,27 +116,15 @@ impl std::fmt::Debug for Stream {
 impl Stream {
     /// Both ends of a new connection.
     fn pair(fabric: &Arc<Fabric>, a: HostId, b: HostId) -> (Stream, Stream) {
-        let pipe = |from, to| {
-            let pipe = Arc::new(Mutex::new(Pipe {
-                from,
-                to,
-                segments: VecDeque::new(),
-                unread: 0,
-                reader: None,
-                writer: None,
-                refused_ns: None,
-            }));
-            lock(&fabric.streams().pipes).push(Arc::downgrade(&pipe));
-            pipe
-        };
-        let (there, back) = (pipe(a, b), pipe(b, a));
+        let (there, back) = (Arc::<Mutex<Pipe>>::default(), Arc::<Mutex<Pipe>>::default());
+        let flow = fabric.connections().next();
         let end = |local, peer, incoming: &Arc<_>, outgoing: &Arc<_>| Stream {
             fabric: fabric.clone(),
             local,
             peer,
+            flow,
             incoming: Arc::clone(incoming),
             outgoing: Arc::clone(outgoing),
-            arrival: None,
             is_shut: false,
         };
         (end(a, b, &back, &there), end(b, a, &there, &back))
@@ -190,34 +142,19 @@ impl Stream {
 
     /// Puts a segment (empty: the end of the stream) on its way.
     fn send(&self, bytes: &[u8]) {
-        let (fabric, from, to) = (&self.fabric, self.local, self.peer);
-        let recorder = fabric.recorder();
-        let now_ns = recorder.now_ns();
-        let message = recorder.next_message(from);
-        let class = MessageKind::Segment;
-        recorder.record(from, What::Send { to, message, class, cause: None, payload: rng::hash_bytes(0, bytes) });
-        let Decision { fate, slowness_ns } = fabric.decide(from, to, class, None);
-        if fate.duplicate_ns.is_some() {
-            fabric.cannot_act("duplication cannot act on byte streams, whose receiver discards duplicates");
+        let (from, to, class) = (self.local, self.peer, MessageKind::Segment);
+        let sent = self.fabric.send(Sending { from, to, class, cause: None, payload: bytes, place: None });
+        if sent.fate.duplicate_ns.is_some() {
+            self.fabric.cannot_act("duplication cannot act on byte streams, whose receiver discards duplicates");
         }
-        let retransmitted_ns = if fate.lost { RETRANSMIT.as_nanos() as u64 } else { 0 };
-        let by_ns = retransmitted_ns + fate.delay_ns;
-        if by_ns > 0 {
-            recorder.record(from, What::Delay { to, message, by_ns });
-        }
-        let is_stuck = fabric.is_cut(from, to) || fabric.is_held(from, to);
-        if is_stuck {
-            recorder.record(from, What::Hold { to, message });
-        }
-        let due_ns = (!is_stuck).then(|| now_ns + fabric.one_way_ns(from, to) + slowness_ns + by_ns);
-        let segment = Segment { bytes: bytes.to_vec(), read: 0, message, sent_ns: now_ns, due_ns, delivered: false };
-        let reader = {
+        let number = {
             let mut pipe = lock(&self.outgoing);
             pipe.unread += bytes.len();
-            pipe.segments.push_back(segment);
-            pipe.reader.take()
+            pipe.sent += 1;
+            pipe.sent - 1
         };
-        reader.into_iter().for_each(Waker::wake);
+        let segment = Segment { pipe: self.outgoing.clone(), number, bytes: bytes.to_vec() };
+        self.fabric.carry(sent, Policy::Segment(self.flow), Arc::new(segment));
     }
 
     fn shut(&mut self) {
@@ -235,42 +172,30 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        loop {
-            let now_ns = this.fabric.recorder().now_ns();
-            let due_ns = {
-                let mut guard = lock(&this.incoming);
-                let pipe = &mut *guard;
+        let writer = {
+            let mut guard = lock(&this.incoming);
+            let pipe = &mut *guard;
+            let Some(segment) = pipe.arrived.get_mut(&pipe.read) else {
                 pipe.reader = Some(context.waker().clone());
-                let Some(segment) = pipe.segments.front_mut() else { return Poll::Pending };
-                let Some(due_ns) = segment.due_ns else { return Poll::Pending };
-                if due_ns <= now_ns {
-                    if !std::mem::replace(&mut segment.delivered, true) {
-                        let (message, class) = (segment.message, MessageKind::Segment);
-                        this.fabric.recorder().record(this.local, What::Deliver { from: this.peer, message, class });
-                    }
-                    // The end of the stream stays in front: it is read again and again.
-                    let piece = &segment.bytes[segment.read..];
-                    let length = piece.len().min(buffer.remaining());
-                    buffer.put_slice(&piece[..length]);
-                    segment.read += length;
-                    let is_consumed = !segment.bytes.is_empty() && segment.read == segment.bytes.len();
-                    pipe.unread -= length;
-                    if is_consumed {
-                        pipe.segments.pop_front();
-                    }
-                    let writer = pipe.writer.take();
-                    drop(guard);
-                    writer.into_iter().for_each(Waker::wake);
-                    return Poll::Ready(Ok(()));
-                }
-                due_ns
-            };
-            let arrival = tokio::time::sleep(Duration::from_nanos(due_ns - now_ns));
-            let arrival = this.arrival.insert(Box::pin(arrival));
-            if arrival.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
+            };
+            if !std::mem::replace(&mut segment.is_delivered, true) {
+                this.fabric.recorder().record(this.local, segment.letter.delivered());
             }
-        }
+            let piece = &segment.bytes[segment.read..];
+            let length = piece.len().min(buffer.remaining());
+            buffer.put_slice(&piece[..length]);
+            segment.read += length;
+            pipe.unread -= length;
+            // The end of the stream stays in front: it is read again and again.
+            if !segment.bytes.is_empty() && segment.read == segment.bytes.len() {
+                pipe.arrived.remove(&pipe.read);
+                pipe.read += 1;
+            }
+            pipe.writer.take()
+        };
+        writer.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -309,7 +234,7 @@ impl Drop for Stream {
         self.shut();
         // A cut swallows the reset: the writer then goes on into the void.
         let resets = !self.fabric.is_cut(self.local, self.peer);
-        let latency_ns = self.fabric.one_way_ns(self.local, self.peer);
+        let latency_ns = self.fabric.one_way(self.local, self.peer).as_nanos() as u64;
         let mut pipe = lock(&self.incoming);
         pipe.refused_ns = resets.then(|| self.fabric.recorder().now_ns() + latency_ns);
         let writer = pipe.writer.take();
@@ -382,12 +307,11 @@ impl Host {
         let (from, to) = (self.id(), fabric.host(to).ok_or_else(no_host)?);
         let mut wait = RETRANSMIT_CONNECT;
         for _ in 0..CONNECT_TRIES {
-            let passes = |a, b| !fabric.is_cut(a, b) && !fabric.is_held(a, b);
-            if passes(from, to) {
-                let Decision { fate, slowness_ns } = fabric.decide(from, to, MessageKind::Segment, None);
-                let latency_ns = fabric.one_way_ns(from, to) + slowness_ns + fate.delay_ns;
-                tokio::time::sleep(Duration::from_nanos(latency_ns)).await;
-                if !fate.lost && passes(to, from) {
+            if fabric.is_open(from, to) {
+                let (fate, jitter_ns) = fabric.decide(from, to, MessageKind::Segment, None);
+                let extra_ns = fabric.with_active(|active| active.link(from, to).extra_ns) + jitter_ns + fate.delay_ns;
+                tokio::time::sleep(fabric.one_way(from, to) + Duration::from_nanos(extra_ns)).await;
+                if !fate.lost && fabric.is_open(to, from) {
                     return self.shake_hands(to, port).await;
                 }
             }
@@ -401,11 +325,11 @@ impl Host {
     async fn shake_hands(&self, to: HostId, port: u16) -> io::Result<Stream> {
         let (fabric, from) = (self.fabric(), self.id());
         let backlog = lock(&fabric.streams().listeners).get(&(to, port)).cloned();
-        tokio::time::sleep(Duration::from_nanos(fabric.one_way_ns(to, from))).await;
+        tokio::time::sleep(fabric.one_way(to, from)).await;
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let backlog = backlog.ok_or_else(refused)?;
         let (own, other) = Stream::pair(fabric, from, to);
-        let ready_ns = fabric.recorder().now_ns() + fabric.one_way_ns(from, to);
+        let ready_ns = fabric.recorder().now_ns() + fabric.one_way(from, to).as_nanos() as u64;
         let acceptor = {
             let mut backlog = lock(&backlog);
             if backlog.waiting.len() >= BACKLOG {

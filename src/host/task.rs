@@ -10,7 +10,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// A process: runs until it is killed.
+pub type Process = Pin<Box<dyn Future<Output = ()>>>;
+
+/// How long a process that has ended by itself (its storage failed, or it panicked) stays away before its supervisor
+/// starts it again.
+pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
     static HOST: Host;

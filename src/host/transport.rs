@@ -1,16 +1,15 @@
 //! Multiplexed calls between hosts.
 //!
-//! A call is a request frame and a reply frame, matched by id over one connection per direction of
-//! calling. A frame that the fabric delays or doubles is owned by the transport, not by the caller's
-//! future: it reaches the peer's handler after the caller's deadline and after later frames. That is
-//! what reordering means. A lost frame shows itself to the caller only as a deadline; a late reply is
-//! discarded.
+//! A call is a request frame and a reply frame, matched by number over one connection per direction of calling. A frame
+//! belongs to its link once it is sent, not to the caller's future: delayed or doubled it reaches the peer's handler
+//! after the caller's deadline and after later frames. That is what reordering means. A lost frame shows itself to the
+//! caller only as a deadline; a late reply is discarded.
 
-use super::fabric::{Decision, Fabric, StreamId};
-use super::sockets::{self, Listener, ReadHalf, WriteHalf};
-use super::wire::{self, FrameReader, Header};
+use super::carrier::{Body, Letter, Sent};
+use super::fabric::{Fabric, Sending};
+use super::link::{Flow, Policy};
 use super::{Host, lock, task};
-use crate::trace::{Drop as DropReason, HostId, MessageId, MessageKind, What};
+use crate::trace::{Drop as DropReason, HostId, MessageKind, What};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -19,8 +18,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// How long a connection attempt may take beyond one round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -58,44 +56,42 @@ pub struct Incoming {
 /// Answers requests; `None` sends no reply, as if the request had not arrived.
 pub type Handler = Rc<dyn Fn(Incoming) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>>;
 
-type Waiting = Mutex<BTreeMap<u64, oneshot::Sender<Result<Vec<u8>, CallError>>>>;
-
 /// The calls of one process. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
     id: HostId,
     fabric: Arc<Fabric>,
-    links: Arc<Mutex<BTreeMap<HostId, Arc<Link>>>>,
+    peers: Arc<Mutex<BTreeMap<HostId, Arc<Peer>>>>,
     next_call: Arc<AtomicU64>,
+    /// Where requests go, once this process serves.
+    requests: Arc<Mutex<Option<mpsc::UnboundedSender<(Letter, Arc<Request>)>>>>,
 }
 
-/// The connection to one peer, as its callers see it.
-struct Link {
-    queue: mpsc::UnboundedSender<Outgoing>,
-    waiting: Waiting,
-    health: Mutex<Health>,
-    /// Bumped to make the link task give the connection up.
-    give_up: watch::Sender<u64>,
+/// A request frame.
+struct Request {
+    connection: Flow,
+    /// Matches the reply; unique per caller process.
+    call: u64,
+    place: Option<u64>,
+    payload: Vec<u8>,
 }
 
-#[derive(Default)]
-struct Health {
-    last_received_ns: u64,
-    strikes: u32,
+/// A reply frame.
+struct Reply {
+    call: u64,
+    payload: Vec<u8>,
 }
 
-/// A copy of a frame on its way to a connection.
-struct Outgoing {
-    message: MessageId,
-    frame: Vec<u8>,
-    /// The call that fails if this frame cannot be written: none if another copy may still arrive.
-    sole_copy_of: Option<u64>,
+/// The end of a connection, as its caller learns it.
+struct Farewell {
+    connection: Flow,
 }
 
 impl Transport {
     /// The calls of a process on `id`.
     pub fn new(id: HostId, fabric: Arc<Fabric>) -> Transport {
-        Transport { id, fabric, links: Arc::default(), next_call: Arc::new(AtomicU64::new(1)) }
+        let next_call = Arc::new(AtomicU64::new(1));
+        Transport { id, fabric, peers: Arc::default(), next_call, requests: Arc::default() }
     }
 
     /// Calls `to` and waits for its reply for at most `deadline`. `place` names the request (and its
@@ -112,300 +108,244 @@ impl Transport {
         place: Option<u64>,
     ) -> Result<Vec<u8>, CallError> {
         assert_ne!(to, self.id, "a host does not call itself");
-        let link = self.link(to);
+        let peer = self.peer(to);
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
-        lock(&link.waiting).insert(call, reply);
+        lock(&peer.state).waiting.insert(call, reply);
         // openraft drops the future of a call at its own deadline.
-        let _forget = Forget { waiting: &link.waiting, call };
+        let _forget = Forget { peer: &peer, call };
         let sent_ns = self.fabric.recorder().now_ns();
-        let message = self.fabric.recorder().next_message(self.id);
-        let header = Header { call, is_reply: false, kind, message, place };
-        let queue = link.queue.clone();
-        self.dispatch(to, header, &payload, task::cause(), move |frame| drop(queue.send(frame)));
+        let cause = task::cause();
+        let sent = self.fabric.send(Sending { from: self.id, to, class: kind, cause, payload: &payload, place });
+        peer.request(sent, |connection| Request { connection, call, place, payload });
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(CallError::Broken),
             Err(_) => {
-                link.timed_out(sent_ns);
+                peer.timed_out(sent_ns);
                 Err(CallError::Deadline)
             }
         }
     }
 
-    /// Sends a frame through the fabric: `push` gets each copy when its delay is over.
-    fn dispatch(
-        &self,
-        to: HostId,
-        header: Header,
-        payload: &[u8],
-        cause: Option<MessageId>,
-        push: impl Fn(Outgoing) + Clone + 'static,
-    ) {
-        let (fabric, from, message, class) = (&self.fabric, self.id, header.message, header.kind);
-        let recorder = fabric.recorder();
-        let payload_hash = crate::rng::hash_bytes(0, payload);
-        recorder.record(from, What::Send { to, message, class, cause, payload: payload_hash });
-        let Decision { fate, slowness_ns } = fabric.decide(from, to, class, header.place);
-        if fate.lost {
-            recorder.record(from, What::Drop { to, message, class, reason: DropReason::Loss });
-            return;
-        }
-        if fate.delay_ns > 0 {
-            recorder.record(from, What::Delay { to, message, by_ns: fate.delay_ns });
-        }
-        if let Some(by_ns) = fate.duplicate_ns {
-            recorder.record(from, What::Duplicate { to, message, by_ns });
-        }
-        let frame = wire::encode(&header, payload);
-        let sole_copy_of = (fate.duplicate_ns.is_none() && !header.is_reply).then_some(header.call);
-        let frames = std::iter::repeat_n(frame, 1 + usize::from(fate.duplicate_ns.is_some()));
-        for (delay_ns, frame) in std::iter::once(fate.delay_ns).chain(fate.duplicate_ns).zip(frames) {
-            fabric.depart(from, to, message, class);
-            let copy = Outgoing { message, frame, sole_copy_of };
-            let delay = Duration::from_nanos(delay_ns + slowness_ns);
-            if delay.is_zero() && !fabric.is_held(from, to) {
-                push(copy);
-            } else {
-                let (fabric, push) = (fabric.clone(), push.clone());
-                task::spawn(task::current(), async move {
-                    tokio::time::sleep(delay).await;
-                    fabric.released(from, to, message).await;
-                    push(copy);
-                });
-            }
-        }
+    fn peer(&self, to: HostId) -> Arc<Peer> {
+        let mut peers = lock(&self.peers);
+        let new = || Arc::new(Peer { id: self.id, to, fabric: self.fabric.clone(), state: Mutex::default() });
+        peers.entry(to).or_insert_with(new).clone()
     }
 
-    fn link(&self, to: HostId) -> Arc<Link> {
-        let mut links = lock(&self.links);
-        let link = links.entry(to).or_insert_with(|| {
-            let (queue, frames) = mpsc::unbounded_channel();
-            let (give_up, given_up) = watch::channel(0);
-            let link = Arc::new(Link { queue, waiting: Waiting::default(), health: Mutex::default(), give_up });
-            let task = LinkTask { id: self.id, to, fabric: self.fabric.clone(), link: link.clone(), frames, given_up };
-            task::spawn(task::current(), task.run());
-            link
-        });
-        link.clone()
-    }
-
-    /// Serves requests on this node's port until the process dies.
+    /// Serves requests on this host until the process dies.
     ///
     /// # Errors
-    /// When the port cannot be bound.
+    /// When something serves there already.
     pub async fn serve(&self, handler: Handler) -> io::Result<()> {
-        let listener = Listener::bind().await?;
-        loop {
-            let (read, write) = listener.accept().await?;
-            task::spawn(task::current(), self.clone().serve_connection(read, write, handler.clone()));
+        let (requests, mut queue) = mpsc::unbounded_channel();
+        if lock(&self.requests).replace(requests).is_some() {
+            return Err(io::ErrorKind::AddrInUse.into());
         }
+        self.fabric.connections().serve(self.id);
+        while let Some((letter, request)) = queue.recv().await {
+            let Request { connection, call, place, payload } = Arc::try_unwrap(request)
+                .unwrap_or_else(|shared| Request { payload: shared.payload.clone(), ..*shared });
+            let answer = handler(Incoming { from: letter.from, kind: letter.class, payload });
+            let transport = self.clone();
+            task::spawn(task::current(), async move {
+                if let Some(payload) = task::handling(letter.message, answer).await {
+                    transport.reply(&letter, connection, place, Reply { call, payload });
+                }
+            });
+        }
+        Ok(())
     }
 
-    async fn serve_connection(self, read: ReadHalf, write: WriteHalf, handler: Handler) {
-        let mut reader = FrameReader::new(read);
-        // The peer is known from its first frame.
-        let Ok(Some(mut frame)) = reader.next().await else { return };
-        let peer = frame.0.message.host;
-        let stream = self.fabric.open_stream(self.id, peer);
-        let (replies, queue) = mpsc::unbounded_channel();
-        task::spawn(task::current(), write_replies(self.fabric.clone(), stream, write, queue));
-        loop {
-            let (header, payload) = frame;
-            let (message, class) = (header.message, header.kind);
-            self.fabric.arrived(peer, self.id, message);
-            self.fabric.recorder().record(self.id, What::Deliver { from: peer, message, class });
-            let answer = handler(Incoming { from: peer, kind: class, payload });
-            let (transport, replies) = (self.clone(), replies.clone());
-            task::spawn(task::current(), async move {
-                let Some(payload) = task::handling(message, answer).await else { return };
-                let reply_message = transport.fabric.recorder().next_message(transport.id);
-                let header = Header { is_reply: true, kind: class.reply(), message: reply_message, ..header };
-                transport.dispatch(peer, header, &payload, Some(message), move |frame| drop(replies.send(frame)));
-            });
-            match reader.next().await {
-                Ok(Some(next)) => frame = next,
-                Ok(None) | Err(_) => break,
+    fn reply(&self, request: &Letter, connection: Flow, place: Option<u64>, reply: Reply) {
+        let (from, to, class) = (self.id, request.from, request.class.reply());
+        let sending = Sending { from, to, class, cause: Some(request.message), payload: &reply.payload, place };
+        let sent = self.fabric.send(sending);
+        self.fabric.carry(sent, Policy::Frame(connection), Arc::new(reply));
+    }
+}
+
+impl Body for Request {
+    fn arrive(self: Arc<Self>, at: &Host, letter: &Letter) {
+        let recorder = at.fabric().recorder();
+        let requests = lock(&at.transport().requests).clone();
+        match requests {
+            Some(requests) => {
+                recorder.record(letter.to, letter.delivered());
+                // A process that has stopped to serve leaves requests unanswered.
+                let _ = requests.send((*letter, self));
             }
+            None => recorder.record(letter.from, letter.dropped(DropReason::Connection)),
         }
     }
 }
 
-async fn write_replies(
-    fabric: Arc<Fabric>,
-    stream: StreamId,
-    mut write: WriteHalf,
-    mut queue: mpsc::UnboundedReceiver<Outgoing>,
-) {
-    while let Some(Outgoing { message, frame, .. }) = queue.recv().await {
-        fabric.write(stream, message);
-        if write.write_all(&frame).await.is_err() {
-            break;
+impl Body for Reply {
+    fn arrive(self: Arc<Self>, at: &Host, letter: &Letter) {
+        let &Letter { from, to, message, class } = letter;
+        let recorder = at.fabric().recorder();
+        match at.transport().peer(from).received(self.call, recorder.now_ns()) {
+            Some(reply) => {
+                recorder.record(to, letter.delivered());
+                let payload = Arc::try_unwrap(self).map_or_else(|shared| shared.payload.clone(), |reply| reply.payload);
+                drop(reply.send(Ok(payload)));
+            }
+            None => recorder.record(to, What::Discard { from, message, class }),
         }
     }
-    fabric.close_stream(stream);
+}
+
+impl Body for Farewell {
+    fn arrive(self: Arc<Self>, at: &Host, letter: &Letter) {
+        at.transport().peer(letter.from).closed(self.connection);
+    }
 }
 
 /// Removes a call's entry however its future ends.
 struct Forget<'a> {
-    waiting: &'a Waiting,
+    peer: &'a Peer,
     call: u64,
 }
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        lock(self.waiting).remove(&self.call);
+        lock(&self.peer.state).waiting.remove(&self.call);
     }
 }
 
-impl Link {
-    /// A call timed out: if nothing was received since it was sent, the connection is suspect. A cut
-    /// leaves a TCP connection silent, never closed, so somebody has to notice.
-    fn timed_out(&self, sent_ns: u64) {
-        let mut health = lock(&self.health);
-        if health.last_received_ns >= sent_ns {
-            return;
-        }
-        health.strikes += 1;
-        if health.strikes >= STRIKES {
-            health.strikes = 0;
-            self.give_up.send_modify(|generation| *generation += 1);
-        }
-    }
-
-    fn received(&self, now_ns: u64) {
-        *lock(&self.health) = Health { last_received_ns: now_ns, strikes: 0 };
-    }
-
-    /// Ends every call that waits for a reply on a connection that is gone.
-    fn fail_all(&self, error: CallError) {
-        for (_, reply) in std::mem::take(&mut *lock(&self.waiting)) {
-            drop(reply.send(Err(error)));
-        }
-    }
-}
-
-/// Keeps a connection to one peer while there is something to send.
-struct LinkTask {
+/// Another host, as the callers of a process see it: one connection while there is something to send.
+struct Peer {
     id: HostId,
     to: HostId,
     fabric: Arc<Fabric>,
-    link: Arc<Link>,
-    frames: mpsc::UnboundedReceiver<Outgoing>,
-    given_up: watch::Receiver<u64>,
+    state: Mutex<PeerState>,
 }
 
-impl LinkTask {
-    async fn run(mut self) {
-        let mut backoff = BACKOFF_MIN;
-        while let Some(first) = self.frames.recv().await {
-            let timeout = CONNECT_TIMEOUT + self.fabric.round_trip(self.id, self.to);
-            match sockets::connect(&self.fabric, self.id, self.to, timeout).await {
-                Ok((read, write)) => {
-                    backoff = BACKOFF_MIN;
-                    self.carry(first, read, write).await;
+#[derive(Default)]
+struct PeerState {
+    /// Calls that wait for a reply.
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Vec<u8>, CallError>>>,
+    connection: Connection,
+    /// The pause after the last failed attempt, and until when it lasts.
+    backoff: Duration,
+    refuses_until_ns: u64,
+    last_received_ns: u64,
+    strikes: u32,
+}
+
+#[derive(Default, Clone, PartialEq, Eq)]
+enum Connection {
+    #[default]
+    None,
+    /// Under way, with the calls whose requests wait for it.
+    Opening(Flow, Vec<u64>),
+    Open(Flow),
+}
+
+impl Peer {
+    /// Sends a request on the connection, which is opened if there is none.
+    fn request(self: &Arc<Peer>, sent: Sent, request: impl FnOnce(Flow) -> Request) {
+        let mut state = lock(&self.state);
+        let connection = match &state.connection {
+            Connection::Open(flow) | Connection::Opening(flow, _) => *flow,
+            Connection::None => self.fabric.connections().next(),
+        };
+        let request = request(connection);
+        let (call, is_lost) = (request.call, sent.fate.lost);
+        // A frame that chaos loses has no business with a connection: its sender never misses it.
+        let may_connect = !is_lost && self.fabric.recorder().now_ns() >= state.refuses_until_ns;
+        if state.connection == Connection::None && may_connect {
+            state.connection = Connection::Opening(connection, Vec::new());
+            self.fabric.carrier().opening(self.id, self.to, connection);
+            task::spawn(task::current(), self.clone().connect(connection));
+        }
+        let refused = match &mut state.connection {
+            Connection::Opening(_, calls) if !is_lost => {
+                calls.push(call);
+                None
+            }
+            Connection::None if !is_lost => state.waiting.remove(&call),
+            _ => None,
+        };
+        drop(state);
+        self.fabric.carry(sent, Policy::Frame(connection), Arc::new(request));
+        refused.map(|reply| reply.send(Err(CallError::NotSent)));
+    }
+
+    async fn connect(self: Arc<Peer>, flow: Flow) {
+        let timeout = CONNECT_TIMEOUT + self.fabric.round_trip(self.id, self.to);
+        let farewell = Arc::new(Farewell { connection: flow });
+        let connected = self.fabric.connect((self.id, self.to), flow, timeout, farewell).await;
+        let now_ns = self.fabric.recorder().now_ns();
+        let refused = {
+            let mut state = lock(&self.state);
+            match connected {
+                Ok(()) => {
+                    (state.connection, state.backoff) = (Connection::Open(flow), Duration::ZERO);
+                    (state.last_received_ns, state.strikes) = (now_ns, 0);
+                    return;
                 }
                 Err(_) => {
-                    self.fail(first);
-                    self.refuse_for(backoff).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                    state.backoff = (state.backoff * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
+                    state.refuses_until_ns = now_ns + state.backoff.as_nanos() as u64;
+                    match std::mem::take(&mut state.connection) {
+                        Connection::Opening(_, calls) => {
+                            calls.iter().filter_map(|call| state.waiting.remove(call)).collect()
+                        }
+                        _ => Vec::new(),
+                    }
                 }
             }
-        }
-    }
-
-    /// Writes frames until the connection is closed, broken or given up.
-    async fn carry(&mut self, first: Outgoing, read: ReadHalf, mut write: WriteHalf) {
-        let stream = self.fabric.open_stream(self.id, self.to);
-        self.given_up.mark_unchanged();
-        *lock(&self.link.health) = Health { last_received_ns: self.fabric.recorder().now_ns(), strikes: 0 };
-        let (closed, mut is_closed) = oneshot::channel::<()>();
-        let reader = task::spawn(
-            task::current(),
-            receive_replies(self.id, self.to, self.fabric.clone(), self.link.clone(), read, closed),
-        );
-        let mut next = Some(first);
-        loop {
-            if let Some(Outgoing { message, frame, .. }) = next.take() {
-                self.fabric.write(stream, message);
-                if write.write_all(&frame).await.is_err() {
-                    break;
-                }
-            }
-            tokio::select! {
-                biased;
-                _ = &mut is_closed => break,
-                _ = self.given_up.changed() => break,
-                frame = self.frames.recv() => match frame {
-                    Some(frame) => next = Some(frame),
-                    None => break,
-                },
-            }
-        }
-        reader.abort();
-        self.fabric.close_stream(stream);
-        self.link.fail_all(CallError::Broken);
-    }
-
-    /// Fails every frame that comes during a pause, so that callers do not wait for nothing.
-    async fn refuse_for(&mut self, pause: Duration) {
-        let pause = tokio::time::sleep(pause);
-        tokio::pin!(pause);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut pause => break,
-                frame = self.frames.recv() => match frame {
-                    Some(frame) => self.fail(frame),
-                    None => break,
-                },
-            }
-        }
-        while let Ok(frame) = self.frames.try_recv() {
-            self.fail(frame);
-        }
-    }
-
-    fn fail(&self, frame: Outgoing) {
-        self.fabric.unsent(self.id, self.to, frame.message);
-        let waiting = frame.sole_copy_of.and_then(|call| lock(&self.link.waiting).remove(&call));
-        if let Some(reply) = waiting {
-            drop(reply.send(Err(CallError::NotSent)));
-        }
-    }
-}
-
-async fn receive_replies(
-    id: HostId,
-    from: HostId,
-    fabric: Arc<Fabric>,
-    link: Arc<Link>,
-    read: ReadHalf,
-    closed: oneshot::Sender<()>,
-) {
-    let mut reader = FrameReader::new(read);
-    while let Ok(Some((header, payload))) = reader.next().await {
-        link.received(fabric.recorder().now_ns());
-        let (message, class) = (header.message, header.kind);
-        fabric.arrived(from, id, message);
-        let reply = lock(&link.waiting).remove(&header.call);
-        let what = match &reply {
-            Some(_) => What::Deliver { from, message, class },
-            None => What::Discard { from, message, class },
         };
-        fabric.recorder().record(id, what);
-        if let Some(reply) = reply {
-            drop(reply.send(Ok(payload)));
-        }
+        self.fabric.carrier().abandon(self.id, self.to, flow);
+        refused.into_iter().for_each(|reply| drop(reply.send(Err(CallError::NotSent))));
     }
-    let _ = closed.send(());
+
+    /// A call timed out: if nothing was received since it was sent, the connection is suspect. A cut
+    /// leaves a connection silent, never closed, so somebody has to notice.
+    fn timed_out(&self, sent_ns: u64) {
+        let given_up = {
+            let mut state = lock(&self.state);
+            if state.last_received_ns >= sent_ns {
+                return;
+            }
+            state.strikes += 1;
+            match state.connection {
+                Connection::Open(flow) if state.strikes >= STRIKES => flow,
+                _ => return,
+            }
+        };
+        self.closed(given_up);
+    }
+
+    /// Who waits for the reply to this call, which has come.
+    fn received(&self, call: u64, now_ns: u64) -> Option<oneshot::Sender<Result<Vec<u8>, CallError>>> {
+        let mut state = lock(&self.state);
+        (state.last_received_ns, state.strikes) = (now_ns, 0);
+        state.waiting.remove(&call)
+    }
+
+    /// A connection is gone; every call that waits for a reply on it ends.
+    fn closed(&self, flow: Flow) {
+        let broken = {
+            let mut state = lock(&self.state);
+            if state.connection != Connection::Open(flow) {
+                return;
+            }
+            (state.connection, state.strikes) = (Connection::None, 0);
+            std::mem::take(&mut state.waiting)
+        };
+        self.fabric.hang_up(self.id, self.to, flow);
+        broken.into_values().for_each(|reply| drop(reply.send(Err(CallError::Broken))));
+    }
 }
 
 impl Host {
     /// Serves requests until the process dies; see [`Transport::serve`].
     ///
     /// # Errors
-    /// When the port cannot be bound.
+    /// When something serves on this host already.
     pub async fn serve(&self, handler: Handler) -> io::Result<()> {
         self.transport().serve(handler).await
     }

@@ -12,21 +12,26 @@ pub mod fork;
 pub mod serve;
 pub mod setting;
 
+use crate::fault::effect::Scene;
+use crate::fault::kinds::{Entry, FaultKind};
 use crate::fault::model::Fault;
+use crate::fault::topology::Topology;
 use crate::report::json;
 use crate::report::page::page;
 use crate::run::{Comparison, Options, Outcome, compare_while};
 use crate::scenario::{self, Scenario, Site, materialise};
 use crate::systems::System;
+use crate::trace::HostId;
 use fork::Parting;
 use serde::{Deserialize, Serialize};
 use setting::Setting;
+use std::collections::BTreeSet;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Question {
-    /// The scenarios and the systems.
+    /// The scenarios, the systems and the kinds of fault.
     Catalogue,
     /// The hosts and the faults of a setting, before anything runs.
     Plan {
@@ -56,7 +61,7 @@ struct Catalogue {
     target: &'static str,
     scenarios: Vec<Plan>,
     systems: Vec<&'static str>,
-    kinds: &'static [&'static str],
+    kinds: Vec<Entry>,
 }
 
 /// A setting before it runs.
@@ -73,12 +78,28 @@ struct Plan {
     systems: Vec<&'static str>,
 }
 
-/// A fault, and what it is in words.
+/// A fault, what it is in words, and where a picture of the nodes shows it.
 #[derive(Serialize)]
 struct Planned {
     #[serde(flatten)]
     fault: Fault,
     words: String,
+    /// The links between nodes, each once, by the names of its ends. A role's are not known before the run.
+    links: BTreeSet<[String; 2]>,
+    /// The nodes.
+    nodes: Vec<String>,
+}
+
+impl Planned {
+    fn of(fault: Fault, topology: &Topology) -> Planned {
+        let effect = fault.kind.effect(&Scene { topology, resolved: None });
+        let name = |host: HostId| topology.name(host).to_owned();
+        let is_node = |host: HostId| topology.all_nodes().contains(host);
+        let links = effect.links().into_iter().filter(|(from, to)| is_node(*from) && is_node(*to));
+        let links = links.map(|(from, to)| [name(from.min(to)), name(from.max(to))]).collect();
+        let nodes = effect.nodes().iter().map(name).collect();
+        Planned { words: fault.to_string(), fault, links, nodes }
+    }
 }
 
 /// What came of a run.
@@ -143,7 +164,7 @@ fn catalogue() -> Catalogue {
         target: target(),
         scenarios: scenario::catalogue().iter().map(|scenario| plan(scenario, 0)).collect(),
         systems: System::SOUND.iter().map(|system| system.name()).collect(),
-        kinds: &crate::fault::model::FaultKind::NAMES,
+        kinds: FaultKind::catalogue(),
     }
 }
 
@@ -159,7 +180,7 @@ fn plan(scenario: &Scenario, seed: u64) -> Plan {
         operations: scenario.workload.operations,
         sites: scenario.sites.clone(),
         nodes: topology.node_ids().map(|node| topology.name(node).to_owned()).collect(),
-        faults: faults.into_iter().map(|fault| Planned { words: fault.to_string(), fault }).collect(),
+        faults: faults.into_iter().map(|fault| Planned::of(fault, &topology)).collect(),
         systems: named.collect(),
     }
 }
@@ -256,6 +277,40 @@ mod tests {
         }
         assert!(ran["html"].as_str().unwrap().starts_with("<!doctype html>"));
         assert_eq!(ran["command"], "schism compare split-brain-changed.toml --seed 7 --systems raft,dual-primary");
+    }
+
+    #[test]
+    fn a_plan_says_which_links_and_nodes_its_faults_break() {
+        let faults = json!([
+            {"at_ms": 1, "fault": "isolate", "target": "n5", "from_clients": true},
+            {"at_ms": 2, "fault": "full_disk", "target": "west.nodes"},
+            {"at_ms": 3, "fault": "kill", "target": "@leader"},
+        ]);
+        let plan = ask(&json!({"ask": "plan", "setting": {"scenario": "split-brain", "seed": 1, "faults": faults}}));
+        let of = |fault: usize, what: &str| plan["faults"][fault][what].clone();
+        assert_eq!(of(0, "links"), json!([["n1", "n5"], ["n2", "n5"], ["n3", "n5"], ["n4", "n5"]]));
+        assert_eq!((of(0, "nodes"), of(1, "links")), (json!([]), json!([])));
+        assert_eq!(of(1, "nodes"), json!(["n4", "n5"]));
+        assert_eq!((of(2, "nodes"), of(2, "links")), (json!([]), json!([])), "who leads is not known yet");
+    }
+
+    /// The page offers what the kinds offer, and knows none itself.
+    #[test]
+    fn the_catalogue_holds_every_kind_of_fault_with_its_fields_and_clicks() {
+        let catalogue = ask(&json!({"ask": "catalogue"}));
+        let kinds = catalogue["kinds"].as_array().unwrap();
+        let names: Vec<&str> = kinds.iter().map(|kind| kind["name"].as_str().unwrap()).collect();
+        assert_eq!(names, FaultKind::NAMES);
+        let latency = &kinds[names.iter().position(|name| *name == "latency").unwrap()];
+        let words = "extra one-way delay of each message, in milliseconds";
+        let extra = json!({"name": "extra_ms", "type": "number", "least": 1, "most": 86_400_000, "required": true, "words": words});
+        assert_eq!(latency["fields"][2], extra);
+        let fault = json!({"fault": "latency", "a": ["{a}"], "b": ["{b}"], "extra_ms": 100});
+        assert_eq!(latency["clicks"], json!([{"on": "link", "words": "slow it by 100 ms", "fault": fault}]));
+        let page = [include_str!("page/setting.mjs"), include_str!("page/main.mjs"), include_str!("page/network.mjs")];
+        for name in FaultKind::NAMES.iter().filter(|name| **name != "messages") {
+            assert!(page.iter().all(|module| !module.contains(&format!("\"{name}\""))), "the page knows {name}");
+        }
     }
 
     /// The past of a fork is the past of its origin: nothing before the changed fault may differ.

@@ -1,8 +1,8 @@
 //! The comparison: what each system did under the same cut, side by side.
 
-use super::overlap::overlap;
 use super::style::{Style, Tone, WIDTH, broken_name, seconds, wrap};
-use super::timeline::{self, timeline};
+use super::timeline::timeline;
+use crate::check::primaries::{acknowledged_during, overlaps};
 use crate::fault::model::Fault;
 use crate::kv;
 use crate::run::compare::{Ended, Seen, is_safety, resolved_targets, unmet};
@@ -20,7 +20,7 @@ const LABEL: usize = 26;
 /// certificate and the faults.
 pub fn comparison(comparison: &Comparison, verbose: bool, style: Style) -> String {
     let Some(first) = comparison.runs.first() else { return String::new() };
-    let title = format!("{}, seed {}: {}", first.outcome.scenario, first.outcome.seed, first.explicit.title);
+    let title = format!("{}, seed {}: {}", first.outcome.scenario, first.outcome.seed, first.scenario.title);
     let mut text = vec![style.paint(Tone::Strong, &wrap(&title, WIDTH, 2))];
     text.push(header(&comparison.runs, style));
     text.extend(rows(&comparison.runs, verbose, style));
@@ -152,7 +152,7 @@ fn nodes(trace: &Trace) -> Vec<&str> {
 
 /// The sites that have clients, in the scenario's order.
 fn sites(runs: &[Run]) -> Vec<&str> {
-    runs[0].explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect()
+    runs[0].scenario.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect()
 }
 
 /// What the rows below are about, with the window in seconds.
@@ -188,9 +188,7 @@ fn two_believers(run: &Run) -> Option<String> {
     if outcome.acting_primaries_overlap_s < 0.05 || outcome.linearizable != Some(true) {
         return None;
     }
-    let acknowledged = overlap(&run.trace).acknowledged;
-    let each: Vec<_> = acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node))).collect();
-    let each = if each.is_empty() { "nothing".to_string() } else { each.join(", ") };
+    let each = acknowledged_meanwhile(run).unwrap_or_else(|| "nothing".to_string());
     Some(format!(
         "{}, two primaries for {:.1} s and no split-brain: a deposed primary believes in itself until it hears of its \
          successor. Acknowledged meanwhile: {each}; nothing contradicts.",
@@ -200,18 +198,20 @@ fn two_believers(run: &Run) -> Option<String> {
 
 /// For how long two nodes acted as primary of the same keys, and what each acknowledged meanwhile.
 fn two_primaries(run: &Run) -> String {
-    let overlap = overlap(&run.trace);
-    let mut text = format!("{:.1} s", run.outcome.acting_primaries_overlap_s);
-    if !overlap.acknowledged.is_empty() {
-        let each = overlap.acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node)));
-        text.push_str(&format!(" ({})", each.collect::<Vec<_>>().join(", ")));
-    }
-    text
+    let text = format!("{:.1} s", run.outcome.acting_primaries_overlap_s);
+    acknowledged_meanwhile(run).map_or_else(|| text.clone(), |each| format!("{text} ({each})"))
+}
+
+/// What each of several simultaneous primaries acknowledged; `None` if there never were several.
+fn acknowledged_meanwhile(run: &Run) -> Option<String> {
+    let acknowledged = acknowledged_during(&overlaps(&run.trace), &run.trace);
+    let each: Vec<_> = acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node))).collect();
+    (!each.is_empty()).then(|| each.join(", "))
 }
 
 fn verdict(run: &Run) -> Cell {
     let outcome = &run.outcome;
-    let expected = unmet(&run.explicit, outcome).is_empty();
+    let expected = unmet(&run.scenario, outcome).is_empty();
     match outcome.verdict {
         Verdict::Inconclusive => Cell("inconclusive".into(), Some(Tone::Warn)),
         verdict => {
@@ -292,15 +292,12 @@ fn end(seen: &Seen, with_op: bool) -> String {
 
 /// Every fault of the schedule, with what its role-named targets were under each system.
 fn faults(runs: &[Run]) -> Vec<String> {
-    let schedule = runs[0].explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let schedule = runs[0].plan.faults();
     let targets: Vec<_> = runs.iter().map(|run| (run.outcome.system.as_str(), resolved_targets(run))).collect();
     let one = |(index, fault): (usize, &Fault)| {
         let until = fault.ends_ms().map_or("the end".into(), |ms| seconds(ms * 1_000_000));
-        let mut line = format!(
-            "fault {index}: {} from {} to {until}",
-            timeline::name(&fault.kind),
-            seconds(fault.at_ms * 1_000_000)
-        );
+        let mut line =
+            format!("fault {index}: {} from {} to {until}", fault.kind.sort().title, seconds(fault.at_ms * 1_000_000));
         for (system, resolved) in &targets {
             for found in resolved.iter().filter(|resolved| resolved.fault as usize == index) {
                 let target = found.target.as_deref().unwrap_or("target");

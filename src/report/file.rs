@@ -26,12 +26,13 @@ pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
         let why = "it is a symbolic link, and whoever made it may have meant another file; name the file itself";
         return Err(refused(io::Error::new(io::ErrorKind::InvalidInput, why)));
     }
-    let beside = beside(path);
-    let written = File::create_new(&beside).and_then(|mut file| {
+    let (beside, opened) = beside(path);
+    let written = opened.and_then(|mut file| {
         file.write_all(content)?;
         if let Some(before) = &before {
             file.set_permissions(before.permissions())?;
         }
+        file.sync_all()?;
         std::fs::rename(&beside, path)
     });
     match written {
@@ -52,12 +53,20 @@ pub fn unwritten(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{} could not be written: {error}", path.display()))
 }
 
-/// A name of this process's own in the same folder.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}", std::process::id()));
-    path.with_file_name(name)
+/// A new file in the same folder, under a name that nothing has: a process that was killed may have left its own, and in a
+/// container the next one may well have the same id.
+fn beside(path: &Path) -> (PathBuf, io::Result<File>) {
+    let named = |number: u32| {
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}.{number}", std::process::id()));
+        let beside = path.with_file_name(name);
+        let opened = File::create_new(&beside);
+        (beside, opened)
+    };
+    let is_taken =
+        |opened: &io::Result<File>| matches!(opened, Err(error) if error.kind() == io::ErrorKind::AlreadyExists);
+    (0..99).map(named).find(|(_, opened)| !is_taken(opened)).unwrap_or_else(|| named(99))
 }
 
 #[cfg(test)]
@@ -72,6 +81,12 @@ mod tests {
         write_whole(&path, "two").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+        // A process of the same id that was killed while it wrote.
+        let left = path.with_file_name(format!(".one.txt.{}.0", std::process::id()));
+        std::fs::write(&left, "tw").unwrap();
+        write_whole(&path, "three").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three");
+        assert_eq!(std::fs::read_to_string(&left).unwrap(), "tw", "it may be another's");
         let below_a_file = path.join("three.txt");
         let error = write_whole(&below_a_file, "three").unwrap_err().to_string();
         assert!(error.contains("one.txt/three.txt could not be written: ") || cfg!(windows), "{error}");

@@ -3,25 +3,25 @@
 //! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
 //! * [`ladder`]: systems one idea apart, over scenarios one fault apart.
 //! * [`ledger`]: what each kind of fault costs under each system.
+//! * [`faults`]: the kinds of fault, as a list and as a table of the documentation.
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
 //! * [`page`]: runs as one HTML file to look into.
 //! * [`perfetto`], [`shiviz`]: a trace for viewers of others.
 //! * [`json`]: the same for scripts.
 //! * [`recording`]: runs written to files, to be replayed. [`mod@file`]: how files are written.
-//! * [`overlap`]: what each of several simultaneous primaries acknowledged.
-//! * [`event`]: one event of a trace as a line of text.
+//! * [`words`]: what each kind of event is called. [`event`]: one event of a trace as a line of text.
 //! * `story` (feature `stories`): what a story predicted beside what was measured.
 //! * [`style`]: colour, character set and width.
 
 pub mod comparison;
 pub mod event;
+pub mod faults;
 pub mod file;
 pub mod json;
 pub mod ladder;
 pub mod ledger;
 pub mod outcome;
-pub mod overlap;
 pub mod page;
 pub mod perfetto;
 pub mod recording;
@@ -32,5 +32,6 @@ pub mod shiviz;
 pub mod story;
 pub mod style;
 pub mod timeline;
+pub mod words;
 
 pub use style::Style;

@@ -137,8 +137,8 @@ fn of_event(
 }
 
 fn of_operation(run: &Run, operation: &Operation) -> Option<Value> {
-    let site = *run.explicit.client_sites().get(operation.client as usize)?;
-    let host = run.explicit.topology().sites.get(site)?.clients?;
+    let site = *run.scenario.client_sites().get(operation.client as usize)?;
+    let host = run.plan.world.topology.sites.get(site)?.clients?;
     let end = match operation.status {
         Status::Ok { outcome, by } => {
             let by = by.map_or(String::new(), |by| format!(" at {}", run.trace.name(by.node)));

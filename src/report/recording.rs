@@ -8,15 +8,25 @@
 use super::file::write_whole;
 use crate::run::Run;
 use crate::scenario::Scenario;
-use crate::trace::{Event, Trace};
+use crate::trace::{Event, MOST_EVENTS, Trace};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"schism-trace 2\n";
+const MAGIC: &[u8] = b"schism-trace 3\n";
+/// More than any run has, with what is recorded after its last step.
+const MOST_RECORDED: usize = MOST_EVENTS + MOST_EVENTS / 4;
+/// More than any run has, the world included.
+const MOST_HOSTS: usize = 1_000;
+/// Bytes of all texts in a trace.
+const TEXT_BYTES: usize = 1 << 20;
 
 /// A recorded trace, and the build that recorded it.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +40,10 @@ pub struct RecordedTrace {
 #[derive(Serialize, Deserialize)]
 struct Encoded {
     build: String,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_HOSTS>")]
     names: Vec<String>,
     nodes: u32,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_RECORDED>")]
     events: Vec<Event>,
 }
 
@@ -45,7 +57,7 @@ pub fn file_name(run: &Run) -> String {
 /// # Errors
 /// When the file system refuses.
 pub fn save(run: &Run, path: &Path) -> io::Result<()> {
-    save_scenario(&run.explicit, path)
+    save_scenario(&run.recording(), path)
 }
 
 /// Writes a scenario to `path`, creating its folder.
@@ -82,8 +94,12 @@ pub fn save_trace(trace: &Trace, build: &str, path: &Path) -> io::Result<()> {
 /// # Errors
 /// When the file cannot be read, or is no trace of this version.
 pub fn load_trace(path: &Path) -> io::Result<RecordedTrace> {
-    decode(&std::fs::read(path)?)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a trace file of this version of schism"))
+    let why = "not a trace file of this version of schism, or longer than one may be";
+    let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(invalid("it is no file"));
+    }
+    decode(File::open(path)?).ok_or_else(|| invalid(why))
 }
 
 fn encode(trace: &Trace, build: &str) -> Vec<u8> {
@@ -98,11 +114,43 @@ fn encode(trace: &Trace, build: &str) -> Vec<u8> {
     packed.write_all(&plain).and_then(|()| packed.finish()).expect("a vector takes all")
 }
 
-fn decode(bytes: &[u8]) -> Option<RecordedTrace> {
-    let mut plain = Vec::new();
-    ZlibDecoder::new(bytes.strip_prefix(MAGIC)?).read_to_end(&mut plain).ok()?;
-    let Encoded { build, names, nodes, events } = postcard::from_bytes(&plain).ok()?;
-    Some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events } })
+/// Reads a trace event by event: what comes from a stranger may unpack to a thousand times its size.
+fn decode(mut file: impl Read) -> Option<RecordedTrace> {
+    let mut magic = [0; MAGIC.len()];
+    file.read_exact(&mut magic).ok().filter(|()| magic == MAGIC)?;
+    let mut plain = BufReader::new(ZlibDecoder::new(BufReader::new(file)));
+    let mut texts = vec![0; TEXT_BYTES];
+    let (encoded, _) = postcard::from_io::<Encoded, _>((&mut plain, &mut texts)).ok()?;
+    // The checksum at the end has been compared once there is nothing more to read.
+    let is_whole = matches!(plain.read(&mut [0]), Ok(0));
+    let Encoded { build, names, nodes, events } = encoded;
+    is_whole.then_some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events } })
+}
+
+/// A list of at most so many: a longer one is refused where it becomes too long.
+fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(from: D) -> Result<Vec<T>, D::Error> {
+    struct Few<T, const MOST: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Few<T, MOST> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "at most {MOST} of them")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = access.next_element()? {
+                if items.len() == MOST {
+                    return Err(serde::de::Error::invalid_length(MOST + 1, &self));
+                }
+                items.push(item);
+            }
+            Ok(items)
+        }
+    }
+
+    from.deserialize_seq(Few::<T, MOST>(PhantomData))
 }
 
 #[cfg(test)]
@@ -114,8 +162,16 @@ mod tests {
     fn a_trace_survives_its_file() {
         let trace = sample::run(&sample::scenario(), "raft", 7).trace;
         let bytes = encode(&trace, "build 1");
-        assert_eq!(decode(&bytes), Some(RecordedTrace { build: "build 1".into(), trace }));
+        assert_eq!(decode(&*bytes), Some(RecordedTrace { build: "build 1".into(), trace }));
         assert_eq!(decode(&bytes[1..]), None);
         assert_eq!(decode(&bytes[..bytes.len() - 1]), None);
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_refused() {
+        let list = postcard::to_stdvec(&vec![7_u8; 4]).unwrap();
+        let read = |bytes: &[u8]| at_most::<_, u8, 4>(&mut postcard::Deserializer::from_bytes(bytes));
+        assert_eq!(read(&list), Ok(vec![7; 4]));
+        assert!(read(&postcard::to_stdvec(&vec![7_u8; 5]).unwrap()).is_err());
     }
 }

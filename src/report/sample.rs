@@ -1,11 +1,12 @@
 //! A made-up run, shaped like the `split-brain` scenario: what the renderings are tested with.
 
 use crate::check::{Certificate, CheckName, Violation};
-use crate::fault::model::{Fault, FaultKind, Target};
+use crate::fault::kinds::Partition;
+use crate::fault::model::{Fault, Target};
 use crate::history::{Acknowledger, History, Operation, Status};
 use crate::kv::{self, Key, Op, Tag};
-use crate::run::{Availability, Counters, Liveness, Outcome, Run, Served, Verdict};
-use crate::scenario::{AvailabilityBound, Expectation, Explicit, Recorded, Safety, Scenario, ScriptedOp, Site};
+use crate::run::{Availability, Counters, Liveness, Outcome, Plan, Run, Served, Verdict};
+use crate::scenario::{AvailabilityBound, Expectation, Safety, Scenario, ScriptedOp, Site};
 use crate::trace::{Event, HostId, Role, Scope, Trace, What, digest};
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ pub fn scenario() -> Scenario {
         faults: vec![Fault {
             at_ms: CUT_MS,
             for_ms: Some(HEALED_MS - CUT_MS),
-            kind: FaultKind::Partition { groups: vec![group("west"), group("east")] },
+            kind: Partition { groups: vec![group("west"), group("east")] }.into(),
         }],
         nemesis: None,
         expect: BTreeMap::from([
@@ -59,18 +60,14 @@ pub fn scenario() -> Scenario {
     }
 }
 
-/// A run of `scenario` as if by `system` ("dual-primary" forks; any other name behaves as Raft does).
-pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
-    let forks = system == "dual-primary";
+/// The faults, and who leads when.
+fn roles(forks: bool) -> Trace {
     let mut trace = Trace {
         names: ["world", "n1", "n2", "n3", "n4", "n5", "west.clients", "east.clients"].map(String::from).to_vec(),
         nodes: 5,
         events: Vec::new(),
     };
-    let mut record = |t_ms: u64, host: u16, what: What| {
-        let seq = trace.events.len() as u32;
-        trace.events.push(Event { t_ns: t_ms * 1_000_000, host: HostId(host), seq, what });
-    };
+    let mut record = |t_ms: u64, host: u16, what: What| record(&mut trace, t_ms, host, what);
     record(CUT_MS, 0, What::FaultBegin { fault: 0, resolved: None });
     record(HEALED_MS, 0, What::FaultEnd { fault: 0 });
     let primary = |scope, term| What::Role { role: Role::Primary, scope, term };
@@ -89,7 +86,18 @@ pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
         record(15_000, 3, What::Pause);
         record(16_000, 3, What::Resume);
     }
+    trace
+}
 
+fn record(trace: &mut Trace, t_ms: u64, host: u16, what: What) {
+    let seq = trace.events.len() as u32;
+    trace.events.push(Event { t_ns: t_ms * 1_000_000, host: HostId(host), seq, what });
+}
+
+/// A run of `scenario` as if by `system` ("dual-primary" forks; any other name behaves as Raft does).
+pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
+    let forks = system == "dual-primary";
+    let mut trace = roles(forks);
     let mut history = History::default();
     let mut script = Vec::new();
     for id in 0..OPERATIONS {
@@ -119,7 +127,7 @@ pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
             }
         };
         if reachable {
-            record(t_ms + 4, node, What::Acknowledge { tag, key, term: 1 });
+            record(&mut trace, t_ms + 4, node, What::Acknowledge { tag, key, term: 1 });
         }
         script.push(ScriptedOp { id, client, at_us: t_ms * 1000, op, fixed_expectation: false });
         let (planned_ns, end_ns) = (t_ms * 1_000_000, (t_ms + 5) * 1_000_000);
@@ -135,33 +143,26 @@ pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
             attempts: 1,
         });
     }
-    record(END_MS, 1, What::Final { state: seed });
+    record(&mut trace, END_MS, 1, What::Final { state: seed });
     trace.sort();
-    finish(scenario, system, seed, trace, history, script)
+    let mut plan = crate::run::plan(scenario, seed);
+    plan.load.script = script;
+    let outcome = outcome(system, &plan, &trace, &history);
+    Run {
+        outcome: Outcome { scenario: scenario.name.clone(), ..outcome },
+        scenario: scenario.clone(),
+        plan,
+        acts: Vec::new(),
+        trace,
+        history,
+        doubts: Vec::new(),
+    }
 }
 
-fn finish(
-    scenario: &Scenario,
-    system: &str,
-    seed: u64,
-    trace: Trace,
-    history: History,
-    script: Vec<ScriptedOp>,
-) -> Run {
+/// What a scenario of any name would say of it.
+fn outcome(system: &str, plan: &Plan, trace: &Trace, history: &History) -> Outcome {
     let forks = system == "dual-primary";
-    let violations = Vec::from_iter(forks.then(|| Violation {
-        check: CheckName::SplitBrain,
-        certificate: Certificate {
-            sentence: "client 0 put k0=1264 through n1 (epoch 2) at 9.396 s and client 3 read k0 = 4 through n4 (epoch 2) \
-                       at 9.480 s, and neither node had applied the other's operation"
-                .into(),
-            operations: vec![264, 267],
-            nodes: vec![HostId(1), HostId(4)],
-            terms: vec![2, 2],
-            messages: Vec::new(),
-            at_ns: Some(9_480_000_000),
-        },
-    }));
+    let violations = Vec::from_iter(forks.then(split_brain));
     let verdict = if forks { Verdict::Violation } else { Verdict::Pass };
     let count = |wanted: fn(&Status) -> bool| {
         history.operations.iter().filter(|operation| wanted(&operation.status)).count() as u64
@@ -170,6 +171,60 @@ fn finish(
     for by in history.operations.iter().filter_map(Operation::acknowledger) {
         *acks_by_node.entry(trace.name(by.node).to_string()).or_insert(0) += 1;
     }
+    let mut hasher = digest::Hasher::default();
+    hasher.add(&trace.events);
+    hasher.add(history);
+    Outcome {
+        situations: BTreeMap::new(),
+        scenario: String::new(),
+        system: system.into(),
+        seed: plan.world.seed,
+        verdict,
+        violations,
+        inconclusive: Vec::new(),
+        liveness: Liveness::Ok,
+        converged: true,
+        digest: hasher.finish(),
+        // As JSON: postcard cannot encode flattened fields.
+        schedule_digest: digest::of(&serde_json::to_string(plan.faults()).expect("faults serialize")),
+        script_digest: digest::of(&plan.load.script),
+        acked: count(|status| matches!(status, Status::Ok { .. })),
+        failed: count(|status| *status == Status::Fail),
+        unknown: count(|status| *status == Status::Info),
+        lost_acked_writes: if forks { 31 } else { 0 },
+        conflicting_acks: if forks { 2 } else { 0 },
+        linearizable: Some(!forks),
+        leader_changes: u64::from(!forks),
+        acting_primaries_overlap_s: if forks { 10.9 } else { 0.0 },
+        acks_by_node,
+        availability: availability(history),
+        recovered_ms: Some(840),
+        simulated_s: END_MS as f64 / 1000.0,
+        tick_ms: 1,
+        nodes: trace.nodes,
+        hosts: trace.names.len() - 1,
+        counters: Counters { messages_sent: 12_000, messages_dropped: 900, cuts: 1, ..Counters::default() },
+    }
+}
+
+fn split_brain() -> Violation {
+    Violation {
+        check: CheckName::SplitBrain,
+        certificate: Certificate {
+            sentence:
+                "client 0 put k0=1264 through n1 (epoch 2) at 9.396 s and client 3 read k0 = 4 through n4 (epoch 2) \
+                       at 9.480 s, and neither node had applied the other's operation"
+                    .into(),
+            operations: vec![264, 267],
+            nodes: vec![HostId(1), HostId(4)],
+            terms: vec![2, 2],
+            messages: Vec::new(),
+            at_ns: Some(9_480_000_000),
+        },
+    }
+}
+
+fn availability(history: &History) -> Vec<Availability> {
     let mut availability = Vec::new();
     for (site, east) in [("west", false), ("east", true)] {
         for (during, from, to) in
@@ -189,58 +244,5 @@ fn finish(
             });
         }
     }
-    let mut hasher = digest::Hasher::default();
-    hasher.add(&trace.events);
-    hasher.add(&history);
-    let outcome = Outcome {
-        situations: BTreeMap::new(),
-        scenario: scenario.name.clone(),
-        system: system.into(),
-        seed,
-        verdict,
-        violations,
-        inconclusive: Vec::new(),
-        liveness: Liveness::Ok,
-        converged: true,
-        digest: hasher.finish(),
-        // As JSON: postcard cannot encode flattened fields.
-        schedule_digest: digest::of(&serde_json::to_string(&scenario.faults).expect("faults serialize")),
-        script_digest: digest::of(&script),
-        acked: count(|status| matches!(status, Status::Ok { .. })),
-        failed: count(|status| *status == Status::Fail),
-        unknown: count(|status| *status == Status::Info),
-        lost_acked_writes: if forks { 31 } else { 0 },
-        conflicting_acks: if forks { 2 } else { 0 },
-        linearizable: Some(!forks),
-        leader_changes: u64::from(!forks),
-        acting_primaries_overlap_s: if forks { 10.9 } else { 0.0 },
-        acks_by_node,
-        availability,
-        recovered_ms: Some(840),
-        simulated_s: END_MS as f64 / 1000.0,
-        tick_ms: 1,
-        nodes: trace.nodes,
-        hosts: trace.names.len() - 1,
-        counters: Counters { messages_sent: 12_000, messages_dropped: 900, cuts: 1, ..Counters::default() },
-    };
-    let explicit = Explicit {
-        seed,
-        system: system.into(),
-        schedule: scenario.faults.clone(),
-        script,
-        acts: Some(Vec::new()),
-        verdict: Recorded {
-            verdict: if forks { "violation" } else { "pass" }.into(),
-            checks: if forks { vec!["split_brain".into()] } else { Vec::new() },
-            digest: outcome.digest,
-        },
-    };
-    Run {
-        outcome,
-        trace,
-        commands: BTreeMap::new(),
-        history,
-        explicit: Scenario { explicit: Some(explicit), ..scenario.clone() },
-        doubts: Vec::new(),
-    }
+    availability
 }

@@ -19,9 +19,9 @@ pub fn telling(file: &StoryFile, told: &Telling, verbose: bool, style: Style) ->
     text.push(claims(file, &told.claims, style));
     text.push(String::new());
     text.push("Assumed:".into());
-    text.extend(file.assumptions().iter().map(|assumed| wrap(&format!("  * {assumed}"), WIDTH, 4)).map(bulleted));
+    text.extend(file.model.assumptions().iter().map(|assumed| wrap(&format!("  * {assumed}"), WIDTH, 4)).map(bulleted));
     text.push("Modelled, not run:".into());
-    text.extend(file.modelled().iter().map(|what| wrap(&format!("  * {what}"), WIDTH, 4)).map(bulleted));
+    text.extend(file.model.modelled().iter().map(|what| wrap(&format!("  * {what}"), WIDTH, 4)).map(bulleted));
     if verbose {
         text.push(String::new());
         text.extend(
@@ -60,8 +60,12 @@ pub fn claims(file: &StoryFile, claims: &[Claim], style: Style) -> String {
             .trim_end()
             .to_string(),
     ];
-    for variant in file.variants().iter().filter(|variant| claims.iter().any(|claim| claim.variant == variant.name)) {
-        text.push(style.paint(Tone::Strong, &wrap(&format!("{}: {}", variant.name, file.what(variant)), WIDTH, 2)));
+    for variant in
+        file.model.variants().iter().filter(|variant| claims.iter().any(|claim| claim.variant == variant.name))
+    {
+        text.push(
+            style.paint(Tone::Strong, &wrap(&format!("{}: {}", variant.name, file.model.what(variant)), WIDTH, 2)),
+        );
         for claim in claims.iter().filter(|claim| claim.variant == variant.name) {
             text.push(line(claim, style));
         }
@@ -168,7 +172,7 @@ pub fn variant(file: &StoryFile, run: &StoryRun) -> String {
 pub fn lines(file: &StoryFile, told: &Telling) -> Vec<String> {
     let mut lines: Vec<String> = told.runs.iter().map(|run| variant(file, run)).collect();
     let broken = told.claims.iter().filter(|claim| !claim.holds);
-    let (load, faults) = file.materialise(told.seed);
+    let (load, faults) = (file.model.load(told.seed), file.model.faults());
     lines.push(json::line(
         "comparison",
         TellingLine {
@@ -184,8 +188,8 @@ pub fn lines(file: &StoryFile, told: &Telling) -> Vec<String> {
             first_safety_difference: None,
             targets: BTreeMap::new(),
             digest: told.digest(),
-            assumptions: file.assumptions(),
-            modelled: file.modelled(),
+            assumptions: file.model.assumptions(),
+            modelled: file.model.modelled(),
             claims: &told.claims,
         },
     ));

@@ -2,7 +2,6 @@
 
 use super::style::{Style, Tone, WIDTH};
 use crate::check::primaries::{Tenure, tenures};
-use crate::fault::model::FaultKind;
 use crate::run::Run;
 use crate::run::compare::is_safety;
 use crate::trace::{HostId, Role, Scope, What};
@@ -71,11 +70,12 @@ fn label(text: &str) -> String {
 }
 
 fn fault_bands(run: &Run, scale: Scale, style: Style) -> Vec<String> {
-    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let schedule = run.plan.faults();
     let mut kinds: Vec<&'static str> = Vec::new();
     for fault in schedule {
-        if !kinds.contains(&name(&fault.kind)) {
-            kinds.push(name(&fault.kind));
+        let title = fault.kind.sort().title;
+        if !kinds.contains(&title) {
+            kinds.push(title);
         }
     }
     let band = if style.unicode { '━' } else { '=' };
@@ -83,7 +83,7 @@ fn fault_bands(run: &Run, scale: Scale, style: Style) -> Vec<String> {
         .into_iter()
         .map(|kind| {
             let mut cells = [' '; RIBBON];
-            for fault in schedule.iter().filter(|fault| name(&fault.kind) == kind) {
+            for fault in schedule.iter().filter(|fault| fault.kind.sort().title == kind) {
                 let from = scale.column(fault.at_ms * 1_000_000);
                 let to = scale.column(fault.ends_ms().map_or(scale.end_ns, |ms| ms.saturating_mul(1_000_000)));
                 cells[from..=to].fill(band);
@@ -92,30 +92,6 @@ fn fault_bands(run: &Run, scale: Scale, style: Style) -> Vec<String> {
             format!("{}{}", label(kind), style.paint(Tone::Warn, cells.trim_end()))
         })
         .collect()
-}
-
-/// A fault's name for people.
-pub(super) fn name(kind: &FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Partition { .. } => "partition",
-        FaultKind::OneWay { .. } => "one-way cut",
-        FaultKind::MajoritiesRing { .. } => "ring",
-        FaultKind::Bridge { .. } => "bridge",
-        FaultKind::Isolate { .. } => "isolation",
-        FaultKind::Flapping { .. } => "flapping",
-        FaultKind::Latency { .. } => "latency",
-        FaultKind::Hold { .. } => "hold",
-        FaultKind::Messages { .. } => "message chaos",
-        FaultKind::Kill { .. } => "kill",
-        FaultKind::Pause { .. } => "pause",
-        FaultKind::SlowDisk { .. } => "slow disk",
-        FaultKind::DiskErrors { .. } | FaultKind::CorruptReads { .. } => "bad disk",
-        FaultKind::FullDisk { .. } => "full disk",
-        FaultKind::LostSync { .. } => "no sync",
-        FaultKind::PowerLoss { .. } => "power",
-        FaultKind::Clock { .. } => "clock",
-        FaultKind::Membership { .. } => "members",
-    }
 }
 
 fn ribbons(run: &Run, scale: Scale, style: Style) -> Vec<String> {
@@ -143,14 +119,9 @@ fn ribbons(run: &Run, scale: Scale, style: Style) -> Vec<String> {
         .collect()
 }
 
-/// The site of a node: nodes are numbered across sites in order.
 fn site_of(run: &Run, node: HostId) -> &str {
-    let mut last = 0;
-    let site = run.explicit.sites.iter().find(|site| {
-        last += site.nodes;
-        node.0 <= last
-    });
-    site.map_or("", |site| &site.name)
+    let topology = &run.plan.world.topology;
+    topology.site_of(node).map_or("", |site| &topology.sites[site].name)
 }
 
 fn ribbon(run: &Run, node: HostId, tenures: &[Tenure], shards: &BTreeSet<Scope>, scale: Scale) -> [char; RIBBON] {

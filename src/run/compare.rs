@@ -147,14 +147,14 @@ pub fn is_safety(check: CheckName) -> bool {
 
 /// What each role-named target of a run's faults resolved to, in the order the faults began.
 pub fn resolved_targets(run: &Run) -> Vec<Resolved> {
-    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let faults = run.plan.faults();
     run.trace
         .events
         .iter()
         .filter_map(|event| match event.what {
             What::FaultBegin { fault, resolved: Some(host) } => Some(Resolved {
                 fault,
-                target: schedule.get(fault as usize).and_then(|fault| fault.kind.target()).map(|t| t.0.clone()),
+                target: faults.get(fault as usize).and_then(|fault| fault.kind.target()).map(|t| t.0.clone()),
                 host: run.trace.name(host).to_string(),
             }),
             _ => None,

@@ -1,11 +1,10 @@
 //! What is counted in a run: from its trace, its history and its schedule.
 
-use super::{Availability, Counters, Served};
-use crate::fault::fold::Timeline;
+use super::outcome::{Availability, Counters, Served};
+use super::plan::Plan;
 use crate::fault::model::{FaultKind, Schedule};
 use crate::history::History;
 use crate::scenario::Scenario;
-use crate::sim::Plan;
 use crate::trace::{HostId, MessageId, Trace, What};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,13 +60,13 @@ fn note(handled: &mut [Vec<u8>], message: MessageId) -> u8 {
 /// period, whether or not a client stuck in earlier operations found time for it: so the figure is the
 /// same for every system, and waiting counts as being refused. The deadline runs from the planned instant, by
 /// the scenario's time-out of an operation, which is the same for every system too.
-pub fn availability(scenario: &Scenario, plan: &Plan, timeline: &Timeline, history: &History) -> Vec<Availability> {
-    let end_ns = plan.timing.duration_ms * 1_000_000;
+pub fn availability(scenario: &Scenario, plan: &Plan, history: &History) -> Vec<Availability> {
+    let (end_ns, timeline) = (plan.world.duration_ms * 1_000_000, plan.world.timeline());
     let mut periods = vec![("run", 0, None)];
     if let Some(first_ns) = timeline.first_begin_ns() {
         let until_ns = timeline.last_end_ns().unwrap_or(end_ns);
         periods.push(("faults", first_ns, Some(until_ns)));
-        periods.push(("settled", first_ns + 3 * plan.timing.election_max_ms * 1_000_000, Some(until_ns)));
+        periods.push(("settled", first_ns + 3 * scenario.timing.election_max_ms * 1_000_000, Some(until_ns)));
     }
     let sites = scenario.client_sites();
     let acked_ns: BTreeMap<u32, u64> = history
@@ -81,12 +80,13 @@ pub fn availability(scenario: &Scenario, plan: &Plan, timeline: &Timeline, histo
         for (during, from_ns, until_ns) in &periods {
             let window = *from_ns..until_ns.unwrap_or(u64::MAX);
             let offered = plan
+                .load
                 .script
                 .iter()
                 .filter(|op| sites.get(op.client as usize) == Some(&site) && window.contains(&(op.at_us * 1000)));
             let mut served = Served::default();
             for op in offered {
-                let deadline_ns = op.at_us * 1000 + plan.timing.operation_timeout_ms * 1_000_000;
+                let deadline_ns = op.at_us * 1000 + plan.load.operation_timeout_ms * 1_000_000;
                 served.offered += 1;
                 *match acked_ns.get(&op.id) {
                     Some(ns) if *ns <= deadline_ns.min(window.end) => &mut served.served_in_time,
@@ -117,11 +117,11 @@ mod tests {
     fn what_was_offered_is_served_in_time_or_late_or_unserved() {
         let scenario = sample::scenario();
         let plan = crate::run::plan(&scenario, 7);
-        let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
-        let deadline_ns = plan.timing.operation_timeout_ms * 1_000_000;
+        let script = &plan.load.script;
+        let deadline_ns = plan.load.operation_timeout_ms * 1_000_000;
         let mut history = History::default();
         // By fours: in time to the nanosecond, a nanosecond late, unknown, never sent.
-        for op in plan.script.iter().filter(|op| op.id % 4 != 3) {
+        for op in script.iter().filter(|op| op.id % 4 != 3) {
             let planned_ns = op.at_us * 1000;
             let status = match op.id % 4 {
                 2 => Status::Info,
@@ -143,15 +143,15 @@ mod tests {
                 attempts: 1,
             });
         }
-        let rows = availability(&scenario, &plan, &timeline, &history);
+        let rows = availability(&scenario, &plan, &history);
         let sum = |during: &str| {
             let mut all = Served::default();
             rows.iter().filter(|row| row.during == during).for_each(|row| all += row.served);
             all
         };
-        let of = |rest: u32| plan.script.iter().filter(|op| op.id % 4 == rest).count() as u64;
+        let of = |rest: u32| script.iter().filter(|op| op.id % 4 == rest).count() as u64;
         let run = sum("run");
-        assert_eq!((run.offered, run.served_in_time, run.late), (plan.script.len() as u64, of(0), of(1)));
+        assert_eq!((run.offered, run.served_in_time, run.late), (script.len() as u64, of(0), of(1)));
         assert_eq!(run.unserved, of(2) + of(3));
         for during in ["faults", "settled"] {
             let Served { offered, served_in_time, late, unserved } = sum(during);

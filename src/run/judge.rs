@@ -1,137 +1,178 @@
 //! Every check on the evidence of a run, and the verdict.
 
-use super::{Doubt, Judged, Lack, Liveness, Options, Outcome, Run, Subject, Verdict, figures, powerless, situations};
+use super::outcome::{Doubt, Lack, Liveness, Outcome, Run, Verdict};
+use super::plan::Plan;
+use super::subject::{Judged, Options, Subject};
+use super::{figures, powerless, situations};
 use crate::check::{self, Certificate, CheckName, Violation, linearizability};
-use crate::fault::fold::Timeline;
 use crate::history::{History, Status};
-use crate::host::fabric::Panic;
-use crate::scenario::{Explicit, Recorded, Scenario, Situation};
-use crate::sim::{Evidence, Plan};
+use crate::host::processes::Panic;
+use crate::scenario::{Scenario, Situation};
+use crate::sim::Evidence;
 use crate::trace::{Trace, digest};
 use std::collections::BTreeMap;
 
-/// Judges the evidence of a run.
-pub fn judge(scenario: &Scenario, subject: &Subject, plan: &Plan, evidence: Evidence, options: &Options) -> Run {
-    let Evidence { trace, commands, history, acts, powerless: told_powerless, panics, .. } = evidence;
-    let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
-    let counters = figures::counters(&trace, &plan.schedule);
-
-    let Judged { linearizable, mut violations } = match &subject.object {
-        Some(object) => object.judge(&history, options.budget),
-        None => {
-            let report = linearizability::check(&history, options.budget);
-            Judged { linearizable: report.linearizable(), violations: client_visible(&history, &trace, &report) }
-        }
-    };
-    let conflicting_acks = check::split_brain::conflicting_acks(&violations);
-    let lost_acked_writes =
-        violations.iter().filter(|violation| violation.check == CheckName::LostWrite).count() as u64;
-    violations.extend(check::raft::check(&trace));
-    violations.extend(panicked(&panics));
-    let (liveness, recovered_ms) =
-        liveness(scenario, &subject.name, plan, &timeline, &history, &trace, &mut violations);
-    let converged = check::convergence::check(&trace).is_none();
-
-    let situations = situations::count(plan, &trace);
-    let mut doubts = Vec::new();
-    if linearizable.is_none() {
-        let why = "the linearizability search spent its budget before it had an answer".to_owned();
-        doubts.push(Doubt { lack: Lack::Answer, why });
-    }
-    let last_fault_end_ns = timeline.last_end_ns().unwrap_or(0);
-    let vacuity = check::vacuity::Params { last_fault_end_ns, two_leaders: scenario.nemesis.is_some() };
-    doubts.extend(lacks(scenario, plan, &history, &trace, &vacuity, told_powerless, &situations));
-    let inconclusive: Vec<String> = doubts.iter().map(|doubt| doubt.why.clone()).collect();
-    let verdict = match (violations.is_empty(), inconclusive.is_empty()) {
-        (false, _) => Verdict::Violation,
-        (true, false) => Verdict::Inconclusive,
-        (true, true) => Verdict::Pass,
-    };
-
-    // Probes and final reads have larger ids than any operation of the script.
-    let last = plan.script.last().map(|op| op.id);
-    let mut scripted = history.clone();
-    scripted.operations.retain(|operation| Some(operation.id) <= last);
-    let count =
-        |is: fn(&Status) -> bool| scripted.operations.iter().filter(|operation| is(&operation.status)).count() as u64;
-    let mut outcome = Outcome {
-        scenario: scenario.name.clone(),
-        system: subject.name.clone(),
-        seed: plan.seed,
-        verdict,
-        violations,
-        inconclusive,
-        liveness,
-        converged,
-        digest: digest::of(""),
-        // Through JSON: postcard cannot encode the flattened form that scenario files have.
-        schedule_digest: digest::of(&serde_json::to_string(&plan.schedule.faults).expect("a schedule is plain data")),
-        script_digest: digest::of(&plan.script),
-        acked: count(|status| matches!(status, Status::Ok { .. })),
-        failed: count(|status| matches!(status, Status::Fail)),
-        unknown: count(|status| matches!(status, Status::Info)),
-        lost_acked_writes,
-        conflicting_acks,
-        linearizable,
-        leader_changes: check::primaries::leader_changes(&trace),
-        acting_primaries_overlap_s: check::primaries::acting_primaries_overlap_ns(&trace) as f64 / 1e9,
-        acks_by_node: check::primaries::acks_by_node(&scripted, &trace),
-        availability: figures::availability(scenario, plan, &timeline, &history),
-        recovered_ms,
-        simulated_s: evidence.ended_ns as f64 / 1e9,
-        tick_ms: plan.timing.tick_ms,
-        nodes: plan.topology.nodes,
-        hosts: plan.topology.hosts() - 1,
-        counters,
-        situations,
-    };
-    outcome.digest = run_digest(&outcome, &trace, &history);
-    let explicit = Explicit {
-        seed: plan.seed,
-        system: subject.name.clone(),
-        schedule: plan.schedule.faults.clone(),
-        script: plan.script.clone(),
-        acts: Some(acts),
-        verdict: Recorded {
-            verdict: verdict.name().to_owned(),
-            checks: outcome.failed_checks(),
-            digest: outcome.digest,
-        },
-    };
-    let explicit = Scenario { explicit: Some(explicit), ..scenario.clone() };
-    Run { outcome, trace, commands, history, explicit, doubts }
+/// Judges what a run left behind.
+pub fn judge(
+    scenario: &Scenario,
+    subject: &Subject,
+    plan: Plan,
+    evidence: Evidence,
+    history: History,
+    options: &Options,
+) -> Run {
+    let case = Case { scenario, subject, plan: &plan, evidence: &evidence, history: &history };
+    let findings = case.findings(options);
+    let situations = situations::count(&plan.world, &evidence.trace);
+    let doubts = case.doubts(&findings, &situations);
+    let outcome = case.outcome(findings, &doubts, situations);
+    let (scenario, Evidence { trace, acts, .. }) = (scenario.clone(), evidence);
+    Run { scenario, plan, outcome, acts, trace, history, doubts }
 }
 
-/// What the run lacked, so that passing every check would prove nothing.
-fn lacks(
-    scenario: &Scenario,
-    plan: &Plan,
-    history: &History,
-    trace: &Trace,
-    vacuity: &check::vacuity::Params,
-    powerless: Vec<String>,
-    situations: &BTreeMap<Situation, u64>,
-) -> Vec<Doubt> {
-    let vacuous = check::vacuity::check(history, vacuity).into_iter().map(|(lack, why)| {
-        let lack = match lack {
-            check::vacuity::Lack::Answers => Lack::Service,
-            check::vacuity::Lack::SecondLeader => Lack::SecondLeader,
+/// What is judged.
+struct Case<'a> {
+    scenario: &'a Scenario,
+    subject: &'a Subject,
+    plan: &'a Plan,
+    evidence: &'a Evidence,
+    history: &'a History,
+}
+
+/// What the checks say.
+struct Findings {
+    linearizable: Option<bool>,
+    violations: Vec<Violation>,
+    liveness: Liveness,
+    recovered_ms: Option<u64>,
+}
+
+impl Case<'_> {
+    /// Every check.
+    fn findings(&self, options: &Options) -> Findings {
+        let (history, trace) = (self.history, &self.evidence.trace);
+        let Judged { linearizable, mut violations } = match &self.subject.object {
+            Some(object) => object.judge(history, options.budget),
+            None => {
+                let report = linearizability::check(history, options.budget);
+                Judged { linearizable: report.linearizable(), violations: client_visible(history, trace, &report) }
+            }
         };
-        Doubt { lack, why }
-    });
-    let told = powerless.into_iter().map(|why| Doubt { lack: Lack::Power, why });
-    let seen = powerless::check(plan, trace).into_iter().map(|(lack, why)| {
-        let lack = match lack {
-            powerless::Lack::Role => Lack::Role,
-            powerless::Lack::Target => Lack::Power,
+        violations.extend(check::raft::check(trace));
+        violations.extend(panicked(&self.evidence.panics));
+        let (liveness, recovered_ms) = self.liveness(&mut violations);
+        Findings { linearizable, violations, liveness, recovered_ms }
+    }
+
+    fn liveness(&self, violations: &mut Vec<Violation>) -> (Liveness, Option<u64>) {
+        let Plan { world, load } = self.plan;
+        let expected = self.scenario.expect.get(&self.subject.name).and_then(|expectation| expectation.live);
+        let required = expected.unwrap_or_else(|| world.schedule.all_end());
+        let params = check::liveness::Params {
+            last_fault_end_ns: world.quiet_from_ns(),
+            limit_ns: load.recovery_ms * 1_000_000,
+            clients: load.client_count(),
+            required,
         };
-        Doubt { lack, why }
-    });
-    let missing = scenario.situations.iter().filter(|situation| situations[situation] == 0).map(|situation| {
-        let why = format!("{} never occurred, and is required", situation.name());
-        Doubt { lack: Lack::Situation(*situation), why }
-    });
-    vacuous.chain(told).chain(seen).chain(missing).collect()
+        let report = check::liveness::check(self.history, &self.evidence.trace, &params);
+        violations.extend(report.violation);
+        let liveness = match (report.live, required) {
+            (true, _) => Liveness::Ok,
+            (false, true) => Liveness::Failed,
+            (false, false) => Liveness::NotRequired,
+        };
+        (liveness, report.recovered_ns.map(|ns| ns / 1_000_000))
+    }
+
+    /// What the run lacked, so that passing every check would prove nothing.
+    fn doubts(&self, findings: &Findings, situations: &BTreeMap<Situation, u64>) -> Vec<Doubt> {
+        let unanswered = findings.linearizable.is_none().then(|| {
+            let why = "the linearizability search spent its budget before it had an answer".to_owned();
+            Doubt { lack: Lack::Answer, why }
+        });
+        let vacuity = check::vacuity::Params {
+            last_fault_end_ns: self.plan.world.timeline().last_end_ns().unwrap_or(0),
+            two_leaders: self.scenario.nemesis.is_some(),
+        };
+        let vacuous = check::vacuity::check(self.history, &vacuity).into_iter().map(|(lack, why)| {
+            let lack = match lack {
+                check::vacuity::Lack::Answers => Lack::Service,
+                check::vacuity::Lack::SecondLeader => Lack::SecondLeader,
+            };
+            Doubt { lack, why }
+        });
+        let told = self.evidence.powerless.iter().map(|why| Doubt { lack: Lack::Power, why: why.clone() });
+        let seen = powerless::check(&self.plan.world, &self.evidence.trace).into_iter().map(|(lack, why)| {
+            let lack = match lack {
+                powerless::Lack::Role => Lack::Role,
+                powerless::Lack::Target => Lack::Power,
+            };
+            Doubt { lack, why }
+        });
+        let is_missing = |situation: &&Situation| situations[*situation] == 0;
+        let missing = self.scenario.situations.iter().filter(is_missing).map(|situation| {
+            let why = format!("{} never occurred, and is required", situation.name());
+            Doubt { lack: Lack::Situation(*situation), why }
+        });
+        unanswered.into_iter().chain(vacuous).chain(told).chain(seen).chain(missing).collect()
+    }
+
+    /// The judgement and the figures.
+    fn outcome(&self, findings: Findings, doubts: &[Doubt], situations: BTreeMap<Situation, u64>) -> Outcome {
+        let (Plan { world, load }, trace, history) = (self.plan, &self.evidence.trace, self.history);
+        let Findings { linearizable, violations, liveness, recovered_ms } = findings;
+        let verdict = match (violations.is_empty(), doubts.is_empty()) {
+            (false, _) => Verdict::Violation,
+            (true, false) => Verdict::Inconclusive,
+            (true, true) => Verdict::Pass,
+        };
+        let scripted = self.scripted();
+        let count = |is: fn(&Status) -> bool| {
+            scripted.operations.iter().filter(|operation| is(&operation.status)).count() as u64
+        };
+        let is_lost_write = |violation: &&Violation| violation.check == CheckName::LostWrite;
+        let mut outcome = Outcome {
+            scenario: self.scenario.name.clone(),
+            system: self.subject.name.clone(),
+            seed: world.seed,
+            verdict,
+            inconclusive: doubts.iter().map(|doubt| doubt.why.clone()).collect(),
+            liveness,
+            converged: check::convergence::check(trace).is_none(),
+            digest: digest::of(""),
+            // Through JSON: postcard cannot encode the flattened form that scenario files have.
+            schedule_digest: digest::of(&serde_json::to_string(self.plan.faults()).expect("faults are plain data")),
+            script_digest: digest::of(&load.script),
+            acked: count(|status| matches!(status, Status::Ok { .. })),
+            failed: count(|status| matches!(status, Status::Fail)),
+            unknown: count(|status| matches!(status, Status::Info)),
+            lost_acked_writes: violations.iter().filter(is_lost_write).count() as u64,
+            conflicting_acks: check::split_brain::conflicting_acks(&violations),
+            violations,
+            linearizable,
+            leader_changes: check::primaries::leader_changes(trace),
+            acting_primaries_overlap_s: check::primaries::total_ns(&check::primaries::overlaps(trace)) as f64 / 1e9,
+            acks_by_node: check::primaries::acks_by_node(&scripted, trace),
+            availability: figures::availability(self.scenario, self.plan, history),
+            recovered_ms,
+            simulated_s: self.evidence.ended_ns as f64 / 1e9,
+            tick_ms: world.tick_ms,
+            nodes: world.topology.nodes,
+            hosts: world.topology.hosts() - 1,
+            counters: figures::counters(trace, &world.schedule),
+            situations,
+        };
+        outcome.digest = run_digest(&outcome, trace, history);
+        outcome
+    }
+
+    /// The operations of the script. Probes and final reads have larger ids than any of them.
+    fn scripted(&self) -> History {
+        let last = self.plan.load.script.last().map(|op| op.id);
+        let mut scripted = self.history.clone();
+        scripted.operations.retain(|operation| Some(operation.id) <= last);
+        scripted
+    }
 }
 
 /// What clients can see to be wrong: split-brain first, since it explains the others.
@@ -168,33 +209,6 @@ fn panicked(panics: &[Panic]) -> Option<Violation> {
     let sentence = format!("{host} panicked at {}: {said}{more}", check::seconds(*t_ns));
     let certificate = Certificate { sentence, nodes: vec![*host], at_ns: Some(*t_ns), ..Certificate::default() };
     Some(Violation { check: CheckName::Panic, certificate })
-}
-
-fn liveness(
-    scenario: &Scenario,
-    system: &str,
-    plan: &Plan,
-    timeline: &Timeline,
-    history: &History,
-    trace: &Trace,
-    violations: &mut Vec<Violation>,
-) -> (Liveness, Option<u64>) {
-    let expected = scenario.expect.get(system).and_then(|expectation| expectation.live);
-    let required = expected.unwrap_or_else(|| plan.schedule.all_end());
-    let params = check::liveness::Params {
-        last_fault_end_ns: plan.quiet_from_ns(timeline),
-        limit_ns: plan.liveness_limit().as_nanos() as u64,
-        clients: plan.client_count(),
-        required,
-    };
-    let report = check::liveness::check(history, trace, &params);
-    violations.extend(report.violation);
-    let liveness = match (report.live, required) {
-        (true, _) => Liveness::Ok,
-        (false, true) => Liveness::Failed,
-        (false, false) => Liveness::NotRequired,
-    };
-    (liveness, report.recovered_ns.map(|ns| ns / 1_000_000))
 }
 
 /// The digest of everything a run showed: events, history, verdict, certificates, counters.
@@ -243,7 +257,7 @@ mod tests {
             self.cluster.process(host)
         }
 
-        fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
+        fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
             self.cluster.state(node)
         }
     }

@@ -1,6 +1,6 @@
 //! `run(scenario, system, seed) -> outcome`, a pure function; and comparing systems under one schedule.
 //!
-//! * [`plan`]: what the generators of a scenario make of a seed.
+//! * [`plan`](mod@plan): what the generators of a scenario make of a seed.
 //! * [`judge`](mod@judge): every check, and the verdict.
 //! * [`powerless`]: faults that could not do to a system what they ask for.
 //! * [`figures`]: what is counted.
@@ -12,29 +12,21 @@ pub mod compare;
 pub mod figures;
 pub mod judge;
 mod outcome;
+pub mod plan;
 pub mod powerless;
 pub mod repeat;
 pub mod situations;
+mod subject;
 
 pub use compare::{Comparison, Difference, compare, compare_while};
 pub use outcome::{Availability, Counters, Doubt, Lack, Liveness, Outcome, Run, Served, Verdict};
+pub use plan::{Plan, deployment, plan};
+pub use subject::{Judge, Judged, Options, Subject};
 
-use crate::check::Violation;
-use crate::check::linearizability::Budget;
-use crate::history::History;
-use crate::scenario::{Scenario, materialise};
-use crate::sim::{Plan, SimulationError, simulate_while};
-use crate::systems::{Cluster, Deployment, NotBuilt, SiteNodes, System};
-use crate::trace::HostId;
-use std::sync::Arc;
-use std::time::Duration;
-
-/// What a run may spend on being judged.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// Budget of the linearizability search, where zones do not apply.
-    pub budget: Budget,
-}
+use crate::clients::Clients;
+use crate::scenario::Scenario;
+use crate::sim::{SimulationError, simulate_while};
+use crate::systems::{NotBuilt, System};
 
 /// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
 #[derive(Debug, thiserror::Error)]
@@ -45,31 +37,6 @@ pub enum RunError {
     /// This build leaves the system out.
     #[error(transparent)]
     NotBuilt(#[from] NotBuilt),
-}
-
-/// What is run: a cluster, and how what its clients saw is judged.
-pub struct Subject {
-    /// The name in outcomes and files.
-    pub name: String,
-    /// A fresh cluster.
-    pub cluster: Arc<dyn Cluster>,
-    /// Judges a history of an object that is not the key-value store; `None`: it is.
-    pub object: Option<Arc<dyn Judge>>,
-}
-
-/// Judges what clients saw of an object that is not the key-value store.
-pub trait Judge {
-    /// The verdict on a history.
-    fn judge(&self, history: &History, budget: Budget) -> Judged;
-}
-
-/// What a [`Judge`] found.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Judged {
-    /// Whether the history is linearizable; `None`: the budget ended first.
-    pub linearizable: Option<bool>,
-    /// What is wrong.
-    pub violations: Vec<Violation>,
 }
 
 /// Runs a scenario with one system and one seed, and judges it.
@@ -100,7 +67,7 @@ pub fn run_while(
     let plan = plan(scenario, seed);
     let cluster = system.cluster(&deployment(scenario, &plan))?.into();
     let subject = Subject { name: system.name().to_owned(), cluster, object: None };
-    run_plan(scenario, &plan, &subject, options, is_wanted)
+    run_plan(scenario, plan, &subject, options, is_wanted)
 }
 
 /// As [`run`], with a subject from elsewhere.
@@ -111,57 +78,17 @@ pub fn run_while(
 /// # Panics
 /// As [`run`].
 pub fn run_subject(scenario: &Scenario, subject: &Subject, seed: u64, options: &Options) -> Result<Run, RunError> {
-    run_plan(scenario, &plan(scenario, seed), subject, options, &|| true)
+    run_plan(scenario, plan(scenario, seed), subject, options, &|| true)
 }
 
 fn run_plan(
     scenario: &Scenario,
-    plan: &Plan,
+    plan: Plan,
     subject: &Subject,
     options: &Options,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Run, RunError> {
-    let evidence = simulate_while(plan, subject.cluster.clone(), is_wanted)?;
-    Ok(judge::judge(scenario, subject, plan, evidence, options))
-}
-
-/// Everything that determines the simulation of a scenario under a seed.
-pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
-    let materialised = materialise(scenario, seed);
-    let topology = scenario.topology();
-    let hosts = || (0..topology.hosts() as u16).map(HostId);
-    let latency = |from: HostId, to: HostId| {
-        let is_link = from != to && from != HostId::WORLD && to != HostId::WORLD;
-        if is_link { scenario.one_way_ns(&topology, from, to) } else { 0 }
-    };
-    let latency_ns = hosts().flat_map(|from| hosts().map(move |to| latency(from, to))).collect();
-    Plan {
-        seed,
-        clients: scenario.sites.iter().map(|site| site.clients).collect(),
-        latency_ns,
-        timing: scenario.timing.clone(),
-        baseline: scenario.messages,
-        schedule: materialised.schedule,
-        script: materialised.script,
-        acts: materialised.acts,
-        keys: scenario.workload.keys,
-        topology,
-    }
-}
-
-/// What a system is told about its deployment.
-pub fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
-    let millis = Duration::from_millis;
-    let timing = &scenario.timing;
-    let site = |site: &crate::fault::fold::SiteHosts| SiteNodes {
-        name: site.name.clone(),
-        nodes: site.nodes.clone(),
-        witness: site.witness,
-    };
-    Deployment {
-        sites: plan.topology.sites.iter().map(site).collect(),
-        heartbeat: millis(timing.heartbeat_ms),
-        election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
-        takeover_after: millis(scenario.takeover_ms()),
-    }
+    let clients = Clients::new(&plan.world, &plan.load, subject.cluster.clone());
+    let (evidence, history) = simulate_while(&plan.world, &clients, is_wanted)?;
+    Ok(judge::judge(scenario, subject, plan, evidence, history, options))
 }

@@ -1,9 +1,10 @@
 //! What a run yields.
 
+use super::plan::Plan;
 use crate::check::Violation;
+use crate::fault::chaos::Act;
 use crate::history::History;
-use crate::kv::Tag;
-use crate::scenario::{Scenario, Situation};
+use crate::scenario::{Explicit, Recorded, Scenario, Situation};
 use crate::trace::Trace;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -12,20 +13,41 @@ use std::collections::BTreeMap;
 /// A finished run with all its evidence.
 #[derive(Debug, Clone)]
 pub struct Run {
+    /// What was run, as its file says it.
+    pub scenario: Scenario,
+    /// What the seed made of it: hosts, links, faults, script.
+    pub plan: Plan,
     /// The judgement and the figures.
     pub outcome: Outcome,
+    /// What happened to single messages.
+    pub acts: Vec<Act>,
     /// Every event, in order.
     pub trace: Trace,
-    /// Which command each log entry carries, by the hash that the trace gives of the entry. For readers: no check reads
-    /// it, and no digest needs it, since the hash is that of the entry with its command.
-    pub commands: BTreeMap<u64, Tag>,
     /// What clients saw.
     pub history: History,
-    /// The same run in explicit form: schedule, script, acts, verdict and digest filled in.
-    pub explicit: Scenario,
     /// Why the run proves nothing or little, whatever its verdict; the sentences are those of
     /// [`Outcome::inconclusive`], in the same order.
     pub doubts: Vec<Doubt>,
+}
+
+impl Run {
+    /// The run as a file that replays it: its scenario with schedule, script, acts, verdict and digest filled in.
+    pub fn recording(&self) -> Scenario {
+        let outcome = &self.outcome;
+        let explicit = Explicit {
+            seed: outcome.seed,
+            system: outcome.system.clone(),
+            schedule: self.plan.faults().to_vec(),
+            script: self.plan.load.script.clone(),
+            acts: Some(self.acts.clone()),
+            verdict: Recorded {
+                verdict: outcome.verdict.name().to_owned(),
+                checks: outcome.failed_checks(),
+                digest: outcome.digest,
+            },
+        };
+        Scenario { explicit: Some(explicit), ..self.scenario.clone() }
+    }
 }
 
 /// A reason for which a run proves nothing, or less than was hoped.

@@ -7,7 +7,7 @@
 //! What shows itself only while the run goes on (a pause that some tasks escape) is reported by the host.
 
 use crate::fault::fold::{Resolved, links_of};
-use crate::sim::Plan;
+use crate::sim::World;
 use crate::trace::{HostId, Role, Trace, What};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,9 +24,9 @@ pub enum Lack {
 pub const ROLE_CURE: &str = "call Host::record_role(Role::Primary, Scope::All, term) where a node begins to lead, and \
                              with Role::Follower where it stops; or name a node instead";
 
-/// What the faults of a plan could not do, a sentence each, in the order of the sentences.
-pub fn check(plan: &Plan, trace: &Trace) -> Vec<(Lack, String)> {
-    let topology = &plan.topology;
+/// What the faults of a world could not do, a sentence each, in the order of the sentences.
+pub fn check(world: &World, trace: &Trace) -> Vec<(Lack, String)> {
+    let topology = &world.topology;
     let is_node = |host: HostId| (1..=topology.nodes).contains(&host.index());
     // Nodes with nodes, or clients with nodes: which of these two ever sent a message that faults can reach.
     let mut reached = BTreeSet::new();
@@ -42,7 +42,7 @@ pub fn check(plan: &Plan, trace: &Trace) -> Vec<(Lack, String)> {
         }
     }
     let mut reasons: BTreeMap<String, Lack> = BTreeMap::new();
-    for fault in &plan.schedule.faults {
+    for fault in &world.schedule.faults {
         let name = fault.kind.name();
         let role = fault.kind.role_targets().into_iter().find_map(|target| match topology.resolve(target) {
             Ok(Resolved::Role(role)) => Some(role),

@@ -3,16 +3,15 @@
 use crate::fault::fold::Active;
 use crate::fault::model::FaultKind;
 use crate::scenario::Situation;
-use crate::sim::Plan;
+use crate::sim::World;
 use crate::trace::{Event, HostId, HostSet, MessageKind, Role, Trace, What};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts the situations; those that did not occur are there with 0.
-pub fn count(plan: &Plan, trace: &Trace) -> BTreeMap<Situation, u64> {
-    let active = Active::new(&plan.topology, &plan.schedule, plan.baseline, plan.timing.duration_ms);
+pub fn count(world: &World, trace: &Trace) -> BTreeMap<Situation, u64> {
     let mut scene = Scene {
-        plan,
-        active: active.expect("the schedule was valid when it ran"),
+        world,
+        active: world.active().expect("the schedule was valid when it ran"),
         nodes: vec![Node::default(); trace.nodes + 1],
         candidates: BTreeMap::new(),
         counts: Situation::ALL.iter().map(|situation| (*situation, 0)).collect(),
@@ -35,7 +34,7 @@ struct Node {
 }
 
 struct Scene<'a> {
-    plan: &'a Plan,
+    world: &'a World,
     active: Active,
     nodes: Vec<Node>,
     candidates: BTreeMap<u64, BTreeSet<HostId>>,
@@ -58,7 +57,7 @@ impl Scene<'_> {
     }
 
     fn is_cut(&self) -> bool {
-        self.active.faults().any(|fault| self.plan.schedule.faults[fault as usize].kind.is_cut())
+        self.active.faults().any(|fault| self.world.schedule.faults[fault as usize].kind.is_cut())
     }
 
     fn is_joint(&self) -> bool {
@@ -86,7 +85,7 @@ impl Scene<'_> {
     }
 
     fn fault_began(&mut self, fault: u32) {
-        let kind = &self.plan.schedule.faults[fault as usize].kind;
+        let kind = &self.world.schedule.faults[fault as usize].kind;
         if kind.is_cut() {
             let mid_commit = |host: &HostId| {
                 let node = &self.nodes[host.index()];

@@ -14,8 +14,8 @@ pub const OPERATIONS: u32 = 100_000;
 pub const ACTS: usize = 100_000;
 /// Keys. Every node holds all of them, and the run ends with reads of each.
 pub const KEYS: u32 = 100_000;
-/// Clients in all.
-pub const CLIENTS: usize = 50_000;
+/// Clients in all. Each that waits takes some 70 KB, events and all.
+pub const CLIENTS: usize = 10_000;
 /// Clients times keys: every client goes through all keys in an order of its own.
 pub const CLIENT_KEYS: u64 = 10_000_000;
 /// Faults, written by hand or recorded.

@@ -3,7 +3,7 @@
 use super::suggest::allowed;
 use super::{Expectation, Explicit, Scenario, Site, bounds};
 use crate::fault::generate::Nemesis;
-use crate::fault::model::{Fault, FaultKind};
+use crate::fault::model::Fault;
 use crate::fault::timeline::flaps;
 use crate::fault::topology::Topology;
 use crate::fault::validate::{ScheduleError, message_chaos, validate as validate_faults};
@@ -145,7 +145,7 @@ fn faults(schedule: &[Fault], topology: &Topology, duration_ms: u64) -> Result<(
         return too_much(bounds::FAULTS, format!("{} faults are too many", schedule.len()), bounds::FAULTS as u64);
     }
     let flaps = flaps(schedule, duration_ms);
-    let first = schedule.iter().position(|fault| matches!(fault.kind, FaultKind::Flapping { .. }));
+    let first = schedule.iter().position(|fault| fault.kind.flaps().is_some());
     match first.filter(|_| flaps > bounds::FLAPS) {
         Some(first) => too_much(first, format!("links go up or down {flaps} times in all"), bounds::FLAPS),
         None => validate_faults(schedule, topology, duration_ms),

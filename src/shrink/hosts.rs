@@ -3,7 +3,8 @@
 use super::plain::truthful;
 use super::search::explicit;
 use crate::fault::chaos::Act;
-use crate::fault::model::{Fault, FaultKind, Target};
+use crate::fault::model::{Fault, Target};
+use crate::fault::remaining::Remaining;
 use crate::fault::topology::Topology;
 use crate::scenario::Scenario;
 use crate::scenario::{ScriptedOp, Site};
@@ -120,63 +121,9 @@ impl<'a> Moves<'a> {
         }
     }
 
-    fn targets(&self, targets: &[Target]) -> Option<Vec<Target>> {
-        let left: Vec<Target> = targets.iter().filter_map(|target| self.target(target)).collect();
-        (!left.is_empty()).then_some(left)
-    }
-
-    fn groups(&self, groups: &[Vec<Target>]) -> Option<Vec<Vec<Target>>> {
-        let left: Vec<Vec<Target>> = groups.iter().filter_map(|group| self.targets(group)).collect();
-        (left.len() > 1).then_some(left)
-    }
-
     /// The fault among those that are left; `None` if it concerns none of them.
     fn fault(&self, fault: &Fault) -> Option<Fault> {
-        use FaultKind::*;
-        // An empty list stands for every host.
-        let any = |targets: &[Target]| if targets.is_empty() { Some(Vec::new()) } else { self.targets(targets) };
-        let kind = match &fault.kind {
-            Partition { groups } => Partition { groups: self.groups(groups)? },
-            Flapping { groups, down_ms, up_ms } => {
-                Flapping { groups: self.groups(groups)?, down_ms: *down_ms, up_ms: *up_ms }
-            }
-            OneWay { from, to } => OneWay { from: self.targets(from)?, to: self.targets(to)? },
-            MajoritiesRing { order } => {
-                let order = self.targets(order)?;
-                if order.len() < 3 {
-                    return None;
-                }
-                MajoritiesRing { order }
-            }
-            Bridge { left, middle, right } => {
-                let (left, right) = (self.targets(left)?, self.targets(right)?);
-                match self.target(middle) {
-                    Some(middle) => Bridge { left, middle, right },
-                    // Without the one in between, the two halves are simply apart.
-                    None => Partition { groups: vec![left, right] },
-                }
-            }
-            Isolate { target, from_clients } => Isolate { target: self.target(target)?, from_clients: *from_clients },
-            Latency { a, b, extra_ms } => Latency { a: self.targets(a)?, b: self.targets(b)?, extra_ms: *extra_ms },
-            Hold { a, b } => Hold { a: self.targets(a)?, b: self.targets(b)? },
-            Messages { from, to, kinds, chaos } => {
-                Messages { from: any(from)?, to: any(to)?, kinds: kinds.clone(), chaos: *chaos }
-            }
-            Kill { target } => Kill { target: self.target(target)? },
-            Pause { target } => Pause { target: self.target(target)? },
-            SlowDisk { target, extra_ms } => SlowDisk { target: self.target(target)?, extra_ms: *extra_ms },
-            DiskErrors { target } => DiskErrors { target: self.target(target)? },
-            FullDisk { target } => FullDisk { target: self.target(target)? },
-            LostSync { target } => LostSync { target: self.target(target)? },
-            CorruptReads { target, ppm } => CorruptReads { target: self.target(target)?, ppm: *ppm },
-            PowerLoss { target, torn, at_operation } => {
-                PowerLoss { target: self.target(target)?, torn: *torn, at_operation: *at_operation }
-            }
-            Clock { target, offset_ms, drift_ppm } => {
-                Clock { target: self.target(target)?, offset_ms: *offset_ms, drift_ppm: *drift_ppm }
-            }
-            Membership { voters } => Membership { voters: self.targets(voters)? },
-        };
-        Some(Fault { kind, ..fault.clone() })
+        let kind = fault.kind.among(&Remaining(&|target| self.target(target)))?;
+        Some(Fault { kind, ..*fault })
     }
 }

@@ -311,7 +311,7 @@ fn moments(search: &mut Search<'_>, grain: usize) -> bool {
         let base = search.best().clone();
         let faults = 0..explicit(&base).schedule.len();
         let shorter = faults.flat_map(|fault| {
-            [time::steady(&base, fault), time::halved(&base, fault, false), time::halved(&base, fault, true)]
+            [time::plain(&base, fault), time::halved(&base, fault, false), time::halved(&base, fault, true)]
         });
         if search.first(shorter).is_none() {
             break;

@@ -95,7 +95,7 @@ impl Trial {
 
     /// A finished run as a trial.
     pub fn of(run: Run) -> Trial {
-        let outcome = run.outcome;
+        let (recording, outcome) = (run.recording(), run.outcome);
         let mut failed = Vec::<Failed>::new();
         for violation in &outcome.violations {
             let (name, certificate) = (violation.check.name(), &violation.certificate);
@@ -115,7 +115,7 @@ impl Trial {
             verdict,
             at_ns: certificates().filter_map(|certificate| certificate.at_ns).min(),
             simulated_ms: (outcome.simulated_s * 1000.0) as u64,
-            explicit: Some(run.explicit),
+            explicit: Some(recording),
             failed,
         }
     }

@@ -1,7 +1,8 @@
 //! Reductions that leave out a part as a whole: what the explicit form replaces, acts, faults, operations, keys.
 
 use super::search::{explicit, with_explicit};
-use crate::fault::model::{Chaos, FaultKind};
+use crate::fault::kind::Family;
+use crate::fault::model::Chaos;
 use crate::kv::{Key, Op};
 use crate::scenario::{Scenario, Workload};
 use std::collections::BTreeSet;
@@ -58,7 +59,7 @@ pub(super) fn without_jitter(base: &Scenario) -> Scenario {
 /// Without faults that only concern single messages.
 pub(super) fn without_message_faults(base: &Scenario) -> Scenario {
     with_explicit(base, |explicit| {
-        explicit.schedule.retain(|fault| !matches!(fault.kind, FaultKind::Messages { .. }));
+        explicit.schedule.retain(|fault| fault.kind.sort().family != Family::Messages);
     })
 }
 

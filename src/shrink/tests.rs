@@ -3,6 +3,7 @@
 use super::search::with_explicit;
 use super::*;
 use crate::fault::chaos::{Act, ActKind, Place};
+use crate::fault::kinds::{Kill, MajoritiesRing, OneWay, Partition};
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::kv::{Key, Op};
 use crate::rng;
@@ -236,10 +237,10 @@ fn two_sites() -> Scenario {
     };
     with_explicit(&scenario, |explicit| {
         explicit.schedule = vec![
-            fault(1000, FaultKind::Partition { groups: vec![group(&["n2", "n4"]), group(&["n5"])] }),
-            fault(2000, FaultKind::Kill { target: Target("n2".into()) }),
-            fault(3000, FaultKind::OneWay { from: group(&["west"]), to: group(&["east.clients"]) }),
-            fault(4000, FaultKind::MajoritiesRing { order: group(&["n5", "n4", "n3", "n2", "n1"]) }),
+            fault(1000, Partition { groups: vec![group(&["n2", "n4"]), group(&["n5"])] }.into()),
+            fault(2000, Kill { target: Target("n2".into()) }.into()),
+            fault(3000, OneWay { from: group(&["west"]), to: group(&["east.clients"]) }.into()),
+            fault(4000, MajoritiesRing { order: group(&["n5", "n4", "n3", "n2", "n1"]) }.into()),
         ];
         explicit.script = vec![
             op(1, 0, 1_000_000, Op::Get { key: Key(2) }),

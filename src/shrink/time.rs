@@ -2,7 +2,7 @@
 
 use super::plain::truthful;
 use super::search::{explicit, with_explicit};
-use crate::fault::model::{Fault, FaultKind};
+use crate::fault::model::Fault;
 use crate::scenario::Scenario;
 
 /// Ends the run's activity at `until_ms`: what begins later is left out, a fault that lasts longer ends then.
@@ -71,10 +71,9 @@ pub(super) fn halved(base: &Scenario, fault: usize, late: bool) -> Option<Scenar
     })
 }
 
-/// With a flapping link simply cut.
-pub(super) fn steady(base: &Scenario, fault: usize) -> Option<Scenario> {
-    let FaultKind::Flapping { groups, .. } = &explicit(base).schedule[fault].kind else { return None };
-    let kind = FaultKind::Partition { groups: groups.clone() };
+/// With a cut that flaps, or has a bridge, simply a cut.
+pub(super) fn plain(base: &Scenario, fault: usize) -> Option<Scenario> {
+    let kind = explicit(base).schedule[fault].kind.plain_cut()?;
     Some(with_explicit(base, |explicit| explicit.schedule[fault].kind = kind))
 }
 

@@ -1,13 +1,13 @@
 //! Applies what each edge of the fault schedule changes, between two steps of the simulator.
 //!
-//! The state of links and processes is a fold over the active faults; turmoil and the fabric are told
-//! the difference between the state before and after an edge, never "repair everything".
+//! The state of links and processes is a fold over the active faults. The fabric is told what each link is like now,
+//! turmoil which processes die and start: the difference between the state before and after an edge.
 
-use super::admin::Wanted;
 use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
-use crate::host::fabric::{Fabric, Panic};
-use crate::host::{Host, lock};
-use crate::systems::storage::process::RESTART_PAUSE;
+use crate::host::Host;
+use crate::host::fabric::Fabric;
+use crate::host::processes::Panic;
+use crate::host::task::RESTART_PAUSE;
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,30 +20,15 @@ pub struct Injector {
     edges: std::iter::Peekable<std::vec::IntoIter<Edge>>,
     fabric: Arc<Fabric>,
     hosts: Vec<Host>,
-    wanted: Wanted,
     /// The panics so far.
     panics: Vec<Panic>,
     /// Processes that panicked, and when they start again.
     panicked: BTreeMap<HostId, Duration>,
 }
 
-/// The part of the folded state that must be carried out.
-#[derive(PartialEq)]
-struct Applied {
-    /// Cut and hold, by directed link.
-    links: Vec<(bool, bool)>,
-    processes: Vec<ProcessState>,
-}
-
 impl Injector {
     /// Starts at the timeline's beginning.
-    pub fn new(
-        topology: &Topology,
-        timeline: Timeline,
-        fabric: Arc<Fabric>,
-        hosts: Vec<Host>,
-        wanted: Wanted,
-    ) -> Injector {
+    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>) -> Injector {
         let edges = timeline.edges.into_iter().peekable();
         Injector {
             names: topology.names.clone(),
@@ -51,7 +36,6 @@ impl Injector {
             edges,
             fabric,
             hosts,
-            wanted,
             panics: Vec::new(),
             panicked: BTreeMap::new(),
         }
@@ -63,10 +47,10 @@ impl Injector {
         while let Some(edge) = self.edges.next_if(|edge| edge.t_ns <= now_ns) {
             self.apply(sim, &edge);
         }
-        for fault in self.fabric.take_struck() {
+        for fault in self.fabric.processes().take_struck() {
             self.change(sim, |active, _| active.strike(fault));
         }
-        for panic in self.fabric.take_panics() {
+        for panic in self.fabric.processes().take_panics() {
             self.change(sim, |_, panicked| panicked.extend([(panic.host, now + RESTART_PAUSE)]));
             self.fabric.gate(panic.host).resume();
             self.panics.push(panic);
@@ -78,7 +62,7 @@ impl Injector {
 
     /// All panics of the run, those of its last step included.
     pub fn into_panics(self) -> Vec<Panic> {
-        self.panics.into_iter().chain(self.fabric.take_panics()).collect()
+        self.panics.into_iter().chain(self.fabric.processes().take_panics()).collect()
     }
 
     fn apply(&mut self, sim: &mut turmoil::Sim<'_>, edge: &Edge) {
@@ -103,13 +87,10 @@ impl Injector {
         sim: &mut turmoil::Sim<'_>,
         change: impl FnOnce(&mut Active, &mut BTreeMap<HostId, Duration>),
     ) {
-        let before = self.state();
+        let before = self.states();
         self.fabric.with_active(|active| change(active, &mut self.panicked));
-        let after = self.state();
-        self.fabric.set_clock_rates();
-        *lock(&self.wanted) = self.fabric.with_active(|active| active.voters());
-        self.carry_out_links(sim, &before, &after);
-        self.carry_out_processes(sim, &before, &after);
+        self.fabric.changed();
+        self.carry_out(sim, &before, &self.states());
     }
 
     /// Who holds a role now. A follower is the lowest running node that does not lead.
@@ -123,49 +104,16 @@ impl Injector {
         }
     }
 
-    fn state(&self) -> Applied {
-        let hosts = || (0..self.names.len() as u16).map(HostId);
-        self.fabric.with_active(|active| Applied {
-            links: hosts()
-                .flat_map(|from| hosts().map(move |to| (from, to)))
-                .map(|(from, to)| active.link(from, to))
-                .map(|link| (link.cut, link.hold))
-                .collect(),
-            processes: hosts()
-                .map(|host| {
-                    let own =
-                        if self.panicked.contains_key(&host) { ProcessState::Down } else { ProcessState::Running };
-                    active.process(host).max(own)
-                })
-                .collect(),
-        })
+    /// What the processes shall be like, by host.
+    fn states(&self) -> Vec<ProcessState> {
+        let own = |host| if self.panicked.contains_key(&host) { ProcessState::Down } else { ProcessState::Running };
+        let hosts = (0..self.names.len() as u16).map(HostId);
+        self.fabric.with_active(|active| hosts.map(|host| active.process(host).max(own(host))).collect())
     }
 
-    fn carry_out_links(&self, sim: &turmoil::Sim<'_>, before: &Applied, after: &Applied) {
-        let hosts = self.names.len();
-        for (at, (old, new)) in before.links.iter().zip(&after.links).enumerate() {
-            let (from, to) = (HostId((at / hosts) as u16), HostId((at % hosts) as u16));
-            let (from_name, to_name) = (self.names[from.index()].as_str(), self.names[to.index()].as_str());
-            match (old.0, new.0) {
-                (false, true) => {
-                    sim.partition_oneway(from_name, to_name);
-                    self.fabric.cut(from, to);
-                }
-                (true, false) => {
-                    sim.repair_oneway(from_name, to_name);
-                    self.fabric.healed(from, to);
-                }
-                _ => {}
-            }
-            if old.1 && !new.1 {
-                self.fabric.release(from, to);
-            }
-        }
-    }
-
-    fn carry_out_processes(&self, sim: &mut turmoil::Sim<'_>, before: &Applied, after: &Applied) {
+    fn carry_out(&self, sim: &mut turmoil::Sim<'_>, before: &[ProcessState], after: &[ProcessState]) {
         use ProcessState::{Off, Paused, Running};
-        for (at, (old, new)) in before.processes.iter().zip(&after.processes).enumerate() {
+        for (at, (old, new)) in before.iter().zip(after).enumerate() {
             let (name, host) = (self.names[at].as_str(), &self.hosts[at]);
             let gate = self.fabric.gate(host.id());
             if old == new {
@@ -195,7 +143,7 @@ impl Injector {
                 _ => {}
             }
             if *new == Paused {
-                if self.fabric.ungated_tasks(host.id()) > 0 {
+                if self.fabric.processes().ungated_tasks(host.id()) > 0 {
                     self.fabric.cannot_act(format!(
                         "a pause cannot stop the tasks that {name} started with tokio::spawn: start them with Host::spawn"
                     ));

@@ -1,53 +1,38 @@
-//! The simulated world: boots a cluster and its clients inside turmoil, injects the fault schedule, and
-//! lets it run until the clients are done.
+//! The simulated world: hosts with links, disks and clocks, what breaks of them, and a log of what happened. It knows
+//! neither the systems that run in it nor what their clients ask for.
 //!
-//! * [`plan`]: everything that determines a simulation, materialised.
-//! * `inject`: applies what each edge of the schedule changes.
-//! * `admin`: changes the cluster's members, where faults ask for it.
-//! * [`client`]: clients that follow a script and write the history.
+//! * [`world`]: what it is made of, as plain data.
+//! * [`workload`]: what runs on its hosts.
+//! * `boot`: builds turmoil's simulator of it.
+//! * `inject`: applies what each edge of the fault schedule changes.
 
-mod admin;
-pub mod client;
+mod boot;
 mod inject;
-pub mod plan;
+pub mod workload;
+pub mod world;
+
+pub use workload::Workload;
+pub use world::World;
 
 use crate::fault::chaos::Act;
-use crate::fault::fold::{Active, Timeline};
-use crate::fault::model::FaultKind;
-use crate::history::History;
 use crate::host::Host;
-use crate::host::fabric::{Fabric, FabricConfig, Panic};
-use crate::host::recorder::Recorder;
-use crate::kv::{Key, Tag, Value};
-use crate::systems::Cluster;
-use crate::trace::{HostId, Trace, What, digest};
-use admin::{Wanted, administer};
-use client::{Client, Desk};
+use crate::host::fabric::Fabric;
+use crate::host::processes::Panic;
+use crate::trace::{HostId, MOST_EVENTS, Trace};
 use inject::Injector;
-pub use plan::Plan;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What a simulation leaves behind.
 pub struct Evidence {
     /// Every event, in order.
     pub trace: Trace,
-    /// Which command each log entry carries, by the hash that the trace's events give of the entry; entries without one,
-    /// and those of systems that tell nothing of theirs, are not in it.
-    pub commands: BTreeMap<u64, Tag>,
-    /// What clients saw.
-    pub history: History,
     /// The acts of the chaos layer.
     pub acts: Vec<Act>,
     /// What faults asked for and could not do, in words: the run proves nothing about them.
     pub powerless: Vec<String>,
     /// The panics of nodes.
     pub panics: Vec<Panic>,
-    /// Each node's final key-value map.
-    pub states: BTreeMap<HostId, BTreeMap<Key, Value>>,
-    /// When the quiet period began: every fault that ends has ended, and the script is over.
-    pub quiet_from_ns: u64,
     /// When the simulation ended.
     pub ended_ns: u64,
 }
@@ -64,6 +49,18 @@ pub enum SimulationError {
     /// The schedule does not fit the topology.
     #[error(transparent)]
     Schedule(#[from] crate::fault::fold::ScheduleError),
+    /// More events than a run may have.
+    #[error(
+        "the run has more events than are kept ({}) after {after_s} of {of_s} simulated seconds: make it shorter or \
+         smaller, or its heartbeat longer",
+        MOST_EVENTS
+    )]
+    TooLong {
+        /// Simulated seconds until then.
+        after_s: u64,
+        /// Simulated seconds that were asked for.
+        of_s: u64,
+    },
     /// Whoever wanted the run does not want it any more.
     #[error("the run was stopped")]
     Stopped,
@@ -72,10 +69,7 @@ pub enum SimulationError {
     Host(String),
 }
 
-/// How often the end of a run is looked for.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Runs a plan against a cluster.
+/// Runs a workload in a world, and gives what both leave behind.
 ///
 /// # Errors
 /// See [`SimulationError`].
@@ -83,8 +77,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// # Panics
 /// If the code of clients panics, or a task that a node did not start with `Host::spawn`. Other panics of a node end
 /// its process, which starts again a second later.
-pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, SimulationError> {
-    simulate_while(plan, cluster, &|| true)
+pub fn simulate<W: Workload>(world: &World, workload: &W) -> Result<(Evidence, W::Record), SimulationError> {
+    simulate_while(world, workload, &|| true)
 }
 
 /// As [`simulate`], as long as `is_wanted` says so: it is asked before each step of the simulator.
@@ -94,122 +88,73 @@ pub fn simulate(plan: &Plan, cluster: Arc<dyn Cluster>) -> Result<Evidence, Simu
 ///
 /// # Panics
 /// As [`simulate`].
-pub fn simulate_while(
-    plan: &Plan,
-    cluster: Arc<dyn Cluster>,
+pub fn simulate_while<W: Workload>(
+    world: &World,
+    workload: &W,
     is_wanted: &dyn Fn() -> bool,
-) -> Result<Evidence, SimulationError> {
+) -> Result<(Evidence, W::Record), SimulationError> {
     if cfg!(not(tokio_unstable)) {
         return Err(SimulationError::NotDeterministic);
     }
-    let topology = &plan.topology;
-    let active = Active::new(topology, &plan.schedule, plan.baseline, plan.timing.duration_ms)?;
-    let timeline = Timeline::of(&plan.schedule, plan.timing.duration_ms);
-    // Beside its script, each client has a closing put and get.
-    let operations = plan.script.len() + 2 * plan.client_count() as usize;
-    let recorder = Recorder::new(topology.names.clone(), topology.nodes).expecting(operations);
-    let latency_ns = plan.latency_ns.clone();
-    let config = FabricConfig { seed: plan.seed, latency_ns, active, acts: plan.acts.clone() };
-    let fabric = Arc::new(Fabric::new(recorder, topology.names.clone(), config));
-    let tick = Duration::from_millis(plan.timing.tick_ms);
-
-    let mut sim = turmoil::Builder::new()
-        .simulation_duration(Duration::from_secs(1 << 32))
-        .tick_duration(tick)
-        .rng_seed(plan.seed)
-        .epoch(UNIX_EPOCH + Duration::from_secs(1_700_000_000))
-        .min_message_latency(tick)
-        .max_message_latency(tick)
-        .tcp_capacity(65_536)
-        .ephemeral_ports(10_000..=65_535)
-        .build();
-
-    let hosts: Vec<Host> = (0..topology.hosts()).map(|id| Host::new(HostId(id as u16), fabric.clone())).collect();
-    for node in topology.node_ids() {
-        let (host, cluster) = (hosts[node.index()].clone(), cluster.clone());
-        sim.host(topology.name(node), move || {
-            host.restart();
-            let (host, process) = (host.clone(), cluster.process(host.clone()));
-            async move {
-                host.record(What::Start);
-                host.fabric().runs_on(host.id(), tokio::runtime::Handle::current());
-                Ok(host.spawn(process).await?)
-            }
-        });
-    }
-    let wanted: Wanted = Arc::new(Mutex::new(topology.all_nodes()));
-    let mut administrator = None;
-    if plan.schedule.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Membership { .. })) {
-        administrator = topology.client_hosts().next().map(|(_, host)| host);
-        if administrator.is_none() {
-            fabric.cannot_act("membership cannot act: an administrator works where clients are, and there are none");
-        }
-    }
-    let quiet_from_ns = plan.quiet_from_ns(&timeline);
-    let desk = Arc::new(Desk::new(plan, quiet_from_ns));
-    for (site, client_host) in topology.client_hosts() {
-        let (host, desk) = (hosts[client_host.index()].clone(), desk.clone());
-        let (cluster, wanted) = (cluster.clone(), wanted.clone());
-        let clients = Client::at_site(plan, site, &host, &desk, &cluster);
-        sim.host(topology.name(client_host), move || {
-            let tasks: Vec<_> = clients.to_vec();
-            let host = host.clone();
-            let administrator =
-                (administrator == Some(client_host)).then(|| administer(host.clone(), cluster.clone(), wanted.clone()));
-            async move {
-                administrator.map(|administrator| host.spawn(administrator));
-                let running: Vec<_> = tasks.into_iter().map(|client| host.spawn(client.run())).collect();
-                for task in running {
-                    task.await?;
-                }
-                std::future::pending().await
-            }
-        });
-    }
-    for a in 1..topology.hosts() {
-        for b in a + 1..topology.hosts() {
-            let latency = Duration::from_nanos(plan.latency_ns[a * topology.hosts() + b]);
-            sim.set_link_latency(topology.names[a].as_str(), topology.names[b].as_str(), latency);
-        }
-    }
-
-    let mut injector = Injector::new(topology, timeline, fabric.clone(), hosts, wanted);
-    let limit = Duration::from_nanos(quiet_from_ns) + plan.liveness_limit();
-    let mut next_poll = Duration::from_nanos(quiet_from_ns);
-    let states = || -> BTreeMap<_, _> { topology.node_ids().map(|node| (node, cluster.state(node))).collect() };
-    let states = loop {
-        let now = sim.elapsed();
-        fabric.recorder().set_step(now.as_nanos() as u64);
-        injector.apply_due(&mut sim, now);
-        if now >= next_poll && desk.is_finished() {
-            next_poll = now + POLL;
-            let states = states();
-            if all_equal(states.values()) {
-                break states;
-            }
-        }
-        if now >= limit {
-            break states();
-        }
-        if !is_wanted() {
-            return Err(SimulationError::Stopped);
-        }
-        sim.step().map_err(|error| SimulationError::Host(error.to_string()))?;
-    };
-    let ended_ns = sim.elapsed().as_nanos() as u64;
-    fabric.settle(Duration::from_secs(5));
-    for (node, state) in &states {
-        fabric.recorder().record(*node, What::Final { state: digest::of(state).0 as u64 });
-    }
-    let (trace, commands) = (fabric.recorder().take_trace(), fabric.recorder().take_commands());
-    let acts = fabric.take_acts();
-    let (powerless, panics) = (fabric.powerless(), injector.into_panics());
-    drop(sim);
-    let history = desk.take_history();
-    Ok(Evidence { trace, commands, history, acts, powerless, panics, states, quiet_from_ns, ended_ns })
+    let mut simulation = Simulation::boot(world, workload)?;
+    simulation.run(is_wanted)?;
+    Ok(simulation.finish())
 }
 
-fn all_equal<T: PartialEq>(mut items: impl Iterator<Item = T>) -> bool {
-    let first = items.next();
-    items.all(|item| Some(item) == first)
+/// A world in which a workload runs.
+struct Simulation<'a, W> {
+    sim: turmoil::Sim<'a>,
+    fabric: Arc<Fabric>,
+    injector: Injector,
+    workload: &'a W,
+    quiet_from: Duration,
+    duration_ms: u64,
+}
+
+/// How long ago a message must have been sent to count as lost at the end, if it has not arrived.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl<'a, W: Workload> Simulation<'a, W> {
+    fn boot(world: &World, workload: &'a W) -> Result<Simulation<'a, W>, SimulationError> {
+        let fabric = boot::fabric(world, workload.operations())?;
+        let hosts: Vec<Host> =
+            (0..world.topology.hosts() as u16).map(|id| Host::new(HostId(id), fabric.clone())).collect();
+        let mut sim = boot::empty(world);
+        boot::populate(&mut sim, world, &hosts, workload);
+        let injector = Injector::new(&world.topology, world.timeline(), fabric.clone(), hosts);
+        let quiet_from = Duration::from_nanos(world.quiet_from_ns());
+        Ok(Simulation { sim, fabric, injector, workload, quiet_from, duration_ms: world.duration_ms })
+    }
+
+    /// Step by step until the workload is done, or its patience ends.
+    fn run(&mut self, is_wanted: &dyn Fn() -> bool) -> Result<(), SimulationError> {
+        let limit = self.quiet_from + self.workload.patience();
+        loop {
+            let now = self.sim.elapsed();
+            let now_ns = now.as_nanos() as u64;
+            self.fabric.end_step(now_ns);
+            self.injector.apply_due(&mut self.sim, now);
+            if now >= limit || now >= self.quiet_from && self.workload.is_done(now_ns) {
+                return Ok(());
+            }
+            if !is_wanted() {
+                return Err(SimulationError::Stopped);
+            }
+            if self.fabric.recorder().events() > MOST_EVENTS {
+                return Err(SimulationError::TooLong { after_s: now.as_secs(), of_s: self.duration_ms / 1000 });
+            }
+            self.fabric.recorder().start_step();
+            self.sim.step().map_err(|error| SimulationError::Host(error.to_string()))?;
+        }
+    }
+
+    fn finish(self) -> (Evidence, W::Record) {
+        let Simulation { sim, fabric, injector, workload, .. } = self;
+        let ended_ns = sim.elapsed().as_nanos() as u64;
+        fabric.settle(GRACE);
+        let record = workload.finish(fabric.recorder());
+        let (trace, acts) = (fabric.recorder().take_trace(), fabric.take_acts());
+        let (powerless, panics) = (fabric.powerless(), injector.into_panics());
+        (Evidence { trace, acts, powerless, panics, ended_ns }, record)
+    }
 }

@@ -3,7 +3,8 @@
 
 use super::claim::Measurement;
 use super::evidence::{Table, percent};
-use super::{Observed, Setup};
+use super::model::{Observed, Setup};
+use crate::fault::kinds::Partition;
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::{Operation, Status};
 use crate::run::{Options, Outcome, Run, RunError, run};
@@ -30,7 +31,7 @@ pub fn majority(voters: u16) -> u16 {
 /// A cut between two groups of hosts.
 pub fn cut(groups: [&[&str]; 2], at_s: f64, for_s: f64) -> Fault {
     let targets = |names: &[&str]| names.iter().map(|name| Target(name.to_string())).collect();
-    lasting(at_s, for_s, FaultKind::Partition { groups: groups.map(targets).to_vec() })
+    lasting(at_s, for_s, Partition { groups: groups.map(targets).to_vec() }.into())
 }
 
 /// A fault from a moment on, for a time, both in seconds.
@@ -90,6 +91,7 @@ pub fn judged(
         simulated_s: outcome.simulated_s,
         tick_ms: outcome.tick_ms,
         hosts: outcome.hosts,
+        scenario: Some(Box::new(run.recording())),
     })
 }
 
@@ -108,19 +110,19 @@ pub struct Offered<'a> {
 /// they were planned. What is planned and never asked, because its client is stuck in the one before, is not served.
 pub fn served(run: &Run, offered: Offered<'_>) -> f64 {
     let Offered { sites, period_s: (from_s, until_s), writes } = offered;
-    let clients = run.explicit.client_sites();
+    let clients = run.scenario.client_sites();
     let of_site = |client: u32| {
-        let site = clients.get(client as usize).map(|site| run.explicit.sites[*site].name.as_str());
+        let site = clients.get(client as usize).map(|site| run.scenario.sites[*site].name.as_str());
         site.is_some_and(|site| sites.contains(&site))
     };
     let ns = |s: f64| (s * 1e9) as u64;
-    let script = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.script);
+    let script = &run.plan.load.script;
     let is_offered = |op: &&ScriptedOp| {
         let is_planned = (ns(from_s)..ns(until_s)).contains(&(op.at_us * 1000));
         of_site(op.client) && is_planned && writes.is_none_or(|writes| op.op.is_write() == writes)
     };
     let offered: BTreeSet<u32> = script.iter().filter(is_offered).map(|op| op.id).collect();
-    let timeout_ns = ns(timeout_s(&run.explicit));
+    let timeout_ns = ns(timeout_s(&run.scenario));
     let is_in_time = |operation: &&Operation| {
         let is_acknowledged = matches!(operation.status, Status::Ok { .. });
         offered.contains(&operation.id) && is_acknowledged && operation.end_ns <= operation.planned_ns + timeout_ns
@@ -141,12 +143,12 @@ pub fn forked(outcome: &Outcome) -> bool {
 /// What clients of each site saw while faults began: two seconds at a time.
 pub fn seen(run: &Run) -> Table {
     let sites: Vec<&str> =
-        run.explicit.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect();
+        run.scenario.sites.iter().filter(|site| site.clients > 0).map(|site| site.name.as_str()).collect();
     let mut header = vec!["offered at second"];
     header.extend(&sites);
     let mut table =
         Table::new("share of the operations offered by each site's clients that were served in time", &header);
-    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let schedule = run.plan.faults();
     let first_s = schedule.iter().map(|fault| fault.at_ms).min().unwrap_or(8000) as f64 / 1000.0;
     for step in -2..3 {
         let from_s = first_s + 2.0 * f64::from(step);
@@ -175,7 +177,8 @@ pub fn silence(run: &Run, at_s: f64) -> Table {
             let heard = heard.filter(|event| matches!(event.what, What::Deliver { from, .. } if from == *of));
             heard.last().map_or("-".into(), |event| ((at_ns - event.t_ns) / 1_000_000).to_string())
         };
-        let site = run.explicit.topology().site_of(*by).map(|site| run.explicit.sites[site].name.clone());
+        let topology = &run.plan.world.topology;
+        let site = topology.site_of(*by).map(|site| topology.sites[site].name.clone());
         let name = format!("{} ({})", run.trace.name(*by), site.unwrap_or_default());
         table.row([name].into_iter().chain(nodes.iter().map(since)));
     }

@@ -9,7 +9,7 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::consensus::{
     Offered, cut, judged, last_until, majority, scenario, seen, served, settled, settled_s, site, yes,
 };
-use super::{Bound, Model, Observed, Setup, Variant};
+use super::model::{Bound, Model, Observed, Setup, Variant};
 use crate::fault::model::Fault;
 use crate::kv::Op;
 use crate::run::RunError;
@@ -47,13 +47,10 @@ const DESIGNS: [(System, Asks, Asks); 6] = [
     (System::Raft, Asks::Majority, Asks::Majority),
 ];
 
-/// The story.
-pub(super) struct ConsistencyOrAvailability;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct ConsistencyOrAvailability {
     /// Nodes in the east.
     east: u16,
     /// Nodes in the west.
@@ -64,7 +61,7 @@ pub(super) struct Parameters {
     cut_s: f64,
 }
 
-impl Parameters {
+impl ConsistencyOrAvailability {
     /// Which sides, east and west, have what is asked for.
     fn served(&self, asks: Asks) -> [bool; 2] {
         let all = self.east + self.west;
@@ -95,12 +92,6 @@ impl Parameters {
 }
 
 impl Model for ConsistencyOrAvailability {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "consistency-or-availability"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
@@ -122,25 +113,25 @@ impl Model for ConsistencyOrAvailability {
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+    fn bounds(&self) -> Vec<Bound> {
         vec![
-            ("east", f64::from(p.east), 1.0..=7.0),
-            ("west", f64::from(p.west), 1.0..=7.0),
-            ("cut_at_s", p.cut_at_s, 3.0..=20.0),
-            ("cut_s", p.cut_s, 7.0..=30.0),
+            ("east", f64::from(self.east), 1.0..=7.0),
+            ("west", f64::from(self.west), 1.0..=7.0),
+            ("cut_at_s", self.cut_at_s, 3.0..=20.0),
+            ("cut_s", self.cut_s, 7.0..=30.0),
         ]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
+    fn assumptions(&self) -> Vec<String> {
         vec![
-            format!("{} nodes in the east, {} in the west; a single primary is in the east", p.east, p.west),
+            format!("{} nodes in the east, {} in the west; a single primary is in the east", self.east, self.west),
             format!(
                 "{EACH} clients in each site read, {EACH} write; each waits for its answer, up to the time-out, before it \
                  asks again"
             ),
-            format!("nothing passes between the sites from {} s to {} s", p.cut_at_s, p.cut_at_s + p.cut_s),
+            format!("nothing passes between the sites from {} s to {} s", self.cut_at_s, self.cut_at_s + self.cut_s),
             "reads and writes only: two compare-and-sets at once break the quorum without any cut".into(),
-            settled(&scenario("split-brain"), p.cut_at_s, p.cut_s),
+            settled(&scenario("split-brain"), self.cut_at_s, self.cut_s),
         ]
     }
 
@@ -148,7 +139,7 @@ impl Model for ConsistencyOrAvailability {
         &["nothing: the systems of the testbed, judged as everywhere"]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+    fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
         for ((_, reads, writes), variant) in DESIGNS.iter().zip(self.variants()) {
             for (claims, asks) in [(READS, *reads), (WRITES, *writes)] {
@@ -158,13 +149,13 @@ impl Model for ConsistencyOrAvailability {
                     Asks::All => "neither side has every node",
                     Asks::Majority => "at most one side has a majority",
                 };
-                for (claim, served) in claims.into_iter().zip(p.served(asks)) {
+                for (claim, served) in claims.into_iter().zip(self.served(asks)) {
                     let (share, within) = ((100.0 * yes(served), "%"), Tolerance::Within(5.0));
                     predictions.push(Prediction::new(claim, variant.name, share, within, because));
                 }
             }
             // Where only one side writes, the other has nothing to contradict with.
-            let contradicts = p.served(*writes) == [true, true];
+            let contradicts = self.served(*writes) == [true, true];
             let because = if contradicts { "both sides write" } else { "at most one side writes" };
             let linearizable = (yes(!contradicts), "");
             predictions.push(Prediction::new(
@@ -178,15 +169,15 @@ impl Model for ConsistencyOrAvailability {
         predictions
     }
 
-    fn faults(&self, p: &Parameters) -> Vec<Fault> {
-        vec![cut([&["east"], &["west"]], p.cut_at_s, p.cut_s)]
+    fn faults(&self) -> Vec<Fault> {
+        vec![cut([&["east"], &["west"]], self.cut_at_s, self.cut_s)]
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let at = self.variants().iter().position(|variant| variant.name == setup.variant).unwrap_or_default();
         let (system, ..) = DESIGNS[at];
-        let scenario = p.scenario(system, setup);
-        let period_s = settled_s(&scenario, p.cut_at_s, p.cut_s);
+        let scenario = self.scenario(system, setup);
+        let period_s = settled_s(&scenario, self.cut_at_s, self.cut_s);
         judged(&scenario, system, setup, seen, |run| {
             let share = |site: &str, writes| served(run, Offered { sites: &[site], period_s, writes: Some(writes) });
             let mut measured = Vec::new();

@@ -8,8 +8,8 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, Recursion, address, host_at};
 use super::evidence::{Table, percent};
 use super::http::{Connection, Reply, serve};
+use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, poisson};
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
@@ -42,13 +42,10 @@ const DELEGATION_TTL_S: u32 = 86_400;
 /// How far from the moment that is judged a request may be, in minutes of the story.
 const AROUND_S: f64 = 5.0;
 
-/// The story.
-pub(super) struct DnsFailover;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct DnsFailover {
     /// How many clients, each with a cache of its own.
     clients: u32,
     /// How often each asks (r), a minute of the story.
@@ -73,7 +70,7 @@ pub(super) struct Parameters {
 
 /// A minute of the story is a second of the simulation: names that end with `min` count the story's time, and the same
 /// numbers are seconds (`s`) where the simulator is told of them.
-impl Parameters {
+impl DnsFailover {
     fn old_s(&self) -> f64 {
         f64::from(self.old_ttl_min)
     }
@@ -120,12 +117,6 @@ struct Log {
 }
 
 impl Model for DnsFailover {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "dns-failover"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
@@ -140,35 +131,35 @@ impl Model for DnsFailover {
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+    fn bounds(&self) -> Vec<Bound> {
         vec![
-            ("clients", f64::from(p.clients), 200.0..=10_000.0),
-            ("requests_per_min", p.requests_per_min, 0.005..=1.0),
-            ("old_ttl_min", p.old_s(), 10.0..=600.0),
-            ("new_ttl_min", f64::from(p.new_ttl_min), 1.0..=p.old_s()),
-            ("late_share", p.late_share, 0.0..=1.0),
-            ("move_at_min", p.move_at_min, p.old_s()..=2000.0),
-            ("check_interval_min", p.check_interval_min, 0.1..=10.0),
-            ("failed_checks", f64::from(p.failed_checks), 1.0..=20.0),
-            ("latency_ms", p.latency_ms as f64, 1.0..=100.0),
-            ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
+            ("clients", f64::from(self.clients), 200.0..=10_000.0),
+            ("requests_per_min", self.requests_per_min, 0.005..=1.0),
+            ("old_ttl_min", self.old_s(), 10.0..=600.0),
+            ("new_ttl_min", f64::from(self.new_ttl_min), 1.0..=self.old_s()),
+            ("late_share", self.late_share, 0.0..=1.0),
+            ("move_at_min", self.move_at_min, self.old_s()..=2000.0),
+            ("check_interval_min", self.check_interval_min, 0.1..=10.0),
+            ("failed_checks", f64::from(self.failed_checks), 1.0..=20.0),
+            ("latency_ms", self.latency_ms as f64, 1.0..=100.0),
+            ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms as f64),
         ]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
+    fn assumptions(&self) -> Vec<String> {
         vec![
             format!(
                 "a minute here is a second of the simulation: {} min are {} of its seconds; a message takes {} ms of them",
-                p.old_ttl_min, p.old_ttl_min, p.latency_ms
+                self.old_ttl_min, self.old_ttl_min, self.latency_ms
             ),
-            format!("TTLs of {} min and {} min", p.old_ttl_min, p.new_ttl_min),
+            format!("TTLs of {} min and {} min", self.old_ttl_min, self.new_ttl_min),
             format!(
                 "{} clients with a cache each, independent requests (Poisson), {} a minute each",
-                p.clients, p.requests_per_min
+                self.clients, self.requests_per_min
             ),
             "caches begin as they would be after a long time; all keep to the TTL".into(),
-            format!("the service moves after {} min; the old address then answers 503", p.move_at_min),
-            format!("\"half an old TTL on\": within {AROUND_S} min of {} min after the move", p.old_s() / 2.0),
+            format!("the service moves after {} min; the old address then answers 503", self.move_at_min),
+            format!("\"half an old TTL on\": within {AROUND_S} min of {} min after the move", self.old_s() / 2.0),
         ]
     }
 
@@ -176,9 +167,9 @@ impl Model for DnsFailover {
         &["caches and recursion are ours, with hickory's messages: its own cache goes by the machine's clock"]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
-        let (old_s, half_s) = (p.old_s(), p.old_s() / 2.0);
-        let clients = f64::from(p.clients);
+    fn predict(&self) -> Vec<Prediction> {
+        let (old_s, half_s) = (self.old_s(), self.old_s() / 2.0);
+        let clients = f64::from(self.clients);
         let mut predictions = Vec::new();
         let mut say = |claim, variant, value, tolerance, because: &str| {
             predictions.push(Prediction::new(claim, variant, value, tolerance, because));
@@ -186,26 +177,26 @@ impl Model for DnsFailover {
         let none = Tolerance::Within(1.0);
         let share = |share: f64| (100.0 * share, "%");
         // 15 %, or what chance leaves room for among so many clients: 3.3 standard errors.
-        let asking = clients * (1.0 - (-p.requests_per_min * 2.0 * AROUND_S).exp());
+        let asking = clients * (1.0 - (-self.requests_per_min * 2.0 * AROUND_S).exp());
         let of_chance = |share: f64, least: f64| {
             Tolerance::Within(100.0 * least.max(3.3 * (share * (1.0 - share) / asking).sqrt()))
         };
         let because = "r (TTL - t) / (1 + r TTL), t = TTL / 2";
-        let holding = p.holding(old_s, half_s);
+        let holding = self.holding(old_s, half_s);
         say(OLD, HOUR, share(holding), of_chance(holding, 0.15 * holding), because);
-        let late_s = half_s + p.late_share * old_s;
+        let late_s = half_s + self.late_share * old_s;
         let because = "only answers from before the TTL was lowered live so long: r (TTL - a - t) / (1 + r TTL)";
-        let holding = p.holding(old_s, late_s);
+        let holding = self.holding(old_s, late_s);
         say(OLD, LATE, share(holding), of_chance(holding, 0.15 * holding), because);
         // The resolver looks the name up at 0, TTL, 2 TTL, ...
-        let flip_s = (p.move_at_min / old_s).ceil() * old_s - p.move_at_min;
+        let flip_s = (self.move_at_min / old_s).ceil() * old_s - self.move_at_min;
         let because = "all get what is left of the one cached answer, and turn when it ends";
         let before = if half_s + AROUND_S < flip_s { 1.0 } else { 0.0 };
         if (half_s - flip_s).abs() > AROUND_S {
             say(OLD, RESOLVER, share(before), none, because);
         }
         // Who asks for the first time after the move goes to the new address.
-        let known = 1.0 - (-p.requests_per_min * p.move_at_min).exp();
+        let known = 1.0 - (-self.requests_per_min * self.move_at_min).exp();
         let because = "an open connection asks no resolver";
         say(OLD, KEEP_ALIVE, share(known), of_chance(known, 0.02), because);
         let because = "no answer lives that long";
@@ -213,36 +204,37 @@ impl Model for DnsFailover {
         say(OLD, BALANCER, share(0.0), none, "its address never changes");
         say(LAST, HOUR, (old_s, "min"), Tolerance::Share(0.1), "TTL: somebody asked just before the move");
         say(LAST, RESOLVER, (flip_s, "min"), Tolerance::Share(0.1), "when the one cached answer ends");
-        let checks = f64::from(p.failed_checks);
+        let checks = f64::from(self.failed_checks);
         // A check's verdict comes one way later; a request was begun five ways before the balancer picks for it: two for
         // the lookup, three to connect and ask.
-        let ways_s = 4.0 * p.latency_ms as f64 / 1000.0;
-        let detected = ((checks - 0.5) * p.check_interval_min - ways_s, "min");
-        let width = Tolerance::Within(p.check_interval_min / 2.0 + 6.0 * p.latency_ms as f64 / 1000.0);
+        let ways_s = 4.0 * self.latency_ms as f64 / 1000.0;
+        let detected = ((checks - 0.5) * self.check_interval_min - ways_s, "min");
+        let width = Tolerance::Within(self.check_interval_min / 2.0 + 6.0 * self.latency_ms as f64 / 1000.0);
         say(LAST, BALANCER, detected, width, "the middle of (k - 1) I to k I, less two round trips");
-        for (variant, ttl_s) in [(HOUR, old_s), (MINUTE, f64::from(p.new_ttl_min))] {
-            let queries = clients * p.requests_per_min / (1.0 + p.requests_per_min * ttl_s);
+        for (variant, ttl_s) in [(HOUR, old_s), (MINUTE, f64::from(self.new_ttl_min))] {
+            let queries = clients * self.requests_per_min / (1.0 + self.requests_per_min * ttl_s);
             say(QUERIES, variant, (queries, "1/min"), Tolerance::Share(0.15), "clients x r / (1 + r TTL)");
         }
         predictions
     }
 
-    fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
+    fn load(&self, seed: u64) -> Vec<Arrival> {
         let mut stream = load_stream(seed);
-        let mut load = poisson(&mut stream, p.requests_per_min * f64::from(p.clients), p.duration_s() - 1.0, 0);
+        let mut load =
+            poisson(&mut stream, self.requests_per_min * f64::from(self.clients), self.duration_s() - 1.0, 0);
         // A Poisson process dealt out at random is one for each client.
-        load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..p.clients));
+        load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..self.clients));
         load
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let log = Notes::new(Log::default());
         let load: Rc<[Arrival]> = setup.load.clone().into();
-        let scene = Rc::new(Scene { p: p.clone(), variant: setup.variant, seed: setup.seed, log: log.clone() });
+        let scene = Rc::new(Scene { p: self.clone(), variant: setup.variant, seed: setup.seed, log: log.clone() });
         let of = |scene: &Rc<Scene>| scene.clone();
         let (authority, old, new, balancer, resolver, clients) =
             (of(&scene), of(&scene), of(&scene), of(&scene), of(&scene), of(&scene));
-        let ran = World::new(setup.seed, p.tick_ms, p.duration_s(), p.latency_ms)
+        let ran = World::new(setup.seed, self.tick_ms, self.duration_s(), self.latency_ms)
             .faults(&setup.faults)
             .host("root", |host| delegate(host, "tld"))
             .host("tld", |host| delegate(host, "authority"))
@@ -254,7 +246,7 @@ impl Model for DnsFailover {
             .host("clients", move |host| clients.clone().clients(host, load.clone()))
             .run()?;
         let log = log.take();
-        Ok(ran.observed(measure(p, &log), on_call(p, &log)))
+        Ok(ran.observed(measure(self, &log), on_call(self, &log)))
     }
 }
 
@@ -273,7 +265,7 @@ type Cached = Option<(Ipv4Addr, f64)>;
 
 /// What every host of the story knows.
 struct Scene {
-    p: Parameters,
+    p: DnsFailover,
     variant: &'static str,
     seed: u64,
     log: Notes<Log>,
@@ -462,7 +454,7 @@ async fn get(host: &Host, server: &str) -> std::io::Result<Reply> {
     Connection::open(host, server).await?.get("/").await
 }
 
-fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
+fn measure(p: &DnsFailover, log: &Log) -> Vec<Measurement> {
     let judged_s = p.move_at_min + p.old_s() / 2.0;
     let near: Vec<_> = log.requests.iter().filter(|request| (request.at_s - judged_s).abs() <= AROUND_S).collect();
     let old = near.iter().filter(|request| request.by_old).count();
@@ -479,7 +471,7 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
 
 /// Answers around the move and what some caches held ten minutes after it. By the minute of the answer, as a server's log
 /// has it: a request that is on its way when the service moves was begun before the move and is refused after it.
-fn on_call(p: &Parameters, log: &Log) -> Vec<Table> {
+fn on_call(p: &DnsFailover, log: &Log) -> Vec<Table> {
     let header = ["minutes after the move", "answers", "200", "503 from the old address"];
     let mut errors = Table::new("the monitoring of both addresses", &header);
     let step_s = p.old_s() / 30.0;

@@ -7,9 +7,10 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, address, ask};
 use super::evidence::{Table, percent, percentile};
+use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, paced};
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
-use crate::fault::model::{Chaos, Fault, FaultKind, Target};
+use crate::fault::kinds::{Latency, Messages, Partition};
+use crate::fault::model::{Chaos, Fault, Target};
 use crate::host::Host;
 use crate::run::RunError;
 use rand::Rng;
@@ -44,13 +45,10 @@ const RECHECK_MS: u64 = 5000;
 /// The pauses of the back-off: base and most, in milliseconds; a random share of it is waited.
 const PAUSES_MS: (u64, u64) = (200, 1000);
 
-/// The story.
-pub(super) struct DnsOutage;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct DnsOutage {
     /// Requests that need a name, a second.
     requests_per_s: f64,
     /// How many names there are.
@@ -79,7 +77,7 @@ pub(super) struct Parameters {
     tick_ms: u64,
 }
 
-impl Parameters {
+impl DnsOutage {
     /// When the n-th trouble begins and ends, in seconds.
     fn trouble(&self, n: usize) -> (f64, f64) {
         let from = self.trouble_s * (1 + 2 * n) as f64;
@@ -142,12 +140,6 @@ struct Log {
 }
 
 impl Model for DnsOutage {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "dns-outage"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
@@ -167,43 +159,47 @@ impl Model for DnsOutage {
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+    fn bounds(&self) -> Vec<Bound> {
         vec![
-            ("requests_per_s", p.requests_per_s, 1.0..=200.0),
-            ("app_tries", f64::from(p.app_tries), 1.0..=5.0),
-            ("stub_tries", f64::from(p.stub_tries), 1.0..=5.0),
-            ("resolver_tries", f64::from(p.resolver_tries), 1.0..=5.0),
-            ("try_timeout_ms", p.try_timeout_ms as f64, 2.0 * p.latency_ms as f64 + 3.0 * p.tick_ms as f64..=1000.0),
-            ("most_lost", p.most_lost, 0.01..=0.99),
-            ("half_lost", p.half_lost, 0.01..=0.99),
-            ("slow_s", p.slow_s, p.try_timeout_ms as f64 / 1000.0..=60.0),
-            ("trouble_s", p.trouble_s, (p.longest_s() + 4.0).ceil()..=60.0),
+            ("requests_per_s", self.requests_per_s, 1.0..=200.0),
+            ("app_tries", f64::from(self.app_tries), 1.0..=5.0),
+            ("stub_tries", f64::from(self.stub_tries), 1.0..=5.0),
+            ("resolver_tries", f64::from(self.resolver_tries), 1.0..=5.0),
+            (
+                "try_timeout_ms",
+                self.try_timeout_ms as f64,
+                2.0 * self.latency_ms as f64 + 3.0 * self.tick_ms as f64..=1000.0,
+            ),
+            ("most_lost", self.most_lost, 0.01..=0.99),
+            ("half_lost", self.half_lost, 0.01..=0.99),
+            ("slow_s", self.slow_s, self.try_timeout_ms as f64 / 1000.0..=60.0),
+            ("trouble_s", self.trouble_s, (self.longest_s() + 4.0).ceil()..=60.0),
             // Each is asked for, and so known, before the first trouble.
-            ("names", f64::from(p.names), 1.0..=(p.requests_per_s * p.trouble_s / 6.0).floor()),
-            ("ttl_s", f64::from(p.ttl_s), 1.0..=3600.0),
-            ("latency_ms", p.latency_ms as f64, 1.0..=100.0),
-            ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
+            ("names", f64::from(self.names), 1.0..=(self.requests_per_s * self.trouble_s / 6.0).floor()),
+            ("ttl_s", f64::from(self.ttl_s), 1.0..=3600.0),
+            ("latency_ms", self.latency_ms as f64, 1.0..=100.0),
+            ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms as f64),
         ]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
-        let [app, stub, resolver] = p.tries(NAIVE);
-        let [stub_ms, resolver_ms, _] = p.timeouts(NAIVE).map(|timeout| timeout.as_millis());
+    fn assumptions(&self) -> Vec<String> {
+        let [app, stub, resolver] = self.tries(NAIVE);
+        let [stub_ms, resolver_ms, _] = self.timeouts(NAIVE).map(|timeout| timeout.as_millis());
         vec![
-            format!("{} requests/s, evenly paced, for {} names", p.requests_per_s, p.names),
+            format!("{} requests/s, evenly paced, for {} names", self.requests_per_s, self.names),
             format!("tries: {app} of the application, {stub} of the stub, {resolver} of the recursive resolver"),
             format!(
                 "each layer outwaits the one below it: {} ms, {resolver_ms} ms, {stub_ms} ms a try",
-                p.try_timeout_ms
+                self.try_timeout_ms
             ),
             format!(
                 "between resolver and authority, {} s each: nothing passes; {} % of queries are lost; {} % are; all is {} s late",
-                p.trouble_s,
-                100.0 * p.most_lost,
-                100.0 * p.half_lost,
-                p.slow_s
+                self.trouble_s,
+                100.0 * self.most_lost,
+                100.0 * self.half_lost,
+                self.slow_s
             ),
-            format!("judged: requests offered in each trouble but for its last {:.1} s", p.longest_s()),
+            format!("judged: requests offered in each trouble but for its last {:.1} s", self.longest_s()),
             "served in time: an address has come before the last try of the application is given up".into(),
         ]
     }
@@ -212,11 +208,11 @@ impl Model for DnsOutage {
         &["caches and retries are ours, with hickory's messages: its own cache goes by the machine's clock"]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+    fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
         for variant in [NAIVE, ONE_LAYER] {
-            let most: u32 = p.tries(variant).iter().product();
-            for (trouble, failing) in p.failing().into_iter().enumerate() {
+            let most: u32 = self.tries(variant).iter().product();
+            for (trouble, failing) in self.failing().into_iter().enumerate() {
                 let lost = failing.powi(most as i32);
                 let queries = if failing < 1.0 { (1.0 - lost) / (1.0 - failing) } else { f64::from(most) };
                 let because = format!("(1 - p^{most}) / (1 - p), p = {failing}");
@@ -239,7 +235,7 @@ impl Model for DnsOutage {
             }
             // Each name is asked for once in RECHECK, by whoever comes first.
             let recheck_s = RECHECK_MS as f64 / 1000.0;
-            let queries = f64::from(p.names * p.tries(variant)[2]) / (recheck_s * p.requests_per_s);
+            let queries = f64::from(self.names * self.tries(variant)[2]) / (recheck_s * self.requests_per_s);
             let because = "each name is asked for once in the time for which a failure is remembered";
             predictions.push(Prediction::new(
                 QUERIES[CUT_OFF],
@@ -252,39 +248,42 @@ impl Model for DnsOutage {
         predictions
     }
 
-    fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
+    fn load(&self, seed: u64) -> Vec<Arrival> {
         let mut stream = load_stream(seed);
-        let mut load = paced(&mut stream, p.requests_per_s, p.duration_s() - 1.0, 0);
-        load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..p.names));
+        let mut load = paced(&mut stream, self.requests_per_s, self.duration_s() - 1.0, 0);
+        load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..self.names));
         load
     }
 
-    fn faults(&self, p: &Parameters) -> Vec<Fault> {
+    fn faults(&self) -> Vec<Fault> {
         let target = |name: &str| vec![Target(name.into())];
-        let lossy = |share: f64| FaultKind::Messages {
-            from: target("resolver"),
-            to: target("authority"),
-            kinds: Vec::new(),
-            chaos: Chaos { loss_ppm: (share * 1e6) as u32, ..Chaos::default() },
+        let lossy = |share: f64| {
+            Messages {
+                from: target("resolver"),
+                to: target("authority"),
+                kinds: Vec::new(),
+                chaos: Chaos { loss_ppm: (share * 1e6) as u32, ..Chaos::default() },
+            }
+            .into()
         };
         let kinds = [
-            FaultKind::Partition { groups: vec![target("resolver"), target("authority")] },
-            lossy(p.most_lost),
-            lossy(p.half_lost),
-            FaultKind::Latency { a: target("resolver"), b: target("authority"), extra_ms: (p.slow_s * 500.0) as u64 },
+            Partition { groups: vec![target("resolver"), target("authority")] }.into(),
+            lossy(self.most_lost),
+            lossy(self.half_lost),
+            Latency { a: target("resolver"), b: target("authority"), extra_ms: (self.slow_s * 500.0) as u64 }.into(),
         ];
         let ms = |s: f64| (s * 1000.0) as u64;
-        let fault = |(n, kind)| Fault { at_ms: ms(p.trouble(n).0), for_ms: Some(ms(p.trouble_s)), kind };
+        let fault = |(n, kind)| Fault { at_ms: ms(self.trouble(n).0), for_ms: Some(ms(self.trouble_s)), kind };
         kinds.into_iter().enumerate().map(fault).collect()
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let log = Notes::new(Log::default());
         log.with(|log| log.requests = vec![Request::default(); setup.load.len()]);
         let load: Rc<[Arrival]> = setup.load.clone().into();
-        let scene = Rc::new(Scene { p: p.clone(), variant: setup.variant, log: log.clone() });
-        let (resolver, apps, ttl_s) = (scene.clone(), scene, p.ttl_s);
-        let ran = World::new(setup.seed, p.tick_ms, p.duration_s(), p.latency_ms)
+        let scene = Rc::new(Scene { p: self.clone(), variant: setup.variant, log: log.clone() });
+        let (resolver, apps, ttl_s) = (scene.clone(), scene, self.ttl_s);
+        let ran = World::new(setup.seed, self.tick_ms, self.duration_s(), self.latency_ms)
             .faults(&setup.faults)
             .host("authority", move |host| {
                 let here = Answer::Address(address(host.id()), ttl_s);
@@ -299,13 +298,13 @@ impl Model for DnsOutage {
             })
             .run()?;
         let log = log.take();
-        Ok(ran.observed(measure(p, &log), vec![on_call(p, &log)]))
+        Ok(ran.observed(measure(self, &log), vec![on_call(self, &log)]))
     }
 }
 
 /// What every host of the story knows.
 struct Scene {
-    p: Parameters,
+    p: DnsOutage,
     variant: &'static str,
     log: Notes<Log>,
 }
@@ -408,7 +407,7 @@ impl Scene {
     }
 }
 
-fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
+fn measure(p: &DnsOutage, log: &Log) -> Vec<Measurement> {
     let judged = |trouble: usize| {
         let (from_s, until_s) = p.trouble(trouble);
         let period = ((from_s + 0.1) * 1e9) as u64..((until_s - p.longest_s()) * 1e9) as u64;
@@ -427,7 +426,7 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
 }
 
 /// Second by second, around the beginning of the first trouble.
-fn on_call(p: &Parameters, log: &Log) -> Table {
+fn on_call(p: &DnsOutage, log: &Log) -> Table {
     let header = ["second", "offered", "served in time", "unserved", "median ms", "queries to the authority"];
     let mut table = Table::new("what the applications and the resolver in front of the authority count", &header);
     let begin_s = p.trouble(CUT_OFF).0 as u64;

@@ -1,52 +1,37 @@
 //! The files of `sims/stories/`: which story, its parameters, the one that breaks its claims, and what a class is asked.
 
-use super::lesson::{Complaint, Lesson};
-use super::{Arrival, STORIES, Setup, Story, StoryRun, Variant};
-use crate::fault::model::Fault;
+use super::lesson::Lesson;
+use super::list::{Listed, STORIES, listed, names};
+use super::model::{Complaint, Model};
+use super::recording::{Explicit, Recording};
+use super::tell::StoryRun;
 use crate::scenario::bounds::{VALUES, values};
 use crate::scenario::suggest::allowed;
-use crate::scenario::{Document, ScenarioError};
-use crate::trace::digest::Digest;
+use crate::scenario::{Document, ScenarioError, VERSION};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-macro_rules! embed {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../sims/stories/", $name, ".toml")))),*]
-    };
-}
-
-/// The embedded stories as (name, TOML text), in the order in which a class would meet them.
-pub fn embedded() -> &'static [(&'static str, &'static str)] {
-    embed![
-        "split-brain",
-        "consistency-or-availability",
-        "five-data-centres",
-        "latency-not-bandwidth",
-        "retry-storm",
-        "pool-exhaustion",
-        "dns-failover",
-        "dns-outage",
-    ]
-}
-
-/// The embedded stories, read: what `schism lesson list` shows.
+/// The stories of the list, read: what `schism lesson list` shows.
 ///
 /// # Panics
-/// Never in a build that passed its tests: each embedded file is read by one.
+/// Never in a build that passed its tests: each file is read by one.
 pub fn catalogue() -> Vec<StoryFile> {
-    embedded().iter().map(|(name, _)| find(name).expect("an embedded story is found by its name")).collect()
+    STORIES.iter().map(own).collect()
 }
 
-/// The story embedded under this name.
+/// The story of this name in the list, read.
 ///
 /// # Panics
 /// As [`catalogue`].
 pub fn find(name: &str) -> Option<StoryFile> {
-    let (name, text) = embedded().iter().find(|(known, _)| *known == name)?;
-    Some(StoryFile::parse(&format!("sims/stories/{name}.toml"), text).expect("an embedded story is sound"))
+    listed(name).map(own)
+}
+
+fn own(story: &Listed) -> StoryFile {
+    StoryFile::parse(&format!("sims/stories/{}.toml", story.name), story.text).expect("a listed story is sound")
 }
 
 /// Whether a TOML text is a story's and not a scenario's.
@@ -55,47 +40,22 @@ pub fn is_story(text: &str) -> bool {
     values(text) <= VALUES && DeTable::parse(text).is_ok_and(|root| root.get_ref().contains_key("model"))
 }
 
-/// A story with its parameters.
-#[derive(Clone, Serialize)]
+/// A story's file, read once: all in it is of its type from here on.
+#[derive(Clone)]
 pub struct StoryFile {
-    version: u32,
     /// The name on the command line.
     pub name: String,
     /// One line.
     pub title: String,
-    /// The story's code.
-    #[serde(serialize_with = "by_name")]
-    pub(crate) model: &'static dyn Story,
-    /// What may be changed, in units that the names end with.
-    pub parameters: toml::Table,
-    /// What is changed about them so that a claim made without knowing of it fails.
-    pub perturbed: toml::Table,
+    listed: &'static Listed,
+    /// The story with its parameters.
+    pub model: Arc<dyn Model>,
+    /// The same with the parameters changed with which a claim made without knowing of it fails.
+    pub perturbed: Arc<dyn Model>,
     /// What a class is told and asked.
     pub lesson: Lesson,
-    /// A run in explicit form, if the file carries one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explicit: Option<Explicit>,
-}
-
-/// A recorded run: what was drawn from the seed, and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Explicit {
-    /// The seed, in quotes: TOML's integers end at 2^63 - 1.
-    pub seed: String,
-    /// The variant that ran.
-    pub variant: String,
-    /// The digest of the run.
-    pub digest: Digest,
-    /// The requests, as pairs of microseconds and sort.
-    pub load: Vec<(u64, u32)>,
-    /// What broke in the network.
-    #[serde(default)]
-    pub faults: Vec<Fault>,
-}
-
-fn by_name<S: serde::Serializer>(model: &&'static dyn Story, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(model.name())
+    /// A recorded run, if the file carries one.
+    pub recording: Option<Recording>,
 }
 
 impl std::fmt::Debug for StoryFile {
@@ -122,6 +82,19 @@ struct Head {
     _perturbed: serde::de::IgnoredAny,
 }
 
+/// A file as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    name: &'a str,
+    title: &'a str,
+    model: &'a str,
+    parameters: toml::Table,
+    perturbed: toml::Table,
+    lesson: &'a Lesson,
+    explicit: Explicit,
+}
+
 impl StoryFile {
     /// Reads a story from TOML and checks it. `file` names the text in errors.
     ///
@@ -135,115 +108,28 @@ impl StoryFile {
         document.version(root.get_ref())?;
         let head: Head = document.value(&Spanned::new(span, DeValue::Table(root.get_ref().clone())))?;
         let place = |field: &str| root.get_ref().get(field).map_or(0..0, Spanned::span);
-        let Some(model) = STORIES.into_iter().find(|story| story.name() == head.model) else {
-            let names = STORIES.into_iter().map(|story| story.name()).collect();
-            return Err(document.error(
-                place("model"),
-                format!("there is no story `{}`", head.model),
-                allowed(&head.model, names),
-            ));
+        let Some(listed) = listed(&head.model) else {
+            let help = allowed(&head.model, names());
+            return Err(document.error(place("model"), format!("there is no story `{}`", head.model), help));
         };
         let given = &root.get_ref()["parameters"];
-        let parameters = model.parameters(document, given)?;
-        let perturbed = changed(document, given, &root.get_ref()["perturbed"])?;
-        let perturbed = model.parameters(document, &perturbed)?;
-        if perturbed == parameters {
+        let model = (listed.read)(document, given)?;
+        let perturbed = (listed.read)(document, &changed(document, given, &root.get_ref()["perturbed"])?)?;
+        if perturbed.parameters() == model.parameters() {
             return Err(document.error(
                 place("perturbed"),
                 "it changes nothing",
                 "give a parameter another value, with which a claim fails",
             ));
         }
-        let perturbed = perturbed.into_iter().filter(|(name, value)| parameters.get(name) != Some(value)).collect();
-        let mut story = StoryFile {
-            version: crate::scenario::VERSION,
-            name: head.name,
-            title: head.title,
-            model,
-            parameters,
-            perturbed,
-            lesson: head.lesson,
-            explicit: head.explicit,
-        };
         let wrong = |part: &str, (problem, help): Complaint| document.error(place(part), problem, help);
-        story.lesson.check(&story).map_err(|complaint| wrong("lesson", complaint))?;
-        let predictions = story.predict();
-        story.lesson.questions.iter_mut().for_each(|question| question.measure_by(&predictions));
-        story.check_explicit().map_err(|complaint| wrong("explicit", complaint))?;
-        Ok(story)
-    }
-
-    fn check_explicit(&self) -> Result<(), Complaint> {
-        let Some(explicit) = &self.explicit else { return Ok(()) };
-        if self.variant(&explicit.variant).is_none() {
-            let names = self.variants().iter().map(|variant| variant.name).collect();
-            return Err((format!("there is no variant `{}`", explicit.variant), allowed(&explicit.variant, names)));
-        }
-        if explicit.seed.parse::<u64>().is_err() {
-            return Err(("the seed is no number".into(), "allowed: 0 to 18446744073709551615, in quotes".into()));
-        }
-        Ok(())
-    }
-
-    /// The variants, the naive one first.
-    pub fn variants(&self) -> &'static [Variant] {
-        self.model.variants()
-    }
-
-    /// The variant of this name.
-    pub fn variant(&self, name: &str) -> Option<&'static Variant> {
-        self.variants().iter().find(|variant| variant.name == name)
-    }
-
-    /// One line about a variant, with what the parameters make of it.
-    pub fn what(&self, variant: &Variant) -> String {
-        self.model.what(&self.parameters, variant)
-    }
-
-    /// The same story with some parameters replaced.
-    ///
-    /// # Errors
-    /// If the story cannot be run with them: the problem, and what is allowed.
-    pub fn with(&self, changes: &toml::Table) -> Result<StoryFile, Complaint> {
-        Ok(StoryFile { parameters: self.model.changed(&self.parameters, changes)?, ..self.clone() })
-    }
-
-    /// What is expected, from the parameters alone.
-    pub fn predict(&self) -> Vec<super::claim::Prediction> {
-        self.model.predict(&self.parameters)
-    }
-
-    /// What must be true for the predictions to be about a run, in units.
-    pub fn assumptions(&self) -> Vec<String> {
-        self.model.assumptions(&self.parameters)
-    }
-
-    /// What is modelled by a constant, not run.
-    pub fn modelled(&self) -> &'static [&'static str] {
-        self.model.modelled()
-    }
-
-    /// The requests of a seed and the faults.
-    pub fn materialise(&self, seed: u64) -> (Vec<Arrival>, Vec<Fault>) {
-        self.model.materialise(&self.parameters, seed)
-    }
-
-    /// The same story with the parameter changed for which its claims fail.
-    pub fn with_perturbation(&self) -> StoryFile {
-        let mut parameters = self.parameters.clone();
-        parameters.extend(self.perturbed.clone());
-        StoryFile { parameters, ..self.clone() }
-    }
-
-    /// The recorded run's setup, if the file carries one.
-    pub fn setup(&self) -> Option<Setup> {
-        let explicit = self.explicit.as_ref()?;
-        Some(Setup {
-            variant: self.variant(&explicit.variant)?.name,
-            seed: explicit.seed.parse().ok()?,
-            load: explicit.load.iter().map(|(at_us, sort)| Arrival { at_us: *at_us, sort: *sort }).collect(),
-            faults: explicit.faults.clone(),
-        })
+        let mut lesson = head.lesson;
+        lesson.check(&*model).map_err(|complaint| wrong("lesson", complaint))?;
+        let predictions = model.predict();
+        lesson.questions.iter_mut().for_each(|question| question.measure_by(&predictions));
+        let recording = head.explicit.map(|explicit| explicit.read(&*model)).transpose();
+        let recording = recording.map_err(|complaint| wrong("explicit", complaint))?;
+        Ok(StoryFile { name: head.name, title: head.title, listed, model, perturbed, lesson, recording })
     }
 
     /// A run of this story as a file that replays it.
@@ -251,14 +137,15 @@ impl StoryFile {
     /// # Panics
     /// Never: a story is plain data.
     pub fn record(&self, run: &StoryRun) -> String {
-        let explicit = Explicit {
-            seed: run.setup.seed.to_string(),
-            variant: run.setup.variant.into(),
-            digest: run.digest,
-            load: run.setup.load.iter().map(|arrival| (arrival.at_us, arrival.sort)).collect(),
-            faults: run.setup.faults.clone(),
-        };
-        toml::to_string(&StoryFile { explicit: Some(explicit), ..self.clone() }).expect("a story is plain data")
+        let parameters = self.model.parameters();
+        let is_changed = |(name, value): &(String, toml::Value)| parameters.get(name) != Some(value);
+        let perturbed = self.perturbed.parameters().into_iter().filter(is_changed).collect();
+        let explicit = Explicit::write(&Recording { setup: run.setup.clone(), digest: run.digest });
+        let (name, title) = (&self.name, &self.title);
+        let model = self.listed.name;
+        let written =
+            Written { version: VERSION, name, title, model, parameters, perturbed, lesson: &self.lesson, explicit };
+        toml::to_string(&written).expect("a story is plain data")
     }
 }
 
@@ -281,18 +168,18 @@ mod tests {
     use super::*;
 
     fn broken(from: &str, to: &str) -> String {
-        let (_, text) = embedded().iter().find(|(name, _)| *name == "retry-storm").unwrap();
+        let text = listed("retry-storm").unwrap().text;
         assert!(text.contains(from), "`{from}` is in the story");
         StoryFile::parse("own.toml", &text.replacen(from, to, 1)).unwrap_err().plain()
     }
 
     #[test]
-    fn every_embedded_story_is_sound_and_named_like_its_file() {
-        for (name, _) in embedded() {
-            assert_eq!(find(name).unwrap().name, *name);
+    fn every_listed_story_is_sound_and_named_like_its_file() {
+        for story in STORIES {
+            let file = find(story.name).unwrap();
+            assert_eq!((file.name.as_str(), file.listed.name), (story.name, story.name));
         }
         assert!(find("no-such-story").is_none());
-        assert_eq!(STORIES.len(), embedded().len(), "each story's code has a file");
     }
 
     #[test]

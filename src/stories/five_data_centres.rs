@@ -7,8 +7,9 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::consensus::{Offered, judged, lasting, majority, scenario, seen, served, site, timeout_s};
 use super::evidence::percentile;
-use super::{Bound, Model, Observed, Setup, Variant};
-use crate::fault::model::{Fault, FaultKind, Target};
+use super::model::{Bound, Model, Observed, Setup, Variant};
+use crate::fault::kinds::Kill;
+use crate::fault::model::{Fault, Target};
 use crate::history::Status;
 use crate::run::{Run, RunError};
 use crate::scenario::{Scenario, Site};
@@ -37,13 +38,10 @@ const QUIET_S: (f64, f64) = (8.0, 41.0);
 /// The share of the operations that nothing gets in the way of, at least.
 const UNDISTURBED: f64 = 0.25;
 
-/// The story.
-pub(super) struct FiveDataCentres;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct FiveDataCentres {
     /// Operations a second, of all clients together.
     operations_per_s: f64,
     /// Tokyo to Frankfurt and to Dublin, one way, in milliseconds.
@@ -60,7 +58,7 @@ fn voters(variant: &str) -> &'static [(&'static str, u16)] {
     }
 }
 
-impl Parameters {
+impl FiveDataCentres {
     /// The scenario of five cities with this variant's voters and these faults.
     fn scenario(&self, variant: &str) -> Scenario {
         let mut scenario = scenario("five-data-centres");
@@ -130,12 +128,6 @@ fn largest(variant: &str, sites: usize) -> (Vec<String>, u16) {
 }
 
 impl Model for FiveDataCentres {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "five-data-centres"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
@@ -151,14 +143,14 @@ impl Model for FiveDataCentres {
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
-        vec![("operations_per_s", p.operations_per_s, 0.5..=6.0), ("tokyo_ms", p.tokyo_ms as f64, 20.0..=300.0)]
+    fn bounds(&self) -> Vec<Bound> {
+        vec![("operations_per_s", self.operations_per_s, 0.5..=6.0), ("tokyo_ms", self.tokyo_ms as f64, 20.0..=300.0)]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
-        let timeout_s = timeout_s(&p.scenario(FRANKFURT));
+    fn assumptions(&self) -> Vec<String> {
+        let timeout_s = timeout_s(&self.scenario(FRANKFURT));
         vec![
-            format!("{} operations a second in all, from {} s to {} s while nothing is broken", p.operations_per_s, QUIET_S.0, QUIET_S.1),
+            format!("{} operations a second in all, from {} s to {} s while nothing is broken", self.operations_per_s, QUIET_S.0, QUIET_S.1),
             "one append in flight to each follower: behind another, or a heartbeat, a write takes up to a round trip more".into(),
             format!("so a latency is what the fastest {} % take at most; reads are linearizable", 100.0 * UNDISTURBED),
             format!("the largest site is dead for {DOWN_S} s from {ONE_DOWN_S} s on, the two largest from {TWO_DOWN_S} s on"),
@@ -168,7 +160,7 @@ impl Model for FiveDataCentres {
             ),
             format!(
                 "operations begin with a step of the simulator ({} ms), in which a disk's millisecond disappears",
-                p.scenario(FRANKFURT).timing.tick_ms
+                self.scenario(FRANKFURT).timing.tick_ms
             ),
             "the node that forms the cluster leads at first".into(),
         ]
@@ -178,13 +170,13 @@ impl Model for FiveDataCentres {
         &["distances, as constant latencies between cities", "the time of a sync, a constant"]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+    fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
         for variant in self.variants() {
-            let (scenario, homes) = (p.scenario(variant.name), voters(variant.name));
-            let commit_ms = Parameters::commit_ms(&scenario, homes);
+            let (scenario, homes) = (self.scenario(variant.name), voters(variant.name));
+            let commit_ms = FiveDataCentres::commit_ms(&scenario, homes);
             for (claim, city) in [(WRITE_NEAR, "frankfurt"), (READ_NEAR, "frankfurt"), (WRITE_FAR, "tokyo")] {
-                let latency_ms = Parameters::round_trip_ms(&scenario, city, homes[0].0) + commit_ms;
+                let latency_ms = FiveDataCentres::round_trip_ms(&scenario, city, homes[0].0) + commit_ms;
                 let because = "its round trip to the leader, and the leader's to a majority";
                 let latency = (latency_ms, "ms");
                 let within = Tolerance::Share(0.15);
@@ -201,18 +193,18 @@ impl Model for FiveDataCentres {
         predictions
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
-        let mut scenario = p.scenario(setup.variant);
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
+        let mut scenario = self.scenario(setup.variant);
         scenario.faults = [(ONE_DOWN_S, 1), (TWO_DOWN_S, 2)]
             .into_iter()
             .flat_map(|(at_s, sites)| largest(setup.variant, sites).0.into_iter().map(move |node| (at_s, node)))
-            .map(|(at_s, node)| lasting(at_s, DOWN_S, FaultKind::Kill { target: Target(node) }))
+            .map(|(at_s, node)| lasting(at_s, DOWN_S, Kill { target: Target(node) }.into()))
             .collect::<Vec<Fault>>();
-        let scenario = Parameters::in_steps(scenario, setup.seed);
+        let scenario = FiveDataCentres::in_steps(scenario, setup.seed);
         judged(&scenario, System::Raft, setup, seen, |run| {
             let all = ["frankfurt", "dublin", "virginia", "oregon", "tokyo"];
             let down = |at_s: f64| {
-                let period_s = (at_s + NOTICED_S, at_s + DOWN_S - timeout_s(&run.explicit));
+                let period_s = (at_s + NOTICED_S, at_s + DOWN_S - timeout_s(&run.scenario));
                 served(run, Offered { sites: &all, period_s, writes: None })
             };
             vec![
@@ -228,9 +220,9 @@ impl Model for FiveDataCentres {
 
 /// The latency of a city's undisturbed writes or reads while nothing is broken, in milliseconds.
 fn undisturbed_ms(run: &Run, city: &str, writes: bool) -> f64 {
-    let clients = run.explicit.client_sites();
+    let clients = run.scenario.client_sites();
     let is_there =
-        |client: u32| clients.get(client as usize).is_some_and(|site| run.explicit.sites[*site].name == city);
+        |client: u32| clients.get(client as usize).is_some_and(|site| run.scenario.sites[*site].name == city);
     let quiet = (QUIET_S.0 * 1e9) as u64..(QUIET_S.1 * 1e9) as u64;
     let mut took: Vec<u64> = run
         .history

@@ -6,8 +6,8 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percentile};
 use super::http::{Connection, Reply, serve};
+use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, poisson, sleep_until};
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
 use crate::host::Host;
 use crate::run::RunError;
 use serde::{Deserialize, Serialize};
@@ -23,13 +23,10 @@ const PAGE: &str = "time of a page";
 const DISTANCE: &str = "of it, distance";
 const QUEUE: &str = "of it, waiting for the server";
 
-/// The story.
-pub(super) struct LatencyNotBandwidth;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct LatencyNotBandwidth {
     /// Resources of a page (n), fetched one after the other.
     resources: u32,
     /// Size of each.
@@ -50,7 +47,7 @@ pub(super) struct Parameters {
     tick_ms: u64,
 }
 
-impl Parameters {
+impl LatencyNotBandwidth {
     fn latency(&self, variant: &str) -> u64 {
         if variant == NEARER { self.nearer_ms } else { self.latency_ms }
     }
@@ -97,12 +94,6 @@ struct Page {
 }
 
 impl Model for LatencyNotBandwidth {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "latency-not-bandwidth"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
@@ -114,32 +105,35 @@ impl Model for LatencyNotBandwidth {
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+    fn bounds(&self) -> Vec<Bound> {
         vec![
-            ("resources", f64::from(p.resources), 1.0..=100.0),
-            ("resource_kb", p.resource_kb, 0.1..=100_000.0),
-            ("mbit_per_s", p.mbit_per_s, 0.1..=100_000.0),
-            ("work_ms", p.work_ms, 1.0..=1000.0),
+            ("resources", f64::from(self.resources), 1.0..=100.0),
+            ("resource_kb", self.resource_kb, 0.1..=100_000.0),
+            ("mbit_per_s", self.mbit_per_s, 0.1..=100_000.0),
+            ("work_ms", self.work_ms, 1.0..=1000.0),
             // Above that a page's own requests add to the wait of those after them.
-            ("utilization", p.utilization, 0.0..=0.6),
-            ("latency_ms", p.latency_ms as f64, 2.0..=1000.0),
-            ("nearer_ms", p.nearer_ms as f64, 1.0..=1000.0),
-            ("pages", f64::from(p.pages), 1.0..=200.0),
-            ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms.min(p.nearer_ms) as f64),
+            ("utilization", self.utilization, 0.0..=0.6),
+            ("latency_ms", self.latency_ms as f64, 2.0..=1000.0),
+            ("nearer_ms", self.nearer_ms as f64, 1.0..=1000.0),
+            ("pages", f64::from(self.pages), 1.0..=200.0),
+            ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms.min(self.nearer_ms) as f64),
         ]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
+    fn assumptions(&self) -> Vec<String> {
         vec![
-            format!("{} resources of {} KB, each asked for when the one before has come", p.resources, p.resource_kb),
+            format!(
+                "{} resources of {} KB, each asked for when the one before has come",
+                self.resources, self.resource_kb
+            ),
             format!(
                 "{} Mbit/s, {} ms one way ({} ms nearby); a connection for each page",
-                p.mbit_per_s, p.latency_ms, p.nearer_ms
+                self.mbit_per_s, self.latency_ms, self.nearer_ms
             ),
             format!(
                 "{} ms of work a resource in one FIFO queue, which others keep busy {} % of the time, at random",
-                p.work_ms,
-                100.0 * p.utilization
+                self.work_ms,
+                100.0 * self.utilization
             ),
         ]
     }
@@ -152,16 +146,16 @@ impl Model for LatencyNotBandwidth {
         ]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+    fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
         let share = Tolerance::Share(0.15);
         for variant in self.variants() {
-            let (distance, wait, page) = p.page_ms(variant.name);
+            let (distance, wait, page) = self.page_ms(variant.name);
             let because = "n (RTT + wait + work + bytes / bandwidth) + RTT";
             predictions.push(Prediction::new(PAGE, variant.name, (page, "ms"), share, because));
             predictions.push(Prediction::new(DISTANCE, variant.name, (distance, "ms"), share, "(n + 1) RTT"));
             // One request a page is too few for a mean.
-            if variant.name == FAR && p.utilization > 0.0 {
+            if variant.name == FAR && self.utilization > 0.0 {
                 let tolerance = Tolerance::Share(0.3);
                 let because = "n x rho S / (2 (1 - rho)) (M/D/1); the mean of a heavy tail, so within 30 %";
                 predictions.push(Prediction::new(QUEUE, variant.name, (wait, "ms"), tolerance, because));
@@ -170,20 +164,20 @@ impl Model for LatencyNotBandwidth {
         predictions
     }
 
-    fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
-        let per_s = p.utilization * 1000.0 / p.work_ms;
-        let until_s = self.variants().iter().map(|variant| p.duration_s(variant.name)).fold(0.0, f64::max);
+    fn load(&self, seed: u64) -> Vec<Arrival> {
+        let per_s = self.utilization * 1000.0 / self.work_ms;
+        let until_s = self.variants().iter().map(|variant| self.duration_s(variant.name)).fold(0.0, f64::max);
         if per_s > 0.0 { poisson(&mut load_stream(seed), per_s, until_s, 0) } else { Vec::new() }
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let pages = Notes::new(Vec::new());
-        let latency_ms = p.latency(setup.variant);
-        let (requests, each) = p.requests(setup.variant);
-        let server = Server { work_ns: ns(p.work_ms), transfer_ns: ns(p.transfer_ms(setup.variant)) };
-        let (log, count) = (pages.clone(), p.pages);
+        let latency_ms = self.latency(setup.variant);
+        let (requests, each) = self.requests(setup.variant);
+        let server = Server { work_ns: ns(self.work_ms), transfer_ns: ns(self.transfer_ms(setup.variant)) };
+        let (log, count) = (pages.clone(), self.pages);
         let load: Rc<[Arrival]> = setup.load.clone().into();
-        let ran = World::new(setup.seed, p.tick_ms, p.duration_s(setup.variant), latency_ms)
+        let ran = World::new(setup.seed, self.tick_ms, self.duration_s(setup.variant), latency_ms)
             .faults(&setup.faults)
             .host("server", move |host| server.process(host, load.clone()))
             .host("browser", move |host| {

@@ -7,8 +7,8 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
+use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced};
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
 use crate::host::Host;
 use crate::run::RunError;
 use deadpool::Runtime;
@@ -35,13 +35,10 @@ const TAKES: &str = "a slow call holds its connection";
 const FAST_SORT: u32 = 0;
 const SLOW_SORT: u32 = 1;
 
-/// The story.
-pub(super) struct PoolExhaustion;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct PoolExhaustion {
     /// Calls a second, half of each sort.
     calls_per_s: f64,
     /// Connections of the pool (N).
@@ -68,7 +65,7 @@ pub(super) struct Parameters {
     tick_ms: u64,
 }
 
-impl Parameters {
+impl PoolExhaustion {
     /// Calls of one sort a second.
     fn each_per_s(&self) -> f64 {
         self.calls_per_s / 2.0
@@ -117,12 +114,6 @@ struct Log {
 }
 
 impl Model for PoolExhaustion {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "pool-exhaustion"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
@@ -134,41 +125,45 @@ impl Model for PoolExhaustion {
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+    fn bounds(&self) -> Vec<Bound> {
         vec![
-            ("connections", f64::from(p.connections), 2.0..=120.0),
-            ("bigger_connections", f64::from(p.bigger_connections), 2.0..=2000.0),
-            ("work_s", p.work_s, 0.01..=1.0),
+            ("connections", f64::from(self.connections), 2.0..=120.0),
+            ("bigger_connections", f64::from(self.bigger_connections), 2.0..=2000.0),
+            ("work_s", self.work_s, 0.01..=1.0),
             // At first the pool suffices, for all and for each half.
-            ("calls_per_s", p.calls_per_s, 10.0..=(0.9 * f64::from(p.connections) / p.hold_s(p.work_s)).min(2000.0)),
-            ("slow_work_s", p.slow_work_s, 0.01..=3.0),
+            (
+                "calls_per_s",
+                self.calls_per_s,
+                10.0..=(0.9 * f64::from(self.connections) / self.hold_s(self.work_s)).min(2000.0),
+            ),
+            ("slow_work_s", self.slow_work_s, 0.01..=3.0),
             // A call of the bigger pool must end before the run does.
             (
                 "slow_at_once",
-                f64::from(p.slow_at_once),
-                (p.slow_work_s * f64::from(p.bigger_connections) / 4.0)..=10_000.0,
+                f64::from(self.slow_at_once),
+                (self.slow_work_s * f64::from(self.bigger_connections) / 4.0)..=10_000.0,
             ),
-            ("slow_at_s", p.slow_at_s, 1.0..=60.0),
-            ("patience_s", p.patience_s, 0.1..=10.0),
-            ("timeout_s", p.timeout_s, 0.05..=10.0),
-            ("duration_s", p.duration_s, p.slow_at_s + 12.0 + 2.0 * p.patience_s..=300.0),
-            ("latency_ms", p.latency_ms as f64, 1.0..=100.0),
-            ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
+            ("slow_at_s", self.slow_at_s, 1.0..=60.0),
+            ("patience_s", self.patience_s, 0.1..=10.0),
+            ("timeout_s", self.timeout_s, 0.05..=10.0),
+            ("duration_s", self.duration_s, self.slow_at_s + 12.0 + 2.0 * self.patience_s..=300.0),
+            ("latency_ms", self.latency_ms as f64, 1.0..=100.0),
+            ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms as f64),
         ]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
-        let (from, until) = p.judged_s();
+    fn assumptions(&self) -> Vec<String> {
+        let (from, until) = self.judged_s();
         vec![
-            format!("open loop: {} calls/s, evenly paced, half of each sort", p.calls_per_s),
+            format!("open loop: {} calls/s, evenly paced, half of each sort", self.calls_per_s),
             format!(
                 "a call holds a connection for its work and a round trip of {:.0} ms; connections wait FIFO for {} s",
-                1000.0 * p.round_trip_s(),
-                p.patience_s
+                1000.0 * self.round_trip_s(),
+                self.patience_s
             ),
             format!(
                 "from {} s on, slow calls take {} s of work instead of {} s, {} of them at once",
-                p.slow_at_s, p.slow_work_s, p.work_s, p.slow_at_once
+                self.slow_at_s, self.slow_work_s, self.work_s, self.slow_at_once
             ),
             format!("judged: calls offered from {from:.0} s to {until:.0} s, when the pool has settled"),
             "served in time: a caller waits so long for a connection, and then for its answer, however long that takes \
@@ -181,16 +176,16 @@ impl Model for PoolExhaustion {
         &["the work of a call, a constant time", "what the database does at once of the slow sort, a FIFO semaphore"]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+    fn predict(&self) -> Vec<Prediction> {
         let share = Tolerance::Share(0.15);
-        let each = p.each_per_s();
-        let (fast_s, slow_s) = (p.hold_s(p.work_s), p.hold_s(p.slow_work_s));
+        let each = self.each_per_s();
+        let (fast_s, slow_s) = (self.hold_s(self.work_s), self.hold_s(self.slow_work_s));
         let mut predictions = Vec::new();
         let mut say = |claim, variant, value, tolerance, because: &str| {
             predictions.push(Prediction::new(claim, variant, value, tolerance, because));
         };
-        for (variant, connections) in [(ONE_POOL, p.connections), (BIGGER, p.bigger_connections)] {
-            let (served, held_s) = p.shared(connections);
+        for (variant, connections) in [(ONE_POOL, self.connections), (BIGGER, self.bigger_connections)] {
+            let (served, held_s) = self.shared(connections);
             let answered = (100.0 * served / each, "%");
             let because = "calls of a sort served / offered; served = min(N / (W + W'), K / W')";
             let tolerance = if served < each { share } else { Tolerance::Within(2.0) };
@@ -198,21 +193,21 @@ impl Model for PoolExhaustion {
             say(SLOW, variant, answered, tolerance, because);
             say(TAKES, variant, (held_s, "s"), share, "W' while K suffices, else N / (K / W') - W");
         }
-        if p.shared(p.connections).0 < each {
-            let empty_s = (f64::from(p.connections) - each * fast_s) / each;
+        if self.shared(self.connections).0 < each {
+            let empty_s = (f64::from(self.connections) - each * fast_s) / each;
             say(EMPTY_AFTER, ONE_POOL, (empty_s, "s"), share, "(N - lambda W) / lambda, lambda of one sort");
-            say(WAIT, ONE_POOL, (p.patience_s, "s"), share, "FIFO: as long as the most patient stay");
+            say(WAIT, ONE_POOL, (self.patience_s, "s"), share, "FIFO: as long as the most patient stay");
         }
-        let with_timeout = each * (fast_s + p.timeout_s + p.round_trip_s());
-        if p.timeout_s < p.slow_work_s && with_timeout < f64::from(p.connections) {
+        let with_timeout = each * (fast_s + self.timeout_s + self.round_trip_s());
+        if self.timeout_s < self.slow_work_s && with_timeout < f64::from(self.connections) {
             let because = "lambda (W + T) < N: the pool never empties";
             say(FAST, TIMEOUT, (100.0, "%"), Tolerance::Within(2.0), because);
             say(SLOW, TIMEOUT, (0.0, "%"), Tolerance::Within(2.0), "all of them are given up");
-        } else if p.timeout_s >= p.slow_work_s {
-            let served = 100.0 * p.shared(p.connections).0 / each;
+        } else if self.timeout_s >= self.slow_work_s {
+            let served = 100.0 * self.shared(self.connections).0 / each;
             say(FAST, TIMEOUT, (served, "%"), share, "the time-out is longer than the slow calls");
         }
-        let half = f64::from(p.connections / 2);
+        let half = f64::from(self.connections / 2);
         for (claim, hold_s) in [(FAST, fast_s), (SLOW, slow_s)] {
             let served = (half / hold_s).min(each);
             let tolerance = if served < each { share } else { Tolerance::Within(2.0) };
@@ -227,32 +222,32 @@ impl Model for PoolExhaustion {
         predictions
     }
 
-    fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
+    fn load(&self, seed: u64) -> Vec<Arrival> {
         let mut stream = load_stream(seed);
-        let sorts = [FAST_SORT, SLOW_SORT].map(|sort| paced(&mut stream, p.each_per_s(), p.duration_s, sort));
+        let sorts = [FAST_SORT, SLOW_SORT].map(|sort| paced(&mut stream, self.each_per_s(), self.duration_s, sort));
         let mut load = sorts.concat();
         load.sort_by_key(|arrival| (arrival.at_us, arrival.sort));
         load
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let log = Notes::new(Log::default());
         log.with(|log| log.calls = vec![Called::default(); setup.load.len()]);
         let load: Rc<[Arrival]> = setup.load.clone().into();
         let (database, service) =
-            (p.clone(), Service { p: Rc::new(p.clone()), variant: setup.variant, log: log.clone() });
-        let ran = World::new(setup.seed, p.tick_ms, p.duration_s, p.latency_ms)
+            (self.clone(), Service { p: Rc::new(self.clone()), variant: setup.variant, log: log.clone() });
+        let ran = World::new(setup.seed, self.tick_ms, self.duration_s, self.latency_ms)
             .faults(&setup.faults)
             .host("database", move |host| answer(host, database.clone()))
             .host("service", move |host| service.clone().process(host, load.clone()))
             .run()?;
         let log = log.take();
-        Ok(ran.observed(measure(p, &log), on_call(p, &log)))
+        Ok(ran.observed(measure(self, &log), on_call(self, &log)))
     }
 }
 
 /// The database: as many fast calls at once as there are, `slow_at_once` of the slow ones.
-async fn answer(host: Host, p: Parameters) {
+async fn answer(host: Host, p: PoolExhaustion) {
     let slots = Arc::new(Semaphore::new(p.slow_at_once as usize));
     let own = host.clone();
     serve(host, move |path| {
@@ -288,7 +283,7 @@ impl managed::Manager for Connections {
 /// The service whose pool it is.
 #[derive(Clone)]
 struct Service {
-    p: Rc<Parameters>,
+    p: Rc<PoolExhaustion>,
     variant: &'static str,
     log: Notes<Log>,
 }
@@ -357,7 +352,7 @@ impl Service {
     }
 }
 
-fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
+fn measure(p: &PoolExhaustion, log: &Log) -> Vec<Measurement> {
     let (from_s, until_s) = p.judged_s();
     let period = (from_s * 1e9) as u64..(until_s * 1e9) as u64;
     let judged = |sort| {
@@ -382,7 +377,7 @@ fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
 }
 
 /// Half a second at a time, until three seconds after the slowdown.
-fn on_call(p: &Parameters, log: &Log) -> Vec<Table> {
+fn on_call(p: &PoolExhaustion, log: &Log) -> Vec<Table> {
     let header = ["second", "offered", "served in time", "unserved", "median ms", "in use", "waiting"];
     let mut table = Table::new("the service's own metrics, all calls together, and its pool", &header);
     let half_ns = 500_000_000;

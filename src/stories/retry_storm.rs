@@ -8,8 +8,8 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
+use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
-use super::{Arrival, Bound, Model, Observed, Setup, Variant};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
@@ -44,13 +44,10 @@ const PAUSES_S: (f64, f64) = (0.2, 2.0);
 /// The length of the period that is judged after the stall, in seconds.
 const JUDGED_S: f64 = 6.0;
 
-/// The story.
-pub(super) struct RetryStorm;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct RetryStorm {
     /// New requests a second (lambda).
     requests_per_s: f64,
     /// What the server can do a second (mu).
@@ -75,7 +72,7 @@ pub(super) struct Parameters {
     tick_ms: u64,
 }
 
-impl Parameters {
+impl RetryStorm {
     /// Tries in the queue when the stall ends, of clients that ask again up to `retries` times.
     fn backlog(&self, retries: u32) -> f64 {
         let tries = |after: u32| (self.stall_s - f64::from(after) * self.timeout_s).max(0.0);
@@ -131,12 +128,6 @@ struct Log {
 }
 
 impl Model for RetryStorm {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "retry-storm"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const fn variant(name: &'static str, what: &'static str, naive: bool) -> Variant {
             Variant { name, what, naive }
@@ -152,44 +143,44 @@ impl Model for RetryStorm {
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+    fn bounds(&self) -> Vec<Bound> {
         vec![
-            ("served_per_s", p.served_per_s, 2.0..=1000.0),
-            ("requests_per_s", p.requests_per_s, 1.0..=(0.95 * p.served_per_s).min(500.0)),
-            ("timeout_s", p.timeout_s, 0.1..=10.0),
-            ("retries", f64::from(p.retries), 0.0..=10.0),
-            ("failing_share", p.failing_share, 0.0..=0.5),
-            ("budget_share", p.budget_share, 0.01..=1.0),
-            ("stall_at_s", p.stall_at_s, 4.0..=100.0),
-            ("stall_s", p.stall_s, 0.0..=30.0),
-            ("duration_s", p.duration_s, (p.recovered_s() + p.spent_s() + JUDGED_S + 2.0).ceil()..=300.0),
-            ("latency_ms", p.latency_ms as f64, 1.0..=1000.0),
-            ("tick_ms", p.tick_ms as f64, 1.0..=p.latency_ms as f64),
+            ("served_per_s", self.served_per_s, 2.0..=1000.0),
+            ("requests_per_s", self.requests_per_s, 1.0..=(0.95 * self.served_per_s).min(500.0)),
+            ("timeout_s", self.timeout_s, 0.1..=10.0),
+            ("retries", f64::from(self.retries), 0.0..=10.0),
+            ("failing_share", self.failing_share, 0.0..=0.5),
+            ("budget_share", self.budget_share, 0.01..=1.0),
+            ("stall_at_s", self.stall_at_s, 4.0..=100.0),
+            ("stall_s", self.stall_s, 0.0..=30.0),
+            ("duration_s", self.duration_s, (self.recovered_s() + self.spent_s() + JUDGED_S + 2.0).ceil()..=300.0),
+            ("latency_ms", self.latency_ms as f64, 1.0..=1000.0),
+            ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms as f64),
         ]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
-        let (from, until) = p.after_s();
+    fn assumptions(&self) -> Vec<String> {
+        let (from, until) = self.after_s();
         vec![
             format!(
                 "open loop: {} new requests/s whatever becomes of the others, one in each {:.1} ms",
-                p.requests_per_s,
-                1000.0 / p.requests_per_s
+                self.requests_per_s,
+                1000.0 / self.requests_per_s
             ),
             format!(
                 "one FIFO queue, {:.0} ms of work a try, no try is ever taken out of it (except by {DEADLINE})",
-                1000.0 / p.served_per_s
+                1000.0 / self.served_per_s
             ),
             format!(
                 "served in time: a try is answered within {} s, after which it is given up; up to {} retries; {} % of tries \
                  fail at once",
-                p.timeout_s,
-                p.retries,
-                100.0 * p.failing_share
+                self.timeout_s,
+                self.retries,
+                100.0 * self.failing_share
             ),
             format!(
                 "the stall: {} s from {} s on; \"long after\": requests that come from {from:.0} s to {until:.0} s",
-                p.stall_s, p.stall_at_s
+                self.stall_s, self.stall_at_s
             ),
         ]
     }
@@ -202,29 +193,29 @@ impl Model for RetryStorm {
         ]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+    fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
         for variant in self.variants() {
             let name = variant.name;
-            let retries = if name == NEVER { 0 } else { p.retries };
-            let healthy = (p.healthy(retries), "%");
-            let because = format!("1 - p^{}, p = {} of a try's failing", retries + 1, p.failing_share);
+            let retries = if name == NEVER { 0 } else { self.retries };
+            let healthy = (self.healthy(retries), "%");
+            let because = format!("1 - p^{}, p = {} of a try's failing", retries + 1, self.failing_share);
             predictions.push(Prediction::new(BEFORE, name, healthy, Tolerance::Within(1.5), because));
             if [NEVER, IMMEDIATE, DEADLINE].contains(&name) {
                 let because = format!("lambda x sum of max(0, D - jT) for j = 0 to {retries}");
-                let backlog = (p.backlog(retries), "tries");
+                let backlog = (self.backlog(retries), "tries");
                 // 15 %, or the few that are at work at any time.
                 let within = Tolerance::Within((0.15 * backlog.0).max(4.0));
                 predictions.push(Prediction::new(BACKLOG, name, backlog, within, because));
             }
             let (after, because) = match name {
-                IMMEDIATE | BACKOFF if p.is_metastable() => {
+                IMMEDIATE | BACKOFF if self.is_metastable() => {
                     let because = "the queue takes longer than T to serve, and lambda (1 + r) > mu keeps it so";
                     ((0.0, "%"), because.to_string())
                 }
                 IMMEDIATE | BACKOFF => (healthy, "the queue is served within T, and nobody asks again".to_string()),
                 // Retries are paid for by successes, so that it may get well all the same; nothing is claimed.
-                BUDGET if p.requests_per_s * (1.0 + p.budget_share) >= p.served_per_s => continue,
+                BUDGET if self.requests_per_s * (1.0 + self.budget_share) >= self.served_per_s => continue,
                 BUDGET => (healthy, "lambda (1 + b) < mu: the queue shrinks".to_string()),
                 DEADLINE => (healthy, "what is served is never too late".to_string()),
                 _ => (healthy, "lambda < mu: the queue shrinks".to_string()),
@@ -234,17 +225,17 @@ impl Model for RetryStorm {
         predictions
     }
 
-    fn load(&self, p: &Parameters, seed: u64) -> Vec<Arrival> {
-        paced(&mut load_stream(seed), p.requests_per_s, p.duration_s, 0)
+    fn load(&self, seed: u64) -> Vec<Arrival> {
+        paced(&mut load_stream(seed), self.requests_per_s, self.duration_s, 0)
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let log = Notes::new(Log::default());
         log.with(|log| log.asked = vec![Asked::default(); setup.load.len()]);
-        let server = Server::new(p, setup, log.clone());
-        let clients = Clients::new(p, setup, log.clone());
+        let server = Server::new(self, setup, log.clone());
+        let clients = Clients::new(self, setup, log.clone());
         let load: Rc<[Arrival]> = setup.load.clone().into();
-        let ran = World::new(setup.seed, p.tick_ms, p.duration_s, p.latency_ms)
+        let ran = World::new(setup.seed, self.tick_ms, self.duration_s, self.latency_ms)
             .faults(&setup.faults)
             .host("server", move |host| server.clone().process(host))
             .host("clients", move |host| {
@@ -253,7 +244,7 @@ impl Model for RetryStorm {
             })
             .run()?;
         let log = log.take();
-        Ok(ran.observed(measure(p, &log), vec![on_call(p, &log)]))
+        Ok(ran.observed(measure(self, &log), vec![on_call(self, &log)]))
     }
 }
 
@@ -277,7 +268,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(p: &Parameters, setup: &Setup, log: Notes<Log>) -> Server {
+    fn new(p: &RetryStorm, setup: &Setup, log: Notes<Log>) -> Server {
         let ns = |s: f64| (s * 1e9) as u64;
         Server {
             service_ns: ns(1.0 / p.served_per_s),
@@ -425,7 +416,7 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(p: &Parameters, setup: &Setup, log: Notes<Log>) -> Clients {
+    fn new(p: &RetryStorm, setup: &Setup, log: Notes<Log>) -> Clients {
         let window = Duration::from_secs(BUDGET_WINDOW_S);
         Clients {
             variant: setup.variant,
@@ -481,7 +472,7 @@ impl Clients {
     }
 }
 
-fn measure(p: &Parameters, log: &Log) -> Vec<Measurement> {
+fn measure(p: &RetryStorm, log: &Log) -> Vec<Measurement> {
     let served = |from_s: f64, until_s: f64| {
         let period = (from_s * 1e9) as u64..(until_s * 1e9) as u64;
         let asked: Vec<&Asked> = log.asked.iter().filter(|asked| period.contains(&asked.at_ns)).collect();
@@ -501,7 +492,7 @@ fn queue_at(log: &Log, t_ns: u64) -> usize {
 }
 
 /// Second by second, from before the stall until two seconds after it.
-fn on_call(p: &Parameters, log: &Log) -> Table {
+fn on_call(p: &RetryStorm, log: &Log) -> Table {
     let mut table = Table::new(
         "what the clients' metrics and the server's queue show, second by second",
         &["second", "offered", "served in time", "unserved", "median ms", "99 % ms", "in queue"],

@@ -8,8 +8,9 @@ use super::consensus::{
     Offered, cut, forked, judged, last_until, lasting, majority, scenario, served, settled, settled_s, silence, site,
     yes,
 };
-use super::{Bound, Model, Observed, Setup, Variant};
-use crate::fault::model::{Fault, FaultKind, Target};
+use super::model::{Bound, Model, Observed, Setup, Variant};
+use crate::fault::kinds::Kill;
+use crate::fault::model::{Fault, Target};
 use crate::run::RunError;
 use crate::systems::System;
 use serde::{Deserialize, Serialize};
@@ -26,13 +27,10 @@ const FORKED: &str = "split-brain certified (1: yes)";
 /// How long after the cut somebody looks at the servers, in seconds: nothing has been decided yet.
 const LOOKED_S: f64 = 0.5;
 
-/// The story.
-pub(super) struct SplitBrain;
-
-/// What may be changed.
+/// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
+pub(super) struct SplitBrain {
     /// Voters in the east.
     east: u16,
     /// Voters in the west.
@@ -63,7 +61,7 @@ impl Side {
     }
 }
 
-impl Parameters {
+impl SplitBrain {
     fn voters(&self) -> u16 {
         self.east + self.west
     }
@@ -82,12 +80,6 @@ impl Parameters {
 }
 
 impl Model for SplitBrain {
-    type Parameters = Parameters;
-
-    fn name(&self) -> &'static str {
-        "split-brain"
-    }
-
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
@@ -107,41 +99,41 @@ impl Model for SplitBrain {
         }
     }
 
-    fn what(&self, p: &Parameters, variant: &Variant) -> String {
-        let two = format!("{} + {} voters", p.east, p.west);
+    fn what(&self, variant: &Variant) -> String {
+        let two = format!("{} + {} voters", self.east, self.west);
         match variant.name {
-            DUAL => format!("{} + {} servers, {}", p.east, p.west, variant.what),
+            DUAL => format!("{} + {} servers, {}", self.east, self.west, variant.what),
             WITNESS => format!(
                 "{} + {} + 1 voters: a third site has one, and hears the {} only",
-                p.east_beside_witness,
-                p.west_beside_witness,
-                p.witness_hears.name()
+                self.east_beside_witness,
+                self.west_beside_witness,
+                self.witness_hears.name()
             ),
             _ => format!("{two}, {}", variant.what),
         }
     }
 
-    fn bounds(&self, p: &Parameters) -> Vec<Bound> {
+    fn bounds(&self) -> Vec<Bound> {
         vec![
-            ("east", f64::from(p.east), 1.0..=7.0),
-            ("west", f64::from(p.west), 1.0..=7.0),
-            ("east_beside_witness", f64::from(p.east_beside_witness), 1.0..=4.0),
-            ("west_beside_witness", f64::from(p.west_beside_witness), 1.0..=4.0),
-            ("cut_at_s", p.cut_at_s, 3.0..=20.0),
-            ("cut_s", p.cut_s, 7.0..=30.0),
+            ("east", f64::from(self.east), 1.0..=7.0),
+            ("west", f64::from(self.west), 1.0..=7.0),
+            ("east_beside_witness", f64::from(self.east_beside_witness), 1.0..=4.0),
+            ("west_beside_witness", f64::from(self.west_beside_witness), 1.0..=4.0),
+            ("cut_at_s", self.cut_at_s, 3.0..=20.0),
+            ("cut_s", self.cut_s, 7.0..=30.0),
         ]
     }
 
-    fn assumptions(&self, p: &Parameters) -> Vec<String> {
+    fn assumptions(&self) -> Vec<String> {
         vec![
-            format!("{} voters in the east, {} in the west", p.east, p.west),
+            format!("{} voters in the east, {} in the west", self.east, self.west),
             format!(
                 "with a witness: {} in the east, {} in the west, 1 in a third site without customers",
-                p.east_beside_witness, p.west_beside_witness
+                self.east_beside_witness, self.west_beside_witness
             ),
             "three clients in the east, three in the west, which ask their own side first".into(),
-            format!("nothing passes between the sites from {} s to {} s", p.cut_at_s, p.cut_at_s + p.cut_s),
-            settled(&scenario("split-brain"), p.cut_at_s, p.cut_s),
+            format!("nothing passes between the sites from {} s to {} s", self.cut_at_s, self.cut_at_s + self.cut_s),
+            settled(&scenario("split-brain"), self.cut_at_s, self.cut_s),
         ]
     }
 
@@ -149,7 +141,7 @@ impl Model for SplitBrain {
         &["nothing: the systems of the testbed, judged as everywhere"]
     }
 
-    fn predict(&self, p: &Parameters) -> Vec<Prediction> {
+    fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
         let mut say = |variant, [east, west]: [bool; 2], forks: bool, because: &str| {
             for (claim, served) in [(EAST, east), (WEST, west)] {
@@ -161,44 +153,44 @@ impl Model for SplitBrain {
         };
         let has = |voters: u16, of: u16| voters >= majority(of);
         say(DUAL, [true, true], true, "any node may be primary, and either side has one");
-        let voters = p.voters();
+        let voters = self.voters();
         let because = format!("{} of {voters} voters are a majority, and only that may decide", majority(voters));
-        say(RAFT, [has(p.east, voters), has(p.west, voters)], false, &because);
-        let voters = p.voters_with_witness();
-        let heard = |side| u16::from(p.witness_hears == side);
-        let east = p.east_beside_witness + heard(Side::East);
-        let west = p.west_beside_witness + heard(Side::West);
+        say(RAFT, [has(self.east, voters), has(self.west, voters)], false, &because);
+        let voters = self.voters_with_witness();
+        let heard = |side| u16::from(self.witness_hears == side);
+        let east = self.east_beside_witness + heard(Side::East);
+        let west = self.west_beside_witness + heard(Side::West);
         let because = format!("with the witness: {east} of {voters} in the east, {west} in the west");
         say(WITNESS, [has(east, voters), has(west, voters)], false, &because);
         let because = "what is left alive on one side of the cut must be a majority";
-        say(SITE_LOST, [false, has(p.west, p.voters())], false, because);
+        say(SITE_LOST, [false, has(self.west, self.voters())], false, because);
         predictions
     }
 
-    fn faults(&self, p: &Parameters) -> Vec<Fault> {
-        vec![cut([&["east"], &["west"]], p.cut_at_s, p.cut_s)]
+    fn faults(&self) -> Vec<Fault> {
+        vec![cut([&["east"], &["west"]], self.cut_at_s, self.cut_s)]
     }
 
-    fn run(&self, p: &Parameters, setup: &Setup) -> Result<Observed, RunError> {
+    fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let mut scenario = scenario(if setup.variant == WITNESS { "split-brain-witness" } else { "split-brain" });
         scenario.faults = setup.faults.clone();
-        last_until(&mut scenario, p.cut_at_s + p.cut_s);
+        last_until(&mut scenario, self.cut_at_s + self.cut_s);
         let clients = scenario.sites[0].clients;
         match setup.variant {
             WITNESS => {
-                scenario.sites[0] = site("east", p.east_beside_witness, clients);
-                scenario.sites[1] = site("west", p.west_beside_witness, clients);
-                scenario.faults.push(p.witness_cut());
+                scenario.sites[0] = site("east", self.east_beside_witness, clients);
+                scenario.sites[1] = site("west", self.west_beside_witness, clients);
+                scenario.faults.push(self.witness_cut());
             }
-            _ => scenario.sites = vec![site("east", p.east, clients), site("west", p.west, clients)],
+            _ => scenario.sites = vec![site("east", self.east, clients), site("west", self.west, clients)],
         }
         if setup.variant == SITE_LOST {
-            let kill = |node| FaultKind::Kill { target: Target(format!("n{node}")) };
-            scenario.faults.extend((1..=p.east).map(|node| lasting(p.cut_at_s, p.cut_s, kill(node))));
+            let kill = |node| Kill { target: Target(format!("n{node}")) }.into();
+            scenario.faults.extend((1..=self.east).map(|node| lasting(self.cut_at_s, self.cut_s, kill(node))));
         }
         let system = if setup.variant == DUAL { System::DualPrimary } else { System::Raft };
-        let period_s = settled_s(&scenario, p.cut_at_s, p.cut_s);
-        let evidence = |run: &_| silence(run, p.cut_at_s + LOOKED_S);
+        let period_s = settled_s(&scenario, self.cut_at_s, self.cut_s);
+        let evidence = |run: &_| silence(run, self.cut_at_s + LOOKED_S);
         judged(&scenario, system, setup, evidence, |run| {
             vec![
                 Measurement::new(EAST, served(run, Offered { sites: &["east"], period_s, writes: None })),

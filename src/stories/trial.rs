@@ -4,40 +4,13 @@
 //! or a parameter says which, its question says what must come of it, and a test runs every one: the right choice meets
 //! all that is asked, each wrong one fails some of it.
 
-use super::file::StoryFile;
-use super::lesson::{Choice, Complaint, Question};
-use super::{Setup, run_setup};
+use super::claim::Measurement;
+use super::model::{Complaint, Model};
+use super::question::{Choice, Play, Question, Trial};
+use super::tell::run_setup;
 use crate::run::RunError;
 use crate::scenario::suggest::allowed;
-use serde::{Deserialize, Serialize};
-
-/// What a choice stands for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Play {
-    /// The variant that is run.
-    pub variant: String,
-    /// What is changed about the story's parameters.
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
-    pub parameters: toml::Table,
-}
-
-/// What must come of a choice that is right.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trial {
-    /// What the circumstances change about the parameters, whatever is chosen.
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
-    pub parameters: toml::Table,
-    /// The measurement that decides.
-    pub claim: String,
-    /// The least that cures, in the claim's unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<f64>,
-    /// The most that cures, in the claim's unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_most: Option<f64>,
-}
+use std::sync::Arc;
 
 /// What came of a trial.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,25 +23,18 @@ pub struct Tried {
     pub met: bool,
 }
 
-impl Trial {
-    /// Whether a measurement is what is asked; NaN, a share of nothing, is not.
-    fn is_met(&self, measured: f64) -> bool {
-        measured >= self.at_least.unwrap_or(f64::NEG_INFINITY) && measured <= self.at_most.unwrap_or(f64::INFINITY)
-    }
-}
-
 /// Checks that each choice of a question can be run, or says why it cannot.
 ///
 /// # Errors
 /// If one does neither.
-pub fn check(story: &StoryFile, question: &Question) -> Result<(), Complaint> {
+pub fn check(model: &dyn Model, question: &Question) -> Result<(), Complaint> {
     if question.trials.is_empty() {
         return match question.choices.iter().any(|choice| choice.plays.is_some()) {
             true => Err(("a choice `plays`, and nothing is asked of its run".into(), "give `trials`".into())),
             false => Ok(()),
         };
     }
-    let predictions = story.predict();
+    let predictions = model.predict();
     for trial in &question.trials {
         if !predictions.iter().any(|known| known.claim == trial.claim) {
             let names: std::collections::BTreeSet<_> = predictions.iter().map(|known| known.claim).collect();
@@ -85,11 +51,11 @@ pub fn check(story: &StoryFile, question: &Question) -> Result<(), Complaint> {
     for choice in &question.choices {
         match (&choice.plays, &choice.unplayed) {
             (Some(play), None) => {
-                if story.variant(&play.variant).is_none() {
-                    let names = story.variants().iter().map(|variant| variant.name).collect();
-                    return Err((format!("there is no variant `{}`", play.variant), allowed(&play.variant, names)));
+                if model.variant(&play.variant).is_none() {
+                    let help = allowed(&play.variant, model.variant_names());
+                    return Err((format!("there is no variant `{}`", play.variant), help));
                 }
-                question.trials.iter().try_for_each(|trial| played(story, play, trial).map(drop))?;
+                question.trials.iter().try_for_each(|trial| played(model, play, trial).map(drop))?;
             }
             (None, Some(_)) if !choice.right => {}
             _ => {
@@ -101,10 +67,14 @@ pub fn check(story: &StoryFile, question: &Question) -> Result<(), Complaint> {
     Ok(())
 }
 
+/// What a choice and the circumstances change about the parameters; the choice has the last word.
+fn changes(play: &Play, trial: &Trial) -> toml::Table {
+    trial.parameters.clone().into_iter().chain(play.parameters.clone()).collect()
+}
+
 /// The story with what a choice and the circumstances change.
-fn played(story: &StoryFile, play: &Play, trial: &Trial) -> Result<StoryFile, Complaint> {
-    let changes = trial.parameters.clone().into_iter().chain(play.parameters.clone()).collect();
-    story.with(&changes)
+fn played(model: &dyn Model, play: &Play, trial: &Trial) -> Result<Arc<dyn Model>, Complaint> {
+    model.with(&changes(play, trial))
 }
 
 /// Runs a choice under all trials of its question; `None` if it cannot be run. Trials of one run share it.
@@ -115,23 +85,23 @@ fn played(story: &StoryFile, play: &Play, trial: &Trial) -> Result<StoryFile, Co
 /// # Panics
 /// If code of the story panics.
 pub fn play(
-    story: &StoryFile,
+    model: &dyn Model,
     question: &Question,
     choice: &Choice,
     seed: u64,
 ) -> Result<Option<Vec<Tried>>, RunError> {
     let Some(play) = &choice.plays else { return Ok(None) };
-    let variant = story.variant(&play.variant).expect("a choice is checked when its file is read").name;
-    let mut ran: Vec<(toml::Table, Vec<super::claim::Measurement>)> = Vec::new();
+    let variant = model.variant(&play.variant).expect("a choice is checked when its file is read");
+    let mut ran: Vec<(toml::Table, Vec<Measurement>)> = Vec::new();
     let mut tried = Vec::new();
     for trial in &question.trials {
-        let file = played(story, play, trial).expect("a choice is checked when its file is read");
-        let known = ran.iter().position(|(parameters, _)| *parameters == file.parameters);
+        let changes = changes(play, trial);
+        let known = ran.iter().position(|(known, _)| *known == changes);
         let at = known.unwrap_or(ran.len());
         if known.is_none() {
-            let (load, faults) = file.materialise(seed);
-            let run = run_setup(&file, Setup { variant, seed, load, faults })?;
-            ran.push((file.parameters, run.observed.measured));
+            let model = played(model, play, trial).expect("a choice is checked when its file is read");
+            let run = run_setup(&*model, model.setup(variant, seed))?;
+            ran.push((changes, run.observed.measured));
         }
         let measured = ran[at].1.iter().find(|found| found.claim == trial.claim).map(|found| found.value);
         let met = measured.is_some_and(|measured| trial.is_met(measured));
@@ -142,21 +112,12 @@ pub fn play(
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::embedded;
-    use super::*;
-
-    #[test]
-    fn a_trial_is_met_within_its_bounds() {
-        let trial =
-            |at_least, at_most| Trial { parameters: toml::Table::new(), claim: "served".into(), at_least, at_most };
-        assert!(trial(Some(95.0), None).is_met(95.0) && !trial(Some(95.0), None).is_met(94.9));
-        assert!(trial(None, Some(1.0)).is_met(0.0) && !trial(None, Some(1.0)).is_met(1.1));
-        assert!(!trial(Some(0.0), None).is_met(f64::NAN) && !trial(None, Some(0.0)).is_met(f64::NAN));
-    }
+    use super::super::file::StoryFile;
+    use super::super::list::listed;
 
     #[test]
     fn a_choice_that_cannot_be_run_says_so() {
-        let (_, text) = embedded().iter().find(|(name, _)| *name == "retry-storm").unwrap();
+        let text = listed("retry-storm").unwrap().text;
         for (from, to, part) in [
             ("plays = { variant = \"budget\" }", "", "is not run"),
             ("plays = { variant = \"budget\" }", "unplayed = \"it is obvious\"", "is not run"),

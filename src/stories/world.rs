@@ -5,17 +5,14 @@ use super::evidence::Table;
 use super::{Arrival, Observed};
 use crate::fault::fold::{SiteHosts, Topology};
 use crate::fault::model::{Chaos, Fault, Schedule};
+use crate::host::task::Process;
 use crate::host::{Host, lock};
-use crate::kv::{Key, Value};
 use crate::rng::{self, Stream};
 use crate::run::RunError;
-use crate::scenario::Timing;
-use crate::sim::{Plan, simulate};
-use crate::systems::{Cluster, Process};
+use crate::sim::{self, simulate};
 use crate::trace::HostId;
 use crate::trace::digest::{self, Digest};
 use rand::Rng;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -50,7 +47,7 @@ impl Ran {
     /// What a story tells of it.
     pub fn observed(self, measured: Vec<Measurement>, evidence: Vec<Table>) -> Observed {
         let Ran { digest: trace, simulated_s, tick_ms, hosts } = self;
-        Observed { measured, evidence, trace, simulated_s, tick_ms, hosts }
+        Observed { measured, evidence, trace, simulated_s, tick_ms, hosts, scenario: None }
     }
 }
 
@@ -86,55 +83,33 @@ impl World {
     /// # Errors
     /// As [`simulate`].
     pub fn run(self) -> Result<Ran, RunError> {
-        let names: Vec<String> = ["world"].into_iter().map(String::from).chain(self.names()).collect();
-        let hosts = names.len();
-        let sites = names.iter().enumerate().skip(1).map(|(index, name)| SiteHosts {
+        let site = |(index, (name, _)): (usize, &(String, Start))| SiteHosts {
             name: name.clone(),
-            nodes: vec![HostId(index as u16)],
+            nodes: vec![HostId(index as u16 + 1)],
             clients: None,
             witness: false,
-        });
-        let topology = Topology { sites: sites.collect(), nodes: hosts - 1, names: names.clone() };
-        let is_link = |from: &String, to: &String| from != to && from != "world" && to != "world";
-        let latency = |from, to| if is_link(from, to) { self.latency_ms * 1_000_000 } else { 0 };
-        let latency_ns = names.iter().flat_map(|from| names.iter().map(move |to| latency(from, to))).collect();
-        let plan = Plan {
+        };
+        let (hosts, tick_ms) = (self.hosts.len(), self.tick_ms);
+        let names = ["world".into()].into_iter().chain(self.hosts.iter().map(|(name, _)| name.clone()));
+        let topology =
+            Topology { names: names.collect(), nodes: hosts, sites: self.hosts.iter().enumerate().map(site).collect() };
+        let world = sim::World {
             seed: self.seed,
-            clients: vec![0; topology.sites.len()],
-            latency_ns,
-            timing: Timing { tick_ms: self.tick_ms, duration_ms: self.duration_ms, ..Timing::default() },
+            tick_ms,
+            duration_ms: self.duration_ms,
+            latency_ns: sim::World::latencies(&topology, |_, _| self.latency_ms * 1_000_000),
             baseline: Chaos::default(),
             schedule: Schedule { faults: self.faults },
-            script: Vec::new(),
             acts: None,
-            keys: 0,
             topology,
         };
-        let cluster: Box<dyn Cluster> = Box::new(Processes(self.hosts.into_iter().map(|(_, start)| start).collect()));
-        let evidence = simulate(&plan, cluster.into())?;
+        let (evidence, ()) = simulate(&world, &|host: Host| (self.hosts[host.id().index() - 1].1)(host))?;
         Ok(Ran {
             digest: digest::of(&evidence.trace.events),
             simulated_s: evidence.ended_ns as f64 / 1e9,
-            tick_ms: self.tick_ms,
-            hosts: hosts - 1,
+            tick_ms,
+            hosts,
         })
-    }
-
-    fn names(&self) -> impl Iterator<Item = String> {
-        self.hosts.iter().map(|(name, _)| name.clone())
-    }
-}
-
-/// The hosts as the simulator wants them: nodes that hold no keys.
-struct Processes(Vec<Start>);
-
-impl Cluster for Processes {
-    fn process(&self, host: Host) -> Process {
-        (self.0[host.id().index() - 1])(host)
-    }
-
-    fn state(&self, _: HostId) -> BTreeMap<Key, Value> {
-        BTreeMap::new()
     }
 }
 

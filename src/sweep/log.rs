@@ -9,7 +9,10 @@ use crate::run::Outcome;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
+
+/// The longest line in bytes. An outcome has a few thousand; what is longer is no log, and may have no end.
+const LONGEST_LINE: u64 = 16 << 20;
 
 /// What was swept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +108,12 @@ pub enum LogError {
     /// It has no header.
     #[error("no log of a sweep: its first line is not of kind `log`, as `schism sweep --out FILE` writes it")]
     NoHeader,
+    /// A line is longer than any that a sweep writes.
+    #[error("line {line} is longer than a line of a log may be ({} MiB)", LONGEST_LINE >> 20)]
+    LongLine {
+        /// Which line, from 1.
+        line: u64,
+    },
     /// It is about two different sweeps.
     #[error("line {line} begins the log of another sweep: another scenario, system, budget or build")]
     Another {
@@ -122,10 +131,14 @@ impl Log {
         let (mut bytes, mut number) = (Vec::new(), 0);
         loop {
             bytes.clear();
-            if file.read_until(b'\n', &mut bytes)? == 0 {
+            let length = file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? as u64;
+            if length == 0 {
                 return if number == 0 { Err(LogError::NoHeader) } else { Ok(()) };
             }
             number += 1;
+            if length == LONGEST_LINE {
+                return Err(LogError::LongLine { line: number });
+            }
             match serde_json::from_slice(&bytes) {
                 Ok(Line::Log(header)) => {
                     if self.headers.first().is_some_and(|first| !first.is_same_sweep(&header)) {
@@ -242,9 +255,11 @@ mod tests {
         assert_eq!((both.entries.len(), both.missing()), (4, 1));
         assert_eq!(read(&[&(one.clone() + &two)]).unwrap(), both);
         let other = log(&Header { build: "build 2".into(), ..header(5, 1) }, &[5]);
-        assert!(matches!(read(&[&(one + &other)]), Err(LogError::Another { line: 4 })));
+        assert!(matches!(read(&[&(one.clone() + &other)]), Err(LogError::Another { line: 4 })));
         assert!(matches!(read(&[&json::outcome(&outcome(1))]), Err(LogError::NoHeader)));
         assert!(matches!(read(&[""]), Err(LogError::NoHeader)));
+        let endless = one + &" ".repeat(LONGEST_LINE as usize);
+        assert!(matches!(read(&[&endless]), Err(LogError::LongLine { line: 4 })));
     }
 
     #[test]

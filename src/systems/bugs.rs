@@ -1,8 +1,8 @@
 //! The zoo: bugs of the kinds that engineers ship, each behind a switch, for the checks to find.
 //!
-//! A bug is the smallest change that a reasonable person might make to a system, in the layer where such bugs are
-//! made. A system with a bug is a [`System`] of its own, named after the bug, so that it runs, sweeps, replays and
-//! shrinks like any other. Nothing here says how a bug is found: the same nemesis and the same checks judge them all.
+//! A bug is the smallest change that a reasonable person might make to a system, in the layer where such bugs are made.
+//! A system with a bug is a [`System`] of its own, named after the bug, so that it runs, sweeps, replays and shrinks
+//! like any other. Nothing here says how a bug is found: all are hunted with the same nemesis and the same checks.
 
 use super::System;
 use std::fmt;
@@ -16,17 +16,17 @@ pub enum Layer {
     Snapshots,
     /// Messages.
     Network,
-    /// Who votes for whom.
+    /// Elections and takeovers.
     Elections,
-    /// Who is a member.
+    /// The members of the cluster.
     Membership,
     /// The state machine.
     Apply,
-    /// Retries, and who is asked.
+    /// Retries, and which node is asked.
     Sessions,
-    /// Answers that change nothing.
+    /// Reads, and how their answers are obtained.
     Reads,
-    /// Answers that promise something.
+    /// Writes, and what their answers promise.
     Writes,
 }
 
@@ -47,12 +47,12 @@ impl Layer {
     }
 }
 
-/// What is known of a bug.
+/// A bug's description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Species {
     /// The name on the command line.
     pub name: &'static str,
-    /// Where it sits.
+    /// The layer that has it.
     pub layer: Layer,
     /// The system without it.
     pub system: System,
@@ -60,7 +60,7 @@ pub struct Species {
     pub does: &'static str,
     /// Where one of its kind was seen: a name and an address.
     pub seen: (&'static str, &'static str),
-    /// Why the nemesis that hunts all bugs meets it rarely, if it does.
+    /// If the nemesis rarely triggers it: why.
     pub hides: Option<&'static str>,
 }
 
@@ -77,7 +77,7 @@ macro_rules! zoo {
             /// Every bug, by system and layer.
             pub const ALL: &'static [Bug] = &[$(Bug::$bug),*];
 
-            /// What is known of it.
+            /// Its description.
             pub fn species(self) -> Species {
                 match self {
                     $(Bug::$bug => Species {
@@ -99,90 +99,95 @@ zoo! {
         "A node forgets its vote whenever it starts.",
         ("PySyncObj #202", "https://github.com/bakwc/PySyncObj/pull/202");
     VoteNotSynced = "vote-not-synced", Storage, System::Raft,
-        "A vote is answered at once and written to disk seconds later, as an operating system does that nobody asked to sync.",
+        "A vote is answered at once, and reaches the disk seconds later, because no sync was requested.",
         ("hashicorp/raft #661", "https://github.com/hashicorp/raft/issues/661");
     AcknowledgedBeforeSync = "acknowledged-before-sync", Storage, System::Raft,
-        "Entries are said to be durable once they are written, before they are synced.",
+        "Entries are reported durable once they are written, before they are synced.",
         ("robustmq #2039", "https://github.com/robustmq/robustmq/pull/2039");
     SyncErrorIgnored = "sync-error-ignored", Storage, System::Raft,
-        "When a commit to disk fails, the next one is tried as if nothing were missing.",
+        "When a commit to disk fails, the next one is made as if nothing were missing.",
         ("PostgreSQL, 2018", "https://wiki.postgresql.org/wiki/Fsync_Errors");
     TruncationLost = "truncation-lost", Storage, System::Raft,
-        "A conflicting tail is cut off in memory and stays on disk, to come back at the next start.",
+        "A conflicting tail of the log is removed in memory but not on disk, and comes back at the next start.",
         ("etcd #22442", "https://github.com/etcd-io/etcd/issues/22442");
     BlankStart = "blank-start", Storage, System::Raft,
         "A node that cannot open its storage starts with an empty one, under its old name.",
         ("etcd #12227", "https://github.com/etcd-io/etcd/issues/12227");
     ReadAfterRestart = "read-after-restart", Storage, System::Raft,
-        "What is known to be committed may be lost with the process: a leader that restarts within its term answers reads before it has applied again what it had acknowledged.",
+        "The committed index may be lost with the process: a leader that restarts within its term answers reads \
+            before it has reapplied the writes that it had acknowledged.",
         ("openraft #1511", "https://github.com/databendlabs/openraft/issues/1511"),
-        hides "The leader must be killed and be back before anybody else is elected, and a cut must keep a majority from \
-            taking its log, yet not from confirming it, until a client has read what it wrote before.";
+        hides "The leader must be killed and be back before another node is elected. And a cut must keep a majority \
+            from accepting its log, yet not from confirming it as leader, until a client has read what it wrote \
+            before.";
     SnapshotWithoutSessions = "snapshot-without-sessions", Snapshots, System::Raft,
-        "A snapshot holds the values and not the clients' sessions.",
+        "A snapshot contains the values but not the clients' sessions.",
         ("curvine #676", "https://github.com/CurvineIO/curvine/issues/676");
     SnapshotBehindItsLabel = "snapshot-behind-its-label", Snapshots, System::Raft,
         "A snapshot is labelled with the last entry applied when it is finished, not when its data was taken.",
         ("etcd #8091 (raftexample)", "https://github.com/etcd-io/etcd/issues/8091");
     SnapshotMerged = "snapshot-merged", Snapshots, System::Raft,
-        "An installed snapshot is laid over the old state instead of taking its place.",
+        "An installed snapshot is merged into the old state instead of replacing it.",
         ("jgroups-raft #301", "https://github.com/jgroups-extras/jgroups-raft/issues/301");
     PurgePastSnapshot = "purge-past-snapshot", Snapshots, System::Raft,
-        "The log is purged beyond what the snapshot covers, by the entries that should have been kept.",
+        "The log is purged past the end of the snapshot, by as many entries as should have been kept.",
         ("braft #461", "https://github.com/baidu/braft/pull/461");
     ReplyToWrongRequest = "reply-to-wrong-request", Network, System::Raft,
-        "A reply that comes after its caller has left is taken for the answer to the next request.",
+        "A reply that arrives after its caller gave up is taken for the answer to the next request.",
         ("redis-py #2624", "https://github.com/redis/redis-py/issues/2624");
     TruncatedFrameAccepted = "truncated-frame-accepted", Network, System::Raft,
-        "Of a large message the entries beyond the first read are left out, and it is answered as if it were whole.",
+        "The entries of a large message beyond the first read are dropped, and it is answered as if it were complete.",
         ("requests #4956", "https://github.com/psf/requests/issues/4956");
     RaftUnfenced = "raft-unfenced", Network, System::Raft,
-        "A deposed leader's replication goes on, and sends entries that its log has got from its successor (openraft 0.9.24 and 0.9.25 do).",
+        "A deposed leader goes on replicating, and sends entries that its log got from its successor (openraft \
+            0.9.24 and 0.9.25 do that).",
         ("openraft #1184", "https://github.com/databendlabs/openraft/issues/1184"),
-        hides "The deposed leader must hold its successor's entries, and have a sender left that has not heard of \
-            it, and a follower that has heard of neither. `schism sweep deposed-leader --bug raft-unfenced` sets \
-            that up and finds it.";
+        hides "The deposed leader must have its successor's entries, a replication task that has not heard of the \
+            successor, and a follower that has not heard of it either. `schism sweep deposed-leader --bug \
+            raft-unfenced` sets that up and finds the bug.";
     VoteIgnoresLog = "vote-ignores-log", Elections, System::Raft,
-        "A voter does not ask whether the candidate's log is as up to date as its own.",
+        "A voter does not check whether the candidate's log is as up to date as its own.",
         ("akka-raft #51", "https://github.com/ktoso/akka-raft/issues/51");
     MembershipNotSaved = "membership-not-saved", Membership, System::Raft,
-        "The members are no part of the saved state or of snapshots: a node that starts or installs one goes by the first configuration.",
+        "The membership is not part of the saved state or of snapshots: a node that starts, or installs a \
+            snapshot, uses the first configuration.",
         ("swarmkit #238", "https://github.com/moby/swarmkit/pull/238");
     SessionsExpireByClock = "sessions-expire-by-clock", Apply, System::Raft,
-        "Each replica forgets a session by its own clock, when it has been idle for a second.",
+        "Each replica expires a session by its own clock, after it has been idle for a second.",
         ("databend #7325", "https://github.com/databendlabs/databend/pull/7325");
     RetryAppliedAgain = "retry-applied-again", Sessions, System::Raft,
-        "A command that comes a second time is applied a second time.",
+        "A command that arrives a second time is applied a second time.",
         ("Jepsen: jetcd 0.8.2", "https://jepsen.io/analyses/jetcd-0.8.2");
     RefusedAfterAppend = "refused-after-append", Sessions, System::Raft,
-        "A leader that is deposed refuses a command for good that is in its log already, and maybe in others.",
+        "A deposed leader reports a command as refused although it is already in its log, and maybe in others.",
         ("openraft #2095", "https://github.com/databendlabs/openraft/issues/2095"),
-        hides "The client asks the next node under the same session number and is answered from the session. What \
-            contradicts the refusal is an entry that commits although every attempt of its operation was refused, for \
-            all of the 2.5 s that a client tries.";
+        hides "The client asks the next node under the same session number, which answers from the session. The \
+            refusal is contradicted only if an entry commits although every attempt of its operation was \
+            refused, for all of the 2.5 s that a client tries.";
     ReadWithoutReadIndex = "read-without-read-index", Reads, System::Raft,
-        "A node that takes itself for the leader answers reads without asking a majority.",
+        "A node that believes it is the leader answers reads without asking a majority.",
         ("etcd #741", "https://github.com/etcd-io/etcd/issues/741");
     LeaseRead = "lease-read", Reads, System::Raft,
-        "A leader answers reads without asking for as long as nobody else can have been elected, by its own clock.",
+        "A leader answers reads without asking a majority for as long as, by its own clock, no other node can \
+            have been elected.",
         ("tikv #964", "https://github.com/tikv/tikv/issues/964");
     StaleLeaderCache = "stale-leader-cache", Reads, System::Raft,
-        "Whether this node leads is looked up at most once in two seconds, and reads are answered by what is remembered.",
+        "A node looks up whether it leads at most once in two seconds, and answers reads by the cached result.",
         ("redpanda #3800", "https://github.com/redpanda-data/redpanda/pull/3800");
     CasOutsideLog = "cas-outside-log", Writes, System::Raft,
-        "A compare-and-set compares with what the leader has applied, and then proposes a plain write.",
+        "A compare-and-set compares with the leader's applied state, and then proposes a plain write.",
         ("nats-server #4320", "https://github.com/nats-io/nats-server/issues/4320");
     AcknowledgedBeforeCommit = "acknowledged-before-commit", Writes, System::Raft,
         "A leader acknowledges a write once it is in its own log.",
         ("Jepsen: MongoDB (2013)", "https://aphyr.com/posts/284-jepsen-mongodb");
     AcknowledgedBeforeBackup = "acknowledged-before-backup", Writes, System::PrimaryBackupSync,
-        "A primary acknowledges before its backups, or its own disk, have confirmed.",
+        "A primary acknowledges a write before its backups, or its own disk, have confirmed it.",
         ("Jepsen: Redis (2013)", "https://aphyr.com/posts/283-jepsen-redis");
     LastWriterWins = "last-writer-wins", Apply, System::PrimaryBackupSync,
-        "Of two writes to a key the one with the later time of day stays, whichever came last.",
+        "Of two writes to a key the one with the later wall-clock time wins, whichever came last.",
         ("Riak, 2013", "https://basho.com/clocks-are-bad-or-welcome-to-distributed-systems/");
     LateDuplicateApplied = "late-duplicate-applied", Apply, System::Lease,
-        "A backup applies an update that comes late or twice without looking at its number.",
+        "A backup applies a late or duplicated update without checking its number.",
         ("cockroach #39064", "https://github.com/cockroachdb/cockroach/pull/39064");
     EarlyTakeover = "early-takeover", Elections, System::Lease,
         "A new primary takes over after half of the old one's lease.",

@@ -33,16 +33,17 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A process: runs until it is killed.
-pub type Process = Pin<Box<dyn Future<Output = ()>>>;
+pub use crate::host::task::Process;
 
 /// A cluster under test. Holds what outlives processes: disks, and a view of each node's state.
 pub trait Cluster {
     /// The process of one node; called again at each restart.
     fn process(&self, host: Host) -> Process;
 
-    /// The key-value map of a node as it stands, whether its process runs or not.
-    fn state(&self, node: HostId) -> BTreeMap<Key, Value>;
+    /// The key-value map of a node as it stands, whether its process runs or not; `None`: nobody can see into it.
+    fn state(&self, _node: HostId) -> Option<BTreeMap<Key, Value>> {
+        None
+    }
 
     /// One attempt of a client's operation; by default a [`Request`] over the host's transport.
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
@@ -247,18 +248,19 @@ impl System {
     /// # Errors
     /// When this build has no such system.
     pub fn cluster(self, deployment: &Deployment) -> Result<Box<dyn Cluster>, NotBuilt> {
-        let primary_backup =
-            |policy, bug| -> Box<dyn Cluster> { Box::new(PrimaryBackupCluster::new(deployment, policy, bug)) };
+        let primary_backup = |policy| -> Box<dyn Cluster> { Box::new(PrimaryBackupCluster::new(deployment, policy)) };
+        let planted =
+            |policy, bug| -> Box<dyn Cluster> { Box::new(primary_backup::planted::cluster(deployment, policy, bug)) };
         Ok(match self {
             System::Raft | System::RaftLocalReads | System::RaftMemory => self.raft(deployment)?,
-            System::PrimaryBackupAsync => primary_backup(Policy::Asynchronous, None),
-            System::PrimaryBackupSync => primary_backup(Policy::Synchronous, None),
-            System::Lease => primary_backup(Policy::Lease, None),
+            System::PrimaryBackupAsync => primary_backup(Policy::Asynchronous),
+            System::PrimaryBackupSync => primary_backup(Policy::Synchronous),
+            System::Lease => primary_backup(Policy::Lease),
             System::Quorum => Box::new(quorum::QuorumCluster::new(deployment)),
             System::DualPrimary => Box::new(dual_primary::DualPrimaryCluster::new(deployment)),
             System::Bugged(bug) => match bug.species().system {
-                System::PrimaryBackupSync => primary_backup(Policy::Synchronous, Some(bug)),
-                System::Lease => primary_backup(Policy::Lease, Some(bug)),
+                System::PrimaryBackupSync => planted(Policy::Synchronous, bug),
+                System::Lease => planted(Policy::Lease, bug),
                 _ => self.raft(deployment)?,
             },
         })
@@ -267,11 +269,12 @@ impl System {
     /// A fresh cluster of one of the systems on openraft.
     #[cfg(feature = "openraft")]
     fn raft(self, deployment: &Deployment) -> Result<Box<dyn Cluster>, NotBuilt> {
-        use raft::{Design, Medium, RaftCluster};
+        use raft::planted::BuggedCluster;
+        use raft::{Design, RaftCluster, node::Medium, service::Reads};
         let design = match self {
-            System::RaftLocalReads => Design { local_reads: true, ..Design::default() },
+            System::Bugged(bug) => return Ok(Box::new(BuggedCluster::new(deployment, bug))),
+            System::RaftLocalReads => Design { reads: Reads::Local, ..Design::default() },
             System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
-            System::Bugged(bug) => Design { bug: Some(bug), ..Design::default() },
             _ => Design::default(),
         };
         Ok(Box::new(RaftCluster::new(deployment, design)))

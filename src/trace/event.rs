@@ -303,6 +303,8 @@ pub enum What {
         at: LogPosition,
         /// Hash of its payload.
         payload: u64,
+        /// The client's command that it carries, if it carries one and the system can tell.
+        command: Option<Tag>,
     },
     /// The log was truncated from this index on, inclusive.
     Truncate {
@@ -325,6 +327,8 @@ pub enum What {
         at: LogPosition,
         /// Hash of its payload.
         payload: u64,
+        /// The client's command that it carries, if it carries one and the system can tell.
+        command: Option<Tag>,
     },
     /// A command took effect in this node's store, directly or by replication.
     Apply {
@@ -332,6 +336,8 @@ pub enum What {
         tag: Tag,
         /// The key it touched.
         key: Key,
+        /// The log entry through which it did; none in a system without a log.
+        entry: Option<LogPosition>,
     },
     /// This node, acting as primary, acknowledged a command to whoever asked.
     Acknowledge {

@@ -15,6 +15,10 @@ pub use host_set::HostSet;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// The most events of a run, which are counted only while it goes on: some twenty minutes of `chaos`. Each takes 72 bytes,
+/// and as much again while they are sorted and judged.
+pub const MOST_EVENTS: usize = 5_000_000;
+
 /// Index of a host in the run's topology: 0 is the world (faults), then nodes from 1, then the client hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

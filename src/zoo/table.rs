@@ -1,4 +1,4 @@
-//! A census for people: a line a bug in the terminal, a page in `docs/`.
+//! A census as text: one line for each bug in the terminal, and a page in `docs/`.
 
 use super::{Census, Entry};
 use crate::report::style::{WIDTH, count, wrap};
@@ -6,7 +6,7 @@ use crate::systems::bugs::Bug;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// What the share of found bugs is not.
+/// A warning about the share of found bugs.
 const TUNED: &str =
     "nemesis and checks were tuned on these bugs: the share is no estimate of how many others they would find";
 
@@ -45,7 +45,7 @@ fn faults(entry: &Entry) -> String {
     }
 }
 
-/// What a census comes to, below its table.
+/// The summary of a census, below its table.
 pub fn summary(census: &Census) -> String {
     let Census { entries, clean, budget } = census;
     let mut text = format!(
@@ -65,7 +65,7 @@ pub fn summary(census: &Census) -> String {
     wrap(&text, WIDTH, 2)
 }
 
-/// What of a hunt needs a word of explanation: why nothing was found.
+/// Why a hunt found nothing, if it did not.
 fn why_not(entry: &Entry) -> Option<String> {
     let hunted = &entry.hunted;
     (!hunted.is_found()).then(|| {
@@ -92,12 +92,13 @@ pub fn markdown(census: &Census, command: &str) -> String {
         "# The zoo: what the testbed finds\n\n\
          Bugs of the kinds that engineers ship, each behind a switch (`--bug NAME` in `run`, `sweep`, `replay` and\n\
          `shrink`), hunted with one nemesis: the scenario `zoo`, 20 simulated seconds of every fault there is, the same\n\
-         for all bugs and for the system without one. A seed finds a bug if a check of what clients saw or of the\n\
-         protocol fails, the same run shows again, and the system without the bug passes that seed; a panic or a hang\n\
-         alone does not count. `docs/CHECKING.md` says what the checks are.\n\n\
-         This page is written by `{command}`. *Seeds* is the median over the starting seeds of the seeds it takes to\n\
-         find the bug, with the number of starts; *check* spoke first; *faults* are what the first failure needs after\n\
-         shrinking (and acts on single messages).\n\n\
+         for all bugs and for the system without one. A seed finds a bug if a check of the history or of the protocol\n\
+         fails, if it fails again when the run is repeated, and if the system without the bug passes that seed. A\n\
+         panic or a hang alone does not count. `docs/CHECKING.md` describes the checks.\n\n\
+         This page is written by `{command}`.\n\
+         *Seeds* is how many seeds it takes to find the bug: the median over the starting seeds, with the number of\n\
+         starts that found it. *Check* is the strongest that failed at the first detection. *Faults* is what the\n\
+         first failure needs after shrinking: faults, and acts on single messages.\n\n\
          | bug | system | layer | what it does | seeds | check | faults | seen in the wild |\n\
          |---|---|---|---|---|---|---|---|\n"
     );
@@ -130,9 +131,9 @@ pub fn markdown(census: &Census, command: &str) -> String {
         let names: Vec<String> = bugs.iter().map(|bug| format!("`{bug}`")).collect();
         writeln!(page, "| {check} | {} |", names.join(", ")).expect("writing to a string");
     }
-    page += "\nThe check `convergence` is a part of `liveness`, and `panic` counts for nothing here.\n";
+    page += "\nThe check `convergence` is a part of `liveness`, and `panic` is not counted here.\n";
     page += "\n## How small the failures become\n\n\
-             The first failure of each bug, shrunk: what was recorded, and what is left.\n\n\
+             The first failure of each bug, as it was recorded and after shrinking.\n\n\
              | bug | faults | acts | operations | nodes |\n|---|---|---|---|---|\n";
     for entry in &census.entries {
         if let Some((before, after)) = &entry.shrunk {

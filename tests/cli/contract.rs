@@ -40,6 +40,7 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
         lines.iter().map(|line| line["kind"].as_str().unwrap().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(kinds("list --format json").pop().unwrap(), "list");
+    assert_eq!(kinds("list --faults --format json").pop().unwrap(), "faults");
     assert_eq!(kinds("run brief.toml --format json"), ["outcome"]);
     assert_eq!(kinds("compare brief.toml --format json"), ["outcome", "outcome", "comparison"]);
     assert_eq!(kinds("zoo --bug cas-outside-log --starts 1 --budget 4 --clean 2 --format json"), ["bug", "zoo"]);

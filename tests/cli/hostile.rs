@@ -29,15 +29,22 @@ fn what_has_no_end_or_unpacks_to_too_much_is_refused() {
         packed.finish().unwrap();
     };
     gzip("zeros.gz", &[0; 1 << 20], 600);
+    gzip("spaces.gz", &[b' '; 1 << 20], 600);
     gzip("lines.gz", STALE.as_bytes(), 10_000);
     desk.write("keys.toml", &super::BRIEF.replace("keys = 2", "keys = 4294967295"));
+    assert_eq!(desk.run("sweep small.toml --seeds 1 --out log.jsonl").code, 0);
+    let header = desk.read("log.jsonl").lines().next().unwrap().to_owned();
+    desk.write("long.jsonl", &(header + "\n" + &" ".repeat(20 << 20)));
     for (words, part) in [
         ("check /dev/zero", "neither JSON lines"),
         ("check zeros.gz", "neither JSON lines"),
-        ("check --input json zeros.gz", "more than 256 MiB of text; --input-limit"),
+        ("check --input json zeros.gz", "more than 128 MiB of text; --input-limit"),
         ("check --input-limit 1 lines.gz", "more than 1 MiB of text; --input-limit"),
         ("run /dev/zero", "longer than a scenario may be (16 MiB)"),
         ("run keys.toml", "allowed: 1 to 100000"),
+        ("outcomes /dev/zero", "no log of a sweep"),
+        ("outcomes long.jsonl", "line 2 is longer than a line of a log may be (16 MiB)"),
+        ("check --jobs 1 spaces.gz", "its first 4 MiB are blank"),
     ] {
         let ran = bounded(&desk, words);
         assert_eq!(ran.code, 65, "{words}: {}", ran.err);
@@ -45,6 +52,36 @@ fn what_has_no_end_or_unpacks_to_too_much_is_refused() {
         let err: String = ran.err.split_whitespace().filter(|word| *word != "\u{2502}").collect::<Vec<_>>().join(" ");
         assert!(err.contains(part), "{words}: {err}");
     }
+}
+
+/// What lies beside a recorded run may come from a stranger as well.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trace_that_has_no_end_or_unpacks_to_too_much_is_refused() {
+    let desk = Desk::new();
+    assert_eq!(desk.run("run small.toml --system dual-primary --out kept.toml").code, 1);
+    let replay = |why: &str| {
+        let ran = bounded(&desk, "replay kept.toml");
+        assert_eq!(ran.code, 65, "{}{}", ran.out, ran.err);
+        assert!(ran.err.contains("kept.trace") && ran.err.replace("\n  \u{2502}", "").contains(why), "{}", ran.err);
+    };
+    let trace = |plain: &[u8], times: usize| {
+        let mut bytes = b"schism-trace 2\n".to_vec();
+        let mut packed = flate2::write::ZlibEncoder::new(&mut bytes, Compression::fast());
+        packed.write_all(plain).unwrap();
+        (0..times).for_each(|_| packed.write_all(&[0; 1 << 20]).unwrap());
+        packed.finish().unwrap();
+        std::fs::write(desk.path("kept.trace"), bytes).unwrap();
+    };
+    let endless = [0xff, 0xff, 0xff, 0xff, 0xf];
+    // The build is "b"; then come hosts without a name, or none and no nodes, and events of no host at no time.
+    trace(&[&[1, b'b'], &endless[..]].concat(), 2000);
+    replay("longer than one may be");
+    trace(&[&[1, b'b', 0, 0], &endless[..]].concat(), 2000);
+    replay("longer than one may be");
+    std::fs::remove_file(desk.path("kept.trace")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", desk.path("kept.trace")).unwrap();
+    replay("it is no file");
 }
 
 #[cfg(target_os = "linux")]
@@ -78,6 +115,20 @@ fn names_cannot_act_on_a_terminal_or_in_a_picture() {
         assert!(!text.contains('\u{1b}'), "{text:?}");
     }
     assert!(ran.out.contains("[2J"), "{}", ran.out);
+}
+
+#[test]
+fn titles_cannot_act_on_a_terminal_that_shows_a_page() {
+    let desk = Desk::new();
+    let titled =
+        |line: &str| if line.starts_with("title = ") { r#"title = "a\u001b[2Jb\u202Ec""# } else { line }.to_owned();
+    desk.write("titled.toml", &super::SMALL.lines().map(|line| titled(line) + "\n").collect::<String>());
+    let ran = desk.run("compare titled.toml --html page.html");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for text in [&ran.out, &ran.err, &desk.read("page.html")] {
+        assert!(!text.contains(['\u{1b}', '\u{202e}']));
+    }
+    assert!(desk.read("page.html").contains(r"a\u001b[2Jb\u202ec"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::Desk;
 
 /// The commands that print lists of entries.
-const LISTS: [&str; 3] = ["list --ascii", "zoo --list --ascii", "lesson list --ascii"];
+const LISTS: [&str; 4] = ["list --ascii", "list --faults --ascii", "zoo --list --ascii", "lesson list --ascii"];
 /// The longest entry's name, and some.
 const NAME: usize = 40;
 
@@ -58,6 +58,11 @@ fn a_name_that_is_nearly_one_is_told_the_one() {
         let said = ran.err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
         assert!(said.contains(&format!("did you mean `{meant}`?")), "{command}: {}", ran.err);
         assert!(!said.contains(":0:0"), "{command}: {}", ran.err);
+        // The parser does not break its own sentences.
+        for line in ran.err.lines().filter(|line| !line.starts_with("error: ")) {
+            let room = line.chars().count() <= 80;
+            assert!(room && !line.ends_with('-'), "{command}: `{line}` is too long, or ends within a name");
+        }
     }
 }
 

@@ -57,7 +57,7 @@ fn the_package_holds_what_the_tutorial_walks_through() {
         .output()
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
-    for example in ["meter", "registry"] {
+    for example in ["lock", "meter", "omnipaxos", "registry"] {
         for file in ["Cargo.toml.example", "src/lib.rs", "tests/chaos.rs", "sims/"] {
             let path = format!("docs/examples/{example}/{file}");
             assert!(listed.lines().any(|line| line.starts_with(&path)), "{path} is not in the package:\n{listed}");

@@ -4,14 +4,17 @@
 use super::{Desk, Ran};
 use schism::rng::seeds::Seeds;
 use schism::stories::claim::{Claim, join};
-use schism::stories::lesson::{Choice, Question, grade};
+use schism::stories::lesson::grade;
+use schism::stories::list::{Listed, STORIES, listed};
+use schism::stories::question::{Choice, Question};
 use schism::stories::trial::play;
-use schism::stories::{self, StoryFile, Variant, catalogue, tell};
+use schism::stories::{self, StoryFile, Telling, catalogue};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-fn all(story: &StoryFile) -> Vec<&'static Variant> {
-    story.variants().iter().collect()
+/// All variants under one seed.
+fn tell(story: &StoryFile, seed: u64) -> Telling {
+    stories::tell(&*story.model, story.model.variants(), seed).unwrap()
 }
 
 /// Runs a command that must end with this code.
@@ -58,7 +61,7 @@ fn every_seed_meets_every_prediction() {
     let seeds = Seeds::from_environment(3).unwrap();
     for story in catalogue() {
         for seed in seeds.iter() {
-            let told = tell(&story, &all(&story), seed).unwrap();
+            let told = tell(&story, seed);
             assert!(told.holds(), "{}, seed {seed}: {:?}", story.name, broken(&told.claims));
             for (question, right, wrong) in follows_from_the_text(&story.name) {
                 let marked = |answer: &f64| {
@@ -101,9 +104,9 @@ fn the_naive_variants_fail_where_the_fixed_ones_do_not() {
     assert_eq!(told, catalogue().iter().map(|story| story.name.as_str()).collect());
     for (name, claim, more_is_better) in decides {
         let story = stories::find(name).unwrap();
-        let told = tell(&story, &all(&story), 11).unwrap();
+        let told = tell(&story, 11);
         let of = |naive: bool| {
-            let variants = story.variants().iter().filter(move |variant| variant.naive == naive);
+            let variants = story.model.variants().iter().filter(move |variant| variant.naive == naive);
             variants.filter_map(|variant| {
                 let found = told.claims.iter().find(|found| found.variant == variant.name && found.name == claim)?;
                 found.measured
@@ -127,7 +130,7 @@ fn wrong_marks(story: &StoryFile, seed: u64) -> Vec<String> {
             return wrong("its question has no trials");
         }
         // What cannot be run says why; the file is refused otherwise.
-        let tried = play(story, question, choice, seed).unwrap()?;
+        let tried = play(&*story.model, question, choice, seed).unwrap()?;
         let cures = tried.iter().all(|tried| tried.met);
         if cures == choice.right { None } else { wrong(&format!("{tried:?}")) }
     };
@@ -158,7 +161,7 @@ fn a_choice_that_is_marked_wrongly_is_noticed() {
         // Half a second of backlog is served before anybody's patience ends, whatever the clients do.
         ("retry-storm", "stall_s = 2.0", "stall_s = 0.4", "Exponential back-off"),
     ] {
-        let (_, text) = stories::file::embedded().iter().find(|(known, _)| *known == name).unwrap();
+        let text = listed(name).unwrap().text;
         assert!(text.contains(from), "`{from}` is in {name}");
         let story = StoryFile::parse("own.toml", &text.replace(from, to)).unwrap();
         let wrong = wrong_marks(&story, 11);
@@ -171,7 +174,7 @@ fn a_choice_that_is_marked_wrongly_is_noticed() {
 fn nothing_is_refused_before_the_move() {
     let story = stories::find("dns-failover").unwrap();
     for seed in 0..3 {
-        let told = tell(&story, &[story.variant("ttl-hour").unwrap()], seed).unwrap();
+        let told = stories::tell(&*story.model, story.model.variant("ttl-hour"), seed).unwrap();
         let rows = &told.runs[0].observed.evidence[0].rows;
         let refused = |row: &Vec<String>| row[3].parse::<u32>().unwrap();
         let (before, after): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row[0].starts_with('-'));
@@ -184,13 +187,12 @@ fn nothing_is_refused_before_the_move() {
 #[test]
 fn a_parameter_changed_behind_its_back_breaks_the_prediction() {
     for story in catalogue() {
-        let changed = story.with_perturbation();
-        let told = tell(&changed, &all(&changed), 11).unwrap();
+        let told = stories::tell(&*story.perturbed, story.perturbed.variants(), 11).unwrap();
         assert!(told.holds(), "{}: a prediction that is told of it holds: {:?}", story.name, broken(&told.claims));
-        let unaware = story.predict();
+        let unaware = story.model.predict();
         let claims = told.runs.iter().flat_map(|run| join(&unaware, run.setup.variant, &run.observed.measured));
         let broken = broken(&claims.collect::<Vec<_>>());
-        assert!(!broken.is_empty(), "{}: {:?} changes nothing", story.name, story.perturbed);
+        assert!(!broken.is_empty(), "{}: {:?} changes nothing", story.name, story.perturbed.parameters());
     }
 }
 
@@ -210,9 +212,9 @@ fn a_recorded_variant_replays_and_an_edited_one_is_noticed() {
 /// However far a parameter is from what makes sense: a clear error or a run, never a panic.
 #[test]
 fn no_parameter_makes_it_panic() {
-    for (name, text) in stories::file::embedded() {
+    for Listed { name, text, .. } in STORIES {
         let story = stories::find(name).unwrap();
-        for (field, value) in &story.parameters {
+        for (field, value) in story.model.parameters() {
             let extremes: &[&str] =
                 if value.is_integer() { &["0", "4294967295", "-1"] } else { &["0.0", "-1.0", "1e300", "nan", "inf"] };
             for extreme in extremes {
@@ -240,7 +242,7 @@ fn another_process_without_a_network_shows_the_same() {
     let cut_off =
         std::process::Command::new("unshare").args(["-rn", "true"]).status().is_ok_and(|status| status.success());
     for story in catalogue() {
-        let here = tell(&story, &all(&story), 5).unwrap().digest().to_string();
+        let here = tell(&story, 5).digest().to_string();
         let there = if cut_off {
             let answer = story.lesson.example();
             let words = format!("lesson {} --seed 5 --answer {answer} --format json", story.name);
@@ -274,7 +276,10 @@ fn a_lesson_gives_nothing_away_before_an_answer() {
         }
         let revealed = run(&desk, &format!("lesson {} --seed 5 --reveal", story.name), 0);
         assert!(revealed.out.contains("claims hold"), "{}", revealed.out);
-        assert!(revealed.out.lines().all(|line| line.chars().count() <= 82), "{}", revealed.out);
+        let answered = run(&desk, &format!("lesson {} --seed 5 --answer {}", story.name, story.lesson.example()), 0);
+        for line in revealed.out.lines().chain(answered.out.lines()) {
+            assert!(line.chars().count() <= 80, "{}: `{line}`", story.name);
+        }
     }
 }
 
@@ -327,7 +332,7 @@ fn what_cannot_be_asked_is_told_what_can() {
         let ran = run(&desk, words, code);
         assert!(ran.err.contains(part), "{words}: {}", ran.err);
     }
-    desk.write("own.toml", &schism::stories::file::embedded()[4].1.replace("stall_s = 2.0", "stall_s = \"2 s\""));
+    desk.write("own.toml", &listed("retry-storm").unwrap().text.replace("stall_s = 2.0", "stall_s = \"2 s\""));
     let ran = run(&desk, "compare own.toml", 65);
     assert!(ran.err.contains("own.toml:14"), "{}", ran.err);
 }

@@ -146,7 +146,7 @@ fn a_sweep_whose_reader_leaves_ends_with_what_it_found() {
 #[test]
 fn memory_that_runs_out_names_the_seed_and_costs_no_other() {
     let desk = Desk::new();
-    desk.write("hungry.toml", &super::SMALL.replace("clients = 2", "clients = 20_000"));
+    desk.write("hungry.toml", &super::SMALL.replace("clients = 2", "clients = 9_000"));
     let ran = desk.run("sweep hungry.toml --seeds 7..9 --jobs 1 --memory 64 --format json --out log.jsonl");
     assert_eq!(ran.code, 70, "{}{}", ran.out, ran.err);
     for (seed, line) in (7..).zip(&ran.lines()[..2]) {

@@ -2,12 +2,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  LINK_KINDS, NODE_KINDS, brokenAt, faultsOf, forked, nodesOf, question, seconds, settingOf, told, withFault, withSite,
+  brokenAt, clicks, faultsOf, forked, nodesOf, question, seconds, settingOf, stopping, told, withFault, withSite,
   withoutFault,
 } from "../../src/lab/page/setting.mjs";
 import { placed } from "../../src/lab/page/network.mjs";
+import { linesOf } from "./pages.mjs";
 
-const cut = { at_ms: 6000, for_ms: 12000, fault: "partition", groups: [["east"], ["west"]], words: "a cut" };
+const kinds = linesOf("faults").filter(({ kind }) => kind === "fault_kind");
+const stops = stopping(kinds);
+const click = (on) => (words, ...places) => clicks(kinds, on).find((offer) => offer.words === words).fault(...places);
+const [onLink, onNode] = [click("link"), click("node")];
+const add = (setting, fault) => withFault(setting, fault, stops);
+
+const east = ["n1", "n2", "n3"];
+const cut = {
+  at_ms: 6000, for_ms: 12000, fault: "partition", groups: [["east"], ["west"]], words: "a cut",
+  links: east.flatMap((node) => [[node, "n4"], [node, "n5"]]), nodes: [],
+};
 const plan = {
   scenario: "split-brain",
   systems: ["raft"],
@@ -20,31 +31,41 @@ test("an unchanged setting asks for the scenario by its name", () => {
   assert.deepEqual(question(plain()), { ask: "run", setting: { seed: "7", scenario: "split-brain" }, systems: ["raft"] });
 });
 
+test("a click makes a fault of what is clicked, and what stops a node comes first", () => {
+  assert.deepEqual(onLink("cut it", "n1", "west"), { fault: "partition", groups: [["n1"], ["west"]] });
+  assert.deepEqual(onNode("kill it", "n3"), { fault: "kill", target: "n3" });
+  assert.deepEqual(onNode("cut it from everybody", "n3"), { fault: "isolate", target: "n3", from_clients: true });
+  assert.equal(clicks(kinds, "link")[0].words, "cut it");
+  assert.equal(clicks(kinds, "node")[0].words, "kill it");
+  assert.deepEqual([...stops].sort(), ["kill", "pause", "power_loss"]);
+  assert.equal(kinds.flatMap((kind) => kind.clicks).length, clicks(kinds, "link").length + clicks(kinds, "node").length);
+});
+
 test("faults are kept in the order of their beginning, without their words", () => {
-  const kill = { at_ms: 1000, for_ms: 500, ...NODE_KINDS["kill it"]("n1") };
-  const changed = withFault(plain(), kill);
+  const kill = { at_ms: 1000, for_ms: 500, ...onNode("kill it", "n1") };
+  const changed = add(plain(), kill);
   assert.deepEqual(told(changed).faults, [kill, { at_ms: 6000, for_ms: 12000, fault: "partition", groups: [["east"], ["west"]] }]);
   assert.deepEqual(faultsOf(withoutFault(changed, 1)), [kill]);
   assert.equal(plain().faults, null, "an edit leaves what it edits alone");
 });
 
 test("what is stopped already is not stopped again, nor the same link cut twice", () => {
-  const stop = (kind, at_ms, for_ms) => (setting) => withFault(setting, { at_ms, for_ms, ...NODE_KINDS[kind]("n2") });
+  const stop = (kind, at_ms, for_ms) => (setting) => add(setting, { at_ms, for_ms, ...onNode(kind, "n2") });
   const killed = stop("kill it", 5000, 3000)(plain());
   for (const [kind, at, length] of [["kill it", 5000, 3000], ["take its power", 7999, 1], ["pause it", 4000, 1001], ["kill it", 1000, undefined]]) {
     assert.throws(() => stop(kind, at, length)(killed), /n2 is stopped from 5 s to 8 s already \(kill\)/, `${kind} at ${at}`);
   }
   assert.equal(faultsOf(stop("kill it", 8000, 10)(killed)).length, 3);
   assert.equal(faultsOf(stop("fill its disk", 5000, 10)(killed)).length, 3);
-  assert.equal(faultsOf(withFault(killed, { at_ms: 5000, for_ms: 10, ...NODE_KINDS["kill it"]("n3") })).length, 3);
-  assert.throws(() => withFault(plain(), { at_ms: 7000, for_ms: 10, ...LINK_KINDS["cut it"]("east", "west") }), /the same fault is in force from 6 s to 18 s/);
+  assert.equal(faultsOf(add(killed, { at_ms: 5000, for_ms: 10, ...onNode("kill it", "n3") })).length, 3);
+  assert.throws(() => add(plain(), { at_ms: 7000, for_ms: 10, ...onLink("cut it", "east", "west") }), /the same fault is in force from 6 s to 18 s/);
 });
 
 test("a fork's past is fixed", () => {
   const fork = forked(plain(), 9000);
-  assert.throws(() => withFault(fork, { at_ms: 8999, ...NODE_KINDS["kill it"]("n1") }), /cannot break anything before/);
+  assert.throws(() => add(fork, { at_ms: 8999, ...onNode("kill it", "n1") }), /cannot break anything before/);
   assert.throws(() => withoutFault(fork, 0), /stays/);
-  const later = withFault(fork, { at_ms: 9000, for_ms: 10, ...LINK_KINDS["cut it"]("n1", "n2") });
+  const later = add(fork, { at_ms: 9000, for_ms: 10, ...onLink("cut it", "n1", "n2") });
   assert.deepEqual(question(later).fork_of, { seed: "7", scenario: "split-brain" });
   assert.equal(question(later).setting.faults.length, 2);
 });
@@ -60,9 +81,10 @@ test("what is broken at an instant is what the faults say", () => {
   assert.deepEqual(links(plain(), 5999), []);
   assert.deepEqual(links(plain(), 6000), ["n1 n4", "n1 n5", "n2 n4", "n2 n5", "n3 n4", "n3 n5"]);
   assert.deepEqual(links(plain(), 18000), []);
-  const one = withFault(settingOf({ ...plan, faults: [] }, "7"), { at_ms: 0, fault: "isolate", target: "n5" });
-  assert.deepEqual(links(one, 99999), ["n1 n5", "n2 n5", "n3 n5", "n4 n5"]);
-  const killed = withFault(plain(), { at_ms: 0, for_ms: 5, ...NODE_KINDS["kill it"]("n2") });
+  const one = add(settingOf({ ...plan, faults: [] }, "7"), { at_ms: 0, fault: "isolate", target: "n5", links: [["n5", "n1"]] });
+  assert.deepEqual(links(one, 99999), ["n1 n5"]);
+  assert.equal("links" in told(one).faults[0], false, "the engine is not told what it told");
+  const killed = add(plain(), { at_ms: 0, for_ms: 5, ...onNode("kill it", "n2"), nodes: ["n2"] });
   assert.deepEqual([...brokenAt(killed, 4).nodes.keys()], ["n2"]);
 });
 

@@ -328,7 +328,8 @@ fn a_name_that_must_be_absent_is_found() {
         ("src/run/mod.rs", "use std::collections::{BTreeMap, HashMap};"),
         ("src/host/task.rs", "fn f() { tokio::spawn(async {}); }"),
         ("src/run/mod.rs", "fn f() { println!(\"x\"); }"),
-        ("src/sim/client.rs", "fn f() { std::env::var(\"X\"); }"),
+        ("src/sim/boot.rs", "use crate::kv::Key;"),
+        ("src/clients/client.rs", "fn f() { std::env::var(\"X\"); }"),
     ] {
         assert!(!with(file, code).is_empty(), "{file}: {code}");
     }

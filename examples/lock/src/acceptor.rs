@@ -1,4 +1,4 @@
-//! What a node must not forget: promises, and what it accepted. Clones share it, as processes share a disk.
+//! A node's durable state: its promises, and the states it accepted. Clones share it, as processes share a disk.
 
 use crate::messages::{Accept, Accepted, Ballot, Prepare, Promise};
 use std::collections::BTreeMap;
@@ -40,8 +40,8 @@ impl Acceptor {
         Accepted { promised: kept.promised }
     }
 
-    /// A ballot of `node` that was never used, above all that were heard of, with this node's own promise. A node finds
-    /// that promise again after a restart, so that it cannot use a ballot twice.
+    /// A new ballot of `node`, above every ballot it has heard of, with this node's own promise. That promise survives
+    /// a restart, so a node cannot use a ballot twice.
     pub fn next(&self, lock: &str, node: u64, heard: Ballot) -> (Ballot, Promise) {
         let mut locks = self.locks();
         let kept = locks.entry(lock.to_owned()).or_default();

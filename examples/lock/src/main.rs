@@ -1,4 +1,4 @@
-//! Three nodes in one process, over TCP: one client takes a lock, and another is told who has it.
+//! Three nodes in one process, over TCP: one client takes a lock, and another learns who holds it.
 
 use lock::acceptor::Acceptor;
 use lock::messages::Request;

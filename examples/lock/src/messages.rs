@@ -1,15 +1,15 @@
-//! What goes over the wire.
+//! The messages on the wire.
 
-/// What a client asks about a lock.
+/// A client's request about a lock.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Request {
     /// The lock's name.
     #[prost(string, tag = "1")]
     pub lock: String,
-    /// Who wants to hold it, or to have held it: a name that is used for one hold only. Not used to inspect.
+    /// The holder that acquires or releases the lock: a name that is used for one hold only. Not used to inspect.
     #[prost(uint64, tag = "2")]
     pub holder: u64,
-    /// The client's session, and which of its requests this is: one that comes twice is carried out once.
+    /// The client's session. Session and sequence identify a request: one that arrives twice is carried out once.
     #[prost(uint64, tag = "3")]
     pub session: u64,
     /// The number of the request in its session, ascending.
@@ -17,18 +17,18 @@ pub struct Request {
     pub sequence: u64,
 }
 
-/// How a lock stands after a request. It was granted if the holder is the one who asked.
+/// The state of a lock after a request. It was granted if the holder is the one that asked.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct Standing {
-    /// Who holds it; nobody if absent.
+    /// The holder; absent if the lock is free.
     #[prost(uint64, optional, tag = "1")]
     pub holder: Option<u64>,
-    /// How often it was granted: the fencing token of the latest hold.
+    /// The number of grants so far: the fencing token of the latest hold.
     #[prost(uint64, tag = "2")]
     pub token: u64,
 }
 
-/// A number that one attempt of one node has for itself.
+/// A number that belongs to one attempt of one node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Message)]
 pub struct Ballot {
     /// Compared first.
@@ -42,15 +42,15 @@ pub struct Ballot {
 /// A lock as it is replicated.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct State {
-    /// How it stands.
+    /// Its holder and its token.
     #[prost(message, required, tag = "1")]
     pub standing: Standing,
-    /// The last request of each session that was carried out, and what it was told.
+    /// The last request of each session that was carried out, and its answer.
     #[prost(btree_map = "uint64, message", tag = "2")]
     pub sessions: std::collections::BTreeMap<u64, Told>,
 }
 
-/// What a session's last request was told.
+/// The answer to a session's last request.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct Told {
     /// The request's number.
@@ -61,7 +61,7 @@ pub struct Told {
     pub standing: Standing,
 }
 
-/// Asks for a promise to accept nothing of a lower ballot.
+/// Asks for a promise to accept nothing with a lower ballot.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Prepare {
     /// The lock's name.
@@ -75,10 +75,10 @@ pub struct Prepare {
 /// The answer to [`Prepare`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Promise {
-    /// What was promised: the ballot that was asked for, or a higher one.
+    /// The promised ballot: the one that was asked for, or a higher one.
     #[prost(message, required, tag = "1")]
     pub promised: Ballot,
-    /// What this node accepted last, if anything.
+    /// The state that this node accepted last, if any.
     #[prost(message, optional, tag = "2")]
     pub accepted: Option<Accept>,
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-/// How often a node tries before it gives up.
+/// How many times a node tries before it gives up.
 const TRIES: u32 = 4;
 /// How long it waits for a majority.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Its pause before it tries again, times the number of tries and its own: two nodes must not go on in step.
+/// The pause before the next try, multiplied by the number of tries and by the node's number, so that two nodes do not
+/// collide again and again.
 const PAUSE: Duration = Duration::from_millis(7);
 
 /// A node that changes locks.
@@ -25,18 +26,18 @@ pub struct Proposer {
     pub node: u64,
     /// Its own acceptor.
     pub acceptor: Acceptor,
-    /// The ways to those of the other nodes.
+    /// Channels to the acceptors of the other nodes.
     pub peers: Vec<Channel>,
-    /// What it does wrong, if anything.
+    /// The mistake it makes, if any.
     pub mistake: Option<Mistake>,
 }
 
-/// A change that was not seen through.
+/// A change that was not completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failed {
-    /// Nobody was asked to accept it: it has not happened, and will not.
+    /// No node was asked to accept it: it did not happen, and will not.
     NotDone,
-    /// Somebody may have accepted it, and it may become true yet.
+    /// A node may have accepted it, so it may still take effect.
     Unknown,
 }
 
@@ -50,10 +51,10 @@ enum Tried {
 }
 
 impl Proposer {
-    /// Changes a lock. The change may be tried several times, and must be one that a state remembers.
+    /// Changes a lock. The change may be tried several times, so it must record in the state that it was done.
     ///
     /// # Errors
-    /// When no majority goes along; the error tells whether it may have happened.
+    /// When no majority agrees; the error says whether the change may have happened.
     pub async fn change(&self, lock: &str, change: impl Fn(&mut State) -> Standing) -> Result<Standing, Failed> {
         let (mut failed, mut heard) = (Failed::NotDone, Ballot::default());
         for count in 1..=TRIES {
@@ -80,7 +81,7 @@ impl Proposer {
                 return Tried::NotPromised(others.iter().map(|other| other.promised).max().unwrap_or(ballot));
             }
         };
-        // Whatever a majority accepted, one of this majority has it, under the highest ballot.
+        // If a majority accepted a state, a node of this majority has it, with the highest ballot.
         let latest = promises.into_iter().filter_map(|Promise { accepted, .. }| accepted).max_by_key(|one| one.ballot);
         let mut state = latest.map(|accept| accept.state).unwrap_or_default();
         let standing = change(&mut state);
@@ -101,7 +102,7 @@ impl Proposer {
     /// Asks every peer, and waits until a majority, this node with its own answer included, agrees.
     ///
     /// # Errors
-    /// The answers there are when a majority cannot be had any more, or not in time.
+    /// The answers so far, when a majority cannot be reached any more or was not reached in time.
     async fn majority<T, F>(
         &self,
         own: T,
@@ -118,7 +119,7 @@ impl Proposer {
             while answers.iter().filter(|answer| agrees(answer)).count() < needed {
                 match asked.next().await {
                     Some(Ok(answer)) => answers.push(answer.into_inner()),
-                    // A peer that is away is one that does not agree.
+                    // A peer that cannot be reached does not agree.
                     Some(Err(_)) => {}
                     None => return false,
                 }

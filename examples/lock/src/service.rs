@@ -1,4 +1,4 @@
-//! A node as gRPC services.
+//! A node's gRPC services.
 
 use crate::Mistake;
 use crate::acceptor::Acceptor;
@@ -27,7 +27,7 @@ impl Acceptors for Acceptor {
 }
 
 impl Proposer {
-    /// Carries a request out once, however often it comes.
+    /// Carries a request out once, however often it arrives.
     async fn once(&self, request: Request, change: impl Fn(&mut Standing)) -> Result<Response<Standing>, Status> {
         let Request { lock, session, sequence, .. } = request;
         let change = |state: &mut State| {
@@ -40,7 +40,7 @@ impl Proposer {
         };
         match self.change(&lock, change).await {
             Ok(standing) => Ok(Response::new(standing)),
-            // A status that gRPC itself never makes: who gets it knows that it comes from here.
+            // gRPC itself never makes this status, so a client that gets it knows that this service sent it.
             Err(Failed::NotDone) => Err(Status::aborted("no majority; nothing was done")),
             Err(Failed::Unknown) => Err(Status::unknown("no majority in time; it may have been done, or may yet be")),
         }
@@ -72,7 +72,7 @@ impl Locks for Proposer {
     }
 
     async fn inspect(&self, request: tonic::Request<Request>) -> Result<Response<Standing>, Status> {
-        // What was read must be there to stay: it takes a majority to accept it as well.
+        // A later read must not see an older state, so a majority accepts what was read, too.
         let read = |state: &mut State| state.standing;
         match self.change(&request.into_inner().lock, read).await {
             Ok(standing) => Ok(Response::new(standing)),

@@ -1,4 +1,5 @@
-//! A graph in which openraft has features that change its types: schism's harness compiles in it, and says what it lacks.
+//! A dependency graph in which openraft has features that change its types: schism's harness compiles in it, and
+//! reports which systems it lacks.
 
 use openraft::{CommittedLeaderId, LeaderId, OptionalSend, RaftTypeConfig, TokioRuntime};
 use schism::run::{Options, Verdict, run};
@@ -6,12 +7,12 @@ use schism::scenario;
 use schism::systems::System;
 use std::rc::Rc;
 
-/// What only an openraft with `singlethreaded` takes for data.
+/// Data that is not `Send`: openraft accepts it only with `singlethreaded`.
 #[derive(Debug, Clone)]
 struct Local(#[expect(dead_code, reason = "it is there for what it is not: Send")] Rc<u32>);
 
 openraft::declare_raft_types!(
-    /// With `generic-snapshot-data`, a snapshot need not be read like a file.
+    /// With `generic-snapshot-data`, a snapshot need not be readable like a file.
     pub Theirs:
         D = String,
         R = String,
@@ -23,7 +24,7 @@ openraft::declare_raft_types!(
 fn openraft_has_the_three_features_here() {
     fn sendable_enough<T: OptionalSend>(_: &T) {}
     sendable_enough(&Local(Rc::new(1)));
-    // `single-term-leader`: a term has one leader, whose name its log ids need not carry.
+    // `single-term-leader`: a term has one leader, so log ids need not name it.
     let _ = LeaderId::<u64> { term: 3, voted_for: Some(1) };
     assert_eq!(CommittedLeaderId::<u64>::new(3, 1), CommittedLeaderId::new(3, 2));
     let _: Option<<Theirs as RaftTypeConfig>::SnapshotData> = None;

@@ -24,7 +24,7 @@ use tower::util::MapResponseLayer;
 /// Where nodes listen.
 const PORT: u16 = 50051;
 
-/// A lock, for whoever asks: every answer tells how it stands.
+/// The model of a lock: every answer carries its holder and its token.
 struct Lock;
 
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ enum Ask {
     Inspect { lock: u64 },
 }
 
-/// A [`Standing`] that can be written down.
+/// A [`Standing`] that can be serialised and ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 struct Stands {
     holder: Option<u64>,
@@ -73,8 +73,8 @@ impl Model for Lock {
 }
 
 impl Object for Lock {
-    /// A put acquires, under a name that nobody else uses. A compare-and-set releases: it expects what its client saw
-    /// last, and that is the holder then.
+    /// A put acquires, for a holder whose name is used once. A compare-and-set releases: the value it expects is the
+    /// one that its client saw last, which is the holder.
     fn operation(&self, op: &kv::Op) -> Ask {
         let lock = u64::from(op.key().0);
         match *op {
@@ -89,14 +89,14 @@ impl Object for Lock {
     }
 }
 
-/// Three nodes, and what they find again after a restart.
+/// Three nodes, and their durable state.
 struct Locks {
     disks: Mutex<BTreeMap<u64, Acceptor>>,
     mistake: Option<Mistake>,
     server: Server,
 }
 
-/// What serves.
+/// The gRPC server of a node.
 #[derive(Clone, Copy)]
 enum Server {
     /// [`grpc::serve`].
@@ -111,7 +111,7 @@ impl Locks {
     }
 }
 
-/// A node's answers to whoever it can tell apart from others.
+/// The routes of a node, which check that every request names the peer it comes from.
 fn to_known_peers(routes: Routes) -> Routes {
     let known = |request: tonic::Request<()>| {
         let peer = request.extensions().get::<grpc::Peer>().expect("every request says where it comes from");
@@ -121,7 +121,7 @@ fn to_known_peers(routes: Routes) -> Routes {
     Routes::from(routes.into_axum_router().layer(InterceptorLayer::new(known)))
 }
 
-/// What tonic's own server needs: a date that is not today's.
+/// tonic's own server, with a constant `Date` header: today's date would differ between runs.
 async fn serve_with_builder(listener: Listener, routes: Routes) {
     let dated = MapResponseLayer::new(|mut response: http::Response<tonic::body::Body>| {
         response.headers_mut().insert(DATE, http::HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"));
@@ -151,7 +151,7 @@ impl Service for Locks {
         };
         let others = host.nodes().into_iter().filter(|name| name != host.name());
         let peers = others.map(|name| grpc::channel(&host, endpoint(&name))).collect();
-        let listener = host.listen(PORT).expect("nobody else listens on a node of ours");
+        let listener = host.listen(PORT).expect("nothing else listens on this port");
         let routes = to_known_peers(routes(Proposer { node: number, acceptor, peers, mistake: self.mistake }));
         match self.server {
             Server::Simulated => grpc::serve(&host, listener, routes).await,
@@ -162,7 +162,7 @@ impl Service for Locks {
     async fn call(&self, client: &Host, call: Call<'_, Ask>) -> Answer<Stands> {
         let channel = match grpc::connect(client, endpoint(call.node)).await {
             Ok(channel) => channel,
-            // Nothing was asked yet: whatever the reason, nothing was done.
+            // No request was sent yet, so nothing was done, whatever the error is.
             Err(_) => return Answer::refused(),
         };
         let mut locks = LocksClient::new(channel);
@@ -180,7 +180,7 @@ impl Service for Locks {
         match answer.map(tonic::Response::into_inner) {
             Ok(Standing { holder, token }) => Answer::Ok(Stands { holder, token }),
             Err(status) if status.code() == Code::Aborted => Answer::refused(),
-            // Also `Unavailable`: tonic says it of connections that broke while the request was on its way.
+            // `Unavailable` too: tonic returns it for connections that broke while the request was on its way.
             Err(_) => Answer::Unknown,
         }
     }
@@ -196,7 +196,7 @@ fn a_lock_has_one_holder() -> Locks {
     Locks::with(None)
 }
 
-/// Its tasks are out of a pause's reach, and each run needs a process.
+/// A pause does not reach this server's tasks, and each run needs its own process.
 #[schism::test(scenario = "sims/cut.toml", seeds = 2)]
 fn a_lock_has_one_holder_behind_tonics_own_server() -> Locks {
     Locks { server: Server::Tonics, ..Locks::with(None) }

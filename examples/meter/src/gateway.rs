@@ -1,4 +1,4 @@
-//! Stands in front of the meter and tries again when it does not answer.
+//! A gateway in front of the meter, which tries again when the meter does not answer.
 
 use crate::{Answer, IDEMPOTENCY_KEY, text};
 use bytes::Bytes;
@@ -9,17 +9,17 @@ use hyper_util::rt::TokioIo;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// How often a request is tried.
+/// How many times a request is tried.
 const TRIES: u32 = 3;
-/// How long the meter may take to answer one try.
+/// The time that the meter has to answer one try.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The gateway's ways.
+/// Which requests the gateway tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// As first shipped: whatever was not answered in time is sent again, as it came.
+    /// As first shipped: every request that was not answered in time is sent again, unchanged.
     Blindly,
-    /// Only what names itself with an idempotency key is sent again, key included.
+    /// Only a request with an idempotency key is sent again, with its key. (So is a read.)
     IfNamed,
 }
 

@@ -1,8 +1,8 @@
 //! Meters usage over HTTP: how much has each customer consumed?
 //!
-//! `POST /CUSTOMER/AMOUNT` adds to a customer's account and answers the new total; `GET /CUSTOMER` answers the
-//! total. [`meter`] keeps the accounts, [`gateway`] stands in front of it and hides its short outages. Both speak
-//! over whatever connections they are given: TCP in `main.rs`, a simulated network in `tests/`.
+//! `POST /CUSTOMER/AMOUNT` adds to a customer's account and returns the new total; `GET /CUSTOMER` returns the total.
+//! [`meter`] keeps the accounts, [`gateway`] is in front of it and hides its short outages. Both work over any
+//! connection they are given: TCP in `main.rs`, a simulated network in `tests/`.
 
 pub mod gateway;
 pub mod meter;
@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What every answer is made of.
+/// The type of every answer.
 pub type Answer = Response<Full<Bytes>>;
 
 /// Names a request across all its tries, so that it is carried out once.

@@ -5,7 +5,7 @@ use hyper::{Method, Request, StatusCode};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-/// Everybody's usage. Shared by all connections; stands for a table on disk.
+/// The usage of all customers. Shared by all connections; represents a table on disk.
 #[derive(Debug, Default)]
 pub struct Accounts {
     table: Mutex<Table>,
@@ -14,7 +14,7 @@ pub struct Accounts {
 #[derive(Debug, Default)]
 struct Table {
     totals: BTreeMap<String, u64>,
-    /// The total that each request of a known key was answered with.
+    /// The answer to each request with an idempotency key, by key.
     answered: BTreeMap<String, u64>,
 }
 

@@ -15,7 +15,7 @@ use schism::kv;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// A customer's account, for whoever asks.
+/// The model of a customer's account.
 struct Account;
 
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Model for Account {
 }
 
 impl Object for Account {
-    /// Writes of the script add 1 to 9 to an account; reads ask for its total.
+    /// Writes in the script add 1 to 9 to an account; reads return its total.
     fn operation(&self, op: &kv::Op) -> Ask {
         let customer = u64::from(op.key().0);
         match op.written() {
@@ -86,7 +86,7 @@ impl Service for Meter {
     }
 
     async fn node(self: Arc<Self>, host: Host) {
-        let listener = host.listen(80).expect("nobody else listens on a node of ours");
+        let listener = host.listen(80).expect("nothing else listens on this port");
         loop {
             let connection = listener.accept().await;
             let (meter, this) = (self.clone(), host.clone());
@@ -95,14 +95,14 @@ impl Service for Meter {
                     "n1" => meter.accounts.answer(&request),
                     _ => forward(&request, meter.retry, || this.connect("n1", 80)).await,
                 };
-                // A connection that breaks is its client's business.
+                // A broken connection is for its client to handle.
                 let _ = serve(connection, answer).await;
             });
         }
     }
 
     async fn call(&self, client: &Host, call: Call<'_, Ask>) -> Answer<Total> {
-        // Everybody uses the gateway.
+        // All clients use the gateway.
         let connection = match client.connect("n2", 80).await {
             Ok(connection) => connection,
             Err(error) => return error.into(),
@@ -116,13 +116,13 @@ impl Service for Meter {
         exchange(TokioIo::new(connection), request).await.unwrap_or(Answer::Unknown)
     }
 
-    /// Every request names itself, and the meter answers a name it knows from memory.
+    /// Every request carries an idempotency key, and the meter answers a key it knows from memory.
     fn is_idempotent(&self, _ask: &Ask) -> bool {
         true
     }
 }
 
-/// One request on one connection; `None` when the answer did not come, or says that nobody knows.
+/// One request on one connection; `None` if there is no answer, or if the answer is an error.
 async fn exchange(
     connection: TokioIo<schism::host::stream::Stream>,
     request: Request<Empty<Bytes>>,
@@ -147,7 +147,7 @@ fn usage_is_counted_once() -> Meter {
     Meter::new(Retry::IfNamed)
 }
 
-/// The gateway as it was first shipped. `tests/finds.rs` shows what the test above said about it.
+/// The gateway as it was first shipped. `docs/TESTING.md` shows how this test fails.
 #[schism::test(scenario = "sims/gateway.toml", seeds = 20)]
 #[ignore = "fails: that is what it is kept for"]
 fn as_first_shipped() -> Meter {

@@ -1,5 +1,5 @@
-//! The tutorial tells the truth: its commands are run, what they print is compared, and its excerpts are those of the
-//! files it speaks of. `BLESS=1 cargo test --test tutorial` writes down what the commands print now.
+//! The tutorial tells the truth: its commands are run, their output is compared, and its excerpts are those of the
+//! files it describes. `BLESS=1 cargo test --test tutorial` writes down what the commands print now.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,7 +33,7 @@ fn steady(output: &str) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// The blocks of one language on the page, with their place in the text.
+/// The position of each block of one language on the page.
 fn blocks(text: &str, language: &str) -> Vec<std::ops::Range<usize>> {
     let fence = format!("```{language}\n");
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ fn the_page_shows_what_its_commands_print() {
         let command = text[block.clone()].lines().next().and_then(|line| line.strip_prefix("$ ")).unwrap();
         now.replace_range(block, &format!("$ {command}\n{}\n", steady(&run(command))));
     }
-    // What the page calls a failure is the one that is kept; everything else it shows passes.
+    // The only failure on the page is the one that is kept; everything else it shows passes.
     for block in blocks(&now, "console") {
         let fails = now[block.clone()].contains("FAILED");
         assert_eq!(fails, now[block.clone()].contains("as_first_shipped fails"), "{}", &now[block.clone()]);
@@ -105,7 +105,7 @@ fn a_failure_fits_on_a_screen_and_its_commands_reproduce_it() {
 fn nextest_gets_a_command_of_its_own() {
     let Ok(version) = Command::new("cargo").args(["nextest", "--version"]).output() else { return };
     if !version.status.success() {
-        // Not everybody has it; the command above does not need it.
+        // cargo-nextest is not installed; the other tests do not need it.
         return;
     }
     let run = |command: &str| {

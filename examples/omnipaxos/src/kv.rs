@@ -1,13 +1,13 @@
-//! What is replicated.
+//! The replicated store: its commands, its answers, its state.
 
 use omnipaxos::macros::Entry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a client asks.
+/// A client's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
-    /// The value of a key.
+    /// Reads a key.
     Get { key: u32 },
     /// Sets it.
     Put { key: u32, value: u64 },
@@ -17,23 +17,23 @@ pub enum Ask {
     Cas { key: u32, expected: Option<u64>, new: u64 },
 }
 
-/// What a client is told.
+/// The answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Told {
     /// The value, if there is one.
     Value(Option<u64>),
-    /// It is set, or removed.
+    /// The key is set, or removed.
     Done,
-    /// It was as expected, and is set.
+    /// The value was as expected, and the new one is set.
     Swapped,
-    /// It was this, and is left alone.
+    /// The value was this one, and is unchanged.
     Mismatch(Option<u64>),
 }
 
 /// An entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Entry, Serialize, Deserialize)]
 pub struct Command {
-    /// The client's session, and which of its requests this is: one that comes twice is carried out once.
+    /// The client's session, and the number of the request in it: a request that arrives twice is carried out once.
     pub request: (u64, u64),
     /// The request.
     pub ask: Ask,
@@ -43,15 +43,15 @@ pub struct Command {
 #[derive(Debug, Default)]
 pub struct Store {
     values: BTreeMap<u32, u64>,
-    /// The last request of each session, and what it was told.
+    /// The last request of each session, and its answer.
     sessions: BTreeMap<u64, (u64, Told)>,
 }
 
 impl Store {
-    /// Carries a command out, or tells again what it was told.
+    /// Carries a command out, or repeats the answer if it was carried out before.
     pub fn apply(&mut self, command: &Command) -> Told {
         let (session, number) = command.request;
-        // A client waits for one request at a time: nobody listens to the answer of an earlier one.
+        // A client waits for one request at a time, so nothing reads the answer to an earlier one.
         if let Some((_, told)) = self.sessions.get(&session).filter(|(last, _)| *last >= number) {
             return *told;
         }

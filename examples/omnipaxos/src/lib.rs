@@ -1,7 +1,7 @@
 //! A key-value store on omnipaxos.
 //!
-//! * [`kv`]: what is replicated.
-//! * [`storage`]: what a node finds again after a restart.
+//! * [`kv`]: the replicated store.
+//! * [`storage`]: a node's durable state.
 //! * [`node`]: a node, without network and clock.
 //! * [`wire`]: a JSON object a line.
 

@@ -1,4 +1,4 @@
-//! A node, without network and clock: whoever runs it brings messages and ticks, and carries away what it has to send.
+//! A node without a network or a clock: its caller passes in messages and ticks, and sends its outgoing messages.
 
 use crate::kv::{Ask, Command, Store, Told};
 use crate::storage::Disk;
@@ -17,13 +17,13 @@ const RESEND_TICKS: u64 = 20;
 /// How a node answers reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
-    /// As it answers writes: through the log.
+    /// Through the log, like writes.
     Decided,
-    /// From what it knows at the moment, which may be less than others do.
+    /// From its own state, which may be behind that of other nodes.
     Local,
 }
 
-/// What a client gets.
+/// A node's reply to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// The answer.
@@ -73,12 +73,12 @@ impl Node {
             _ => None,
         };
         if let Some(answer) = at_once {
-            // Who has stopped waiting needs no answer, here and below.
+            // The client may have stopped waiting; then the answer is dropped, here and below.
             let _ = reply.send(answer);
             return;
         }
         let request = command.request;
-        // It goes to the leader, wherever that is. Only a change of members, of which there is none here, refuses it.
+        // omnipaxos forwards it to the leader. It refuses it only during a change of members, and there is none here.
         if self.paxos.append(command).is_ok() {
             self.waiting.insert(request, reply);
         }
@@ -90,18 +90,18 @@ impl Node {
         self.apply();
     }
 
-    /// A connection that had broken is there again; what was sent meanwhile may be lost.
+    /// A broken connection was opened again; messages sent meanwhile may be lost.
     pub fn reconnected(&mut self, pid: u64) {
         self.paxos.reconnected(pid);
     }
 
-    /// Time goes by.
+    /// One tick of the clock has passed.
     pub fn tick(&mut self) {
         self.paxos.tick();
         self.apply();
     }
 
-    /// What is to be sent.
+    /// The messages to send.
     pub fn outgoing(&mut self) -> Vec<Message<Command>> {
         let mut messages = Vec::new();
         self.paxos.take_outgoing_messages(&mut messages);

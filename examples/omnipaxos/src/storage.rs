@@ -1,4 +1,4 @@
-//! What a node finds again after a restart. Clones share it, as processes share a disk.
+//! A node's durable state. Clones share it, as processes share a disk.
 
 use crate::kv::Command;
 use omnipaxos::ballot_leader_election::Ballot;

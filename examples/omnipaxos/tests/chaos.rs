@@ -18,17 +18,17 @@ use tokio::sync::{mpsc, oneshot};
 /// Where nodes listen for clients, and for each other.
 const CLIENTS: u16 = 80;
 const PEERS: u16 = 81;
-/// Real nodes measure time in these.
+/// A node's unit of time.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What happens to a node.
+/// An input of a node.
 enum Event {
     Asked(Command, oneshot::Sender<Reply>),
     Came(Message<Command>),
     Reconnected(u64),
 }
 
-/// A cluster: how it is built, and what its nodes find again after a restart.
+/// A cluster: its configuration, and the durable state of its nodes.
 struct Cluster {
     disks: Mutex<BTreeMap<u64, Disk>>,
     reads: Reads,
@@ -41,15 +41,15 @@ impl Cluster {
     }
 }
 
-/// Takes what peers send.
+/// Receives the messages of peers.
 async fn hear(host: Host, events: mpsc::UnboundedSender<Event>) {
-    let listener = host.listen(PEERS).expect("nobody else listens on a node of ours");
+    let listener = host.listen(PEERS).expect("nothing else listens on this port");
     loop {
         let stream = listener.accept().await;
         let from = stream.peer();
         let events = events.clone();
         host.spawn(async move {
-            // What the connection before this one still carried is lost.
+            // Messages on the previous connection may be lost.
             let _ = events.send(Event::Reconnected(u64::from(from.0)));
             let mut lines = BufReader::new(stream);
             while let Ok(Some(message)) = read(&mut lines).await {
@@ -59,7 +59,7 @@ async fn hear(host: Host, events: mpsc::UnboundedSender<Event>) {
     }
 }
 
-/// Sends a peer what there is for it; after a broken connection it tries again.
+/// Sends a peer its messages, and connects again after a broken connection.
 async fn tell(host: Host, pid: u64, mut messages: mpsc::UnboundedReceiver<Message<Command>>) {
     loop {
         let connected = tokio::time::timeout(Duration::from_millis(400), host.connect(&format!("n{pid}"), PEERS)).await;
@@ -67,7 +67,7 @@ async fn tell(host: Host, pid: u64, mut messages: mpsc::UnboundedReceiver<Messag
             host.sleep(TICK).await;
             continue;
         };
-        // What gathered meanwhile is old, and omnipaxos sends again what still matters.
+        // The messages queued meanwhile are old; omnipaxos sends again what still matters.
         while messages.try_recv().is_ok() {}
         loop {
             let Some(message) = messages.recv().await else { return };
@@ -78,16 +78,16 @@ async fn tell(host: Host, pid: u64, mut messages: mpsc::UnboundedReceiver<Messag
     }
 }
 
-/// Takes what clients ask.
+/// Receives the requests of clients.
 async fn serve(host: Host, events: mpsc::UnboundedSender<Event>) {
-    let listener = host.listen(CLIENTS).expect("nobody else listens on a node of ours");
+    let listener = host.listen(CLIENTS).expect("nothing else listens on this port");
     loop {
         let (mut stream, events) = (BufReader::new(listener.accept().await), events.clone());
         host.spawn(async move {
             while let Ok(Some(command)) = read(&mut stream).await {
                 let (reply, answer) = oneshot::channel();
                 let _ = events.send(Event::Asked(command, reply));
-                // No answer: the connection ends without one.
+                // If the node has no answer, the connection ends without one.
                 let Ok(answer) = answer.await else { return };
                 if write(&mut stream, &answer).await.is_err() {
                     return;
@@ -124,7 +124,7 @@ impl Service for Cluster {
         loop {
             tokio::select! {
                 biased;
-                event = events.recv() => match event.expect("who listens lives as long as the node") {
+                event = events.recv() => match event.expect("the listeners live as long as the node") {
                     Event::Asked(command, reply) => node.ask(command, reply),
                     Event::Came(message) => node.handle(message),
                     Event::Reconnected(peer) => node.reconnected(peer),

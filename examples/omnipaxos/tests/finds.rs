@@ -1,8 +1,8 @@
-//! What is wrong is found, and told in a few lines: the tests of `chaos.rs` that are ignored fail, as they should.
+//! Each mistake is found and reported in a few lines: the ignored tests of `chaos.rs` fail, as they should.
 
 use std::process::Command;
 
-/// What a test that must fail says.
+/// The output of a test that must fail.
 fn failure(test: &str) -> String {
     let mut command = Command::new(env!("CARGO"));
     command.args(["test", "--test", "chaos", "--", "--ignored", "--exact", test]);
@@ -10,7 +10,7 @@ fn failure(test: &str) -> String {
     for variable in ["CI", "SCHISM_SEED", "SCHISM_SEEDS", "SCHISM_JOBS", "SCHISM_REPLAY"] {
         command.env_remove(variable);
     }
-    // That it fails is the question, not how little it takes.
+    // It matters only that the test fails, so the failure is not shrunk.
     command.env("SCHISM_SHRINK", "0");
     let output = command.output().expect("cargo runs, for it runs this");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

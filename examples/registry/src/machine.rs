@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The latest snapshot and what it says of itself.
+/// The latest snapshot: its metadata and its bytes.
 type Kept = (SnapshotMeta<u64, BasicNode>, Vec<u8>);
 
 /// The registry. Clones share it.

@@ -1,4 +1,4 @@
-//! A running node, and how clients ask it: one JSON object a line, one answer a line.
+//! A running node, and the clients' protocol: one JSON object a line, one answer a line.
 
 use crate::machine::Machine;
 use crate::types::{App, Register};
@@ -9,29 +9,29 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-/// What a client asks.
+/// A client's request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Ask {
     /// Register a service.
     Register(Register),
-    /// Where does it listen?
+    /// Look up where a service listens.
     LookUp(String),
 }
 
-/// What a node answers.
+/// A node's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Told {
     /// It is registered.
     Registered,
     /// It listens here, or was never registered.
     Address(Option<String>),
-    /// Ask the leader, if it is known; nothing was done.
+    /// Nothing was done: this node does not lead. Ask the leader, if it is known.
     NotLeader(Option<u64>),
-    /// Nobody knows whether it was done.
+    /// The request may or may not have been carried out.
     Unknown,
 }
 
-/// How the cluster's protocol is tuned, for links of up to 20 ms.
+/// The cluster's settings, for links of up to 20 ms.
 ///
 /// # Panics
 /// Never: the figures are sound.
@@ -53,7 +53,7 @@ pub fn members(nodes: u64) -> std::collections::BTreeMap<u64, BasicNode> {
     (1..=nodes).map(|id| (id, BasicNode::new(format!("n{id}")))).collect()
 }
 
-/// Answers the questions of one connection until it ends.
+/// Answers the requests of one connection until it ends.
 ///
 /// # Errors
 /// When the connection breaks.
@@ -67,7 +67,7 @@ pub async fn serve<C: App>(connection: impl AsyncRead + AsyncWrite, raft: Raft<C
     Ok(())
 }
 
-/// Asks one question on a connection.
+/// Sends one request on a connection, and waits for its answer.
 ///
 /// # Errors
 /// When the connection breaks before the answer is complete.
@@ -85,7 +85,8 @@ async fn answer<C: App>(ask: Ask, raft: &Raft<C>, machine: &Machine) -> Told {
             if leader != Some(raft.metrics().borrow().id) {
                 return Told::NotLeader(leader);
             }
-            // From here on even "forward to the leader" may mean that the entry was taken back, and comes true elsewhere.
+            // From here on even "forward to the leader" is not a refusal: this node may have dropped the entry from its
+            // log, and another may still commit it.
             raft.client_write(register).await.map_or(Told::Unknown, |_| Told::Registered)
         }
         Ask::LookUp(name) => match raft.ensure_linearizable().await {

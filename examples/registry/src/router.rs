@@ -1,4 +1,4 @@
-//! A network for nodes of one process: it hands each RPC to the target's `Raft`.
+//! A network for nodes of one process: it passes each RPC to the target's `Raft`.
 
 use crate::types::App;
 use openraft::error::{InstallSnapshotError, RPCError, RaftError, RemoteError, Unreachable};
@@ -30,7 +30,7 @@ impl<C: App> Clone for Router<C> {
 }
 
 impl<C: App> Router<C> {
-    /// Makes a node known, in place of its former self.
+    /// Adds a node, or replaces it after a restart.
     pub fn register(&self, id: u64, raft: Raft<C>) {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner).insert(id, raft);
     }

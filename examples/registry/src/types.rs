@@ -1,4 +1,4 @@
-//! What is replicated.
+//! The replicated command, and the application's openraft types.
 
 use openraft::impls::OneshotResponder;
 use openraft::{BasicNode, Entry, RaftTypeConfig, TokioRuntime};
@@ -8,7 +8,7 @@ use std::io::Cursor;
 /// Registers a service, or moves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
-    /// Who asks, and which of their requests this is: a request is carried out once.
+    /// The client, and the number of its request: a request that arrives twice is carried out once.
     pub request: (u64, u64),
     /// The service.
     pub name: String,

@@ -1,4 +1,4 @@
-//! The registry under chaos. What differs from `main.rs`: one type parameter, and three wrappers.
+//! The registry under chaos. It differs from `main.rs` by one type parameter and three wrappers.
 
 use openraft::{BasicNode, Entry, Raft};
 use registry::log::Log;
@@ -29,7 +29,7 @@ openraft::declare_raft_types!(
         AsyncRuntime = HostRuntime,
 );
 
-/// A cluster: what its nodes find again after a restart, and the router between them.
+/// A cluster: the durable state of its nodes, and the router between them.
 #[derive(Default)]
 struct Registry {
     disks: Mutex<BTreeMap<u64, (Log<Simulated>, Machine)>>,
@@ -54,9 +54,9 @@ impl Service for Registry {
         if id == 1 && !raft.is_initialized().await.expect("a node that runs says so") {
             raft.initialize(members(nodes)).await.expect("a blank node can found a cluster");
         }
-        let listener = host.listen(80).expect("nobody else listens on a node of ours");
+        let listener = host.listen(80).expect("nothing else listens on this port");
         loop {
-            // A connection that breaks is its client's business.
+            // A broken connection is for its client to handle.
             host.spawn(serve(listener.accept().await, raft.clone(), machine.clone()));
         }
     }

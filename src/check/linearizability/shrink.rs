@@ -45,7 +45,7 @@ fn fail(kept: &[(u32, Packed)], fails: &mut impl Fails) -> bool {
 /// in `all`.
 pub(super) fn explain(all: &[Packed], mut fails: impl Fails) -> Conflict {
     let whole: Kept = all.iter().enumerate().map(|(at, operation)| (at as u32, *operation)).collect();
-    let (mut kept, mut until) = prefix(&whole, &mut fails);
+    let Prefix { mut kept, mut until, mut first } = prefix(&whole, &mut fails);
     // Answers that only tell what the state was not depend on every write, and so do appends.
     let by_value = all.iter().all(|operation| !operation.effect.negated() && !operation.effect.special());
     if by_value {
@@ -58,33 +58,46 @@ pub(super) fn explain(all: &[Packed], mut fails: impl Fails) -> Conflict {
     if by_value {
         drop_values(&mut kept, &mut fails);
         // Leaving out values may have left an earlier answer as the first without an order.
-        if let (shorter, earlier) = prefix(&kept, &mut fails)
-            && fail(&shorter, &mut fails)
-        {
-            (kept, until) = (shorter, earlier);
+        let shorter = prefix(&kept, &mut fails);
+        if fail(&shorter.kept, &mut fails) {
+            Prefix { kept, until, first } = shorter;
         }
     }
     drop_reads(&mut kept, since, &mut fails);
     if by_value {
         drop_values(&mut kept, &mut fails);
     }
-    let breaks = last_answer(&kept, until, &mut fails);
+    let breaks = last_answer(&kept, until, first, &mut fails);
     let mut operations: Vec<u32> = kept.into_iter().map(|(at, _)| at).collect();
     operations.extend(since.filter(|since| !operations.contains(since)));
     Conflict::Exhausted { operations, since, breaks, until }
 }
 
-/// The shortest prefix in time that fails, and when it ends.
-fn prefix(all: &[(u32, Packed)], fails: &mut impl Fails) -> (Kept, Instant) {
+/// A prefix in time that fails.
+struct Prefix {
+    kept: Kept,
+    until: Instant,
+    /// Whether it is known to be the first: the answers before its last instant have an order.
+    first: bool,
+}
+
+/// The shortest prefix that fails, as far as that could be decided.
+fn prefix(all: &[(u32, Packed)], fails: &mut impl Fails) -> Prefix {
     let mut ends: Vec<Instant> = all.iter().map(|(_, operation)| operation.end).collect();
     ends.sort_unstable();
-    let (mut low, mut high) = (0, ends.len().saturating_sub(1));
+    // Before the first answer there is nothing to explain.
+    let (mut low, mut high, mut first) = (0, ends.len().saturating_sub(1), true);
     while low < high {
         let middle = (low + high) / 2;
-        if fail(&cut(all, ends[middle]), fails) { high = middle } else { low = middle + 1 }
+        let bare: Vec<Packed> = cut(all, ends[middle]).into_iter().map(|(_, operation)| operation).collect();
+        match fails(&bare) {
+            Some(true) => high = middle,
+            // In the end this was said last of the prefix right before the one that is returned.
+            decided => (low, first) = (middle + 1, decided == Some(false)),
+        }
     }
     let until = ends.get(high).copied().unwrap_or(0);
-    (cut(all, until), until)
+    Prefix { kept: cut(all, until), until, first }
 }
 
 fn cut(all: &[(u32, Packed)], until: Instant) -> Kept {
@@ -222,9 +235,15 @@ fn plain(all: &[Packed], kept: &[(u32, Packed)]) -> Option<Conflict> {
     whole.then(|| conflict.renamed(&|at| kept[at as usize].0))
 }
 
-/// The operation whose answer ends the prefix, if there is an order without that answer.
-fn last_answer(kept: &[(u32, Packed)], until: Instant, fails: &mut impl Fails) -> Option<u32> {
-    let last = kept.iter().find(|(_, operation)| operation.end == until && !operation.effect.optional())?;
+/// The operation whose answer ends the prefix, if there is an order without that answer: there is one of the operations
+/// that are left if there was one of all, and the answer is the only one of its instant. That costs nothing more, so
+/// it is known of arguments whose budget ended before they were short, too.
+fn last_answer(kept: &[(u32, Packed)], until: Instant, first: bool, fails: &mut impl Fails) -> Option<u32> {
+    let mut ended = kept.iter().filter(|(_, operation)| operation.end == until && !operation.effect.optional());
+    let last = ended.next()?;
+    if first && ended.next().is_none() {
+        return Some(last.0);
+    }
     let others = kept.iter().filter_map(|(at, operation)| match *at == last.0 {
         true => operation.effect.writes().then(|| operation.made_optional()),
         false => Some(*operation),

@@ -515,6 +515,31 @@ mod generated {
         }
     }
 
+    /// Values repeat, and the searches that would make the argument short may take longer than they are given: which
+    /// answer breaks the history is told all the same, is true, and is in the picture.
+    #[test]
+    fn the_answer_that_breaks_a_long_history_is_named() {
+        let shape = Shape { operations: 400, clients: 8, keys: 1, mix: Mix::Creates, values: Some(5), ..BASE };
+        let mut long = 0;
+        for seed in 0..40 {
+            let columns = generate(Shape { stale: true, ..shape }, seed);
+            let report = check_columns(&columns, Options::default());
+            let Some(witness) = report.witnesses().next() else { continue };
+            let Reason::NoOrder { breaks, until_ns, .. } = witness.reason else { continue };
+            let breaks = breaks.unwrap_or_else(|| panic!("seed {seed}: {}", witness.sentence));
+            assert!(explain::shown(&columns, witness, explain::Extent::Core).contains(&breaks), "seed {seed}");
+            long += u32::from(witness.operations.len() > explain::Extent::MOST);
+            let unanswered = |row: Row| match row.id == breaks || row.end_ns > until_ns {
+                true => Row { ending: Ending::Info, end_ns: NEVER_NS, ..row },
+                false => row,
+            };
+            let begun = columns.rows().filter(|row| row.start_ns <= until_ns);
+            let report = check_columns(&begun.map(unanswered).collect(), Options::default());
+            assert_eq!(report.linearizable(), Some(true), "seed {seed}: without {breaks} there is no order either");
+        }
+        assert!(long > 0, "no argument was long");
+    }
+
     #[test]
     fn the_number_of_threads_changes_nothing() {
         let columns = generate(Shape { stale: true, keys: 20, ..BASE }, 3);

@@ -132,7 +132,7 @@ impl Cluster {
         }
         match event.what {
             What::Commit { upto } => self.commit(event, upto),
-            What::ApplyEntry { at, payload } => {
+            What::ApplyEntry { at, payload, .. } => {
                 let under = self.nodes[index].vote.map(|(leader, _)| leader);
                 self.learn(event, at.index, at.into(), Some(payload), under);
             }
@@ -150,7 +150,7 @@ impl Cluster {
             What::Vote { term, candidate, committed } => {
                 node.vote = Some((LeaderId { term, node: candidate }, committed));
             }
-            What::Append { at, payload } => {
+            What::Append { at, payload, .. } => {
                 // An entry written over another replaces everything from there on, as a log does.
                 let entry = Entry { leader: at.into(), payload };
                 if node.log.last_key_value().is_some_and(|(last, _)| *last >= at.index)

@@ -35,7 +35,9 @@ impl Property for CommittedImmutable {
             What::Commit { upto } => before
                 .newly_committed(event.host, upto)
                 .find_map(|(index, leader, payload)| differs(event, before, index, leader, payload, "committed")),
-            What::ApplyEntry { at, payload } => differs(event, before, at.index, at.into(), Some(payload), "applied"),
+            What::ApplyEntry { at, payload, .. } => {
+                differs(event, before, at.index, at.into(), Some(payload), "applied")
+            }
             What::SnapshotBuilt { upto: Some(upto), .. } => {
                 ends_elsewhere(event, before, upto, "built a snapshot up to")
             }
@@ -51,7 +53,7 @@ impl Property for CommittedImmutable {
                 self.uncovered.insert(event.host, (last, violation));
                 None
             }
-            What::Append { at, payload } => {
+            What::Append { at, payload, .. } => {
                 let held = before.node(event.host).log.get(&at.index)?;
                 let replaced = held.leader != LeaderId::from(at) || held.payload != payload;
                 replaced

@@ -2,8 +2,8 @@
 //!
 //! Raft dissertation, section 6.3: clients retry, so that a log may hold a command twice; the state machine's sessions
 //! see to it that it takes effect at the first of its entries and never again. Sessions are part of the replicated
-//! state and of its snapshots: if one node forgets what another remembers, their states part. An effect is recorded
-//! right after the entry that had it. After a restart a node may apply again what it had not saved.
+//! state and of its snapshots: if one node forgets what another remembers, their states part. After a restart a node may
+//! apply again what it had not saved.
 
 use super::{Cluster, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
@@ -16,32 +16,22 @@ use std::collections::BTreeMap;
 pub struct ExactlyOnce {
     /// The index at which a command took effect first of all, and where.
     effects: BTreeMap<Tag, (u64, HostId)>,
-    /// The index that each node applied last.
-    applying: BTreeMap<HostId, u64>,
 }
 
 impl Property for ExactlyOnce {
     fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
-        match event.what {
-            What::ApplyEntry { at, .. } => {
-                self.applying.insert(event.host, at.index);
-                None
-            }
-            What::Apply { tag, .. } => {
-                let index = *self.applying.get(&event.host)?;
-                let (first, by) = *self.effects.entry(tag).or_insert((index, event.host));
-                if first == index {
-                    return None;
-                }
-                let sentence = format!(
-                    "command {tag} took effect at index {index} on {} at {}, and at index {first} on {by}",
-                    event.host,
-                    seconds(event.t_ns)
-                );
-                Some(violation(CheckName::ExactlyOnce, event, &[event.host, by], &[], sentence))
-            }
-            _ => None,
+        let What::Apply { tag, entry: Some(at), .. } = event.what else { return None };
+        let index = at.index;
+        let (first, by) = *self.effects.entry(tag).or_insert((index, event.host));
+        if first == index {
+            return None;
         }
+        let sentence = format!(
+            "command {tag} took effect at index {index} on {} at {}, and at index {first} on {by}",
+            event.host,
+            seconds(event.t_ns)
+        );
+        Some(violation(CheckName::ExactlyOnce, event, &[event.host, by], &[], sentence))
     }
 }
 
@@ -52,8 +42,9 @@ mod tests {
     use crate::kv::Key;
 
     fn effect(node: u16, index: u64, sequence: u64) -> [(u16, What); 2] {
-        let tag = Tag { session: 1, sequence };
-        [(node, apply(at(1, 1, index), index)), (node, What::Apply { tag, key: Key(0) })]
+        let (tag, at) = (Tag { session: 1, sequence }, at(1, 1, index));
+        let applied = What::ApplyEntry { at, payload: index, command: Some(tag) };
+        [(node, applied), (node, What::Apply { tag, key: Key(0), entry: Some(at) })]
     }
 
     fn is_violated(steps: &[&[(u16, What)]]) -> bool {

@@ -28,7 +28,7 @@ pub struct LogMatching {
 
 impl Property for LogMatching {
     fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
-        let What::Append { at, payload } = event.what else { return None };
+        let What::Append { at, payload, .. } = event.what else { return None };
         let leader = LeaderId::from(at);
         let previous = at.index.checked_sub(1).and_then(|index| before.node(event.host).leader_at(index));
         let seen = self.seen.entry(at.index).or_default();

@@ -116,12 +116,12 @@ mod testing {
 
     /// An appended entry.
     pub fn append(at: LogPosition, payload: u64) -> What {
-        What::Append { at, payload }
+        What::Append { at, payload, command: None }
     }
 
     /// An applied entry.
     pub fn apply(at: LogPosition, payload: u64) -> What {
-        What::ApplyEntry { at, payload }
+        What::ApplyEntry { at, payload, command: None }
     }
 
     /// A trace of these events, `(node, what)` each.
@@ -192,11 +192,12 @@ mod tests {
     /// one of term 2 that they had elected when the first leader died.
     #[test]
     fn real_nodes_that_forget_their_votes_violate_election_safety() {
-        use crate::fault::model::{Fault, FaultKind, Target};
+        use crate::fault::kinds::Kill;
+        use crate::fault::model::{Fault, Target};
         use crate::systems::{System, bugs::Bug};
         use crate::{run, scenario};
         let mut scenario = scenario::load("split-brain").expect("it is embedded");
-        let kill = |node: HostId| FaultKind::Kill { target: Target(node.to_string()) };
+        let kill = |node: HostId| Kill { target: Target(node.to_string()) }.into();
         let kill = |at_ms, node| Fault { at_ms, for_ms: Some(4_000), kind: kill(HostId(node)) };
         scenario.faults = std::iter::once(kill(3_000, 1)).chain((1..=5).map(|node| kill(9_000, node))).collect();
         (scenario.timing.duration_ms, scenario.workload.operations) = (16_000, 400);

@@ -39,7 +39,7 @@ impl Property for StateMachineSafety {
     fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
         let machine = self.machines.entry(event.host).or_default();
         let (at, payload) = match event.what {
-            What::ApplyEntry { at, payload } => (at, payload),
+            What::ApplyEntry { at, payload, .. } => (at, payload),
             What::SnapshotBuilt { upto: Some(upto), .. } => {
                 machine.snapshot = Some(upto.index);
                 return None;

@@ -2,8 +2,8 @@
 import * as engines from "./engine.mjs";
 import { draw } from "./network.mjs";
 import {
-  LINK_KINDS, NODE_KINDS, faultsOf, forked, isEdited, isFixed, question, seconds, settingOf, sitesOf, told, withFault,
-  withSite, withoutFault,
+  clicks, faultsOf, forked, isEdited, isFixed, question, seconds, settingOf, sitesOf, stopping, told, withFault, withSite,
+  withoutFault,
 } from "./setting.mjs";
 
 const of = (id) => document.getElementById(id);
@@ -16,6 +16,8 @@ const made = (name, properties = {}, ...children) => {
 const isNative = document.documentElement.dataset.engine === "native";
 const engine = isNative ? engines.native() : engines.wasm();
 let catalogue;
+/** What a click can do, by the menu that says which. */
+let menus;
 let setting;
 /** Every run so far: its setting, its answer, the addresses of its page and its file. */
 const runs = [];
@@ -53,7 +55,8 @@ function show() {
   of("at").value = at();
   showSites();
   of("systems").querySelectorAll("input").forEach((box) => (box.checked = setting.systems.includes(box.value)));
-  const step = { onLink: (a, b) => add(LINK_KINDS[of("link-kind").value](a, b)), onNode: (name) => add(NODE_KINDS[of("node-kind").value](name)) };
+  const chosen = (menu) => menus[menu].find(({ words }) => words === of(menu).value).fault;
+  const step = { onLink: (a, b) => add(chosen("link-kind")(a, b)), onNode: (name) => add(chosen("node-kind")(name)) };
   const broken = draw(of("network"), setting, at(), step);
   const count = broken.links.size + broken.nodes.size;
   of("picture").textContent = `At ${seconds(at())}: ${count === 0 ? "nothing is broken" : `${some(broken.links.size, "link")} and ${some(broken.nodes.size, "node")} broken`}.`;
@@ -65,7 +68,7 @@ function show() {
   }
 }
 
-const add = (fault) => change((now) => withFault(now, { at_ms: at(), for_ms: length(), ...fault }));
+const add = (fault) => change((now) => withFault(now, { at_ms: at(), for_ms: length(), ...fault }, stopping(catalogue.kinds)));
 
 function showSites() {
   // Whoever types in them has them already.
@@ -249,9 +252,6 @@ function listen() {
     const t = of("page").contentWindow?.schism?.view.t;
     if (t !== undefined && t !== null) of("fork-at").value = (t / 1000).toFixed(3);
   };
-  for (const [id, kinds] of [["link-kind", LINK_KINDS], ["node-kind", NODE_KINDS]]) {
-    of(id).replaceChildren(...Object.keys(kinds).map((name) => made("option", { textContent: name })));
-  }
 }
 
 async function begin() {
@@ -266,6 +266,10 @@ async function begin() {
   const where = isNative ? "this machine" : "this tab, as WebAssembly";
   of("engine").textContent = `schism ${catalogue.version} runs in ${where}. Nothing leaves it.`;
   of("scenario").replaceChildren(...catalogue.scenarios.map(({ scenario }) => made("option", { textContent: scenario })));
+  menus = { "link-kind": clicks(catalogue.kinds, "link"), "node-kind": clicks(catalogue.kinds, "node") };
+  for (const [id, offers] of Object.entries(menus)) {
+    of(id).replaceChildren(...offers.map(({ words }) => made("option", { textContent: words })));
+  }
   offerSystems();
   const wanted = decodeURIComponent(location.hash.slice(1));
   const names = catalogue.scenarios.map(({ scenario }) => scenario);

@@ -1,28 +1,29 @@
 // What is to be run: plain data, and the edits that the page makes of it. Nothing here touches the page.
 
-/** Faults of a link between two places (nodes or sites), by the name in the menu. */
-export const LINK_KINDS = {
-  "cut it": (a, b) => ({ fault: "partition", groups: [[a], [b]] }),
-  "cut it one way": (a, b) => ({ fault: "one_way", from: [a], to: [b] }),
-  "hold its messages": (a, b) => ({ fault: "hold", a: [a], b: [b] }),
-  "slow it by 100 ms": (a, b) => ({ fault: "latency", a: [a], b: [b], extra_ms: 100 }),
-  "lose every third message": (a, b) => ({ fault: "messages", from: [a], to: [b], loss_ppm: 333333 }),
-};
+/**
+ * What can be done by a click on a link or a node (`on`): words in a menu, and a fault of the places that are clicked.
+ * `kinds`: those of the engine's catalogue. What stops a node comes first.
+ */
+export function clicks(kinds, on) {
+  const order = ["stopped", "unable", "able"];
+  const made = (template, places) => {
+    if (typeof template === "string") return places[template] ?? template;
+    if (Array.isArray(template)) return template.map((one) => made(one, places));
+    if (template === null || typeof template !== "object") return template;
+    return Object.fromEntries(Object.entries(template).map(([key, value]) => [key, made(value, places)]));
+  };
+  const offers = [...kinds].sort((one, other) => order.indexOf(one.leaves) - order.indexOf(other.leaves));
+  return offers.flatMap((kind) => kind.clicks).filter((click) => click.on === on).map(({ words, fault }) => ({
+    words,
+    fault: (a, b) => made(fault, { "{a}": a, "{b}": b }),
+  }));
+}
 
-/** Faults of a node, by the name in the menu. */
-export const NODE_KINDS = {
-  "kill it": (target) => ({ fault: "kill", target }),
-  "pause it": (target) => ({ fault: "pause", target }),
-  "take its power": (target) => ({ fault: "power_loss", target }),
-  "cut it from the other nodes": (target) => ({ fault: "isolate", target }),
-  "cut it from everybody": (target) => ({ fault: "isolate", target, from_clients: true }),
-  "fill its disk": (target) => ({ fault: "full_disk", target }),
-  "let its disk fail": (target) => ({ fault: "disk_errors", target }),
-  "slow its clock by a third": (target) => ({ fault: "clock", target, drift_ppm: -333333 }),
-};
+/** The kinds that leave a node stopped: while one does, another has nothing to stop. */
+export const stopping = (kinds) => new Set(kinds.filter(({ leaves }) => leaves === "stopped").map(({ name }) => name));
 
-/** A fault as the engine takes it: without its words. */
-export const bare = ({ words, ...fault }) => fault;
+/** A fault as the engine takes it: without what the engine tells of it. */
+export const bare = ({ words, links, nodes, ...fault }) => fault;
 
 /** The setting of a scenario as the catalogue or the engine's plan tells it, unchanged; `title`: what it is called once edited. */
 export function settingOf(plan, seed, toml) {
@@ -49,27 +50,25 @@ export const isEdited = (setting) => setting.sites !== null || setting.faults !=
 
 const begun = (a, b) => a.at_ms - b.at_ms;
 const endOf = ({ at_ms, for_ms }) => (for_ms === undefined || for_ms === null ? Infinity : at_ms + for_ms);
-/** Faults that stop a node: while one does, another has nothing to stop. */
-const STOPS = new Set(["kill", "pause", "power_loss"]);
-const sameAs = (a, b) => {
+const sameAs = (a, b, stops) => {
   const whatOf = ({ at_ms, for_ms, ...what }) => JSON.stringify(Object.entries(bare(what)).sort());
-  return STOPS.has(a.fault) && STOPS.has(b.fault) ? a.target === b.target : whatOf(a) === whatOf(b);
+  return stops.has(a.fault) && stops.has(b.fault) ? a.target === b.target : whatOf(a) === whatOf(b);
 };
 
 /** The fault that leaves another nothing to do for some of its time: it is in force already. */
-function inForce(setting, fault) {
-  return faultsOf(setting).find((other) => sameAs(fault, other) && fault.at_ms < endOf(other) && other.at_ms < endOf(fault));
+function inForce(setting, fault, stops) {
+  return faultsOf(setting).find((other) => sameAs(fault, other, stops) && fault.at_ms < endOf(other) && other.at_ms < endOf(fault));
 }
 
-/** With one fault more. A fork can change nothing before its instant. */
-export function withFault(setting, fault) {
+/** With one fault more. A fork can change nothing before its instant. `stops`: the kinds that stop a node. */
+export function withFault(setting, fault, stops) {
   if (setting.fork && fault.at_ms < setting.fork.at_ms) {
     throw new Error(`a fork at ${seconds(setting.fork.at_ms)} cannot break anything before`);
   }
-  const other = inForce(setting, fault);
+  const other = inForce(setting, fault, stops);
   if (other) {
     const until = endOf(other) === Infinity ? "the end" : seconds(endOf(other));
-    const what = STOPS.has(fault.fault) ? `${fault.target} is stopped` : "the same fault is in force";
+    const what = stops.has(fault.fault) ? `${fault.target} is stopped` : "the same fault is in force";
     throw new Error(`${what} from ${seconds(other.at_ms)} to ${until} already (${other.fault.replaceAll("_", " ")}): remove that, or choose a time outside of it`);
   }
   return { ...setting, faults: [...faultsOf(setting).map(bare), fault].sort(begun) };
@@ -115,38 +114,17 @@ export const forked = (setting, at_ms) => ({ ...setting, fork: { at_ms, told: to
 /** Milliseconds as seconds. */
 export const seconds = (ms) => `${(ms / 1000).toFixed(3).replace(/\.?0+$/, "")} s`;
 
-/** What is broken at an instant: links between nodes or sites as pairs of names, and nodes. */
+/**
+ * What is broken at an instant: links between nodes as pairs of names, and nodes. A fault that the engine was not told of
+ * yet shows nowhere.
+ */
 export function brokenAt(setting, at_ms) {
-  const sites = nodesOf(setting);
-  const all = sites.flatMap(({ names }) => names);
-  const nodes = (target) => {
-    const [site, part] = target.split(".");
-    const named = sites.find(({ name }) => name === site);
-    if (named) return part === "clients" ? [] : named.names;
-    return all.includes(target) ? [target] : [];
-  };
-  const each = (targets) => targets.flatMap(nodes);
   const links = new Map();
-  const down = new Map();
-  const link = (from, to, fault) => {
-    for (const a of from) for (const b of to) if (a !== b) links.set([a, b].sort().join(" "), fault);
-  };
+  const nodes = new Map();
   for (const fault of faultsOf(setting)) {
     if (at_ms < fault.at_ms || at_ms >= endOf(fault)) continue;
-    if (fault.groups) {
-      const groups = fault.groups.map(each);
-      groups.forEach((group, index) => groups.slice(index + 1).forEach((other) => link(group, other, fault)));
-    } else if (fault.fault === "isolate") {
-      link(nodes(fault.target), all, fault);
-    } else if (fault.from && fault.to) {
-      link(each(fault.from), each(fault.to), fault);
-    } else if (fault.a && fault.b) {
-      link(each(fault.a), each(fault.b), fault);
-    } else if (fault.left && fault.right) {
-      link(each(fault.left), each(fault.right), fault);
-    } else if (fault.target) {
-      nodes(fault.target).forEach((node) => down.set(node, fault));
-    }
+    for (const ends of fault.links ?? []) links.set([...ends].sort().join(" "), fault);
+    for (const node of fault.nodes ?? []) nodes.set(node, fault);
   }
-  return { links, nodes: down };
+  return { links, nodes };
 }

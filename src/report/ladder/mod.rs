@@ -1,7 +1,7 @@
 //! The ladder: systems one idea apart (the rungs), over scenarios one kind of fault apart (the columns).
 //!
-//! Every column but the one about compare-and-set is run with its compare-and-sets turned into plain writes, so that a
-//! column shows one thing: otherwise a store that cannot do them fails everywhere for the same reason.
+//! Every column except the one about compare-and-set runs compare-and-sets as plain writes, so that a column shows one
+//! thing: otherwise a store that cannot do them fails everywhere for the same reason.
 //!
 //! * `table`: for a terminal, and as Markdown.
 
@@ -18,12 +18,12 @@ use crate::trace::{HostId, Trace, What};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A system, and what its idea is worth.
+/// A system, with what its idea gains and what it lacks.
 #[derive(Debug, Clone, Copy)]
 pub struct Rung {
     /// The system.
     pub system: System,
-    /// What it has that the one before has not.
+    /// What it gains over the rung before.
     pub buys: &'static str,
     /// What it still loses.
     pub loses: &'static str,
@@ -33,33 +33,33 @@ pub struct Rung {
 pub const RUNGS: [Rung; 7] = [
     Rung {
         system: System::DualPrimary,
-        buys: "Everybody is served on either side of a cut.",
+        buys: "Clients on both sides of a cut are served.",
         loses: "Silence is taken for death, so both sides sell the same stock; the last writer wins.",
     },
     Rung {
         system: System::PrimaryBackupAsync,
         buys: "One order of all writes, and quick answers: one node decides, the others copy.",
-        loses: "What the primary had not yet shipped when it fell silent; and two primaries, if it was only cut off.",
+        loses: "Writes not yet shipped when the primary fell silent; if it was only cut off, there are two primaries.",
     },
     Rung {
         system: System::PrimaryBackupSync,
-        buys: "Nothing acknowledged is ever lost: every node has it, and nobody takes over.",
-        loses: "Its availability: one node away, and no write is acknowledged; the primary away, and nothing is.",
+        buys: "No acknowledged write is ever lost: every node has it, and no other node takes over.",
+        loses: "Availability: with one node away no write is acknowledged, with the primary away nothing is.",
     },
     Rung {
         system: System::Lease,
-        buys: "A majority is enough, and another takes over once the lease is over; reads ask nobody.",
-        loses: "The truth of reads, when a clock runs slow: the lease is over for everybody but its holder.",
+        buys: "A majority is enough, and another node takes over when the lease expires; a read asks no other node.",
+        loses: "Correct reads, when a clock runs slow: the lease has expired for every node but its holder.",
     },
     Rung {
         system: System::Quorum,
-        buys: "No leader to lose and no clock to trust: reads and writes of overlapping majorities.",
+        buys: "No leader to lose and no clock to trust: reads and writes go to overlapping majorities.",
         loses: "Decisions: two compare-and-sets may both win, since a read and a write are two steps.",
     },
     Rung {
         system: System::RaftLocalReads,
-        buys: "Consensus on one log: every write has its place in it before it is acknowledged, a decision too.",
-        loses: "Reads answered by any node alone, which is up to date only as long as nobody is cut off.",
+        buys: "Consensus on one log: every write, also a compare-and-set, has its place before it is acknowledged.",
+        loses: "Up-to-date reads: any node answers alone, and may be behind the others.",
     },
     Rung {
         system: System::Raft,
@@ -68,14 +68,14 @@ pub const RUNGS: [Rung; 7] = [
     },
 ];
 
-/// A scenario, and the kind of fault that it stands for.
+/// A scenario, and the kind of fault that it represents.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
     /// The scenario's name.
     pub name: &'static str,
     /// What it is about.
     pub about: &'static str,
-    /// Whether compare-and-sets stay what they are.
+    /// Whether compare-and-sets are run as such.
     pub keeps_cas: bool,
 }
 
@@ -83,7 +83,7 @@ pub struct Column {
 pub const COLUMNS: [Column; 6] = [
     Column { name: "concurrent-cas", about: "nothing is broken, clients compete", keeps_cas: true },
     Column { name: "failover", about: "the primary is cut off, then dies", keeps_cas: false },
-    Column { name: "split-brain", about: "two data centres are cut apart", keeps_cas: false },
+    Column { name: "split-brain", about: "the link between two data centres is cut", keeps_cas: false },
     Column { name: "stale-reads", about: "the same, with many reads", keeps_cas: false },
     Column { name: "power-loss", about: "power, disks, processes, links", keeps_cas: false },
     Column { name: "clock-drift", about: "a clock runs slow, its node is cut off", keeps_cas: false },
@@ -112,11 +112,11 @@ pub enum Finding {
     Forks,
     /// An acknowledged write is gone.
     Loses,
-    /// Some answer was older than one that was given before.
+    /// An answer was older than one that was given before.
     Stale,
     /// Another check of safety failed.
     Breaks,
-    /// Not everybody was served again after the last fault.
+    /// After the last fault not every client was served again.
     Stuck,
     /// Nothing failed.
     Safe,

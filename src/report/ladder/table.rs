@@ -51,9 +51,9 @@ impl Ladder {
         let seeds = count(self.seeds.count(), "seed");
         let legend = format!(
             "{seeds} a cell: what was found, in how many of them; and the share of the operations offered that were \
-             served in time while faults were active. forks: two nodes acknowledged what contradicts; loses: an acknowledged write is gone; \
-             stale: a read is older than another; stuck: not everybody was served again. Compare-and-sets are plain \
-             writes but in the first column."
+             served in time while faults were active. forks: two nodes acknowledged conflicting operations; loses: an \
+             acknowledged write is lost; stale: a read is older than an earlier one; stuck: not every client was \
+             served again. Compare-and-sets are run as plain writes, except in the first column."
         );
         lines.push(String::new());
         lines.push(wrap(&legend, WIDTH, 0));
@@ -64,21 +64,21 @@ impl Ladder {
     pub fn markdown(&self) -> String {
         let seeds = self.seeds.iter();
         let mut text = format!(
-            "# The ladder\n\nSystems one idea apart, from two primaries to consensus, each under faults one kind apart. \
-             Made by\n\n    cargo run -- ladder --seeds {}..{} --markdown docs/LADDER.md\n\n",
+            "# The ladder\n\nSystems that each add one idea, from two primaries to consensus, under faults of \
+             one kind at a time. Made by\n\n    cargo run -- ladder --seeds {}..{} --markdown docs/LADDER.md\n\n",
             seeds.start, seeds.end
         );
         text.push_str(
-            "A cell says what the checks found, in how many of the seeds, and the share of the operations offered that were\n\
-             served in time while faults were active (in the whole run, where there are none).\n\n\
-             * **forks**: two nodes acknowledged, as primaries of the same time, what contradicts (a split-brain \
+            "A cell says what the checks found, in how many of the seeds, and which share of the operations offered \
+             was served\nin time while faults were active (in the whole run, if there are none).\n\n\
+             * **forks**: two nodes acknowledged conflicting operations as primaries at the same time (a split-brain \
              certificate).\n\
-             * **loses**: an acknowledged write is proven gone.\n\
-             * **stale**: no order explains what clients saw: an answer is older than one that was given before.\n\
-             * **stuck**: not everybody was served again after the last fault.\n\n\
+             * **loses**: an acknowledged write is proven lost.\n\
+             * **stale**: no order explains the history: an answer is older than one that was given before.\n\
+             * **stuck**: after the last fault not every client was served again.\n\n\
              Compare-and-sets are run as plain writes in every column but `concurrent-cas`, so that a column shows one \
-             thing.\n`schism list NAME` tells a scenario's story, `schism run NAME --system SYSTEM --seed N` shows a run \
-             of it\n(with its compare-and-sets).\n\n",
+             thing.\n`schism list NAME` tells a scenario's story, `schism run NAME --system SYSTEM --seed N` shows a \
+             run of it\n(with its compare-and-sets).\n\n",
         );
         for column in &COLUMNS {
             text.push_str(&format!("* `{}`: {}.\n", column.name, column.about));

@@ -183,7 +183,7 @@ mod tests {
     fn an_event_of_any_kind_is_a_row() {
         assert_eq!(variant(&What::Crash), ("crash".into(), Value::Null));
         let at = LogPosition { term: 2, leader: HostId(1), index: 9 };
-        let (name, fields) = variant(&What::Append { at, payload: 1 });
+        let (name, fields) = variant(&What::Append { at, payload: 1, command: None });
         assert_eq!((name.as_str(), &fields["at"]["index"]), ("append", &json!(9)));
     }
 }

@@ -24,7 +24,7 @@ export function searchIn(runs, text) {
     const node = run.nodes.find((one) => run.name(one).toLowerCase() === asked);
     if (node) {
       for (const span of run.roles.filter((role) => role.node === node && role.role !== "backup")) {
-        found.push({ run, t: span.from, node, label: `${run.name(node)} becomes ${span.role} in term ${span.term}` });
+        found.push({ run, t: span.from, node, label: eventText(run, span.event) });
       }
       found.push({ run, t: 0, node, label: `${run.name(node)} from the beginning` });
       continue;
@@ -34,10 +34,8 @@ export function searchIn(runs, text) {
     for (const message of run.messages.filter(matches)) {
       found.push({ run, t: message.sent, message, label: messageLabel(run, message) });
     }
-    run.events.kinds.forEach((name, index) => {
-      if (name !== kind) return;
-      for (let i = 0; i < run.events.count; i++) if (run.events.kind[i] === index) found.push({ run, t: run.events.t[i], host: run.events.host[i], label: eventText(run, i) });
-    });
+    if (!run.events.names.includes(kind)) continue;
+    for (let i = 0; i < run.events.count; i++) if (run.events.name(i) === kind) found.push({ run, t: run.events.t[i], host: run.events.host[i], label: eventText(run, i) });
   }
   return found.sort((a, b) => a.t - b.t);
 }

@@ -2,19 +2,21 @@
 //! themselves, only which of them are equal.
 //!
 //! The result is JSON in columns (see [`columns`](super::columns)), compressed (zlib) and as base64. A new kind of
-//! event needs nothing here; `words.mjs` has the one place that puts events into words.
+//! event needs nothing here but [`words`] of its own, which are embedded with it.
 
 use super::columns::{Hashes, Table, deltas, variant};
+use crate::check::primaries::overlaps;
 use crate::fault::fold::links_of;
-use crate::fault::model::{Fault, FaultKind, Schedule};
-use crate::fault::timeline::{Phase, Timeline};
+use crate::fault::model::{Fault, FaultKind};
+use crate::fault::timeline::Phase;
 use crate::fault::topology::Topology;
 use crate::history::columns::LATEST_NS;
 use crate::history::{Operation, Status};
 use crate::kv::{Op, Outcome};
-use crate::report::{comparison, timeline};
+use crate::report::comparison;
+use crate::report::words::words;
 use crate::run::compare::{is_safety, unmet};
-use crate::run::{Comparison, Difference, Run};
+use crate::run::{Comparison, Difference, Plan, Run};
 use crate::scenario::Scenario;
 use crate::trace::{HostId, What};
 use base64::Engine;
@@ -36,7 +38,7 @@ pub fn packed(runs: &[Run], comparison: Option<&Comparison>) -> String {
 /// The runs as JSON.
 pub fn data(runs: &[Run], comparison: Option<&Comparison>) -> Value {
     let Some(first) = runs.first() else { return Value::Null };
-    let scenario = &first.explicit;
+    let (scenario, plan) = (&first.scenario, &first.plan);
     json!({
         "format": 1,
         "scenario": {
@@ -44,9 +46,9 @@ pub fn data(runs: &[Run], comparison: Option<&Comparison>) -> Value {
             "title": scenario.title,
             "story": scenario.story,
             "duration_ns": scenario.timing.duration_ms * 1_000_000,
-            "sites": sites(scenario),
+            "sites": sites(scenario, &plan.world.topology),
         },
-        "faults": faults(scenario),
+        "faults": faults(plan),
         "comparison": comparison.map(|comparison| json!({
             "as_expected": comparison.as_expected,
             "availability": comparison.first_availability_difference.as_ref().map(difference),
@@ -60,10 +62,9 @@ fn difference(found: &Difference) -> Value {
     json!({ "operation": found.operation, "sentence": comparison::sentence(found) })
 }
 
-fn sites(scenario: &Scenario) -> Vec<Value> {
+fn sites(scenario: &Scenario, topology: &Topology) -> Vec<Value> {
     let client_sites = scenario.client_sites();
     let clients = |index| client_sites.iter().enumerate().filter(move |(_, site)| **site == index).map(|(id, _)| id);
-    let topology = scenario.topology();
     let site = |(index, site): (usize, &crate::fault::topology::SiteHosts)| {
         json!({
             "name": site.name,
@@ -76,10 +77,8 @@ fn sites(scenario: &Scenario) -> Vec<Value> {
     topology.sites.iter().enumerate().map(site).collect()
 }
 
-fn faults(scenario: &Scenario) -> Vec<Value> {
-    let schedule = scenario.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
-    let topology = scenario.topology();
-    let timeline = Timeline::of(&Schedule { faults: schedule.to_vec() }, scenario.timing.duration_ms);
+fn faults(plan: &Plan) -> Vec<Value> {
+    let timeline = plan.world.timeline();
     let fault = |(index, fault): (usize, &Fault)| {
         // A flapping link is whole between these.
         let edges = timeline.edges.iter().filter(|edge| edge.fault as usize == index);
@@ -89,7 +88,7 @@ fn faults(scenario: &Scenario) -> Vec<Value> {
             Phase::Begin | Phase::End => None,
         });
         json!({
-            "name": timeline::name(&fault.kind),
+            "name": fault.kind.sort().title,
             "kind": fault.kind.name(),
             "text": fault.to_string(),
             "from_ns": fault.at_ms * 1_000_000,
@@ -97,10 +96,10 @@ fn faults(scenario: &Scenario) -> Vec<Value> {
             "cut": fault.kind.is_cut(),
             "flaps": flaps.collect::<Vec<_>>(),
             "target": fault.kind.target().map(|target| &target.0),
-            "links": links(&fault.kind, &topology, None),
+            "links": links(&fault.kind, &plan.world.topology, None),
         })
     };
-    schedule.iter().enumerate().map(fault).collect()
+    plan.faults().iter().enumerate().map(fault).collect()
 }
 
 /// The directed links that a cut concerns; other kinds concern links too, but do not tell sides apart.
@@ -110,42 +109,47 @@ fn links(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Vec
 
 fn system(run: &Run) -> Value {
     let mut hashes = Hashes::default();
-    let topology = run.explicit.topology();
-    let schedule = run.explicit.explicit.as_ref().map_or(&[][..], |explicit| &explicit.schedule);
+    let (faults, topology) = (run.plan.faults(), &run.plan.world.topology);
     // The links of a fault whose target is a role are known only once it has begun.
     let resolved = run.trace.events.iter().filter_map(|event| match event.what {
         What::FaultBegin { fault, resolved: Some(host) } => {
-            let kind = &schedule.get(fault as usize)?.kind;
-            Some(json!({ "fault": fault, "host": host, "links": links(kind, &topology, Some(host)) }))
+            let kind = &faults.get(fault as usize)?.kind;
+            Some(json!({ "fault": fault, "host": host, "links": links(kind, topology, Some(host)) }))
         }
         _ => None,
     });
     json!({
         "outcome": run.outcome,
-        "because": run.explicit.expect.get(&run.outcome.system).map(|expected| &expected.because),
-        "as_expected": unmet(&run.explicit, &run.outcome).is_empty(),
+        "because": run.scenario.expect.get(&run.outcome.system).map(|expected| &expected.because),
+        "as_expected": unmet(&run.scenario, &run.outcome).is_empty(),
         "safety_checks": run.outcome.violations.iter().map(|found| is_safety(found.check)).collect::<Vec<_>>(),
         "names": run.trace.names,
         "nodes": run.trace.nodes,
         "resolved": resolved.collect::<Vec<_>>(),
         "events": events(run, &mut hashes),
         "operations": operations(run, &mut hashes),
-        "commands": commands(run, &mut hashes),
+        "overlaps": overlaps(&run.trace).iter().map(|overlap| json!({
+            "from_ns": overlap.from_ns,
+            "until_ns": overlap.until_ns,
+            "nodes": overlap.nodes.iter().collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
     })
 }
 
-/// All events: when, where and of which kind in the order of the trace; their fields in one table per kind, in the
-/// same order.
+/// All events: when, where and of which kind in the order of the trace; their fields in one table per name of a kind, in
+/// the same order. Events of one name that are told in other words are of another kind.
 fn events(run: &Run, hashes: &mut Hashes) -> Value {
     let events = &run.trace.events;
     let unit_ns = events.iter().fold(0, |unit, event| gcd(unit, event.t_ns)).max(1);
-    let mut kinds: Vec<String> = Vec::new();
+    let mut kinds: Vec<(String, &str)> = Vec::new();
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     let mut of_kind = Vec::with_capacity(events.len());
     for event in events {
         let (name, fields) = variant(&event.what);
-        let kind = kinds.iter().position(|known| *known == name).unwrap_or_else(|| {
-            kinds.push(name.clone());
+        let told = words(&event.what);
+        let kind = kinds.iter().position(|known| (known.0.as_str(), known.1) == (&name, told));
+        let kind = kind.unwrap_or_else(|| {
+            kinds.push((name.clone(), told));
             kinds.len() - 1
         });
         of_kind.push(kind);
@@ -157,7 +161,7 @@ fn events(run: &Run, hashes: &mut Hashes) -> Value {
         "t": deltas(events.iter().map(|event| Some((event.t_ns / unit_ns) as i64))),
         "host": events.iter().map(|event| event.host).collect::<Vec<_>>(),
         "kind": of_kind,
-        "kinds": kinds,
+        "kinds": kinds.iter().map(|(name, words)| json!({ "name": name, "words": words })).collect::<Vec<_>>(),
         "tables": tables,
     })
 }
@@ -169,15 +173,6 @@ fn gcd(a: u64, b: u64) -> u64 {
 fn operations(run: &Run, hashes: &mut Hashes) -> Value {
     let mut table = Table::default();
     run.history.operations.iter().for_each(|operation| table.push(&row(operation)));
-    table.encode(hashes)
-}
-
-/// The command of each log entry that carries one.
-fn commands(run: &Run, hashes: &mut Hashes) -> Value {
-    let mut table = Table::default();
-    for (payload, tag) in &run.commands {
-        table.push(&json!({ "payload": payload, "tag": tag }));
-    }
     table.encode(hashes)
 }
 
@@ -264,7 +259,9 @@ mod tests {
             let mut next: BTreeMap<&str, usize> = BTreeMap::new();
             for (index, event) in run.trace.events.iter().enumerate() {
                 assert_eq!(embedded["host"][index], event.host.0);
-                let kind = embedded["kinds"][embedded["kind"][index].as_u64().unwrap() as usize].as_str().unwrap();
+                let kind = &embedded["kinds"][embedded["kind"][index].as_u64().unwrap() as usize];
+                assert_eq!(kind["words"], words(&event.what));
+                let kind = kind["name"].as_str().unwrap();
                 *next.entry(kind).or_default() += 1;
                 assert_eq!(kind, variant(&event.what).0);
             }

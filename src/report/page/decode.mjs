@@ -33,12 +33,6 @@ export function decodeTable(raw) {
   };
 }
 
-/** The tag of the command that a log entry carries, by the number of the entry's hash. */
-export function decodeCommands(raw) {
-  const { rows, get } = decodeTable(raw);
-  return new Map(Array.from({ length: rows }, (_, row) => [get("payload", row), `p${get("tag.session", row)}#${get("tag.sequence", row)}`]));
-}
-
 /** The events of a run: parallel arrays of time, host, kind, and row within the table of the kind. */
 export function decodeEvents(raw) {
   const scale = raw.unit_ns / 1e6;
@@ -48,22 +42,34 @@ export function decodeEvents(raw) {
   for (let i = 0; i < count; i++) t[i] = (last += raw.t[i]) * scale;
   const tables = {};
   for (const [name, table] of Object.entries(raw.tables)) tables[name] = decodeTable(table);
-  const next = new Uint32Array(raw.kinds.length);
+  const names = raw.kinds.map(({ name }) => name);
+  const next = new Map(names.map((name) => [name, 0]));
   const row = new Uint32Array(count);
-  for (let i = 0; i < count; i++) row[i] = next[raw.kind[i]]++;
+  for (let i = 0; i < count; i++) {
+    const name = names[raw.kind[i]];
+    row[i] = next.get(name);
+    next.set(name, row[i] + 1);
+  }
   return {
     count,
     t,
     host: Uint16Array.from(raw.host),
-    kind: Uint16Array.from(raw.kind),
     row,
-    kinds: raw.kinds,
+    names: [...new Set(names)],
     tables,
     /** The name of event i's kind. */
-    name: (i) => raw.kinds[raw.kind[i]],
+    name: (i) => names[raw.kind[i]],
+    /** What event i is called; `{field}` stands for a field of it. */
+    words: (i) => raw.kinds[raw.kind[i]].words,
     /** A field of event i, null where it has none. */
-    field: (i, name) => tables[raw.kinds[raw.kind[i]]].get(name, row[i]),
+    field: (i, field) => tables[names[raw.kind[i]]].get(field, row[i]),
   };
+}
+
+/** The command of event i whose tag is in a field, as an operation's `tag`; null where there is none. */
+export function tagOf(events, i, field) {
+  const session = events.field(i, `${field}.session`);
+  return session === null ? null : `p${session}#${events.field(i, `${field}.sequence`)}`;
 }
 
 /** The operations of a history, in order of invocation. */

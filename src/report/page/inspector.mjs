@@ -1,6 +1,6 @@
 // The state of a run at the chosen instant, as tables beneath its picture.
 import { lowerBound } from "./decode.mjs";
-import { commandIn, eventText, opText, seconds } from "./words.mjs";
+import { eventText, opText, seconds } from "./words.mjs";
 
 /** The width of an entry in the table of logs, in pixels, and how many events are listed. */
 const ENTRY_WIDTH = 74;
@@ -107,9 +107,9 @@ function entryCell(run, state, index, colours) {
   const entry = state.log[index];
   if (index <= state.purged && state.purged > 0) return element("td", { class: "faint" }, "(…)");
   if (!entry) return element("td", { class: "faint" }, "");
-  const operation = commandIn(run, entry.payload);
+  const operation = run.byTag.get(entry.tag);
   // An application that tells nothing of its entries leaves them unknown.
-  const said = operation ? shortText(operation) : run.commandOf.get(entry.payload) ?? (run.commandOf.size ? "no command" : "?");
+  const said = operation ? shortText(operation) : entry.tag ?? (run.replay.commands.areTold ? "no command" : "?");
   const classes = [state.committed !== null && index <= state.committed ? "committed" : "", "entry"].join(" ");
   const title = `entry ${index}, term ${entry.term} of n${entry.leader}: ${operation ? `#${operation.id} ${opText(operation)}` : said}`;
   return element("td", { class: classes, title, style: `--term: ${colours.terms[entry.term % colours.terms.length]}` },

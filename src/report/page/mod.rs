@@ -17,6 +17,7 @@ pub mod columns;
 pub mod data;
 mod strip;
 
+use crate::history::visible::visible;
 use crate::run::{Comparison, Run};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -95,10 +96,11 @@ fn classic(module: &str) -> String {
     lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
 }
 
-/// Text as it may stand in HTML and between double quotes.
+/// Text as it may stand in HTML and between double quotes. What would act on a screen is written out: a page is also read
+/// in terminals, and what turns the direction of writing acts in a browser too.
 pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in visible(text).chars() {
         match character {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),

@@ -1,5 +1,5 @@
 // What is drawn of a run, derived from its events: messages with their fates, roles, beliefs, commits, operations.
-import { decodeCommands, decodeEvents, decodeOperations } from "./decode.mjs";
+import { decodeEvents, decodeOperations } from "./decode.mjs";
 
 const REPLY = "_reply";
 /** Kinds of message that are collapsed where they change nothing. */
@@ -42,11 +42,10 @@ export function buildRun(page, raw, index) {
   run.byId = new Map(operations.map((operation) => [operation.id, operation]));
   run.nextOfClient = nextOfClient(operations);
   run.byTag = new Map(operations.map((operation) => [operation.tag, operation]));
-  run.commandOf = decodeCommands(raw.commands);
   run.messages = messagesOf(events, end);
   Object.assign(run, spansOf(run));
   run.faults = faultsOf(page, raw, end);
-  run.overlaps = overlapsOf(run.roles);
+  run.overlaps = raw.overlaps.map(({ from_ns, until_ns, nodes }) => ({ from: from_ns / 1e6, until: until_ns / 1e6, nodes }));
   run.evidence = evidenceOf(run);
   run.refused = refusedOf(run);
   return run;
@@ -144,7 +143,7 @@ function spansOf({ events, nodes, end }) {
     if (name === "role") {
       const scope = scopeOf(events, i);
       const [role, term] = [events.field(i, "role"), events.field(i, "term")];
-      begin(open, `${node} ${scope}`, roles, { node, scope, role, term, from: t, until: end });
+      begin(open, `${node} ${scope}`, roles, { node, scope, role, term, from: t, until: end, event: i });
       if (scope === "all") {
         const leader = role === "primary" ? node : null;
         if (role === "primary" || role === "candidate") begin(believed, node, beliefs, { node, leader, term, from: t, until: end });
@@ -167,7 +166,7 @@ function spansOf({ events, nodes, end }) {
   }
   const scopes = [...new Set(roles.map((span) => span.scope))].sort();
   // What has a log of entries by terms is told as Raft is; whom the others believe in is not known.
-  const isRaft = events.kinds.includes("append");
+  const isRaft = events.names.includes("append");
   return { roles, beliefs: isRaft ? beliefs : [], stops, commits, scopes, isRaft };
 }
 
@@ -175,24 +174,6 @@ function spansOf({ events, nodes, end }) {
 export function scopeOf(events, i) {
   const shard = events.field(i, "scope.shard");
   return shard === null ? "all" : String(shard);
-}
-
-/** Spans in which two or more nodes acted as primary of the same keys. */
-export function overlapsOf(roles) {
-  const primary = roles.filter((span) => span.role === "primary");
-  const bounds = [...new Set(primary.flatMap((span) => [span.from, span.until]))].sort((a, b) => a - b);
-  const overlaps = [];
-  for (let i = 0; i + 1 < bounds.length; i++) {
-    const [from, until] = [bounds[i], bounds[i + 1]];
-    const active = primary.filter((span) => span.from <= from && span.until >= until);
-    const rivals = active.filter((one) => active.some((other) => other.node !== one.node && other.scope === one.scope));
-    if (!rivals.length) continue;
-    const nodes = [...new Set(rivals.map((span) => span.node))].sort((a, b) => a - b);
-    const last = overlaps.at(-1);
-    if (last && last.until === from && last.nodes.join() === nodes.join()) last.until = until;
-    else overlaps.push({ from, until, nodes });
-  }
-  return overlaps;
 }
 
 function faultsOf(page, raw, end) {

@@ -1,15 +1,16 @@
 // The state of every node at an instant, replayed from the events: what openraft's storage, or the replica, held.
+import { tagOf } from "./decode.mjs";
 
 /** What a run's log did: what each command did to the store, and in which order they were applied. */
 export function commandsOf(run) {
-  const { byTag, commandOf } = run;
+  const { byTag } = run;
   const log = appliedLog(run.events);
   const effects = new Map(); // tag -> what a store does: { key, value } (undefined: nothing)
   const store = new Map();
   const order = [...log.keys()].sort((a, b) => a - b);
   const states = []; // the command of each applied index
   for (const index of order) {
-    const tag = commandOf.get(log.get(index));
+    const tag = log.get(index);
     const operation = byTag.get(tag);
     if (operation && !effects.has(tag)) {
       const effect = effectOf(operation, store.get(operation.key) ?? null);
@@ -18,16 +19,16 @@ export function commandsOf(run) {
     }
     states.push({ index, tag });
   }
-  return { effects, states, hasLog: order.length > 0, operations: byTag };
+  return { effects, states, hasLog: order.length > 0, areTold: states.some(({ tag }) => tag !== null), operations: byTag };
 }
 
-/** The log by index, each entry as it was first applied. */
+/** The command of each index of the log, null where there is none, as it was first applied. */
 function appliedLog(events) {
   const log = new Map();
   for (let i = 0; i < events.count; i++) {
     if (events.name(i) !== "apply_entry") continue;
     const index = events.field(i, "at.index");
-    if (!log.has(index)) log.set(index, events.field(i, "payload"));
+    if (!log.has(index)) log.set(index, tagOf(events, i, "command"));
   }
   return log;
 }
@@ -118,10 +119,10 @@ const CHANGES = {
     state.vote = { term: field("term"), candidate: field("candidate"), committed: field("committed") === 1 };
     state.leader = state.vote.committed ? state.vote.candidate : null;
   },
-  append: (state, field) => {
+  append: (state, field, commands, events, i) => {
     const index = field("at.index");
     state.log.length = Math.max(state.log.length, index);
-    state.log[index] = { term: field("at.term"), leader: field("at.leader"), payload: field("payload") };
+    state.log[index] = { term: field("at.term"), leader: field("at.leader"), tag: tagOf(events, i, "command") };
   },
   truncate: (state, field) => (state.log.length = Math.min(state.log.length, field("from"))),
   purge: (state, field) => (state.purged = Math.max(state.purged, field("upto.index"))),
@@ -142,7 +143,7 @@ const CHANGES = {
     if (state.applied !== null) state.store = storeUpTo(commands, state.applied);
   },
   apply: (state, field, commands, events, i) => {
-    const tag = `p${field("tag.session")}#${field("tag.sequence")}`;
+    const tag = tagOf(events, i, "tag");
     // A pair of primaries reports only writes that took place; a log holds the others too.
     const effect = commands.hasLog ? commands.effects.get(tag) : writeOf(commands.operations.get(tag));
     if (effect) put(state.store, effect);

@@ -4,7 +4,7 @@
 use super::escaped;
 use crate::check::Violation;
 use crate::report::comparison::certificates;
-use crate::report::style::count;
+use crate::report::style::{count, seconds};
 use crate::run::compare::{is_safety, unmet};
 use crate::run::{Comparison, Outcome, Run, Verdict};
 use std::cmp::Reverse;
@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 /// The header and one card per run.
 pub fn strip(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> String {
     let Some(first) = runs.first() else { return String::new() };
-    let (scenario, outcome) = (&first.explicit, &first.outcome);
+    let (scenario, outcome) = (&first.scenario, &first.outcome);
     let cards: String = runs.iter().map(card).collect();
     let paragraphs: String =
         scenario.story.trim().split("\n\n").map(|text| format!("<p>{}</p>", escaped(text))).collect();
@@ -23,7 +23,7 @@ pub fn strip(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> St
     };
     let compared = runs.iter().filter(|run| comparison.is_some() && is_spoken_of(run));
     let notes: String = compared
-        .flat_map(|run| unmet(&run.explicit, &run.outcome))
+        .flat_map(|run| unmet(&run.scenario, &run.outcome))
         .map(|why| format!("<p class=\"note\">{}</p>", escaped(&format!("Not as expected: {why}"))))
         .collect();
     format!(
@@ -52,10 +52,10 @@ fn card(run: &Run) -> String {
     let expected = match outcome.verdict {
         Verdict::Inconclusive => ", proves nothing",
         _ if !is_spoken_of(run) => "",
-        _ if unmet(&run.explicit, outcome).is_empty() => ", as expected",
+        _ if unmet(&run.scenario, outcome).is_empty() => ", as expected",
         _ => ", not as expected",
     };
-    let because = run.explicit.expect.get(&outcome.system).map_or("", |expectation| expectation.because.as_str());
+    let because = run.scenario.expect.get(&outcome.system).map_or("", |expectation| expectation.because.as_str());
     let because = if because.is_empty() { String::new() } else { format!("<p>{}</p>", escaped(because)) };
     let witness = strongest(outcome).map_or_else(String::new, |found| {
         format!(
@@ -79,7 +79,7 @@ fn card(run: &Run) -> String {
 
 /// Whether the scenario says what it expects of the run's system. Where it says nothing, nothing is unexpected.
 fn is_spoken_of(run: &Run) -> bool {
-    run.explicit.expect.contains_key(&run.outcome.system)
+    run.scenario.expect.contains_key(&run.outcome.system)
 }
 
 /// The violation that says most.
@@ -111,7 +111,8 @@ fn sentence(outcome: &Outcome) -> String {
         .min_by_key(|figure| figure.served.served_in_time * 1000 / figure.served.offered)
         .map_or_else(String::new, |figure| {
             let (in_time, offered) = (figure.served.served_in_time, figure.served.offered);
-            format!(", and {} got {in_time} of {offered} under the faults", figure.site)
+            let [from, until] = [figure.from_ms, figure.until_ms].map(|ms| seconds(ms * 1_000_000));
+            format!(", and {} got {in_time} of {offered} under the faults, from {from} to {until}", figure.site)
         });
     match outcome.verdict {
         Verdict::Pass => {
@@ -184,5 +185,6 @@ mod tests {
         let run = sample::run(&sample::scenario(), "raft", 7);
         let text = sentence(&run.outcome);
         assert!(text.starts_with("Kept every promise: 786 of 1000") && text.contains("east got 0 of"), "{text}");
+        assert!(text.contains(" under the faults, from 11.600 s to 20.000 s"), "{text}");
     }
 }

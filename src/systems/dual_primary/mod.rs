@@ -60,7 +60,7 @@ impl Cluster for DualPrimaryCluster {
         Box::pin(Node::run(host, self.layout.clone(), disk))
     }
 
-    fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
-        lock(&self.disks[&node]).replica.values()
+    fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
+        Some(lock(&self.disks[&node]).replica.values())
     }
 }

@@ -3,14 +3,19 @@
 use crate::check::linearizability::{self, Budget};
 use crate::check::split_brain::{self, Suspect};
 use crate::check::{Violation, convergence, liveness, lost_write};
+use crate::clients::{Clients, Load};
 use crate::fault::fold::{SiteShape, Topology};
+use crate::fault::kinds::{Kill, Partition, Pause};
 use crate::fault::model::{Chaos, Fault, FaultKind, Schedule, Target};
+use crate::history::History;
 use crate::kv::{Key, Op};
 use crate::rng;
+use crate::run::Plan;
+use crate::run::plan::LIVENESS_ELECTIONS;
 use crate::scenario::{ScriptedOp, Timing};
-use crate::sim::{Evidence, Plan, simulate};
+use crate::sim::{self, Evidence, simulate};
 use crate::systems::{Deployment, SiteNodes, System};
-use crate::trace::{HostId, Role, Scope, What};
+use crate::trace::{HostId, Role, Scope, Trace, What};
 use std::time::Duration;
 
 const KEYS: u32 = 6;
@@ -43,29 +48,30 @@ impl World {
             witness: *clients == 0,
         };
         let topology = Topology::of(self.sites.iter().enumerate().map(shape));
-        let timing = Timing { tick_ms: 4, duration_ms: self.duration_ms, ..Timing::default() };
-        let hosts = topology.hosts();
-        let latency = |from: usize, to: usize| {
-            let site = |host: usize| topology.site_of(HostId(host as u16));
-            if site(from) == site(to) { 4_000_000 } else { 12_000_000 }
-        };
-        let pairs = (0..hosts).flat_map(|from| (0..hosts).map(move |to| (from, to)));
-        let latency_ns =
-            pairs.map(|(from, to)| if from * to == 0 || from == to { 0 } else { latency(from, to) }).collect();
+        let one_way_ns = |from, to| if topology.site_of(from) == topology.site_of(to) { 4_000_000 } else { 12_000_000 };
+        let latency_ns = sim::World::latencies(&topology, one_way_ns);
         let clients: Vec<u16> = self.sites.iter().map(|(_, clients)| *clients).collect();
         let count = clients.iter().map(|count| u32::from(*count)).sum();
-        Plan {
-            seed,
+        let timing = Timing::default();
+        let load = Load {
             clients,
+            script: self.script(seed, count),
+            keys: KEYS,
+            attempt_timeout_ms: timing.attempt_timeout_ms,
+            operation_timeout_ms: timing.operation_timeout_ms,
+            recovery_ms: LIVENESS_ELECTIONS * timing.election_max_ms,
+        };
+        let world = sim::World {
+            seed,
+            tick_ms: 4,
+            duration_ms: self.duration_ms,
             latency_ns,
-            timing,
             baseline: self.chaos,
             schedule: Schedule { faults: self.faults.clone() },
-            script: self.script(seed, count),
             acts: None,
-            keys: KEYS,
             topology,
-        }
+        };
+        Plan { world, load }
     }
 
     fn script(&self, seed: u64, clients: u32) -> Vec<ScriptedOp> {
@@ -93,23 +99,24 @@ impl World {
             nodes: site.nodes.clone(),
             witness: site.witness,
         };
-        let millis = Duration::from_millis;
+        let (millis, timing) = (Duration::from_millis, Timing::default());
         let deployment = Deployment {
-            sites: plan.topology.sites.iter().map(site).collect(),
-            heartbeat: millis(plan.timing.heartbeat_ms),
-            election: (millis(plan.timing.election_min_ms), millis(plan.timing.election_max_ms)),
-            takeover_after: millis(plan.timing.election_max_ms),
+            sites: plan.world.topology.sites.iter().map(site).collect(),
+            heartbeat: millis(timing.heartbeat_ms),
+            election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
+            takeover_after: millis(timing.election_max_ms),
         };
         let cluster = System::DualPrimary.cluster(&deployment).expect("every build has it");
-        let evidence = simulate(&plan, cluster.into()).expect("the world holds");
-        Judged::of(evidence, &plan)
+        let clients = Clients::new(&plan.world, &plan.load, cluster.into());
+        let (Evidence { trace, .. }, history) = simulate(&plan.world, &clients).expect("the world holds");
+        Judged::of(trace, &history, &plan)
     }
 }
 
 /// A run with the verdicts that matter here.
 struct Judged {
     seed: u64,
-    evidence: Evidence,
+    trace: Trace,
     linearizable: Option<bool>,
     lost: Vec<Violation>,
     split: Vec<Violation>,
@@ -118,27 +125,27 @@ struct Judged {
 }
 
 impl Judged {
-    fn of(evidence: Evidence, plan: &Plan) -> Judged {
-        let report = linearizability::check(&evidence.history, Budget::default());
+    fn of(trace: Trace, history: &History, plan: &Plan) -> Judged {
+        let report = linearizability::check(history, Budget::default());
         let suspects: Vec<Suspect> = report
             .witnesses()
             .map(|witness| Suspect { key: witness.key, operations: witness.operations.clone() })
             .collect();
         let params = liveness::Params {
-            last_fault_end_ns: plan.schedule.faults.iter().filter_map(Fault::ends_ms).max().unwrap_or(0) * 1_000_000,
-            limit_ns: plan.liveness_limit().as_nanos() as u64,
-            clients: plan.client_count(),
+            last_fault_end_ns: plan.faults().iter().filter_map(Fault::ends_ms).max().unwrap_or(0) * 1_000_000,
+            limit_ns: plan.load.recovery_ms * 1_000_000,
+            clients: plan.load.client_count(),
             required: true,
         };
-        let acked = evidence.history.operations.iter().filter(|operation| operation.outcome().is_some()).count();
+        let acked = history.operations.iter().filter(|operation| operation.outcome().is_some()).count();
         Judged {
-            seed: plan.seed,
+            seed: plan.world.seed,
             linearizable: report.linearizable(),
-            lost: lost_write::check(&evidence.history),
-            split: split_brain::check(&evidence.history, &evidence.trace, &suspects),
-            live: liveness::check(&evidence.history, &evidence.trace, &params),
-            acked_share: acked as f64 / evidence.history.operations.len() as f64,
-            evidence,
+            lost: lost_write::check(history),
+            split: split_brain::check(history, &trace, &suspects),
+            live: liveness::check(history, &trace, &params),
+            acked_share: acked as f64 / history.operations.len() as f64,
+            trace,
         }
     }
 
@@ -146,13 +153,13 @@ impl Judged {
         let seed = self.seed;
         assert_eq!(self.linearizable, Some(true), "seed {seed}: {:?}", self.lost);
         assert!(self.lost.is_empty(), "seed {seed}: {:?}", self.lost);
-        assert_eq!(convergence::check(&self.evidence.trace), None, "seed {seed}");
+        assert_eq!(convergence::check(&self.trace), None, "seed {seed}");
         assert!(self.live.live, "seed {seed}: {:?}", self.live.violation);
     }
 
     /// The shards' terms and holders, as last recorded.
     fn holders(&self, shards: u16) -> Vec<(u64, HostId)> {
-        let roles = self.evidence.trace.events.iter().filter_map(|event| match event.what {
+        let roles = self.trace.events.iter().filter_map(|event| match event.what {
             What::Role { role: Role::Primary, scope: Scope::Shard(shard), term } => Some((shard, (term, event.host))),
             _ => None,
         });
@@ -163,7 +170,7 @@ impl Judged {
 
 fn partition(groups: &[&[&str]]) -> FaultKind {
     let group = |names: &&[&str]| names.iter().map(|name| Target((*name).to_owned())).collect();
-    FaultKind::Partition { groups: groups.iter().map(group).collect() }
+    Partition { groups: groups.iter().map(group).collect() }.into()
 }
 
 /// Lossy, reordering, duplicating, but never silent for long.
@@ -200,7 +207,7 @@ fn a_cut_that_outlasts_the_takeover_forks_every_time() {
         let judged = world.run(seed);
         assert_eq!(judged.linearizable, Some(false), "seed {seed}");
         assert!(!judged.split.is_empty(), "seed {seed}: no certificate");
-        assert_eq!(convergence::check(&judged.evidence.trace), None, "seed {seed}: merged afterwards");
+        assert_eq!(convergence::check(&judged.trace), None, "seed {seed}: merged afterwards");
         assert!(judged.live.live, "seed {seed}: {:?}", judged.live.violation);
         let home = judged.holders(2);
         assert_eq!(home.iter().map(|(_, node)| node.0).collect::<Vec<_>>(), [1, 4], "seed {seed}: handed back");
@@ -213,7 +220,7 @@ fn a_witness_that_nobody_asks_prevents_nothing() {
         let cut = partition(&[&["site1"], &["site2"]]);
         let judged = World::new(&[(2, 3), (2, 3), (1, 0)]).with_fault(2_500, 4_000, cut).run(seed);
         assert!(!judged.split.is_empty(), "seed {seed}: no certificate");
-        assert_eq!(convergence::check(&judged.evidence.trace), None, "seed {seed}: merged afterwards");
+        assert_eq!(convergence::check(&judged.trace), None, "seed {seed}: merged afterwards");
     }
 }
 
@@ -228,7 +235,7 @@ fn a_short_cut_does_no_harm() {
 #[test]
 fn the_death_of_a_holder_loses_nothing_inside_its_site() {
     for seed in 0..20 {
-        let kill = FaultKind::Kill { target: Target("n1".to_owned()) };
+        let kill = Kill { target: Target("n1".to_owned()) }.into();
         let judged = World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 3_000, kill).run(seed);
         judged.assert_healthy();
         let (term, holder) = judged.holders(2)[0];
@@ -239,7 +246,7 @@ fn the_death_of_a_holder_loses_nothing_inside_its_site() {
 #[test]
 fn a_pause_of_a_holder_is_survived() {
     for seed in 0..20 {
-        let pause = FaultKind::Pause { target: Target("n1".to_owned()) };
+        let pause = Pause { target: Target("n1".to_owned()) }.into();
         World::new(&[(3, 3), (2, 3)]).with_fault(2_500, 3_000, pause).run(seed).assert_healthy();
     }
 }

@@ -4,7 +4,6 @@ use super::Policy;
 use super::node::Node;
 use super::replica::{Epoch, Position, Replica, Update};
 use super::wire::{Answer, Message};
-use crate::systems::bugs::Bug;
 use crate::trace::HostId;
 use std::rc::Rc;
 
@@ -77,7 +76,7 @@ impl Node {
             None => memory.granted_until_ns,
         };
         let lease_ns = self.setup.patience.as_nanos() as u64;
-        if self.setup.has(Bug::EarlyTakeover) { over_ns.saturating_sub(lease_ns / 2) } else { over_ns }
+        self.setup.rules.free_from_ns(over_ns, lease_ns)
     }
 
     /// Accepts an epoch, and grants its primary a lease from now on. Not durable yet.
@@ -100,14 +99,13 @@ impl Node {
         let have = replica.progress.position;
         let known = updates.iter().position(|update| update.position == have).map(|at| at + 1);
         let skip = if previous == have { Some(0) } else { known };
-        if self.setup.has(Bug::LateDuplicateApplied) {
-            let late = updates.iter().filter(|update| update.position.index <= have.index);
-            late.filter_map(|update| replica.write(update)).for_each(|row| self.journal.change(row));
-        }
+        let late = updates.iter().filter(|update| update.position.index <= have.index);
+        let rows = late.filter_map(|update| self.setup.rules.apply_late(&mut replica, update));
+        rows.for_each(|row| self.journal.change(row));
         // Otherwise it comes late, or something before it is missing: the answer says where this node stands.
         let Some(skip) = skip else { return };
         for update in &updates[skip..] {
-            let rows = replica.apply(update, self.setup.has(Bug::LastWriterWins));
+            let rows = self.setup.rules.apply(&mut replica, update);
             rows.into_iter().for_each(|row| self.journal.change(row));
             self.host.record_apply(update.tag, update.key);
         }

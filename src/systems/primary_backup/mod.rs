@@ -17,11 +17,15 @@
 //!
 //! * `replica`: values, sessions, progress. * `wire`: messages. * `node`: one process. * `tenure`: what a primary
 //!   knows. * `shipping`: keeping backups up to date. * `backup`: obeying. * `takeover`: becoming primary.
-//! * `service`: serving clients.
+//! * `service`: serving clients. * `rules`: the decisions that all of it rests on.
+//!
+//! [`planted`] has clusters in which one of the rules is another.
 
 mod backup;
 mod node;
+pub mod planted;
 mod replica;
+mod rules;
 mod service;
 mod shipping;
 mod takeover;
@@ -31,7 +35,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use super::bugs::Bug;
 use super::storage::states::States;
 use super::{Cluster, Deployment, Process};
 use crate::host::Host;
@@ -39,6 +42,7 @@ use crate::kv::{Key, Value};
 use crate::trace::HostId;
 use node::Node;
 use replica::Replica;
+use rules::{Rules, Sound};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -61,17 +65,10 @@ pub enum Policy {
 struct Setup {
     nodes: Vec<HostId>,
     policy: Policy,
-    bug: Option<Bug>,
+    rules: Box<dyn Rules>,
     heartbeat: Duration,
     /// Silence after which a primary is given up; also how long a lease lasts.
     patience: Duration,
-}
-
-impl Setup {
-    /// Whether this is the bug that was planted.
-    fn has(&self, bug: Bug) -> bool {
-        self.bug == Some(bug)
-    }
 }
 
 /// A cluster of a primary and its backups.
@@ -82,11 +79,16 @@ pub struct PrimaryBackupCluster {
 
 impl PrimaryBackupCluster {
     /// A fresh cluster; the first node is primary first.
-    pub fn new(deployment: &Deployment, policy: Policy, bug: Option<Bug>) -> PrimaryBackupCluster {
+    pub fn new(deployment: &Deployment, policy: Policy) -> PrimaryBackupCluster {
+        PrimaryBackupCluster::with_rules(deployment, policy, Sound)
+    }
+
+    fn with_rules(deployment: &Deployment, policy: Policy, rules: impl Rules + 'static) -> PrimaryBackupCluster {
         let nodes: Vec<HostId> = deployment.nodes().collect();
         let states = States::new(&nodes);
         let (heartbeat, patience) = (deployment.heartbeat, deployment.takeover_after);
-        PrimaryBackupCluster { setup: Rc::new(Setup { nodes, policy, bug, heartbeat, patience }), states }
+        let setup = Setup { nodes, policy, rules: Box::new(rules), heartbeat, patience };
+        PrimaryBackupCluster { setup: Rc::new(setup), states }
     }
 }
 
@@ -97,7 +99,7 @@ impl Cluster for PrimaryBackupCluster {
             .process(host, FORMAT, move |host, database, replica| Node::new(host, setup.clone(), database, replica))
     }
 
-    fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
-        self.states.values(node)
+    fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
+        Some(self.states.values(node))
     }
 }

@@ -153,6 +153,11 @@ impl Replica {
         self.records.get(&key).and_then(|record| record.value)
     }
 
+    /// When a key was written last, by its primary's time of day.
+    pub fn stamp(&self, key: Key) -> Option<u64> {
+        self.records.get(&key).map(|record| record.stamp)
+    }
+
     /// What a write command does at the next position of `epoch`; nothing is changed yet.
     pub fn execute(&self, command: &Command, epoch: Epoch, stamp: u64) -> Executed {
         let tag = command.tag;
@@ -175,14 +180,13 @@ impl Replica {
     }
 
     /// Makes an update that follows this state; with it what changes on the disk.
-    pub fn apply(&mut self, update: &Update, last_writer_wins: bool) -> Vec<Change> {
+    pub fn apply(&mut self, update: &Update) -> Vec<Change> {
         self.progress.position = update.position;
         let session = Session { last: update.tag.sequence, outcome: update.outcome };
         let last = Last { session, key: update.key };
         self.sessions.insert(update.tag.session, last);
         let session = Change::set(&Row::Session(update.tag.session), &last);
-        let is_older = self.records.get(&update.key).is_some_and(|record| update.stamp < record.stamp);
-        let write = if last_writer_wins && is_older { None } else { self.write(update) };
+        let write = self.write(update);
         [session, self.progress_row()].into_iter().chain(write).collect()
     }
 

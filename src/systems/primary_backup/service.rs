@@ -1,11 +1,9 @@
 //! Serving clients, at the primary only.
 
-use super::Policy;
 use super::node::Node;
 use super::replica::{Epoch, Executed};
 use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Outcome};
-use crate::systems::bugs::Bug;
 use std::rc::Rc;
 
 impl Node {
@@ -57,7 +55,7 @@ impl Node {
         match replica.execute(command, epoch, self.host.wall_ns()) {
             Executed::Fresh(update) => {
                 let before = replica.get(key);
-                let rows = replica.apply(&update, self.setup.has(Bug::LastWriterWins));
+                let rows = self.setup.rules.apply(&mut replica, &update);
                 rows.into_iter().for_each(|row| self.journal.change(row));
                 self.host.record_apply(command.tag, key);
                 drop(replica);
@@ -111,11 +109,6 @@ impl Node {
     fn confirmed(&self) -> u64 {
         let memory = self.memory.borrow();
         let Some(tenure) = &memory.tenure else { return 0 };
-        match self.setup.policy {
-            _ if self.setup.has(Bug::AcknowledgedBeforeBackup) => u64::MAX,
-            Policy::Asynchronous => tenure.durable,
-            Policy::Synchronous => tenure.held_by_all(),
-            Policy::Lease => tenure.held_by_majority(),
-        }
+        self.setup.rules.confirmed(self.setup.policy, tenure)
     }
 }

@@ -1,13 +1,15 @@
 //! What each policy keeps and loses, and that each flaw is found.
 
-use super::{Bug, Policy, PrimaryBackupCluster};
+use super::{Policy, PrimaryBackupCluster, planted};
 use crate::check::CheckName;
 use crate::fault::generate::Nemesis;
+use crate::fault::kinds::{Clock, DiskErrors, Isolate, Kill, PowerLoss, SlowDisk};
 use crate::fault::model::{Chaos, Fault, FaultKind, Target};
 use crate::run::compare::is_safety;
 use crate::run::{Options, Run, Subject, Verdict, deployment, plan, run_subject};
 use crate::scenario::{Scenario, load};
 use crate::systems::Cluster;
+use crate::systems::bugs::Bug;
 use crate::trace::{Role, What};
 
 /// Eight seconds of two sites, in which nothing happens.
@@ -48,7 +50,11 @@ fn n1() -> Target {
 
 fn run(scenario: &Scenario, policy: Policy, bug: Option<Bug>, seed: u64) -> Run {
     let deployment = deployment(scenario, &plan(scenario, seed));
-    let cluster: Box<dyn Cluster> = Box::new(PrimaryBackupCluster::new(&deployment, policy, bug));
+    let cluster = match bug {
+        Some(bug) => planted::cluster(&deployment, policy, bug),
+        None => PrimaryBackupCluster::new(&deployment, policy),
+    };
+    let cluster: Box<dyn Cluster> = Box::new(cluster);
     let subject = Subject { name: format!("{policy:?}"), cluster: cluster.into(), object: None };
     run_subject(scenario, &subject, seed, &Options::default()).unwrap()
 }
@@ -118,8 +124,8 @@ fn everybody_losing_power_at_once_costs_nothing_that_was_acknowledged() {
     let mut dark = quiet();
     let target = || Target("east.nodes".to_owned());
     dark.faults = vec![
-        fault(4000, 700, FaultKind::PowerLoss { target: target(), torn: true, at_operation: None }),
-        fault(4000, 900, FaultKind::PowerLoss { target: Target("west.nodes".into()), torn: true, at_operation: None }),
+        fault(4000, 700, PowerLoss { target: target(), torn: true, at_operation: None }.into()),
+        fault(4000, 900, PowerLoss { target: Target("west.nodes".into()), torn: true, at_operation: None }.into()),
     ];
     for seed in 0..5 {
         for policy in POLICIES {
@@ -131,7 +137,7 @@ fn everybody_losing_power_at_once_costs_nothing_that_was_acknowledged() {
 #[test]
 fn a_disk_that_fails_stops_its_node_for_a_while_and_no_longer() {
     let mut broken = quiet();
-    broken.faults = vec![fault(3000, 1500, FaultKind::DiskErrors { target: n1() })];
+    broken.faults = vec![fault(3000, 1500, DiskErrors { target: n1() }.into())];
     for policy in POLICIES {
         let run = run(&broken, policy, None, 1);
         assert_clean(&run);
@@ -176,7 +182,7 @@ fn a_lease_is_worth_as_much_as_the_slowest_clock() {
 #[test]
 fn a_lease_that_nobody_renews_is_over_before_another_begins() {
     let mut cut = quiet();
-    cut.faults = vec![fault(2500, 4000, FaultKind::Isolate { target: n1(), from_clients: false })];
+    cut.faults = vec![fault(2500, 4000, Isolate { target: n1(), from_clients: false }.into())];
     let run = run(&cut, Policy::Lease, None, 4);
     assert_clean(&run);
     assert!(run.outcome.leader_changes >= 1);
@@ -201,11 +207,11 @@ fn assert_found(scenario: &Scenario, policy: Policy, bug: Bug, seeds: u64) {
 #[test]
 fn last_writer_wins_is_found_where_a_successor_has_an_earlier_time_of_day() {
     let mut skewed = quiet();
-    let ahead = FaultKind::Clock { target: n1(), offset_ms: 3000, drift_ppm: 0 };
-    skewed.faults = vec![fault(500, 7000, ahead), fault(3000, 3000, FaultKind::Kill { target: n1() })];
+    let ahead = Clock { target: n1(), offset_ms: 3000, drift_ppm: 0 }.into();
+    skewed.faults = vec![fault(500, 7000, ahead), fault(3000, 3000, Kill { target: n1() }.into())];
     assert_found(&skewed, Policy::Lease, Bug::LastWriterWins, 4);
     let mut set_back = quiet();
-    let ahead = FaultKind::Clock { target: n1(), offset_ms: 2000, drift_ppm: 0 };
+    let ahead = Clock { target: n1(), offset_ms: 2000, drift_ppm: 0 }.into();
     set_back.faults = vec![fault(500, 3000, ahead)];
     assert_found(&set_back, Policy::Synchronous, Bug::LastWriterWins, 4);
 }
@@ -215,7 +221,7 @@ fn a_late_duplicate_is_found_once_the_backup_that_applied_it_is_primary() {
     let mut doubled = quiet();
     doubled.messages =
         Chaos { loss_ppm: 5000, reorder_ppm: 20_000, reorder_ms: 400, duplicate_ppm: 200_000, jitter_ms: 2 };
-    let kill = |at_ms| fault(at_ms, 1200, FaultKind::Kill { target: Target("@leader".to_owned()) });
+    let kill = |at_ms| fault(at_ms, 1200, Kill { target: Target("@leader".to_owned()) }.into());
     doubled.faults = vec![kill(2500), kill(5500)];
     assert_found(&doubled, Policy::Lease, Bug::LateDuplicateApplied, 6);
 }
@@ -227,9 +233,8 @@ fn a_takeover_before_the_lease_is_over_is_found() {
     cut.timing.takeover_after_ms = Some(1500);
     cut.sites.iter_mut().for_each(|site| site.clients = 6);
     (cut.workload.keys, cut.workload.get, cut.workload.put, cut.workload.cas) = (2, 8, 2, 0);
-    let isolate = |at_ms, name: &str| {
-        fault(at_ms, 1800, FaultKind::Isolate { target: Target(name.to_owned()), from_clients: false })
-    };
+    let isolate =
+        |at_ms, name: &str| fault(at_ms, 1800, Isolate { target: Target(name.to_owned()), from_clients: false }.into());
     cut.faults = vec![isolate(2000, "@leader"), isolate(5000, "@leader")];
     assert_found(&cut, Policy::Lease, Bug::EarlyTakeover, 10);
 }
@@ -239,8 +244,8 @@ fn an_acknowledgement_before_the_backups_have_it_is_found() {
     let mut slow = quiet();
     (slow.workload.keys, slow.workload.get, slow.workload.put, slow.workload.cas) = (12, 6, 4, 0);
     slow.faults = vec![
-        fault(2000, 2000, FaultKind::SlowDisk { target: n1(), extra_ms: 150 }),
-        fault(3000, 600, FaultKind::Kill { target: n1() }),
+        fault(2000, 2000, SlowDisk { target: n1(), extra_ms: 150 }.into()),
+        fault(3000, 600, Kill { target: n1() }.into()),
     ];
     assert_found(&slow, Policy::Synchronous, Bug::AcknowledgedBeforeBackup, 4);
     assert_found(&load("failover").unwrap(), Policy::Lease, Bug::AcknowledgedBeforeBackup, 2);

@@ -68,7 +68,7 @@ impl Cluster for QuorumCluster {
             .process(host, FORMAT, move |host, database, replica| Node::new(host, setup.clone(), database, replica))
     }
 
-    fn state(&self, node: HostId) -> BTreeMap<Key, Value> {
-        self.states.values(node)
+    fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
+        Some(self.states.values(node))
     }
 }

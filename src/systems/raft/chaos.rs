@@ -9,10 +9,11 @@
 //! A message belongs to the network once it is sent: it is delivered though its sender has stopped waiting.
 
 use super::types::host_id;
-use crate::host::fabric::{Decision, Fabric};
+use crate::host::carrier::{Body, Letter};
+use crate::host::fabric::{Fabric, Sending};
+use crate::host::link::Policy;
 use crate::host::{Host, lock};
-use crate::rng;
-use crate::trace::{Drop, HostId, MessageId, MessageKind, What};
+use crate::trace::{Drop, MessageId, MessageKind};
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
@@ -26,7 +27,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// openraft's pause before it calls an unreachable node again.
 const BACKOFF: Duration = Duration::from_millis(200);
@@ -89,79 +90,44 @@ struct Late;
 #[error("the peer's process is down")]
 struct Refused;
 
-/// One direction between two hosts, for messages of one kind.
-#[derive(Clone)]
-struct Way {
-    fabric: Arc<Fabric>,
-    from: HostId,
-    to: HostId,
-    kind: MessageKind,
-}
-
-/// What became of a message.
+/// What became of a copy of a message.
 enum Arrival {
     Handled,
-    Lost,
     /// Its receiver's process is down.
     Refused,
 }
 
-impl Way {
-    /// The way of the answer.
-    fn back(&self) -> Way {
-        Way { fabric: self.fabric.clone(), from: self.to, to: self.from, kind: self.kind.reply() }
+/// Tells the task that waits for a message of each copy that arrives.
+struct Notice(mpsc::UnboundedSender<Arrival>);
+
+impl Body for Notice {
+    fn arrive(self: Arc<Self>, at: &Host, letter: &Letter) {
+        let fabric = at.fabric();
+        let arrival = if fabric.is_down(letter.to) {
+            fabric.recorder().record(letter.from, letter.dropped(Drop::Crash));
+            Arrival::Refused
+        } else {
+            fabric.recorder().record(letter.to, letter.delivered());
+            Arrival::Handled
+        };
+        // Nobody may be waiting any more.
+        let _ = self.0.send(arrival);
     }
 
-    /// Sends a message: its id, and how much later than usual each copy of it arrives.
-    fn send(&self, bytes: &[u8], cause: Option<MessageId>) -> (MessageId, Vec<Duration>) {
-        let (recorder, from, to, class) = (self.fabric.recorder(), self.from, self.to, self.kind);
-        let message = recorder.next_message(from);
-        recorder.record(from, What::Send { to, message, class, cause, payload: rng::hash_bytes(0, bytes) });
-        let Decision { fate, slowness_ns } = self.fabric.decide(from, to, class, None);
-        if fate.lost {
-            recorder.record(from, What::Drop { to, message, class, reason: Drop::Loss });
-            return (message, Vec::new());
+    fn lost(&self, reason: Drop) {
+        if reason == Drop::Crash {
+            let _ = self.0.send(Arrival::Refused);
         }
-        if fate.delay_ns > 0 {
-            recorder.record(from, What::Delay { to, message, by_ns: fate.delay_ns });
-        }
-        if let Some(by_ns) = fate.duplicate_ns {
-            recorder.record(from, What::Duplicate { to, message, by_ns });
-        }
-        let delays = std::iter::once(fate.delay_ns).chain(fate.duplicate_ns);
-        (message, delays.map(|ns| Duration::from_nanos(ns + slowness_ns)).collect())
     }
+}
 
-    /// Waits for a message to arrive.
-    async fn arrive(&self, message: MessageId, delay: Duration) -> Arrival {
-        let (recorder, from, to, class) = (self.fabric.recorder(), self.from, self.to, self.kind);
-        let dropped = |reason| recorder.record(from, What::Drop { to, message, class, reason });
-        let is_cut = self.fabric.is_cut(from, to);
-        if !is_cut {
-            self.fabric.released(from, to, message).await;
-            tokio::time::sleep(delay + Duration::from_nanos(self.fabric.one_way_ns(from, to))).await;
-        }
-        if is_cut || self.fabric.is_cut(from, to) {
-            dropped(Drop::Cut);
-            return Arrival::Lost;
-        }
-        if self.fabric.is_down(to) {
-            dropped(Drop::Crash);
-            return Arrival::Refused;
-        }
-        recorder.record(to, What::Deliver { from, message, class });
-        Arrival::Handled
-    }
-
-    /// Sends an answer and waits for it; whether it arrived.
-    async fn answer(&self, cause: MessageId) -> bool {
-        let (message, delays) = self.send(&[], Some(cause));
-        // The first copy is enough: whoever waits takes one answer.
-        match delays.into_iter().min() {
-            Some(delay) => matches!(self.arrive(message, delay).await, Arrival::Handled),
-            None => false,
-        }
-    }
+/// Sends a message: its id, and where its copies are announced, until there is none any more.
+fn send(fabric: &Fabric, sending: Sending<'_>, policy: Policy) -> (MessageId, mpsc::UnboundedReceiver<Arrival>) {
+    let sent = fabric.send(sending);
+    let message = sent.letter.message;
+    let (notice, arrivals) = mpsc::unbounded_channel();
+    fabric.carry(sent, policy, Arc::new(Notice(notice)));
+    (message, arrivals)
 }
 
 impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, F> {
@@ -179,34 +145,37 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
     {
         let bytes = postcard::to_stdvec(&request).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
         let (from, to) = (self.host.id(), host_id(self.target));
-        let way = Way { fabric: self.host.fabric().clone(), from, to, kind };
-        let (message, delays) = way.send(&bytes, None);
+        let sending = Sending { from, to, class: kind, cause: None, payload: &bytes, place: None };
+        // The call is made here, so that it is this host which has to know when the request has arrived.
+        let (message, mut arrivals) = send(self.host.fabric(), sending, Policy::Errand);
         let (answer, answered) = oneshot::channel();
         // The first answer counts, as with any network that numbers its requests.
         let answer = Arc::new(Mutex::new(Some(answer)));
-        for delay in delays {
-            let (this, way, answer) = (self.clone(), way.clone(), answer.clone());
-            let (bytes, option) = (bytes.clone(), option.clone());
-            self.host.spawn(async move {
-                let result = match way.arrive(message, delay).await {
-                    Arrival::Lost => return,
-                    Arrival::Refused => Err(RPCError::Unreachable(Unreachable::new(&Refused))),
-                    Arrival::Handled => {
-                        let copy = postcard::from_bytes(&bytes).expect("what was encoded decodes");
-                        let result = this.call(copy, option, call).await;
-                        if !way.back().answer(message).await {
-                            return;
+        let (this, ttl) = (self.clone(), option.soft_ttl());
+        self.host.spawn(async move {
+            while let Some(arrival) = arrivals.recv().await {
+                let (this, answer) = (this.clone(), answer.clone());
+                let (bytes, option) = (bytes.clone(), option.clone());
+                let host = this.host.clone();
+                host.spawn(async move {
+                    let result = match arrival {
+                        Arrival::Refused => Err(RPCError::Unreachable(Unreachable::new(&Refused))),
+                        Arrival::Handled => {
+                            let copy = postcard::from_bytes(&bytes).expect("what was encoded decodes");
+                            let result = this.call(copy, option, call).await;
+                            if !this.answer(kind.reply(), message).await {
+                                return;
+                            }
+                            result
                         }
-                        result
+                    };
+                    if let Some(answer) = lock(&answer).take() {
+                        // Nobody may be waiting any more.
+                        let _ = answer.send(result);
                     }
-                };
-                if let Some(answer) = lock(&answer).take() {
-                    // Nobody may be waiting any more.
-                    let _ = answer.send(result);
-                }
-            });
-        }
-        drop(answer);
+                });
+            }
+        });
         // What is lost shows itself as a deadline only.
         let answered = async {
             match answered.await {
@@ -214,10 +183,19 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
                 Err(_) => std::future::pending().await,
             }
         };
-        match tokio::time::timeout(option.soft_ttl(), answered).await {
+        match tokio::time::timeout(ttl, answered).await {
             Ok(result) => result,
             Err(_) => Err(RPCError::Network(NetworkError::new(&Late))),
         }
+    }
+
+    /// Sends the peer's answer and waits for it; whether it arrived.
+    async fn answer(&self, class: MessageKind, cause: MessageId) -> bool {
+        let (from, to) = (host_id(self.target), self.host.id());
+        let sending = Sending { from, to, class, cause: Some(cause), payload: &[], place: None };
+        // The first copy is enough: whoever waits takes one answer.
+        let (_, mut arrivals) = send(self.host.fabric(), sending, Policy::Datagram);
+        matches!(arrivals.recv().await, Some(Arrival::Handled))
     }
 
     async fn call<Q, T, E>(&self, request: Q, option: RPCOption, call: Call<C, F::Network, Q, T, E>) -> Answer<C, T, E>

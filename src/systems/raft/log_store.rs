@@ -10,66 +10,41 @@
 //! It is queued for the group commit, and the state machine applies, and shows, nothing before that is durable. openraft
 //! applies again up to it before a node begins to serve.
 
-use super::LOGS_KEPT;
-use super::tables::Change;
+use super::durable::{Change, Disk};
 use super::types::{Entry, NodeId, StorageError, Types};
 use crate::host::lock;
-use crate::systems::bugs::Bug;
 use crate::systems::storage::journal::Journal;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
-use openraft::{EmptyNode, LogId, OptionalSend, RaftLogReader, SnapshotMeta, StorageIOError, Vote};
-use std::collections::BTreeMap;
+use openraft::{LogId, OptionalSend, RaftLogReader, StorageIOError, Vote};
 use std::fmt::Debug;
+use std::io;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// What a node's disk holds beside the state machine.
-#[derive(Debug, Default)]
-pub struct Disk {
-    /// The vote saved last.
-    pub vote: Option<Vote<NodeId>>,
-    /// What was last known to be committed: at least all that was ever applied but by a snapshot.
-    pub committed: Option<LogId<NodeId>>,
-    /// The entries after `purged`.
-    pub log: BTreeMap<u64, Entry>,
-    /// The last entry that the log no longer holds.
-    pub purged: Option<LogId<NodeId>>,
-    /// The latest snapshot.
-    pub snapshot: Option<StoredSnapshot>,
-}
-
-/// A snapshot on disk.
-#[derive(Debug, Clone)]
-pub struct StoredSnapshot {
-    /// What it covers.
-    pub meta: SnapshotMeta<NodeId, EmptyNode>,
-    /// The encoded state machine.
-    pub data: Vec<u8>,
-}
-
-/// When a vote that nobody syncs reaches the disk, with [`Bug::VoteNotSynced`].
-const WRITEBACK: Duration = Duration::from_secs(5);
-/// How many entries too many are purged, with [`Bug::PurgePastSnapshot`]: twice as many as are to be kept.
-const PURGED_BEYOND: u64 = 2 * LOGS_KEPT;
 
 /// openraft's log storage on a [`Disk`].
 #[derive(Clone)]
 pub struct LogStore {
     disk: Arc<Mutex<Disk>>,
     journal: Option<Journal<Change>>,
-    bug: Option<Bug>,
 }
 
 impl LogStore {
-    /// The log on this disk.
-    pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal<Change>>, bug: Option<Bug>) -> LogStore {
-        LogStore { disk, journal, bug }
+    /// The log on this disk; without a journal, in memory only.
+    pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal<Change>>) -> LogStore {
+        LogStore { disk, journal }
     }
 
     fn change(&self, change: impl FnOnce() -> Change) {
         if let Some(journal) = &self.journal {
             journal.change(change());
+        }
+    }
+
+    /// Waits until every change so far is durable.
+    async fn flushed(&self) -> io::Result<()> {
+        match &self.journal {
+            Some(journal) => journal.flushed().await,
+            None => Ok(()),
         }
     }
 }
@@ -98,15 +73,9 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote<NodeId>) -> Result<(), StorageError> {
         lock(&self.disk).vote = Some(*vote);
-        if let (Some(Bug::VoteNotSynced), Some(journal)) = (self.bug, &self.journal) {
-            journal.change_in(WRITEBACK, Change::Vote(*vote));
-            return Ok(());
-        }
         self.change(|| Change::Vote(*vote));
-        match &self.journal {
-            Some(journal) => Ok(journal.flushed().await.map_err(|error| StorageIOError::write_vote(&error))?),
-            None => Ok(()),
-        }
+        // A vote must not be answered before it is durable: a node that forgets it may vote twice in a term.
+        Ok(self.flushed().await.map_err(|error| StorageIOError::write_vote(&error))?)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote<NodeId>>, StorageError> {
@@ -116,7 +85,7 @@ impl RaftLogStorage<Types> for LogStore {
     async fn save_committed(&mut self, committed: Option<LogId<NodeId>>) -> Result<(), StorageError> {
         lock(&self.disk).committed = committed;
         self.change(|| Change::Committed(committed));
-        // Whoever applies waits for it: see the module's header.
+        // The state machine waits until it is durable: see the module's header.
         Ok(())
     }
 
@@ -132,16 +101,10 @@ impl RaftLogStorage<Types> for LogStore {
         let entries: Vec<Entry> = entries.into_iter().collect();
         self.change(|| Change::Append(entries.clone()));
         lock(&self.disk).log.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
-        // openraft 0.9 waits for the callback before it goes on. Waiting here as well lets whoever observes this call see
-        // an entry once it is durable: one that the power took before that was never in the log.
-        let flushed = match &self.journal {
-            Some(journal) if self.bug == Some(Bug::AcknowledgedBeforeSync) => {
-                journal.flush(|_| ());
-                Ok(())
-            }
-            Some(journal) => journal.flushed().await,
-            None => Ok(()),
-        };
+        // openraft 0.9 waits for the callback before it goes on, so waiting here costs nothing. It lets a wrapper around
+        // this store (see `observe`) see an entry once it is durable: one that the power took before that was never in the
+        // log.
+        let flushed = self.flushed().await;
         let refused = flushed.as_ref().err().map(StorageIOError::write_logs);
         callback.log_io_completed(flushed);
         match refused {
@@ -152,17 +115,14 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn truncate(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
         lock(&self.disk).log.split_off(&log_id.index);
-        if self.bug != Some(Bug::TruncationLost) {
-            self.change(|| Change::Truncate(log_id.index));
-        }
+        self.change(|| Change::Truncate(log_id.index));
         Ok(())
     }
 
     async fn purge(&mut self, log_id: LogId<NodeId>) -> Result<(), StorageError> {
         {
             let mut disk = lock(&self.disk);
-            let beyond = if self.bug == Some(Bug::PurgePastSnapshot) { PURGED_BEYOND } else { 0 };
-            disk.log = disk.log.split_off(&(log_id.index + 1 + beyond));
+            disk.log = disk.log.split_off(&(log_id.index + 1));
             disk.purged = Some(log_id);
         }
         self.change(|| Change::Purge(log_id));

@@ -44,6 +44,12 @@ pub trait Commands<C: RaftTypeConfig>: Clone + Send + Sync + 'static {
 
 impl<C: RaftTypeConfig> Commands<C> for () {}
 
+/// The command that an entry carries; blank entries and changes of the members are nobody's.
+fn carried<C: RaftTypeConfig>(commands: &impl Commands<C>, entry: &C::Entry) -> Option<(Tag, Key)> {
+    let is_internal = entry.is_blank() || entry.get_membership().is_some();
+    commands.command(entry).filter(|_| !is_internal)
+}
+
 /// Hash of an entry: equal exactly for equal entries.
 fn entry_hash(entry: &impl Serialize) -> u64 {
     let bytes = postcard::to_stdvec(entry).expect("every entry encodes: it is sent to followers");
@@ -156,16 +162,14 @@ impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogStorage<C>, W: Commands<C>> Raft
             .iter()
             .map(|entry| {
                 let (at, payload) = (position(entry.get_log_id()), entry_hash(entry));
-                // For readers of the trace, whom a hash alone tells nothing.
-                if let Some((tag, _)) = self.commands.command(entry) {
-                    self.host.note_command(payload, tag);
-                }
-                (at, payload, entry.get_membership().map(|membership| members(at, membership)))
+                let command = carried(&self.commands, entry).map(|(tag, _)| tag);
+                let members = entry.get_membership().map(|membership| members(at, membership));
+                (What::Append { at, payload, command }, members)
             })
             .collect();
         self.inner.append(entries, callback).await?;
-        for (at, payload, members) in appended {
-            self.host.record(What::Append { at, payload });
+        for (append, members) in appended {
+            self.host.record(append);
             members.into_iter().for_each(|members| self.host.record(members));
         }
         Ok(())
@@ -232,20 +236,15 @@ where
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<C::Entry> = entries.into_iter().collect();
-        let commands: Vec<_> = entries
+        let applied: Vec<_> = entries
             .iter()
-            .map(|entry| {
-                let command =
-                    self.commands.command(entry).filter(|_| !entry.is_blank() && entry.get_membership().is_none());
-                (What::ApplyEntry { at: position(entry.get_log_id()), payload: entry_hash(entry) }, command)
-            })
+            .map(|entry| (position(entry.get_log_id()), entry_hash(entry), carried(&self.commands, entry)))
             .collect();
         let responses = self.inner.apply(entries).await?;
-        // An effect stands right after the entry that had it.
-        for ((applied, command), response) in commands.into_iter().zip(&responses) {
-            self.host.record(applied);
+        for ((at, payload, command), response) in applied.into_iter().zip(&responses) {
+            self.host.record(What::ApplyEntry { at, payload, command: command.map(|(tag, _)| tag) });
             if let Some((tag, key)) = command.filter(|_| self.commands.took_effect(response)) {
-                self.host.record_apply(tag, key);
+                self.host.record(What::Apply { tag, key, entry: Some(at) });
             }
         }
         Ok(responses)

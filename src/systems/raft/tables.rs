@@ -12,13 +12,9 @@
 //! | `sessions` | session | encoded session |
 //! | `snapshot` | `meta`, `data` | encoded, bytes |
 
-use super::log_store::{Disk, StoredSnapshot};
-use super::state_machine::Machine;
-use super::types::{Entry, NodeId};
-use crate::kv::store::Session;
-use crate::kv::{Key, Store, Value};
+use super::durable::{Change, Disk, Effects, Machine, StoredSnapshot};
+use crate::kv::{Key, Store};
 use crate::systems::storage::rows::{create, seal, unseal};
-use openraft::{EmptyNode, LogId, StoredMembership, Vote};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle, WriteTransaction};
 use serde::de::DeserializeOwned;
 
@@ -32,40 +28,6 @@ const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapsho
 
 /// What the row `format` says.
 const FORMAT: &str = "schism raft storage 1";
-
-/// One change of a node's durable state. Changes are made in order, many at a time.
-#[derive(Debug, Clone)]
-pub enum Change {
-    /// The vote.
-    Vote(Vote<NodeId>),
-    /// What is known to be committed: durable before it is applied.
-    Committed(Option<LogId<NodeId>>),
-    /// Entries at the log's end.
-    Append(Vec<Entry>),
-    /// The log ends before this index.
-    Truncate(u64),
-    /// The log begins after this position.
-    Purge(LogId<NodeId>),
-    /// Entries were applied.
-    Apply(Applied),
-    /// The state machine is this now.
-    Machine(Box<Machine>),
-    /// The latest snapshot.
-    Snapshot(StoredSnapshot),
-}
-
-/// What applying some entries changed.
-#[derive(Debug, Clone, Default)]
-pub struct Applied {
-    /// The last entry applied.
-    pub upto: Option<LogId<NodeId>>,
-    /// The membership, if it changed.
-    pub membership: Option<StoredMembership<NodeId, EmptyNode>>,
-    /// Keys with their values now.
-    pub values: Vec<(Key, Option<Value>)>,
-    /// Sessions with their last commands.
-    pub sessions: Vec<(u64, Session)>,
-}
 
 /// Opens the database on a device, or makes one on a blank device.
 ///
@@ -104,14 +66,6 @@ fn prepare(database: &Database) -> Result<(), OpenError> {
         return Err(OpenError::Foreign { found: format!("`{format}`") });
     }
     Ok(transaction.abort()?)
-}
-
-/// Opens an empty database in memory, as where a volume is not mounted and an empty folder stands in its place.
-///
-/// # Errors
-/// Never, as far as is known.
-pub fn blank() -> Result<Database, OpenError> {
-    open(redb::backends::InMemoryBackend::new())
 }
 
 /// Reads everything back.
@@ -204,29 +158,29 @@ fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), OpenErro
             transaction.open_table(LOG)?.retain_in(..=upto.index, |_, _| false)?;
             set("purged", seal(upto))
         }
-        Change::Apply(applied) => {
+        Change::Apply(effects) => {
             let mut values = transaction.open_table(VALUES)?;
-            for (key, value) in &applied.values {
+            for (key, value) in &effects.values {
                 match value {
                     Some(value) => values.insert(key.0, value)?,
                     None => values.remove(key.0)?,
                 };
             }
             let mut sessions = transaction.open_table(SESSIONS)?;
-            for (id, session) in &applied.sessions {
+            for (id, session) in &effects.sessions {
                 sessions.insert(id, seal(session).as_slice())?;
             }
-            if let Some(membership) = &applied.membership {
+            if let Some(membership) = &effects.membership {
                 set("membership", seal(membership))?;
             }
-            applied.upto.iter().try_for_each(|upto| set("applied", seal(upto)))
+            effects.upto.iter().try_for_each(|upto| set("applied", seal(upto)))
         }
         Change::Machine(machine) => {
             transaction.open_table(VALUES)?.retain(|_, _| false)?;
             transaction.open_table(SESSIONS)?.retain(|_, _| false)?;
             write(
                 transaction,
-                &Change::Apply(Applied {
+                &Change::Apply(Effects {
                     upto: machine.applied,
                     membership: Some(machine.membership.clone()),
                     values: machine.store.values().iter().map(|(key, value)| (*key, Some(*value))).collect(),

@@ -9,7 +9,6 @@ use crate::host::{Host, lock};
 use redb::Database;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Told when everything queued before is durable, or why it is not.
@@ -52,15 +51,6 @@ impl<C: 'static> Journal<C> {
     /// Queues a change.
     pub fn change(&self, change: C) {
         lock(&self.queue).changes.push(change);
-    }
-
-    /// Queues a change after a while, which nobody waits for.
-    pub fn change_in(&self, delay: Duration, change: C) {
-        let this = self.clone();
-        self.host.spawn(async move {
-            this.host.sleep(delay).await;
-            this.change(change);
-        });
     }
 
     /// Tells `waiter` when all that was queued so far is durable.

@@ -2,6 +2,7 @@
 //! failed, as a supervisor would have it.
 
 use crate::host::Host;
+use crate::host::task::RESTART_PAUSE;
 use crate::host::transport::Incoming;
 use crate::trace::What;
 use std::cell::RefCell;
@@ -9,10 +10,6 @@ use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Duration;
-
-/// How long a node whose storage failed waits before it starts again.
-pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// A node that runs.
 pub trait Node: 'static {

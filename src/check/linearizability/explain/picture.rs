@@ -2,6 +2,7 @@
 
 use super::{operation_text, time};
 use crate::check::linearizability::Witness;
+use crate::check::linearizability::witness::Reason;
 use crate::history::Columns;
 use crate::history::columns::{Call, INITIAL_CLIENT, NEVER_NS, Row};
 use std::fmt::Write;
@@ -49,6 +50,11 @@ pub fn shown(columns: &Columns, witness: &Witness, extent: Extent) -> Vec<u32> {
     }
     let row = |id: &u32| columns.find(*id).map(|at| columns.row(at));
     let mut chosen = witness.reason.essential();
+    if let Reason::NoOrder { breaks: None, until_ns, .. } = witness.reason {
+        // Which answer breaks it is not known, but it is one of the last.
+        let last = all.iter().filter(|id| row(id).is_some_and(|row| row.end_ns == until_ns)).copied();
+        chosen.splice(..0, last);
+    }
     let first = chosen.first().and_then(row);
     let seen = first.and_then(|row| match row.call {
         Call::Get(value) | Call::Cas { expected: value, .. } | Call::CasMismatch { found: Some(value), .. } => value,
@@ -125,8 +131,8 @@ pub fn diagram(columns: &Columns, witness: &Witness, width: usize, unicode: bool
     let bars = || lines.iter().filter_map(|line| if let Line::Bar(bar) = line { Some(bar) } else { None });
     let longest = |text: fn(&Bar) -> &String| bars().map(|bar| text(bar).chars().count()).max().unwrap_or(0);
     let (who, what, when) = (longest(|bar| &bar.who), longest(|bar| &bar.what), longest(|bar| &bar.when));
-    // At least two columns a step, or bars of one step would not show.
-    let axis = width.saturating_sub(who + what + when + 6).clamp(2 * steps, 8 * steps.max(1));
+    // At least one column a step, or what came before what would not show.
+    let axis = width.saturating_sub(who + what + when + 6).clamp(steps.max(2), 8 * steps.max(1));
     let place = |step: usize| if steps <= 1 { 0 } else { step * (axis - 1) / (steps - 1) };
     let mut text = String::new();
     for drawn in &lines {

@@ -1,21 +1,21 @@
-//! Clients: each follows its part of the script, one operation at a time, and writes the history.
+//! One client: follows its part of the script, one operation at a time, and writes the history.
 //!
-//! A client prefers the nodes of its own site, retries under the same tag, follows hints, and after an
+//! It prefers the nodes of its own site, retries under the same tag, follows hints, and after an
 //! unknown outcome goes on as a new process with a new session. What may have been done it sends again only to a
 //! system that tells a repetition from a new command. When the script is over and the faults
 //! have ended, each client proves with a fresh put and get that it is served; then every key is read
 //! through every node.
 
-use super::plan::Plan;
-use crate::history::{Acknowledger, History, Operation, Status};
-use crate::host::{Host, lock};
+use super::desk::Desk;
+use crate::history::{Acknowledger, Operation, Status};
+use crate::host::Host;
 use crate::kv::protocol::Reply;
 use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
 use crate::scenario::ScriptedOp;
-use crate::systems::{Answer, Attempt, Cluster};
+use crate::systems::{Answer, Attempt};
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A client's pause after a refusal that names nobody else to ask.
@@ -27,64 +27,11 @@ const PROBE_VALUES: Value = 1 << 40;
 /// How many operation ids each client has outside the script.
 const IDS_PER_CLIENT: u32 = 10_000;
 
-/// What the clients of a run share.
-pub struct Desk {
-    /// The history as it grows; an operation is entered when it is invoked, as unknown.
-    history: Mutex<History>,
-    clients: u32,
-    first_free_id: u32,
-    keys: u32,
-    quiet_from_ns: u64,
-    attempt_timeout: Duration,
-    operation_timeout: Duration,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Default)]
-struct Progress {
-    probed: u32,
-    finished: u32,
-}
-
-impl Desk {
-    /// An empty history for this plan's clients.
-    pub fn new(plan: &Plan, quiet_from_ns: u64) -> Desk {
-        Desk {
-            history: Mutex::default(),
-            clients: plan.client_count(),
-            first_free_id: plan.script.iter().map(|op| op.id + 1).max().unwrap_or(0),
-            keys: plan.keys,
-            quiet_from_ns,
-            attempt_timeout: Duration::from_millis(plan.timing.attempt_timeout_ms),
-            operation_timeout: Duration::from_millis(plan.timing.operation_timeout_ms),
-            progress: Mutex::default(),
-        }
-    }
-
-    /// Whether every client has done all it had to.
-    pub fn is_finished(&self) -> bool {
-        lock(&self.progress).finished == self.clients
-    }
-
-    /// Takes the history out, in order of invocation.
-    pub fn take_history(&self) -> History {
-        let mut history = std::mem::take(&mut *lock(&self.history));
-        history.sort();
-        history
-    }
-
-    fn all_probed(&self) -> bool {
-        lock(&self.progress).probed == self.clients
-    }
-}
-
 /// One client.
-#[derive(Clone)]
 pub struct Client {
     id: u32,
     host: Host,
     desk: Arc<Desk>,
-    cluster: Arc<dyn Cluster>,
     script: Vec<ScriptedOp>,
     /// Nodes in the order in which this client turns to them: its own site's first.
     nodes: Vec<HostId>,
@@ -108,42 +55,19 @@ struct Ended {
 }
 
 impl Client {
-    /// The clients of a site, all on its client host.
-    pub fn at_site(plan: &Plan, site: usize, host: &Host, desk: &Arc<Desk>, cluster: &Arc<dyn Cluster>) -> Vec<Client> {
-        let first: u32 = plan.clients[..site].iter().map(|count| u32::from(*count)).sum();
-        let sites = &plan.topology.sites;
-        let own = &sites[site].nodes;
-        let others = || sites.iter().filter(|other| other.name != sites[site].name).flat_map(|other| &other.nodes);
-        // Nodes of sites without clients are read through by the first site that has some.
-        let has_clients = |index: usize| sites[index].clients.is_some() && plan.clients[index] > 0;
-        let is_first = (0..sites.len()).find(|index| has_clients(*index)) == Some(site);
-        let orphans =
-            (0..sites.len()).filter(|index| is_first && !has_clients(*index)).flat_map(|index| &sites[index].nodes);
-        let reads_through: Vec<HostId> = own.iter().chain(orphans).copied().collect();
-        (0..u32::from(plan.clients[site]))
-            .map(|local| {
-                let id = first + local;
-                let mut nodes = own.clone();
-                if !nodes.is_empty() {
-                    let turn = local as usize % nodes.len();
-                    nodes.rotate_left(turn);
-                }
-                nodes.extend(others());
-                Client {
-                    id,
-                    host: host.clone(),
-                    desk: desk.clone(),
-                    cluster: cluster.clone(),
-                    script: plan.script.iter().filter(|op| op.client == id).copied().collect(),
-                    nodes,
-                    preferred: 0,
-                    reads_through: if local == 0 { reads_through.clone() } else { Vec::new() },
-                    tag: Tag { session: u64::from(id) + 1, sequence: 1 },
-                    seen: BTreeMap::new(),
-                    next_id: desk.first_free_id + id * IDS_PER_CLIENT,
-                }
-            })
-            .collect()
+    /// Client `id`, with its part of the script; it asks `nodes` in this order, and at the end reads every key through
+    /// each of `reads_through`.
+    pub fn new(
+        id: u32,
+        host: Host,
+        desk: Arc<Desk>,
+        script: Vec<ScriptedOp>,
+        nodes: Vec<HostId>,
+        reads_through: Vec<HostId>,
+    ) -> Client {
+        let tag = Tag { session: u64::from(id) + 1, sequence: 1 };
+        let next_id = desk.first_free_id + id * IDS_PER_CLIENT;
+        Client { id, host, desk, script, nodes, preferred: 0, reads_through, tag, seen: BTreeMap::new(), next_id }
     }
 
     /// Runs the script, the closing put and get, and the final reads.
@@ -174,7 +98,7 @@ impl Client {
             }
         }
         while !self.probe(Op::Get { key }).await {}
-        lock(&self.desk.progress).probed += 1;
+        self.desk.probed();
         while !self.reads_through.is_empty() && !self.desk.all_probed() {
             self.host.sleep(PROBE_PAUSE).await;
         }
@@ -184,7 +108,7 @@ impl Client {
                 while !self.probe(Op::Get { key }).await {}
             }
         }
-        lock(&self.desk.progress).finished += 1;
+        self.desk.finished();
     }
 
     async fn sleep_until(&self, t_ns: u64) {
@@ -209,20 +133,12 @@ impl Client {
     /// Runs one operation to its end and enters it into the history.
     async fn perform(&mut self, id: u32, planned_ns: u64, op: Op) -> Status {
         let (tag, start_ns) = (self.tag, self.host.now_ns());
-        let entry = {
-            let operations = &mut lock(&self.desk.history).operations;
-            let end_ns = u64::MAX;
-            let (status, attempts) = (Status::Info, 0);
-            operations.push(Operation { id, client: self.id, tag, op, planned_ns, start_ns, end_ns, status, attempts });
-            operations.len() - 1
-        };
+        let (end_ns, status, attempts) = (u64::MAX, Status::Info, 0);
+        let invoked = Operation { id, client: self.id, tag, op, planned_ns, start_ns, end_ns, status, attempts };
+        let entry = self.desk.invoked(invoked);
         self.host.record(What::Invoke { operation: id, client: self.id, tag });
         let Ended { status, hash, attempts } = self.attempt(id, Command { tag, op }).await;
-        let end_ns = self.host.now_ns();
-        {
-            let operation = &mut lock(&self.desk.history).operations[entry];
-            *operation = Operation { status, attempts, end_ns, ..*operation };
-        }
+        self.desk.ended(entry, Operation { status, attempts, end_ns: self.host.now_ns(), ..invoked });
         match status {
             Status::Ok { outcome, .. } => {
                 self.saw(&op, outcome);
@@ -266,14 +182,14 @@ impl Client {
             let client = &self.host;
             let attempt = Attempt { client, node, command, by: self.id, operation: id, number: attempts, timeout };
             attempts += 1;
-            let Answer { reply, hash } = self.cluster.attempt(attempt).await;
+            let Answer { reply, hash } = self.desk.cluster.attempt(attempt).await;
             let hint = match reply {
                 Reply::Ok { outcome, acknowledged_by, term } => {
                     let by = Some(Acknowledger { node: acknowledged_by, term });
                     return Ended { status: Status::Ok { outcome, by }, hash, attempts };
                 }
                 Reply::Refused { hint } => hint,
-                Reply::Unknown if !self.cluster.may_repeat(id) => {
+                Reply::Unknown if !self.desk.cluster.may_repeat(id) => {
                     // To ask again might do it twice. The next operation tries another node.
                     self.preferred = (self.preferred + 1) % self.nodes.len();
                     return Ended { status: Status::Info, hash: 0, attempts };

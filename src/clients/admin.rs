@@ -3,10 +3,10 @@
 //! It sits on a client host and shares its cuts. It asks one node after the other, follows hints to the leader, and
 //! tries until it is told that it is done, or until other members are wanted.
 
-use crate::host::{Host, lock};
+use crate::host::Host;
 use crate::systems::{Cluster, Reconfiguration, Reconfigured};
-use crate::trace::{HostId, HostSet};
-use std::sync::{Arc, Mutex};
+use crate::trace::HostId;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often it looks whether other members are wanted, and its pause between two tries.
@@ -14,16 +14,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long it waits for an answer: adding a learner and two changes of the configuration are up to three commits.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// The voters that are wanted.
-pub type Wanted = Arc<Mutex<HostSet>>;
-
 /// Runs on `host` as long as the run lasts. All nodes vote at the beginning.
-pub async fn administer(host: Host, cluster: Arc<dyn Cluster>, wanted: Wanted) {
-    let nodes: Vec<HostId> = lock(&wanted).iter().collect();
+pub async fn administer(host: Host, cluster: Arc<dyn Cluster>) {
+    let all = host.fabric().with_active(|active| active.topology().all_nodes());
+    let nodes: Vec<HostId> = all.iter().collect();
     // Who votes, where that is known for sure.
-    let (mut settled, mut asked) = (Some(*lock(&wanted)), 0);
+    let (mut settled, mut asked) = (Some(all), 0);
     loop {
-        let voters = *lock(&wanted);
+        let voters = host.fabric().with_active(|active| active.voters());
         if settled == Some(voters) {
             host.sleep(PAUSE).await;
             continue;

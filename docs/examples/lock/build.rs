@@ -1,0 +1,1 @@
+../../../examples/lock/build.rs

@@ -1,0 +1,91 @@
+//! What the clients of a run share: whom they ask, what they wrote down, and how far they are.
+
+use super::load::Load;
+use crate::history::{History, Operation};
+use crate::host::lock;
+use crate::systems::Cluster;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What the clients of a run share.
+pub struct Desk {
+    /// What they ask.
+    pub cluster: Arc<dyn Cluster>,
+    /// Every id from this one on is free for operations outside the script.
+    pub first_free_id: u32,
+    /// How many clients there are.
+    pub clients: u32,
+    /// How many keys there are.
+    pub keys: u32,
+    /// When the script is over and every fault that ends has ended.
+    pub quiet_from_ns: u64,
+    /// How long a client waits for one attempt.
+    pub attempt_timeout: Duration,
+    /// How long a client tries one operation in all.
+    pub operation_timeout: Duration,
+    /// The history as it grows; an operation is entered when it is invoked, as unknown.
+    history: Mutex<History>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    probed: u32,
+    finished: u32,
+}
+
+impl Desk {
+    /// An empty history for the clients of this load.
+    pub fn new(load: &Load, cluster: Arc<dyn Cluster>, quiet_from_ns: u64) -> Desk {
+        Desk {
+            cluster,
+            first_free_id: load.first_free_id(),
+            clients: load.client_count(),
+            keys: load.keys,
+            quiet_from_ns,
+            attempt_timeout: Duration::from_millis(load.attempt_timeout_ms),
+            operation_timeout: Duration::from_millis(load.operation_timeout_ms),
+            history: Mutex::default(),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Enters an operation that was just invoked; gives its place in the history.
+    pub fn invoked(&self, operation: Operation) -> usize {
+        let operations = &mut lock(&self.history).operations;
+        operations.push(operation);
+        operations.len() - 1
+    }
+
+    /// Enters how the operation at this place ended.
+    pub fn ended(&self, place: usize, operation: Operation) {
+        lock(&self.history).operations[place] = operation;
+    }
+
+    /// A client has proved with its closing put and get that it is served.
+    pub fn probed(&self) {
+        lock(&self.progress).probed += 1;
+    }
+
+    /// Whether every client has.
+    pub fn all_probed(&self) -> bool {
+        lock(&self.progress).probed == self.clients
+    }
+
+    /// A client has done all it had to.
+    pub fn finished(&self) {
+        lock(&self.progress).finished += 1;
+    }
+
+    /// Whether every client has.
+    pub fn all_finished(&self) -> bool {
+        lock(&self.progress).finished == self.clients
+    }
+
+    /// Takes the history out, in order of invocation.
+    pub fn take_history(&self) -> History {
+        let mut history = std::mem::take(&mut *lock(&self.history));
+        history.sort();
+        history
+    }
+}

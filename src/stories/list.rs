@@ -1,0 +1,74 @@
+//! The list of the stories: each with its name, its code and its file.
+//!
+//! A name means one thing. Where a scenario has a story's name, it is that story's: the line here says so.
+
+use super::model::{Model, read};
+use crate::scenario::{Document, ScenarioError};
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// Reads and checks the parameters of a story.
+type Read = fn(Document<'_>, &Spanned<DeValue<'_>>) -> Result<Arc<dyn Model>, ScenarioError>;
+
+/// A story of the list.
+#[derive(Debug)]
+pub struct Listed {
+    /// The name on the command line, of its file, and of its code (`model` in files).
+    pub name: &'static str,
+    /// The text of its file in `sims/stories/`.
+    pub text: &'static str,
+    /// The scenario that is meant where a story's name stands for a scenario: it has the systems that the story is about.
+    pub scenario: Option<&'static str>,
+    pub(super) read: Read,
+}
+
+macro_rules! stories {
+    ($($name:literal: $module:ident :: $model:ident $(, scenario $scenario:literal)?;)*) => {
+        &[$(Listed {
+            name: $name,
+            text: include_str!(concat!("../../sims/stories/", $name, ".toml")),
+            scenario: stories!(@scenario $($scenario)?),
+            read: read::<super::$module::$model>,
+        }),*]
+    };
+    (@scenario) => { None };
+    (@scenario $scenario:literal) => { Some($scenario) };
+}
+
+/// Every story, in the order in which a class would meet them.
+pub static STORIES: &[Listed] = stories! {
+    "split-brain": split_brain::SplitBrain, scenario "split-brain";
+    "consistency-or-availability": consistency_or_availability::ConsistencyOrAvailability;
+    "five-data-centres": five_data_centres::FiveDataCentres, scenario "five-data-centres";
+    "latency-not-bandwidth": latency_not_bandwidth::LatencyNotBandwidth;
+    "retry-storm": retry_storm::RetryStorm;
+    "pool-exhaustion": pool_exhaustion::PoolExhaustion;
+    "dns-failover": dns_failover::DnsFailover;
+    "dns-outage": dns_outage::DnsOutage;
+};
+
+/// The story of this name.
+pub fn listed(name: &str) -> Option<&'static Listed> {
+    STORIES.iter().find(|story| story.name == name)
+}
+
+/// The names of all stories.
+pub fn names() -> Vec<&'static str> {
+    STORIES.iter().map(|story| story.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::find;
+
+    #[test]
+    fn a_name_means_one_thing() {
+        for story in STORIES {
+            assert_eq!(STORIES.iter().filter(|other| other.name == story.name).count(), 1, "{}", story.name);
+            let namesake = find(story.name).map(|scenario| scenario.name);
+            assert_eq!(namesake.as_deref(), story.scenario, "the scenario called {} is that story's", story.name);
+        }
+    }
+}

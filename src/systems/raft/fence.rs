@@ -1,0 +1,87 @@
+//! A fence around any client of Raft's network: a node that has voted for a newer leader sends no more entries as the
+//! old one.
+//!
+//! A leader of openraft 0.9 that steps down leaves its replication tasks running: `QuitLeader` drops what the leader
+//! knew, and replication streams are replaced when a node becomes a leader or its members change (read in 0.9.24 and
+//! 0.9.25, and seen in both). A task that has not been told of a higher vote may read the log *after* the new leader's
+//! entries have replaced it, and send them under the old leader's vote behind a `prev_log_id` from the old log. A
+//! follower that has not heard of the new leader accepts that: its log then holds an entry whose predecessor is not the
+//! one it had where it was created, which breaks log matching (Raft paper, 5.3). openraft's maintainers discuss the
+//! hazard, a task that reads changed entries, in its issue #1184.
+//!
+//! A node saves its new vote before it changes its log. So the exact remedy is to compare, before entries are sent, the
+//! vote that they are sent under with the vote that this node has saved.
+
+use super::durable::Disk;
+use super::network::Answer;
+use super::types::{NodeId, Types};
+use crate::host::lock;
+use openraft::EmptyNode;
+use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
+    VoteResponse,
+};
+use std::sync::{Arc, Mutex};
+
+/// A `RaftNetworkFactory`, or a `RaftNetwork` that it made, behind the fence.
+pub struct Fenced<N> {
+    inner: N,
+    /// Where this node saves its vote.
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl<N> Fenced<N> {
+    /// Lets through what is sent under the vote on this disk.
+    pub fn new(inner: N, disk: Arc<Mutex<Disk>>) -> Fenced<N> {
+        Fenced { inner, disk }
+    }
+}
+
+/// This node has voted for a newer leader than the one whose entries it was asked to send.
+#[derive(Debug, thiserror::Error)]
+#[error("this node no longer leads")]
+struct Deposed;
+
+impl<F: RaftNetworkFactory<Types>> RaftNetworkFactory<Types> for Fenced<F> {
+    type Network = Fenced<F::Network>;
+
+    async fn new_client(&mut self, target: NodeId, node: &EmptyNode) -> Fenced<F::Network> {
+        Fenced::new(self.inner.new_client(target, node).await, self.disk.clone())
+    }
+}
+
+impl<N: RaftNetwork<Types>> RaftNetwork<Types> for Fenced<N> {
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
+        // The entries were read before this: if the vote is still the leader's own, so was the log then.
+        if lock(&self.disk).vote != Some(rpc.vote) {
+            return Err(RPCError::Network(NetworkError::new(&Deposed)));
+        }
+        self.inner.append_entries(rpc, option).await
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        rpc: InstallSnapshotRequest<Types>,
+        option: RPCOption,
+    ) -> Answer<InstallSnapshotResponse<NodeId>, RaftError<NodeId, InstallSnapshotError>> {
+        self.inner.install_snapshot(rpc, option).await
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<NodeId>,
+        option: RPCOption,
+    ) -> Answer<VoteResponse<NodeId>, RaftError<NodeId>> {
+        self.inner.vote(rpc, option).await
+    }
+
+    fn backoff(&self) -> Backoff {
+        self.inner.backoff()
+    }
+}

@@ -1,0 +1,141 @@
+//! One node: put together from what its disk holds, and what it answers.
+
+use super::durable::{Change, Disk, Machine};
+use super::fence::Fenced;
+use super::log_store::LogStore;
+use super::network::Network;
+use super::observe::{ObservedLog, ObservedMachine};
+use super::service::{Reads, Service};
+use super::sessions::AppendedCommands;
+use super::state_machine::{StateMachine, restore};
+use super::types::{NodeId, Raft, Types, node_id};
+use super::{members, network, tables};
+use crate::host::transport::Incoming;
+use crate::host::{Host, lock};
+use crate::systems::storage::journal::Journal;
+use crate::systems::storage::process;
+use crate::trace::MessageKind;
+use openraft::network::RaftNetworkFactory;
+use openraft::storage::{RaftLogStorage, RaftStateMachine};
+use openraft::{Config, EmptyNode};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+/// Where nodes keep their state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Medium {
+    /// A redb database on the host's disk: durable before it is answered.
+    #[default]
+    Disk,
+    /// Memory that outlives the process: what storage costs shows beside it.
+    Memory,
+}
+
+/// What all nodes of a cluster have in common.
+pub struct Setup {
+    /// openraft's configuration.
+    pub config: Arc<Config>,
+    /// The nodes with which the cluster is founded.
+    pub members: BTreeMap<NodeId, EmptyNode>,
+    /// Where nodes keep their state.
+    pub medium: Medium,
+    /// What a node does before it answers a read.
+    pub reads: Reads,
+}
+
+/// What outlives a node's processes.
+#[derive(Default, Clone)]
+pub struct Remains {
+    /// What is kept in memory, with [`Medium::Memory`].
+    pub memory: Arc<Mutex<Disk>>,
+    /// The machine of the latest process.
+    pub machine: Arc<Mutex<Option<Arc<Mutex<Machine>>>>>,
+}
+
+/// A node that runs.
+pub struct Node {
+    raft: Raft,
+    service: Service,
+}
+
+/// Starts a node from what its disk holds.
+///
+/// # Errors
+/// When its storage cannot be opened or read, or Raft does not start on it.
+pub async fn start(setup: &Setup, host: &Host, remains: &Remains) -> Result<Rc<Node>, Box<dyn Error>> {
+    let (disk, machine, journal) = match setup.medium {
+        Medium::Memory => (remains.memory.clone(), restore(&remains.memory)?, None),
+        Medium::Disk => {
+            let database = tables::open(host.disk())?;
+            let (disk, machine) = tables::load(&database)?;
+            let journal: Journal<Change> = Journal::new(host.clone(), database, tables::commit);
+            (Arc::new(Mutex::new(disk)), machine, Some(journal))
+        }
+    };
+    let log = LogStore::new(disk.clone(), journal.clone());
+    let machine = StateMachine::new(machine, disk.clone(), journal);
+    let store = machine.machine();
+    *lock(&remains.machine) = Some(store.clone());
+    let network = Fenced::new(Network::new(host.clone()), disk);
+    let appended = AppendedCommands::default();
+    let raft = join(setup, host, network, log, machine, appended.clone()).await?;
+    let service = Service::new(host.clone(), raft.clone(), store, appended, setup.reads);
+    Ok(Rc::new(Node::new(raft, service)))
+}
+
+/// Starts Raft on a network and a storage, whose calls are recorded, and founds the cluster if that is this node's part.
+///
+/// # Errors
+/// When Raft does not start.
+pub async fn join(
+    setup: &Setup,
+    host: &Host,
+    network: impl RaftNetworkFactory<Types>,
+    log: impl RaftLogStorage<Types>,
+    machine: impl RaftStateMachine<Types>,
+    appended: AppendedCommands,
+) -> Result<Raft, Box<dyn Error>> {
+    let id = node_id(host.id());
+    let log = ObservedLog::new(log, host.clone(), appended.clone());
+    let machine = ObservedMachine::new(machine, host.clone(), appended);
+    let raft = Raft::new(id, setup.config.clone(), network, log, machine).await?;
+    // One node founds the cluster; the others learn of it from its log.
+    if setup.members.keys().next() == Some(&id) && !raft.is_initialized().await? {
+        raft.initialize(setup.members.clone()).await?;
+    }
+    Ok(raft)
+}
+
+impl Node {
+    /// A node of these parts.
+    pub fn new(raft: Raft, service: Service) -> Node {
+        Node { raft, service }
+    }
+}
+
+impl process::Node for Node {
+    async fn answer(self: Rc<Self>, incoming: Incoming) -> Option<Vec<u8>> {
+        match incoming.kind {
+            MessageKind::Request => self.service.answer(&incoming.payload).await,
+            MessageKind::Members => members::answer(&self.raft, &incoming.payload).await,
+            _ => network::answer(&self.raft, &incoming).await,
+        }
+    }
+
+    /// openraft stops by itself when its storage fails.
+    async fn failed(&self) {
+        let mut metrics = self.raft.metrics();
+        while metrics.borrow_and_update().running_state.is_ok() {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn ended(&self) {
+        // It has stopped by itself; this waits for its tasks.
+        let _ = self.raft.shutdown().await;
+    }
+}

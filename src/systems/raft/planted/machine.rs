@@ -1,0 +1,166 @@
+//! Bugs of the state machine and its snapshots.
+
+use crate::host::{Host, lock};
+use crate::kv::{Applied, Store};
+use crate::systems::bugs::Bug;
+use crate::systems::raft::durable::{Change, Effects, Machine, StoredSnapshot};
+use crate::systems::raft::node::Setup;
+use crate::systems::raft::state_machine::StateMachine;
+use crate::systems::raft::types::{Entry, NodeId, StorageError, Types};
+use crate::systems::storage::journal::Journal;
+use openraft::storage::RaftStateMachine;
+use openraft::{
+    EmptyNode, EntryPayload, LogId, Membership, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
+    StoredMembership,
+};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::sync::{Arc, Mutex};
+
+/// How long a session may be idle before a replica forgets it, with [`Bug::SessionsExpireByClock`].
+const IDLE_NS: u64 = 1_000_000_000;
+
+/// A state machine with a bug.
+#[derive(Clone)]
+pub struct BuggedMachine {
+    inner: StateMachine,
+    host: Host,
+    journal: Journal<Change>,
+    /// The configuration that the cluster was founded with.
+    first: StoredMembership<NodeId, EmptyNode>,
+    /// When each session was last used, by this node's clock.
+    used_ns: Arc<Mutex<BTreeMap<u64, u64>>>,
+    bug: Bug,
+}
+
+/// The configuration that a cluster is founded with.
+fn first(setup: &Setup) -> StoredMembership<NodeId, EmptyNode> {
+    let voters = setup.members.keys().copied().collect();
+    StoredMembership::new(None, Membership::new(vec![voters], None))
+}
+
+/// What a process that starts makes of the machine on its disk: with [`Bug::MembershipNotSaved`] the members are not in it.
+pub fn found(mut machine: Machine, setup: &Setup, bug: Bug) -> Machine {
+    if bug == Bug::MembershipNotSaved && machine.applied.is_some() {
+        machine.membership = first(setup);
+    }
+    machine
+}
+
+impl BuggedMachine {
+    /// The machine `inner`, whose changes go to this journal, with a bug.
+    pub fn new(inner: StateMachine, host: Host, journal: Journal<Change>, setup: &Setup, bug: Bug) -> BuggedMachine {
+        BuggedMachine { inner, host, journal, first: first(setup), used_ns: Arc::default(), bug }
+    }
+
+    /// Whether the session of a command is forgotten before that is applied.
+    fn forgets(&self, session: u64) -> bool {
+        match self.bug {
+            Bug::RetryAppliedAgain => true,
+            Bug::SessionsExpireByClock => {
+                let now_ns = self.host.local_ns();
+                let used_ns = lock(&self.used_ns).insert(session, now_ns);
+                used_ns.is_some_and(|used_ns| now_ns.saturating_sub(used_ns) > IDLE_NS)
+            }
+            _ => false,
+        }
+    }
+
+    /// As the machine itself does, but for the sessions that it forgets.
+    fn apply_committed(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Option<Applied>> {
+        let machine = self.inner.machine();
+        let mut machine = lock(&machine);
+        let mut effects = Effects::default();
+        let apply = |entry: Entry| {
+            if let EntryPayload::Normal(command) = &entry.payload
+                && self.forgets(command.tag.session)
+            {
+                let mut sessions = machine.store.sessions().clone();
+                sessions.remove(&command.tag.session);
+                machine.store = Store::from_parts(machine.store.values().clone(), sessions);
+            }
+            machine.apply(entry, &mut effects)
+        };
+        let results = entries.into_iter().map(apply).collect();
+        self.journal.change(Change::Apply(effects));
+        results
+    }
+
+    /// A snapshot that lacks what it should hold.
+    fn snapshot(&self) -> Result<StoredSnapshot, StorageError> {
+        let mut machine = lock(&self.inner.machine()).clone();
+        match self.bug {
+            Bug::SnapshotWithoutSessions => {
+                machine.store = Store::from_parts(machine.store.values().clone(), BTreeMap::new());
+            }
+            Bug::MembershipNotSaved if machine.applied.is_some() => machine.membership = self.first.clone(),
+            _ => {}
+        }
+        machine.snapshot()
+    }
+}
+
+impl RaftSnapshotBuilder<Types> for BuggedMachine {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
+        let mut snapshot = self.snapshot()?;
+        if self.bug == Bug::SnapshotBehindItsLabel {
+            let meta = snapshot.meta.clone();
+            self.inner.write(&meta, [Change::Snapshot(snapshot.clone())]).await?;
+            let machine = self.inner.machine();
+            let machine = lock(&machine);
+            snapshot.meta.last_log_id = machine.applied;
+            snapshot.meta.last_membership = machine.membership.clone();
+        }
+        self.inner.keep_snapshot(snapshot.clone()).await?;
+        Ok(snapshot.into())
+    }
+}
+
+impl RaftStateMachine<Types> for BuggedMachine {
+    type SnapshotBuilder = BuggedMachine;
+
+    async fn applied_state(
+        &mut self,
+    ) -> Result<(Option<LogId<NodeId>>, StoredMembership<NodeId, EmptyNode>), StorageError> {
+        self.inner.applied_state().await
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Option<Applied>>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        if self.bug != Bug::ReadAfterRestart {
+            self.inner.committed_is_durable().await?;
+        }
+        Ok(self.apply_committed(entries))
+    }
+
+    async fn get_snapshot_builder(&mut self) -> BuggedMachine {
+        self.clone()
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        self.inner.begin_receiving_snapshot().await
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta<NodeId, EmptyNode>,
+        snapshot: Box<Cursor<Vec<u8>>>,
+    ) -> Result<(), StorageError> {
+        if self.bug != Bug::SnapshotMerged {
+            return self.inner.install_snapshot(meta, snapshot).await;
+        }
+        let snapshot = StoredSnapshot { meta: meta.clone(), data: snapshot.into_inner() };
+        let mut machine = snapshot.machine()?;
+        let mut values = lock(&self.inner.machine()).store.values().clone();
+        values.extend(machine.store.values());
+        machine.store = Store::from_parts(values, machine.store.sessions().clone());
+        self.inner.replace(machine, snapshot).await
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
+        self.inner.get_current_snapshot().await
+    }
+}
