@@ -9,9 +9,9 @@
 use super::desk::Desk;
 use crate::history::{Acknowledger, Operation, Status};
 use crate::host::Host;
-use crate::kv::protocol::Reply;
 use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
 use crate::scenario::ScriptedOp;
+use crate::systems::protocol::Reply;
 use crate::systems::{Answer, Attempt};
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
