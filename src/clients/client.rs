@@ -15,7 +15,7 @@ use crate::systems::protocol::Reply;
 use crate::systems::{Answer, Attempt};
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A client's pause after a refusal that names nobody else to ask.
@@ -31,7 +31,7 @@ const IDS_PER_CLIENT: u32 = 10_000;
 pub struct Client {
     id: u32,
     host: Host,
-    desk: Arc<Desk>,
+    desk: Rc<Desk>,
     script: Vec<ScriptedOp>,
     /// Nodes in the order in which this client turns to them: its own site's first.
     nodes: Vec<HostId>,
@@ -60,7 +60,7 @@ impl Client {
     pub fn new(
         id: u32,
         host: Host,
-        desk: Arc<Desk>,
+        desk: Rc<Desk>,
         script: Vec<ScriptedOp>,
         nodes: Vec<HostId>,
         reads_through: Vec<HostId>,
