@@ -45,8 +45,9 @@ pub struct Certificate {
 }
 
 /// The checks, by the names used in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CheckName {
     /// Some order of the acknowledged operations explains the history.
     Linearizability,
@@ -90,23 +91,6 @@ pub(crate) fn seconds(t_ns: u64) -> String {
 impl CheckName {
     /// The name used in files and JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            CheckName::Linearizability => "linearizability",
-            CheckName::LostWrite => "lost_write",
-            CheckName::SplitBrain => "split_brain",
-            CheckName::Liveness => "liveness",
-            CheckName::Convergence => "convergence",
-            CheckName::ElectionSafety => "election_safety",
-            CheckName::LogMatching => "log_matching",
-            CheckName::LeaderCompleteness => "leader_completeness",
-            CheckName::StateMachineSafety => "state_machine_safety",
-            CheckName::CommittedImmutable => "committed_immutable",
-            CheckName::Monotonic => "monotonic",
-            CheckName::CommitQuorum => "commit_quorum",
-            CheckName::LogDurability => "log_durability",
-            CheckName::ExactlyOnce => "exactly_once",
-            CheckName::SnapshotAgreement => "snapshot_agreement",
-            CheckName::Panic => "panic",
-        }
+        self.into()
     }
 }

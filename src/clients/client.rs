@@ -8,13 +8,13 @@
 use super::desk::Desk;
 use crate::history::{Acknowledger, Operation, Status};
 use crate::host::Host;
-use crate::kv::protocol::Reply;
 use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
 use crate::scenario::ScriptedOp;
+use crate::systems::protocol::Reply;
 use crate::systems::{Answer, Attempt};
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A client's pause after a refusal that hints at no other node.
@@ -30,7 +30,7 @@ const IDS_PER_CLIENT: u32 = 10_000;
 pub struct Client {
     id: u32,
     host: Host,
-    desk: Arc<Desk>,
+    desk: Rc<Desk>,
     script: Vec<ScriptedOp>,
     /// Nodes in the order in which this client asks them: its own site's first.
     nodes: Vec<HostId>,
@@ -59,7 +59,7 @@ impl Client {
     pub fn new(
         id: u32,
         host: Host,
-        desk: Arc<Desk>,
+        desk: Rc<Desk>,
         script: Vec<ScriptedOp>,
         nodes: Vec<HostId>,
         reads_through: Vec<HostId>,

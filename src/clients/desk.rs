@@ -2,9 +2,9 @@
 
 use super::load::Load;
 use crate::history::{History, Operation};
-use crate::host::lock;
 use crate::systems::Cluster;
-use std::sync::{Arc, Mutex};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the clients of a run share.
@@ -24,14 +24,9 @@ pub struct Desk {
     /// How long a client tries one operation in all.
     pub operation_timeout: Duration,
     /// The growing history. An operation is entered when it is invoked, with an unknown outcome.
-    history: Mutex<History>,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Default)]
-struct Progress {
-    probed: u32,
-    finished: u32,
+    history: RefCell<History>,
+    probed: Cell<u32>,
+    finished: Cell<u32>,
 }
 
 impl Desk {
@@ -45,46 +40,47 @@ impl Desk {
             quiet_from_ns,
             attempt_timeout: Duration::from_millis(load.attempt_timeout_ms),
             operation_timeout: Duration::from_millis(load.operation_timeout_ms),
-            history: Mutex::default(),
-            progress: Mutex::default(),
+            history: RefCell::default(),
+            probed: Cell::new(0),
+            finished: Cell::new(0),
         }
     }
 
     /// Enters an operation that was just invoked; returns its place in the history.
     pub fn invoked(&self, operation: Operation) -> usize {
-        let operations = &mut lock(&self.history).operations;
+        let operations = &mut self.history.borrow_mut().operations;
         operations.push(operation);
         operations.len() - 1
     }
 
     /// Enters how the operation at this place ended.
     pub fn ended(&self, place: usize, operation: Operation) {
-        lock(&self.history).operations[place] = operation;
+        self.history.borrow_mut().operations[place] = operation;
     }
 
     /// Counts a client whose closing put and get have proved that it is served.
     pub fn probed(&self) {
-        lock(&self.progress).probed += 1;
+        self.probed.set(self.probed.get() + 1);
     }
 
     /// Whether every client has proved that it is served.
     pub fn all_probed(&self) -> bool {
-        lock(&self.progress).probed == self.clients
+        self.probed.get() == self.clients
     }
 
     /// Counts a client that has finished.
     pub fn finished(&self) {
-        lock(&self.progress).finished += 1;
+        self.finished.set(self.finished.get() + 1);
     }
 
     /// Whether every client has finished.
     pub fn all_finished(&self) -> bool {
-        lock(&self.progress).finished == self.clients
+        self.finished.get() == self.clients
     }
 
     /// Takes the history out, in order of invocation.
     pub fn take_history(&self) -> History {
-        let mut history = std::mem::take(&mut *lock(&self.history));
+        let mut history = self.history.take();
         history.sort();
         history
     }

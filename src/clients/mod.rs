@@ -24,6 +24,7 @@ use client::Client;
 use desk::Desk;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Clients<'a> {
     world: &'a World,
     load: &'a Load,
-    desk: Arc<Desk>,
+    desk: Rc<Desk>,
     /// The client host on which an administrator works, if any fault asks for one.
     administrator: Option<HostId>,
     next_look_ns: Cell<u64>,
@@ -46,7 +47,7 @@ impl Clients<'_> {
         let changes_members =
             world.schedule.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Membership { .. }));
         let administrator = world.topology.client_hosts().next().map(|(_, host)| host).filter(|_| changes_members);
-        let desk = Arc::new(Desk::new(load, cluster, world.quiet_from_ns()));
+        let desk = Rc::new(Desk::new(load, cluster, world.quiet_from_ns()));
         Clients { world, load, desk, administrator, next_look_ns: Cell::new(0) }
     }
 

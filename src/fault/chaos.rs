@@ -34,8 +34,8 @@ pub struct Place {
     pub to: HostId,
     /// What the message carries.
     pub kind: MessageKind,
-    /// Between nodes: the count of this kind on this directed link, from 0. On client links: the
-    /// operation's id in the upper 32 bits, the attempt in the lower.
+    /// Between nodes: the count of this kind on this directed link, from 0. On client links: an
+    /// [`AttemptId`](crate::trace::AttemptId)'s number.
     pub n: u64,
 }
 
@@ -65,8 +65,22 @@ pub struct Act {
 }
 
 /// The kinds of act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ActKind {
     /// The message is lost.
     Lose,

@@ -50,7 +50,8 @@ pub struct Topology {
 }
 
 /// A role that a target may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(prefix = "@", serialize_all = "snake_case")]
 pub enum TargetRole {
     /// `@leader`: the node that most recently became primary (of the whole key space, if there are several primaries).
     Leader,
@@ -60,14 +61,11 @@ pub enum TargetRole {
 
 impl TargetRole {
     /// Every role.
-    pub const ALL: [TargetRole; 2] = [TargetRole::Leader, TargetRole::Follower];
+    pub const ALL: &'static [TargetRole] = <TargetRole as strum::VariantArray>::VARIANTS;
 
     /// The name in scenario files.
     pub fn name(self) -> &'static str {
-        match self {
-            TargetRole::Leader => "@leader",
-            TargetRole::Follower => "@follower",
-        }
+        self.into()
     }
 }
 
@@ -181,7 +179,7 @@ impl Topology {
             names.push(format!("{}.nodes", site.name));
             names.extend(site.clients.map(|_| format!("{}.clients", site.name)));
         }
-        names.extend(TargetRole::ALL.map(|role| role.name().to_string()));
+        names.extend(TargetRole::ALL.iter().map(|role| role.name().to_string()));
         names
     }
 
@@ -191,7 +189,7 @@ impl Topology {
     /// If it names nothing; the error lists what it could have named.
     pub fn resolve(&self, target: &Target) -> Result<Resolved, UnknownTarget> {
         let name = target.0.as_str();
-        if let Some(role) = TargetRole::ALL.into_iter().find(|role| role.name() == name) {
+        if let Some(role) = TargetRole::ALL.iter().copied().find(|role| role.name() == name) {
             return Ok(Resolved::Role(role));
         }
         let hosts = self.sites.iter().find_map(|site| {

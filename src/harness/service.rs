@@ -3,10 +3,10 @@
 use super::attempts::{Attempted, Attempts};
 use crate::check::linearizability::model::Model;
 use crate::host::{Host, lock};
-use crate::kv::protocol::Reply;
 use crate::kv::{self, Key, Outcome, Tag, Value};
 use crate::rng;
 use crate::run::Subject;
+use crate::systems::protocol::Reply;
 use crate::systems::{self, Answering, Attempt, Cluster, Process};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -1,9 +1,8 @@
-//! The replicated store's vocabulary: operations, outcomes, the state machine and the client protocol.
+//! The replicated store's vocabulary: operations, outcomes and the state machine.
 //!
 //! Values are unsigned integers and, in our own workloads, unique per run: that makes a history checkable in
 //! near-linear time. This folder knows nothing of networks, replication or time.
 
-pub mod protocol;
 pub mod store;
 
 use serde::{Deserialize, Serialize};

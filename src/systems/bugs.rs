@@ -8,7 +8,8 @@ use super::System;
 use std::fmt;
 
 /// The layer of a system that a bug is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Layer {
     /// What reaches the disk, and when.
     Storage,
@@ -33,17 +34,7 @@ pub enum Layer {
 impl Layer {
     /// The name used in tables and JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            Layer::Storage => "storage",
-            Layer::Snapshots => "snapshots",
-            Layer::Network => "network",
-            Layer::Elections => "elections",
-            Layer::Membership => "membership",
-            Layer::Apply => "apply",
-            Layer::Sessions => "sessions",
-            Layer::Reads => "reads",
-            Layer::Writes => "writes",
-        }
+        self.into()
     }
 }
 

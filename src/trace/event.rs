@@ -21,8 +21,22 @@ impl fmt::Display for MessageId {
 }
 
 /// The kind of a frame's content, for faults and pictures. A reply's kind is that of its request with `Reply` appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum MessageKind {
     /// A client's request to a node, or one node passing a client's command to another.
     Request,
@@ -66,27 +80,7 @@ pub enum MessageKind {
 
 impl MessageKind {
     /// Every kind, in declaration order.
-    pub const ALL: [MessageKind; 19] = [
-        MessageKind::Request,
-        MessageKind::RequestReply,
-        MessageKind::AppendEntries,
-        MessageKind::AppendEntriesReply,
-        MessageKind::Vote,
-        MessageKind::VoteReply,
-        MessageKind::InstallSnapshot,
-        MessageKind::InstallSnapshotReply,
-        MessageKind::Heartbeat,
-        MessageKind::HeartbeatReply,
-        MessageKind::Replicate,
-        MessageKind::ReplicateReply,
-        MessageKind::AntiEntropy,
-        MessageKind::AntiEntropyReply,
-        MessageKind::Other,
-        MessageKind::OtherReply,
-        MessageKind::Segment,
-        MessageKind::Members,
-        MessageKind::MembersReply,
-    ];
+    pub const ALL: &'static [MessageKind] = <MessageKind as strum::VariantArray>::VARIANTS;
 
     /// The kind of this request's answer; for a reply, its own kind.
     pub fn reply(self) -> MessageKind {
@@ -107,28 +101,7 @@ impl MessageKind {
 
     /// The name used in scenario files.
     pub fn name(self) -> &'static str {
-        use MessageKind::*;
-        match self {
-            Request => "request",
-            RequestReply => "request_reply",
-            AppendEntries => "append_entries",
-            AppendEntriesReply => "append_entries_reply",
-            Vote => "vote",
-            VoteReply => "vote_reply",
-            InstallSnapshot => "install_snapshot",
-            InstallSnapshotReply => "install_snapshot_reply",
-            Heartbeat => "heartbeat",
-            HeartbeatReply => "heartbeat_reply",
-            Replicate => "replicate",
-            ReplicateReply => "replicate_reply",
-            AntiEntropy => "anti_entropy",
-            AntiEntropyReply => "anti_entropy_reply",
-            Other => "other",
-            OtherReply => "other_reply",
-            Segment => "segment",
-            Members => "members",
-            MembersReply => "members_reply",
-        }
+        self.into()
     }
 }
 

@@ -5,10 +5,12 @@
 //! [`Trace::sort`]. The [`digest`] is a pinned hash over a pinned encoding of all of it. This folder knows no system:
 //! it is vocabulary only.
 
+mod attempt;
 pub mod digest;
 mod event;
 mod host_set;
 
+pub use attempt::AttemptId;
 pub use event::{Drop, Event, LogPosition, MessageId, MessageKind, Role, Scope, What};
 pub use host_set::HostSet;
 

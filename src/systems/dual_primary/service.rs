@@ -3,9 +3,9 @@
 use super::node::Node;
 use crate::host::lock;
 use crate::host::transport::CallError;
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Applied, Command, Op, Outcome};
 use crate::systems::message::decode;
+use crate::systems::protocol::{Reply, Request};
 use crate::trace::{HostId, MessageKind};
 use std::rc::Rc;
 

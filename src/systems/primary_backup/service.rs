@@ -2,8 +2,8 @@
 
 use super::node::Node;
 use super::replica::{Epoch, Executed};
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Outcome};
+use crate::systems::protocol::{Reply, Request};
 use std::rc::Rc;
 
 impl Node {

@@ -2,8 +2,8 @@
 
 use super::node::Node;
 use super::replica::{Answer, Claim, Found, Message, Record, Version};
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Op, Outcome};
+use crate::systems::protocol::{Reply, Request};
 use std::rc::Rc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 

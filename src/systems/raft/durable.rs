@@ -1,9 +1,9 @@
 //! A node's state and its changes, as plain data: the same in memory and on disk.
 
-use super::types::{Entry, NodeId, StorageError, Types};
+use super::types::{Entry, NodeId, Types};
 use crate::kv::store::Session;
 use crate::kv::{Applied, Key, Store, Value};
-use openraft::{EmptyNode, EntryPayload, LogId, Snapshot, SnapshotMeta, StorageIOError, StoredMembership, Vote};
+use openraft::{EmptyNode, EntryPayload, LogId, Snapshot, SnapshotMeta, StoredMembership, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -71,8 +71,8 @@ impl Machine {
     ///
     /// # Errors
     /// When the machine cannot be encoded.
-    pub fn snapshot(&self) -> Result<StoredSnapshot, StorageError> {
-        let data = postcard::to_stdvec(self).map_err(|error| StorageIOError::write_snapshot(None, &error))?;
+    pub fn snapshot(&self) -> Result<StoredSnapshot, postcard::Error> {
+        let data = postcard::to_stdvec(self)?;
         let snapshot_id = self.applied.map_or_else(String::new, |log_id| log_id.to_string());
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone(), snapshot_id };
         Ok(StoredSnapshot { meta, data })
@@ -84,9 +84,8 @@ impl StoredSnapshot {
     ///
     /// # Errors
     /// When it cannot be decoded.
-    pub fn machine(&self) -> Result<Machine, StorageError> {
-        let machine = postcard::from_bytes(&self.data);
-        Ok(machine.map_err(|error| StorageIOError::read_snapshot(Some(self.meta.signature()), &error))?)
+    pub fn machine(&self) -> Result<Machine, postcard::Error> {
+        postcard::from_bytes(&self.data)
     }
 }
 

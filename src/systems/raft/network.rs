@@ -64,6 +64,7 @@ impl Peer {
 }
 
 /// Decodes the answer that `peer` put into a reply.
+#[expect(clippy::result_large_err, reason = "the error is openraft's")]
 pub fn answer_in<T, E>(reply: Result<Vec<u8>, CallError>, peer: HostId) -> Answer<T, E>
 where
     T: DeserializeOwned,

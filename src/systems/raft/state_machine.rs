@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 ///
 /// # Errors
 /// When the snapshot cannot be decoded.
-pub fn restore(disk: &Mutex<Disk>) -> Result<Machine, StorageError> {
+pub fn restore(disk: &Mutex<Disk>) -> Result<Machine, postcard::Error> {
     let snapshot = lock(disk).snapshot.clone();
     snapshot.map_or_else(|| Ok(Machine::default()), |snapshot| snapshot.machine())
 }
@@ -90,7 +90,8 @@ impl StateMachine {
 
 impl RaftSnapshotBuilder<Types> for StateMachine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        let snapshot = lock(&self.machine).snapshot()?;
+        let snapshot = lock(&self.machine).snapshot();
+        let snapshot = snapshot.map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         self.keep_snapshot(snapshot.clone()).await?;
         Ok(snapshot.into())
     }
@@ -131,7 +132,8 @@ impl RaftStateMachine<Types> for StateMachine {
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
         let snapshot = StoredSnapshot { meta: meta.clone(), data: snapshot.into_inner() };
-        let machine = snapshot.machine()?;
+        let machine = snapshot.machine();
+        let machine = machine.map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), &error))?;
         self.replace(machine, snapshot).await
     }
 

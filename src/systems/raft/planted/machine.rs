@@ -11,7 +11,7 @@ use crate::systems::storage::journal::Journal;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     EmptyNode, EntryPayload, LogId, Membership, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
-    StoredMembership,
+    StorageIOError, StoredMembership,
 };
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -88,7 +88,7 @@ impl BuggedMachine {
     }
 
     /// A snapshot; with some of the bugs it lacks a part of the state.
-    fn snapshot(&self) -> Result<StoredSnapshot, StorageError> {
+    fn snapshot(&self) -> Result<StoredSnapshot, postcard::Error> {
         let mut machine = lock(&self.inner.machine()).clone();
         match self.bug {
             Bug::SnapshotWithoutSessions => {
@@ -103,7 +103,8 @@ impl BuggedMachine {
 
 impl RaftSnapshotBuilder<Types> for BuggedMachine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        let mut snapshot = self.snapshot()?;
+        let snapshot = self.snapshot();
+        let mut snapshot = snapshot.map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         if self.bug == Bug::SnapshotBehindItsLabel {
             let meta = snapshot.meta.clone();
             self.inner.write(&meta, [Change::Snapshot(snapshot.clone())]).await?;
@@ -154,7 +155,8 @@ impl RaftStateMachine<Types> for BuggedMachine {
             return self.inner.install_snapshot(meta, snapshot).await;
         }
         let snapshot = StoredSnapshot { meta: meta.clone(), data: snapshot.into_inner() };
-        let mut machine = snapshot.machine()?;
+        let machine = snapshot.machine();
+        let mut machine = machine.map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), &error))?;
         let mut values = lock(&self.inner.machine()).store.values().clone();
         values.extend(machine.store.values());
         machine.store = Store::from_parts(values, machine.store.sessions().clone());

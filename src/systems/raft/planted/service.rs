@@ -1,10 +1,10 @@
 //! Bugs of the answers that clients get.
 
 use crate::host::{Host, lock};
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Op, Outcome};
 use crate::systems::bugs::Bug;
 use crate::systems::message::{decode, encode};
+use crate::systems::protocol::{Reply, Request};
 use crate::systems::raft::durable::Machine;
 use crate::systems::raft::node::Setup;
 use crate::systems::raft::service::Service;

@@ -1,9 +1,16 @@
 //! The code keeps to what `docs/ARCHITECTURE.md` states: the direction of imports, the deliberate absences,
-//! no stray or dead files, no file too long to hold in the head, no path in the docs that does not exist.
+//! no circle between files, no stray or dead files, no file or function too long to hold in the head, no path in the docs
+//! that does not exist.
 //!
 //! Each check takes a tree of files, so that each can be fed a violation below.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+mod circles;
+mod imports;
+mod lengths;
+
+use circles::circles;
+use imports::{internal, module, paths};
+use lengths::long_functions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -71,99 +78,9 @@ fn is_within(module: &str, folder: &str) -> bool {
     module.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The module path of a source file: `src/fault/mod.rs` is `fault`, `src/fault/fold.rs` is `fault/fold`.
-fn module(file: &str) -> String {
-    let path = file.trim_start_matches("src/").trim_end_matches(".rs");
-    path.trim_end_matches("/mod").to_string()
-}
-
 /// Whether a file holds tests only.
 fn is_test(file: &str) -> bool {
     file.ends_with("/tests.rs") || file.contains("/tests/")
-}
-
-/// Every path that code names, expanded (`a::{b, c::d}` is two), without what `#[cfg(test)]` guards.
-fn paths(code: &str) -> Vec<Vec<String>> {
-    let tokens: TokenStream = code.parse().expect("source files are Rust");
-    let mut paths = Vec::new();
-    collect(&tokens.into_iter().collect::<Vec<_>>(), &[], &mut paths);
-    paths
-}
-
-fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
-    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
-}
-
-/// Adds the paths in `tokens`; `prefix` is what stands before a group in a `use`.
-fn collect(tokens: &[TokenTree], prefix: &[String], paths: &mut Vec<Vec<String>>) {
-    let mut at = 0;
-    while at < tokens.len() {
-        match &tokens[at] {
-            TokenTree::Punct(punct) if punct.as_char() == '#' && guards_tests(tokens.get(at + 1)) => {
-                at += 2;
-                while at < tokens.len() && !ends_item(&tokens[at]) {
-                    at += 1;
-                }
-            }
-            TokenTree::Group(group) => {
-                let inner: Vec<_> = group.stream().into_iter().collect();
-                collect(&inner, &[], paths);
-            }
-            TokenTree::Ident(first) => {
-                let mut path = prefix.to_vec();
-                path.push(first.to_string());
-                while is_punct(tokens.get(at + 1), ':') && is_punct(tokens.get(at + 2), ':') {
-                    match tokens.get(at + 3) {
-                        Some(TokenTree::Ident(next)) => path.push(next.to_string()),
-                        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
-                            let inner: Vec<_> = group.stream().into_iter().collect();
-                            collect(&inner, &path, paths);
-                        }
-                        _ => break,
-                    }
-                    at += 3;
-                }
-                paths.push(path);
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-}
-
-fn guards_tests(token: Option<&TokenTree>) -> bool {
-    matches!(token, Some(TokenTree::Group(group)) if group.stream().to_string().replace(' ', "") == "cfg(test)")
-}
-
-fn ends_item(token: &TokenTree) -> bool {
-    match token {
-        TokenTree::Punct(punct) => punct.as_char() == ';',
-        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-        _ => false,
-    }
-}
-
-/// A path as seen from the crate's root, if it leads into this crate: `fault/model/Target`.
-fn internal(file: &str, path: &[String]) -> Option<String> {
-    let own = module(file);
-    let mut base: Vec<&str> = own.split('/').collect();
-    let mut rest = path;
-    match path[0].as_str() {
-        "crate" | "schism" => base.clear(),
-        "self" | "super" => {}
-        // A re-export of a child module that has a floor of its own.
-        _ if file.ends_with("/mod.rs") && path.len() > 1 => base.push(&path[0]),
-        _ => return None,
-    }
-    while let Some("super") = rest.first().map(String::as_str) {
-        base.pop();
-        rest = &rest[1..];
-    }
-    if rest.len() == path.len() {
-        rest = &rest[1..];
-    }
-    base.extend(rest.iter().map(String::as_str));
-    Some(base.join("/"))
 }
 
 fn sources(tree: &Tree) -> impl Iterator<Item = (&String, &String)> {
@@ -352,6 +269,8 @@ fn the_repository_is_as_the_architecture_says() {
     let mut wrong = wrong_imports(&tree, &rules);
     wrong.extend(wrong_names(&tree, &rules));
     wrong.extend(dead_files(&tree));
+    wrong.extend(circles(&tree));
+    wrong.extend(long_functions(&tree));
     wrong.extend(style(&tree));
     wrong.extend(missing_paths(&tree, &rules));
     wrong.extend(stray_files(top.into_iter(), &rules));
@@ -369,6 +288,7 @@ fn with(file: &str, code: &str) -> Vec<String> {
 fn an_import_that_goes_up_or_sideways_is_found() {
     for (file, code) in [
         ("src/kv/store.rs", "use crate::history::History;"),
+        ("src/kv/store.rs", "use crate::trace::HostId;"),
         ("src/report/json.rs", "fn f() { crate::cli::main() }"),
         ("src/report/json.rs", "use crate::sweep::Summary;"),
         ("src/check/mod.rs", "use crate::{kv::Key, run::{Options, run}};"),
@@ -386,7 +306,7 @@ fn an_import_that_goes_up_or_sideways_is_found() {
 fn an_import_that_goes_down_or_stands_in_a_test_is_fine() {
     for (file, code) in [
         ("src/check/mod.rs", "use crate::{kv::Key, history::History};"),
-        ("src/kv/protocol.rs", "use crate::trace::HostId;"),
+        ("src/trace/event.rs", "use crate::kv::Key;"),
         ("src/fault/generate.rs", "use super::model::Fault;"),
         ("src/kv/store.rs", "#[cfg(test)]\nmod tests { use crate::run::run; }"),
         ("src/kv/store.rs", "#[cfg(test)]\nuse crate::run::run;\nfn f() {}"),
@@ -423,6 +343,36 @@ fn long_files_and_empty_names_are_found() {
     assert!(!with("src/kv/key_utils.rs", "").is_empty());
     assert!(!with("src/kv/store.rs", "struct SessionManager;").is_empty());
     assert_eq!(with("src/kv/store.rs", "struct Session;"), Vec::<String>::new());
+}
+
+#[test]
+fn circles_between_files_are_found() {
+    let tree = |files: &[(&str, &str)]| files.iter().map(|(file, code)| (file.to_string(), code.to_string())).collect();
+    let circle: Tree = tree(&[
+        ("src/a/mod.rs", "pub mod one; pub mod two; mod three; pub use three::Three;"),
+        ("src/a/one.rs", "use super::two::Two;"),
+        ("src/a/two.rs", "use super::Three;"),
+        ("src/a/three.rs", "fn f() { crate::a::one::g() }"),
+        ("src/a/four.rs", "use super::one; use super::F;"),
+    ]);
+    let found = circles(&circle);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(["one", "two", "three"].iter().all(|name| found[0].contains(&format!("src/a/{name}.rs"))), "{found:?}");
+    assert!(!found[0].contains("four"), "{found:?}");
+    let line: Tree = tree(&[
+        ("src/a/mod.rs", "pub mod one; pub struct A; fn f() { one::g() }"),
+        ("src/a/one.rs", "use super::A; use super::super::b::B;"),
+        ("src/b.rs", "#[cfg(test)]\nmod tests { use crate::a::one::g; }"),
+    ]);
+    assert_eq!(circles(&line), Vec::<String>::new(), "a folder is its mod.rs, and tests may import anything");
+}
+
+#[test]
+fn long_functions_are_found() {
+    let of = |lines: usize| format!("impl A {{\n    fn long(&self) -> u8 {{\n{}    }}\n}}\n", "\n".repeat(lines - 2));
+    let found = |lines| long_functions(&Tree::from([("src/kv/store.rs".to_string(), of(lines))]));
+    assert_eq!(found(lengths::LINES), Vec::<String>::new());
+    assert_eq!(found(lengths::LINES + 1), ["src/kv/store.rs:2: `long` has 71 lines"]);
 }
 
 #[test]
