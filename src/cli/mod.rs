@@ -29,6 +29,7 @@ mod sweep;
 mod sweep_log;
 mod terminal;
 mod unwritten;
+mod warn;
 mod worker;
 mod zoo;
 
