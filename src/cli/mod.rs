@@ -1,5 +1,6 @@
 //! The command line: arguments, exit codes, progress. One file a command.
 
+mod answer;
 mod check;
 mod compare;
 mod determinism;
