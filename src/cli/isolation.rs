@@ -4,7 +4,7 @@
 //! memory that a run leaves behind goes with it. A sample of the seeds is run in a process of its own as well: whatever
 //! is kept from run to run shows as a second digest.
 
-use super::terminal::warn;
+use super::warn::warn;
 use super::worker::{Answer, Worker};
 use schism::report::json;
 use schism::rng::seeds::Seeds;

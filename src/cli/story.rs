@@ -1,7 +1,7 @@
 //! Variants of stories on the command line, and the files that they are recorded in.
 
 use super::exit::Failure;
-use super::terminal::warn;
+use super::warn::warn;
 use schism::report::file::write_whole;
 use schism::report::recording::save_scenario;
 use schism::scenario::suggest::allowed;

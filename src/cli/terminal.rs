@@ -1,6 +1,7 @@
 //! Where output goes and what the receiver can show.
 
 use super::exit::{Exit, Failure};
+use super::warn::warn;
 use super::{Format, Output};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use schism::history::visible::visible;
@@ -19,17 +20,6 @@ pub struct Terminal {
     /// What standard output refused first: nothing more is written there, and the work goes on. What it finds is still
     /// told by the exit code.
     refused: Option<io::Error>,
-}
-
-/// Says something on stderr, whatever acts on a terminal written out. Where that is closed or full, nobody is left to
-/// tell.
-pub fn warn(text: &str) {
-    warn_painted(&visible(text));
-}
-
-/// As [`warn`], for text that is coloured on purpose.
-pub fn warn_painted(text: &str) {
-    let _ = writeln!(stderr().lock(), "{text}");
 }
 
 impl Terminal {

@@ -17,6 +17,7 @@
 //! * `service`: what the test is told about the service.
 //! * `attempts`: what clients asked, and what each attempt came to.
 //! * `judge`: the verdict on objects that are not the key-value store.
+//! * `cluster`: the service as the simulator sees it.
 //! * `test`: the test and its settings.
 //! * `course`: which runs are made, in which order, and what fails the test.
 //! * `doubts`: what follows from seeds that prove nothing.
@@ -25,6 +26,7 @@
 //! * `story`: what a failing test prints.
 
 mod attempts;
+mod cluster;
 mod course;
 mod doubts;
 mod judge;
@@ -35,7 +37,8 @@ mod service;
 mod story;
 mod test;
 
+pub use cluster::subject;
 pub use doubts::Inconclusive;
 pub use runner::Isolation;
-pub use service::{Answer, Call, KeyValue, Object, Service, subject};
+pub use service::{Answer, Call, KeyValue, Object, Service};
 pub use test::{Place, Test};

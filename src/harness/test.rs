@@ -1,10 +1,11 @@
 //! What a test is: where it stands, which scenario it runs, and its settings.
 
 use super::attempts::Attempts;
+use super::cluster::subject_with;
 use super::course::{self, REPLAY};
 use super::doubts::Inconclusive;
 use super::runner::{Isolation, Runner};
-use super::service::{Service, subject_with};
+use super::service::Service;
 use super::story::{self, Broken};
 use crate::check::linearizability::Budget;
 use crate::rng::seeds::SEED;
