@@ -1,20 +1,20 @@
 //! What the hosts of a run share: the faults that are active now, and what they act on, each in a file of its own.
 //!
 //! * [`super::carrier`]: the links, and what travels on them.
-//! * [`super::connection`]: connections of frames. [`super::stream`], [`super::datagram`]: who listens where.
+//! * `connections`, `pipe`, `mailbox`: what is open and who listens where, for frames, streams and datagrams.
 //! * [`super::processes`]: who stands still, who panicked, whose power goes.
 //! * `clock`: clocks that drift. [`super::recorder`]: the event log.
 
 use super::carrier::{Body, Carrier, Letter, Sent};
 use super::clock::Clocks;
-use super::connection::Connections;
-use super::datagram::Datagrams;
+use super::connections::Connections;
 use super::fates::Fates;
 use super::link::Policy;
 use super::lock;
+use super::mailbox::Datagrams;
+use super::pipe::Streams;
 use super::processes::{Panic, Processes};
 use super::recorder::Recorder;
-use super::stream::Streams;
 use super::task::Gate;
 use crate::fault::chaos::{Act, Fate};
 use crate::fault::fold::{Active, Passage};

@@ -10,6 +10,7 @@
 //!   travel on.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
+//! * `connections`, `pipe`, `mailbox`: what of these three is open, and who listens where, as data.
 //! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * [`processes`]: which stand still, which panicked.
@@ -20,6 +21,7 @@
 pub mod carrier;
 mod clock;
 mod connection;
+mod connections;
 pub mod datagram;
 pub mod disk;
 pub mod echo;
@@ -31,7 +33,9 @@ pub mod grpc;
 pub mod http;
 pub mod link;
 mod livelock;
+mod mailbox;
 pub(crate) mod panics;
+mod pipe;
 pub mod processes;
 pub mod recorder;
 pub mod stream;

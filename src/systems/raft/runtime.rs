@@ -66,7 +66,7 @@ impl SubAssign<Duration> for HostInstant {
 /// How long a span of the running task's host takes in truth.
 fn true_span(span: Duration) -> Duration {
     let host = task::current();
-    host.fabric().true_span(host.id(), span)
+    host.true_span(span)
 }
 
 /// Random numbers from the stream of the host whose task is running.
