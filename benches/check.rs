@@ -1,6 +1,6 @@
 //! How fast the linearizability checker is: `cargo bench --bench check`.
 //!
-//! Names read `operations/clients/keys/unknown`. One thread; orders are not written down unless the name says so.
+//! Names read `operations/clients/keys/unknown`. One thread; no orders are written down unless the name says so.
 
 use divan::Bencher;
 use schism::check::linearizability::generate::{Mix, Shape, generate};
@@ -71,7 +71,7 @@ fn read_json_lines_1m(bencher: Bencher) {
         .bench(|| read(divan::black_box(text.as_bytes()), None).expect("we wrote it"));
 }
 
-/// One key, many clients: where searches blow up.
+/// One key, many clients: here searches blow up.
 mod one_key {
     use super::*;
 
@@ -121,7 +121,7 @@ mod repeated_values {
     }
 }
 
-/// What a run of our own costs, orders included.
+/// The cost of checking one of our own runs, orders included.
 #[divan::bench]
 fn a_run_of_5000_operations(bencher: Bencher) {
     let shape = Shape { operations: 5_000, clients: 10, keys: 8, unknown_ppm: 20_000, mix: Mix::Cas, ..BASE };

@@ -151,7 +151,7 @@ const TABLE: [(&str, [&str; 3]); 13] = [
     (r#"fault = "messages", loss_ppm = 1000000"#, ["gone", "afterwards, late", "gone"]),
     (r#"fault = "messages", reorder_ppm = 1000000, reorder_ms = 900"#, ["afterwards, late"; 3]),
     (r#"fault = "messages", duplicate_ppm = 1000000, reorder_ms = 5"#, ["twice", "in time", "twice"]),
-    (r#"fault = "messages", jitter_ms = 40"#, ["in time, late"; 3]),
+    (r#"fault = "messages", jitter_ms = 900"#, ["afterwards, late"; 3]),
     // Any other host's links.
     (r#"fault = "partition", groups = [["n1", "n2"], ["n3", "n4", "n5"]]"#, ["in time"; 3]),
 ];

@@ -1,4 +1,4 @@
-//! Small histories of every kind of operation: the checker against brute force, each verdict through the verifier.
+//! Small histories of every kind of operation: the checker against brute force, and each verdict through the verifier.
 
 #![no_main]
 
@@ -16,7 +16,7 @@ struct Operation {
     start: u8,
     length: u8,
     unknown: bool,
-    /// Whether the value written is its own, which keeps zones in play.
+    /// Whether the written value is unique, which keeps zones applicable.
     unique: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Arbitrary bytes: readers answer, and what they accept can be judged and written.
+//! Arbitrary bytes: readers answer, and what they accept can be checked and written.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Arbitrary text as a scenario file: it is read or refused, and what is read is a run that can be planned and written
-//! down again.
+//! Arbitrary text as a scenario file: it is read or refused. A scenario that was read can be planned, and written back
+//! to a file that reads the same.
 
 #![no_main]
 

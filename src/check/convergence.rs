@@ -1,7 +1,7 @@
 //! Convergence: at the end, after the quiet period, every node holds the same state.
 //!
-//! Compares the `Final` events, one per node. A node without one did not answer, so it has not converged. Where no node
-//! has one the system cannot be seen into, and there is nothing to compare.
+//! Compares the `Final` events, one per node. A node without one did not answer, so it has not converged. If no node
+//! has one, the system's state cannot be seen and there is nothing to compare.
 
 use super::{Certificate, CheckName, Violation};
 use crate::trace::{HostId, Trace, What};

@@ -1,10 +1,9 @@
-//! Liveness: after the last fault ends and all nodes are up, every client is served again and replicas
-//! are equal, in bounded time.
+//! Liveness: after the last fault ends and all nodes are up, every client is served again and replicas are equal, in
+//! bounded time.
 //!
-//! A client is served if, within the limit, a write and a get that it invoked after the last fault are
-//! acknowledged. The clock starts when it first *tries* (its first operation of that kind after the
-//! fault), so a client that happens to be idle for a while is not held against the system. A driver
-//! makes every client try once at the end of the run.
+//! A client is served if, within the limit, a write and a get that it invoked after the last fault are acknowledged.
+//! The clock starts when it first *tries* (its first operation of that kind after the fault), so a client that happens
+//! to be idle for a while does not count against the system. Every client is made to try once at the end of the run.
 
 use super::{Certificate, CheckName, Violation, convergence};
 use crate::history::History;
@@ -12,7 +11,7 @@ use crate::kv::Op;
 use crate::trace::Trace;
 use std::collections::BTreeMap;
 
-/// What is asked of the system.
+/// The requirements on the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Params {
     /// When the last fault had ended and all nodes were up, in nanoseconds.
@@ -25,15 +24,15 @@ pub struct Params {
     pub required: bool,
 }
 
-/// What was found.
+/// The result of the check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Whether every client was served in time and replicas are equal.
     pub live: bool,
     /// The violation, if liveness is required and failed.
     pub violation: Option<Violation>,
-    /// When the last client had its first write and first get acknowledged, in nanoseconds after the
-    /// last fault; `None` if some client never had.
+    /// When the last client had its first write and first get acknowledged, in nanoseconds after the last fault; `None`
+    /// if some client never did.
     pub recovered_ns: Option<u64>,
 }
 
@@ -44,7 +43,7 @@ struct Service {
     first_ack_ns: Option<u64>,
 }
 
-/// Judges liveness; `trace` serves only for the replicas' final states.
+/// Checks liveness; `trace` is used only for the replicas' final states.
 pub fn check(history: &History, trace: &Trace, params: &Params) -> Report {
     let mut services: BTreeMap<u32, [Service; 2]> = BTreeMap::new();
     for operation in &history.operations {

@@ -1,22 +1,21 @@
-//! Lost writes: an acknowledged write that a later-invoked acknowledged operation proves gone though
-//! nothing overwrote it.
+//! Lost writes: an acknowledged write that is proven gone by an acknowledged operation invoked later, though nothing
+//! overwrote it.
 //!
-//! The proof needs no search. Written values are unique, so whoever observes a value names its writer,
-//! and a cas(a -> b) can only stand directly behind a's cluster (the writer of a and its reads). So the
-//! *lineage* of a value u, from the put (or the cas from absence) at its root down to u, is contiguous
-//! in every linearization, and an operation o that observes u stands directly behind it. A write w that
-//! completed before o was invoked, is not in the lineage, and took effect, must then stand before the
-//! root. It cannot, and so is gone, if
+//! The proof needs no search. Written values are unique, so an operation that observes a value names its writer, and a
+//! cas(a -> b) can only come directly after a's cluster (the writer of a and its reads). So the *lineage* of a value u,
+//! from the put (or the cas from absence) at its root down to u, is contiguous in every linearization, and an operation
+//! o that observes u comes directly after it. A write w that completed before o was invoked, is not in the lineage, and
+//! took effect, must then come before the root. It cannot, and so is gone, if
 //! 1. an operation of the lineage, or a read of one of its values, completed before w was invoked; or
-//! 2. w is itself a cas of the same family: it stands behind the root (two cas from one value: a fork); or
+//! 2. w is itself a cas of the same family: it comes after the root (two cas from one value: a fork); or
 //! 3. the root is a cas from absence, and no delete can lie between w and the root.
 //!
-//! If o observes absence, w (a put or a cas) is gone if no delete can lie between w and o.
-//! Deletes of unknown outcome count as deletes; writes of unknown outcome end at infinity.
+//! If o observes absence, w (a put or a cas) is gone if no delete can lie between w and o. Deletes of unknown outcome
+//! count as deletes; writes of unknown outcome end at infinity.
 //!
-//! A stale read is not a loss: w is not called lost if it, or a value descending from it, was observed
-//! by anyone at the time of the proof or later. Keys with a repeated value are left to the
-//! linearizability check, as are values from nowhere. Cost: O(n log n) a key.
+//! A stale read is not a loss: w is not called lost if any operation observed it, or a value descending from it, at the
+//! time of the proof or later. Keys with a repeated value are left to the linearizability check, and so are values that
+//! were never written. Cost: O(n log n) per key.
 
 mod families;
 

@@ -1,5 +1,5 @@
-//! The checks. Each reads only the history and the trace and knows no system, so it can judge a
-//! history from elsewhere. One property a file, its header citing paper and section.
+//! The checks. Each reads only the history and the trace and knows no system, so it can check a history from another
+//! test as well. One property a file; the header cites paper and section.
 
 pub mod convergence;
 pub mod linearizability;
@@ -39,16 +39,17 @@ pub struct Certificate {
     /// The messages that carried it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<MessageId>,
-    /// When it became undeniable, in simulated nanoseconds.
+    /// When the violation became undeniable, in simulated nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ns: Option<u64>,
 }
 
 /// The checks, by the names used in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CheckName {
-    /// Some order of the acknowledged operations explains what clients saw.
+    /// Some order of the acknowledged operations explains the history.
     Linearizability,
     /// No acknowledged write is proven gone.
     LostWrite,
@@ -66,17 +67,17 @@ pub enum CheckName {
     LeaderCompleteness,
     /// No two nodes apply different entries at one index (5.4.3).
     StateMachineSafety,
-    /// What is committed never changes.
+    /// A committed entry never changes.
     CommittedImmutable,
     /// A node's vote, commit and apply positions never go back.
     Monotonic,
-    /// What is committed is durable on a majority (5.3, 6).
+    /// A committed entry is durable on a majority (5.3, 6).
     CommitQuorum,
-    /// A log comes back from a restart as it was (figure 2).
+    /// After a restart a log is as it was (figure 2).
     LogDurability,
     /// A command takes effect once, through the same entry everywhere (Raft dissertation, 6.3).
     ExactlyOnce,
-    /// Two snapshots of one position hold the same (2, 7).
+    /// Two snapshots of one position have the same content (2, 7).
     SnapshotAgreement,
     /// No process panics.
     Panic,
@@ -90,23 +91,6 @@ pub(crate) fn seconds(t_ns: u64) -> String {
 impl CheckName {
     /// The name used in files and JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            CheckName::Linearizability => "linearizability",
-            CheckName::LostWrite => "lost_write",
-            CheckName::SplitBrain => "split_brain",
-            CheckName::Liveness => "liveness",
-            CheckName::Convergence => "convergence",
-            CheckName::ElectionSafety => "election_safety",
-            CheckName::LogMatching => "log_matching",
-            CheckName::LeaderCompleteness => "leader_completeness",
-            CheckName::StateMachineSafety => "state_machine_safety",
-            CheckName::CommittedImmutable => "committed_immutable",
-            CheckName::Monotonic => "monotonic",
-            CheckName::CommitQuorum => "commit_quorum",
-            CheckName::LogDurability => "log_durability",
-            CheckName::ExactlyOnce => "exactly_once",
-            CheckName::SnapshotAgreement => "snapshot_agreement",
-            CheckName::Panic => "panic",
-        }
+        self.into()
     }
 }

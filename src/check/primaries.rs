@@ -1,8 +1,8 @@
-//! Who acted as primary of what, when: the figures behind split-brain and the comparison.
+//! Which node acted as primary of which keys, and when: the figures behind split-brain and the comparison.
 //!
-//! A node acts as primary from its `Role` event to the next one for the same scope, or to its crash.
-//! It *acts* on its own belief: two believers at a time are not split-brain by themselves, since a
-//! deposed leader legitimately believes in itself for a while.
+//! A node acts as primary from its `Role` event to the next one for the same scope, or to its crash. It acts on what it
+//! believes. Two nodes that both believe they are primary are no split-brain by themselves, since a deposed leader
+//! legitimately believes so for a while.
 
 use crate::history::History;
 use crate::trace::{HostId, HostSet, Role, Scope, Trace, What};
@@ -89,7 +89,7 @@ pub fn overlaps(trace: &Trace) -> Vec<Overlap> {
     overlaps
 }
 
-/// Those who are not alone in acting as primary of some scope.
+/// The nodes that are not alone in acting as primary of some scope.
 fn rivals(acting: &BTreeMap<Scope, BTreeMap<HostId, i32>>) -> HostSet {
     let of_scope = |counts: &BTreeMap<HostId, i32>| -> HostSet {
         counts.iter().filter(|(_, count)| **count > 0).map(|(node, _)| *node).collect()
@@ -97,7 +97,7 @@ fn rivals(acting: &BTreeMap<Scope, BTreeMap<HostId, i32>>) -> HostSet {
     acting.values().map(of_scope).filter(|nodes| nodes.len() > 1).fold(HostSet::EMPTY, HostSet::union)
 }
 
-/// For how long in all, in nanoseconds.
+/// The total length, in nanoseconds.
 pub fn total_ns(overlaps: &[Overlap]) -> u64 {
     overlaps.iter().map(|overlap| overlap.until_ns - overlap.from_ns).sum()
 }
@@ -117,7 +117,7 @@ pub fn acknowledged_during(overlaps: &[Overlap], trace: &Trace) -> BTreeMap<Host
     acknowledged
 }
 
-/// How often another node than the last one became primary of a scope; the first one is no change.
+/// How often a scope got another primary than the one before; its first primary is no change.
 pub fn leader_changes(trace: &Trace) -> u64 {
     let mut last: BTreeMap<Scope, HostId> = BTreeMap::new();
     let mut changes = 0;
@@ -212,7 +212,7 @@ mod tests {
         let trace = trace(&[
             (10, 1, role(Primary, 0, 1)),
             (20, 2, role(Primary, 0, 1)),
-            // Of another shard, and in another term: the same two.
+            // Of another shard, and in another term: the same two nodes.
             (25, 1, role(Primary, 1, 1)),
             (25, 2, role(Primary, 1, 1)),
             (28, 2, role(Primary, 0, 2)),

@@ -1,9 +1,9 @@
-//! Split-brain: two nodes acknowledged conflicting operations as primaries of the same time.
+//! Split-brain: two nodes acknowledged conflicting operations as primaries at the same time.
 //!
-//! Judged only on keys that the linearizability check has already refused, and only with a certificate:
-//! two acknowledged operations that changed the key, by two nodes whose tenures as primary of the same
-//! scope overlap, where neither had applied the other's operation when it acknowledged its own. A stale
-//! read alone is a violation, but not split-brain; nor are two believers of which one acknowledges nothing.
+//! Checked only on keys that the linearizability check has already refused, and reported only with a certificate: two
+//! acknowledged operations that changed the key, by two nodes whose tenures as primary of the same scope overlap, where
+//! neither had applied the other's operation when it acknowledged its own. A stale read alone is a violation, but no
+//! split-brain. Neither are two nodes that both believe they are primary if one of them acknowledges nothing.
 
 use super::primaries::{Tenure, tenures};
 use super::{Certificate, CheckName, Violation, seconds};
@@ -68,7 +68,7 @@ impl Knowledge {
     fn of(trace: &Trace, suspects: &[Suspect]) -> Self {
         let keys: BTreeSet<Key> = suspects.iter().map(|suspect| suspect.key).collect();
         let mut knowledge = Knowledge { acknowledged: BTreeMap::new(), applied: BTreeMap::new() };
-        // Where a command took effect in a log: what a snapshot from there on holds.
+        // The log index at which a command took effect: a snapshot from there on contains it.
         let mut effects = BTreeMap::<Tag, u64>::new();
         for (index, event) in trace.events.iter().enumerate() {
             match event.what {

@@ -1,4 +1,4 @@
-//! Vacuity: a run in which too little happened proves nothing, however many checks it passed.
+//! Vacuity: a run in which too little happened proves nothing, however many checks pass.
 
 use crate::history::History;
 use crate::kv::Key;
@@ -22,7 +22,7 @@ pub enum Lack {
     SecondLeader,
 }
 
-/// What the run lacked, each with a sentence that says so; empty if it counts.
+/// The requirements that the run did not meet, each with a sentence; empty if the run counts.
 pub fn check(history: &History, params: &Params) -> Vec<(Lack, String)> {
     let mut reasons = Vec::new();
     let offered = history.operations.len();

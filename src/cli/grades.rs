@@ -24,8 +24,9 @@ pub struct Grade {
 }
 
 /// What an answer's file is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 enum State {
     /// It was run again and scored.
     Ok,
@@ -41,13 +42,7 @@ enum State {
 
 impl State {
     fn name(self) -> &'static str {
-        match self {
-            State::Ok => "ok",
-            State::Edited => "edited",
-            State::Duplicate => "duplicate",
-            State::WrongVersion => "wrong_version",
-            State::Unreadable => "unreadable",
-        }
+        self.into()
     }
 }
 

@@ -1,7 +1,7 @@
-//! The administrator of a cluster: makes those nodes its members that the active faults ask for.
+//! The administrator of a cluster: makes the nodes its members that the active faults ask for.
 //!
-//! It sits on a client host and shares its cuts. It asks one node after the other, follows hints to the leader, and
-//! tries until it is told that it is done, or until other members are wanted.
+//! It runs on a client host and is affected by that host's cuts. It asks one node after the other, follows hints to the
+//! leader, and tries until a node reports success or other members are requested.
 
 use crate::host::Host;
 use crate::systems::{Cluster, Reconfiguration, Reconfigured};
@@ -9,16 +9,16 @@ use crate::trace::HostId;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it looks whether other members are wanted, and its pause between two tries.
+/// How often it checks whether other members are requested, and its pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long it waits for an answer: adding a learner and two changes of the configuration are up to three commits.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Runs on `host` as long as the run lasts. All nodes vote at the beginning.
+/// Runs on `host` for as long as the run lasts. At the beginning all nodes vote.
 pub async fn administer(host: Host, cluster: Arc<dyn Cluster>) {
     let all = host.fabric().with_active(|active| active.topology().all_nodes());
     let nodes: Vec<HostId> = all.iter().collect();
-    // Who votes, where that is known for sure.
+    // The set of voters, if it is known for certain.
     let (mut settled, mut asked) = (Some(all), 0);
     loop {
         let voters = host.fabric().with_active(|active| active.voters());
@@ -42,7 +42,7 @@ pub async fn administer(host: Host, cluster: Arc<dyn Cluster>) {
             }
             Reconfigured::Refused { hint: None } | Reconfigured::Unknown => next,
         };
-        // Whatever has happened, it is not what was asked for until somebody says so.
+        // Whatever has happened, the request counts as not fulfilled until a node reports success.
         settled = None;
         host.sleep(PAUSE).await;
     }

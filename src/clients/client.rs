@@ -1,26 +1,25 @@
 //! One client: follows its part of the script, one operation at a time, and writes the history.
 //!
-//! It prefers the nodes of its own site, retries under the same tag, follows hints, and after an
-//! unknown outcome goes on as a new process with a new session. What may have been done it sends again only to a
-//! system that tells a repetition from a new command. When the script is over and the faults
-//! have ended, each client proves with a fresh put and get that it is served; then every key is read
-//! through every node.
+//! It prefers the nodes of its own site, retries under the same tag, follows hints, and after an unknown outcome goes
+//! on as a new process with a new session. A command that may have been executed is sent again only to a system that
+//! recognises a repetition. When the script is over and the faults have ended, each client proves with a fresh put and
+//! get that it is served. Then every key is read through every node.
 
 use super::desk::Desk;
 use crate::history::{Acknowledger, Operation, Status};
 use crate::host::Host;
-use crate::kv::protocol::Reply;
 use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
 use crate::scenario::ScriptedOp;
+use crate::systems::protocol::Reply;
 use crate::systems::{Answer, Attempt};
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
-/// A client's pause after a refusal that names nobody else to ask.
+/// A client's pause after a refusal that hints at no other node.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
-/// A client's pause between two tries of its closing put or get.
+/// A client's pause between two attempts of its closing put or get.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// Values written outside the script start here, above any scripted value.
 const PROBE_VALUES: Value = 1 << 40;
@@ -31,11 +30,11 @@ const IDS_PER_CLIENT: u32 = 10_000;
 pub struct Client {
     id: u32,
     host: Host,
-    desk: Arc<Desk>,
+    desk: Rc<Desk>,
     script: Vec<ScriptedOp>,
-    /// Nodes in the order in which this client turns to them: its own site's first.
+    /// Nodes in the order in which this client asks them: its own site's first.
     nodes: Vec<HostId>,
-    /// Index into `nodes` of the node it talks to.
+    /// Index into `nodes` of the node that it asks now.
     preferred: usize,
     /// The nodes through which this client reads every key at the end.
     reads_through: Vec<HostId>,
@@ -46,7 +45,7 @@ pub struct Client {
     next_id: u32,
 }
 
-/// How an operation ended, before it is entered into the history.
+/// How an operation ended, before that is entered into the history.
 struct Ended {
     status: Status,
     /// Hash of what was returned.
@@ -60,7 +59,7 @@ impl Client {
     pub fn new(
         id: u32,
         host: Host,
-        desk: Arc<Desk>,
+        desk: Rc<Desk>,
         script: Vec<ScriptedOp>,
         nodes: Vec<HostId>,
         reads_through: Vec<HostId>,
@@ -75,8 +74,8 @@ impl Client {
         for scripted in std::mem::take(&mut self.script) {
             let planned_ns = scripted.at_us * 1000;
             self.sleep_until(planned_ns).await;
-            // A client that outages left with a backlog drops it once the faults are over: liveness is
-            // about fresh operations, and a queue of old ones would only measure its own length.
+            // A client whose script is behind schedule when the faults are over drops the rest: liveness is about fresh
+            // operations, and a queue of old ones would only measure its own length.
             if self.host.now_ns() >= self.desk.quiet_from_ns {
                 break;
             }
@@ -118,7 +117,7 @@ impl Client {
         }
     }
 
-    /// One try of an operation outside the script; whether it was acknowledged.
+    /// One attempt of an operation outside the script. Returns whether it was acknowledged.
     async fn probe(&mut self, op: Op) -> bool {
         let id = self.next_id;
         self.next_id += 1;
@@ -190,7 +189,7 @@ impl Client {
                 }
                 Reply::Refused { hint } => hint,
                 Reply::Unknown if !self.desk.cluster.may_repeat(id) => {
-                    // To ask again might do it twice. The next operation tries another node.
+                    // Another attempt might execute it twice. The next operation asks another node.
                     self.preferred = (self.preferred + 1) % self.nodes.len();
                     return Ended { status: Status::Info, hash: 0, attempts };
                 }
@@ -199,7 +198,7 @@ impl Client {
                     None
                 }
             };
-            // A hint is followed once; if it leads in a circle, the cluster is still making up its mind.
+            // A hint is followed once. If hints lead in a circle, the cluster is still electing its leader.
             let followed = hint.filter(|hint| Some(*hint) != hinted && *hint != node);
             hinted = followed.or(hinted);
             match followed.and_then(|hint| self.nodes.iter().position(|known| *known == hint)) {

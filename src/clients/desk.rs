@@ -1,15 +1,15 @@
-//! What the clients of a run share: whom they ask, what they wrote down, and how far they are.
+//! What the clients of a run share: the cluster, the history, and their progress.
 
 use super::load::Load;
 use crate::history::{History, Operation};
-use crate::host::lock;
 use crate::systems::Cluster;
-use std::sync::{Arc, Mutex};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the clients of a run share.
 pub struct Desk {
-    /// What they ask.
+    /// The cluster that they use.
     pub cluster: Arc<dyn Cluster>,
     /// Every id from this one on is free for operations outside the script.
     pub first_free_id: u32,
@@ -17,21 +17,16 @@ pub struct Desk {
     pub clients: u32,
     /// How many keys there are.
     pub keys: u32,
-    /// When the script is over and every fault that ends has ended.
+    /// When the script is over and every fault with an end has ended.
     pub quiet_from_ns: u64,
     /// How long a client waits for one attempt.
     pub attempt_timeout: Duration,
     /// How long a client tries one operation in all.
     pub operation_timeout: Duration,
-    /// The history as it grows; an operation is entered when it is invoked, as unknown.
-    history: Mutex<History>,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Default)]
-struct Progress {
-    probed: u32,
-    finished: u32,
+    /// The growing history. An operation is entered when it is invoked, with an unknown outcome.
+    history: RefCell<History>,
+    probed: Cell<u32>,
+    finished: Cell<u32>,
 }
 
 impl Desk {
@@ -45,46 +40,47 @@ impl Desk {
             quiet_from_ns,
             attempt_timeout: Duration::from_millis(load.attempt_timeout_ms),
             operation_timeout: Duration::from_millis(load.operation_timeout_ms),
-            history: Mutex::default(),
-            progress: Mutex::default(),
+            history: RefCell::default(),
+            probed: Cell::new(0),
+            finished: Cell::new(0),
         }
     }
 
-    /// Enters an operation that was just invoked; gives its place in the history.
+    /// Enters an operation that was just invoked; returns its place in the history.
     pub fn invoked(&self, operation: Operation) -> usize {
-        let operations = &mut lock(&self.history).operations;
+        let operations = &mut self.history.borrow_mut().operations;
         operations.push(operation);
         operations.len() - 1
     }
 
     /// Enters how the operation at this place ended.
     pub fn ended(&self, place: usize, operation: Operation) {
-        lock(&self.history).operations[place] = operation;
+        self.history.borrow_mut().operations[place] = operation;
     }
 
-    /// A client has proved with its closing put and get that it is served.
+    /// Counts a client whose closing put and get have proved that it is served.
     pub fn probed(&self) {
-        lock(&self.progress).probed += 1;
+        self.probed.set(self.probed.get() + 1);
     }
 
-    /// Whether every client has.
+    /// Whether every client has proved that it is served.
     pub fn all_probed(&self) -> bool {
-        lock(&self.progress).probed == self.clients
+        self.probed.get() == self.clients
     }
 
-    /// A client has done all it had to.
+    /// Counts a client that has finished.
     pub fn finished(&self) {
-        lock(&self.progress).finished += 1;
+        self.finished.set(self.finished.get() + 1);
     }
 
-    /// Whether every client has.
+    /// Whether every client has finished.
     pub fn all_finished(&self) -> bool {
-        lock(&self.progress).finished == self.clients
+        self.finished.get() == self.clients
     }
 
     /// Takes the history out, in order of invocation.
     pub fn take_history(&self) -> History {
-        let mut history = std::mem::take(&mut *lock(&self.history));
+        let mut history = self.history.take();
         history.sort();
         history
     }

@@ -1,13 +1,13 @@
-//! What clients are to do, as plain data.
+//! The clients' load, as plain data.
 
 use crate::scenario::ScriptedOp;
 
-/// What the clients of a run do, and how long they wait for it.
+/// What the clients of a run do, and how long they wait for answers.
 #[derive(Debug, Clone)]
 pub struct Load {
     /// How many clients live at each site, by site.
     pub clients: Vec<u16>,
-    /// What they ask for, in order of planned time.
+    /// The operations that they request, in order of planned time.
     pub script: Vec<ScriptedOp>,
     /// How many keys there are; final reads cover `0..keys`.
     pub keys: u32,
@@ -15,7 +15,7 @@ pub struct Load {
     pub attempt_timeout_ms: u64,
     /// How long a client tries one operation in all, in milliseconds.
     pub operation_timeout_ms: u64,
-    /// How long after the faults every client must have been served, and replicas be equal, in milliseconds.
+    /// How long after the faults all clients must have been served and replicas be equal, in milliseconds.
     pub recovery_ms: u64,
 }
 
@@ -30,7 +30,7 @@ impl Load {
         self.clients[..site].iter().map(|count| u32::from(*count)).sum()
     }
 
-    /// How many operations clients ask for at least: beside its script, each has a closing put and get.
+    /// The least number of operations that clients request: besides the script, each client has a closing put and get.
     pub(super) fn operations(&self) -> usize {
         self.script.len() + 2 * self.client_count() as usize
     }

@@ -1,9 +1,9 @@
-//! Clients of a cluster: they follow a script, and write the history. One workload of the simulated world, which every
-//! system of the testbed has, and every service from elsewhere.
+//! Clients of a cluster: they follow a script and write the history. This is one workload of the simulated world, used
+//! for every system of the testbed and for every external service.
 //!
-//! * [`load`]: what they are to do, as plain data.
+//! * [`load`]: the clients' load, as plain data.
 //! * `client`: one client. `desk`: what all of them share.
-//! * `admin`: changes the cluster's members, where faults ask for it.
+//! * `admin`: changes the cluster's members when faults ask for it.
 
 mod admin;
 mod client;
@@ -24,6 +24,7 @@ use client::Client;
 use desk::Desk;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,19 +35,19 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Clients<'a> {
     world: &'a World,
     load: &'a Load,
-    desk: Arc<Desk>,
+    desk: Rc<Desk>,
     /// The client host on which an administrator works, if any fault asks for one.
     administrator: Option<HostId>,
     next_look_ns: Cell<u64>,
 }
 
 impl Clients<'_> {
-    /// Clients with this load, none of which has asked for anything yet.
+    /// Clients with this load, before their first operation.
     pub fn new<'a>(world: &'a World, load: &'a Load, cluster: Arc<dyn Cluster>) -> Clients<'a> {
         let changes_members =
             world.schedule.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Membership { .. }));
         let administrator = world.topology.client_hosts().next().map(|(_, host)| host).filter(|_| changes_members);
-        let desk = Arc::new(Desk::new(load, cluster, world.quiet_from_ns()));
+        let desk = Rc::new(Desk::new(load, cluster, world.quiet_from_ns()));
         Clients { world, load, desk, administrator, next_look_ns: Cell::new(0) }
     }
 
@@ -55,7 +56,7 @@ impl Clients<'_> {
         let sites = &self.world.topology.sites;
         let own = &sites[site].nodes;
         let others = || sites.iter().filter(|other| other.name != sites[site].name).flat_map(|other| &other.nodes);
-        // Nodes of sites without clients are read through by the first site that has some.
+        // Nodes of sites without clients are read through by the first site that has clients.
         let has_clients = |index: usize| sites[index].clients.is_some() && self.load.clients[index] > 0;
         let is_first = (0..sites.len()).find(|index| has_clients(*index)) == Some(site);
         let orphans =
@@ -76,7 +77,7 @@ impl Clients<'_> {
         (0..u32::from(self.load.clients[site])).map(client).collect()
     }
 
-    /// The key-value map of each node that can be seen into.
+    /// The key-value map of each node whose state can be seen.
     fn states(&self) -> BTreeMap<HostId, BTreeMap<Key, Value>> {
         let nodes = self.world.topology.node_ids();
         nodes.filter_map(|node| Some((node, self.desk.cluster.state(node)?))).collect()

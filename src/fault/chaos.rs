@@ -1,9 +1,9 @@
 //! What happens to one message: a pure hash, or an explicit list.
 //!
-//! A decision depends on (seed, link, direction, kind, n-th message of that kind on it) and on nothing
-//! else; on client links on (seed, operation, attempt). One message more or less therefore shifts no
-//! other decision. Every act taken can be written down as an [`Act`] and given back as a list, which is
-//! what a shrinker edits. Jitter is part of a link's latency, not an act: it stays a hash in both forms.
+//! A decision depends on (seed, link, direction, kind, n-th message of that kind on the link) and on nothing else; on
+//! client links, on (seed, operation, attempt). One message more or less therefore shifts no other decision. Every act
+//! taken can be written down as an [`Act`] and given back as a list, which a shrinker edits. Jitter is part of a link's
+//! latency, not an act: it stays a hash in both forms.
 
 use crate::rng;
 use crate::trace::{HostId, MessageKind};
@@ -34,8 +34,8 @@ pub struct Place {
     pub to: HostId,
     /// What the message carries.
     pub kind: MessageKind,
-    /// Between nodes: the count of this kind on this directed link, from 0. On client links: the
-    /// operation's id in the upper 32 bits, the attempt in the lower.
+    /// Between nodes: the count of this kind on this directed link, from 0. On client links: an
+    /// [`AttemptId`](crate::trace::AttemptId)'s number.
     pub n: u64,
 }
 
@@ -65,8 +65,22 @@ pub struct Act {
 }
 
 /// The kinds of act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ActKind {
     /// The message is lost.
     Lose,
@@ -76,7 +90,7 @@ pub enum ActKind {
     Duplicate,
 }
 
-/// Salts that keep the independent questions about one message independent.
+/// Salts that make the questions about one message independent of each other.
 #[derive(Clone, Copy)]
 enum Question {
     Loss,

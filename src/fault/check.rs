@@ -1,4 +1,4 @@
-//! What the fields of a fault are checked against: the hosts there are, and the range of a number.
+//! Checks of a fault's fields: the hosts they name, and the range of a number.
 
 use super::chaos::Chaos;
 use super::topology::{Resolved, Target, Topology};
@@ -10,7 +10,7 @@ pub type Wrong = (&'static str, String, String);
 
 /// Lengths and counts of a fault. The upper bound, a day in milliseconds, keeps nanoseconds from overflowing.
 pub const UP_TO_A_DAY: RangeInclusive<u64> = 1..=86_400_000;
-/// Probabilities of what may never happen, in parts per million.
+/// Probabilities in parts per million, 0 included.
 pub const PROBABILITY_PPM: RangeInclusive<u32> = 0..=1_000_000;
 /// Delays of single messages, in milliseconds: up to an hour.
 pub const DELAY_MS: RangeInclusive<u64> = 0..=3_600_000;
@@ -38,7 +38,7 @@ pub fn positive(field: &'static str, value: u64) -> Result<(), Wrong> {
 /// Checks the probabilities and lengths of a chaos setting.
 ///
 /// # Errors
-/// The first that is out of range.
+/// The first one that is out of range.
 pub fn message_chaos(chaos: &Chaos) -> Result<(), Wrong> {
     let probabilities =
         [("loss_ppm", chaos.loss_ppm), ("reorder_ppm", chaos.reorder_ppm), ("duplicate_ppm", chaos.duplicate_ppm)];
@@ -67,14 +67,14 @@ enum Roles {
 /// What names of hosts are checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Check<'a> {
-    /// The hosts there are.
+    /// The hosts of the run.
     pub topology: &'a Topology,
-    /// The kinds of fault that may name a role, for the help of one that may not.
+    /// The kinds of fault that may name a role, for the error of a kind that may not.
     pub role_takers: &'a [&'static str],
 }
 
 impl Check<'_> {
-    /// The hosts that these name; at least one name, and no role.
+    /// The hosts that these targets name: at least one target, no roles.
     ///
     /// # Errors
     /// What is wrong with the names.
@@ -83,7 +83,7 @@ impl Check<'_> {
         self.resolve(field, targets, Roles::Refused)
     }
 
-    /// The hosts that these name, perhaps none, and no role.
+    /// The hosts that these targets name: perhaps none, no roles.
     ///
     /// # Errors
     /// What is wrong with the names.
@@ -91,7 +91,7 @@ impl Check<'_> {
         self.resolve(field, targets, Roles::Refused)
     }
 
-    /// The hosts that these name without a role; at least one name, roles among them as they like.
+    /// The hosts that these targets name: at least one target. Roles are allowed and left out of the result.
     ///
     /// # Errors
     /// What is wrong with the names.
@@ -100,7 +100,7 @@ impl Check<'_> {
         self.resolve(field, targets, Roles::Allowed)
     }
 
-    /// A `target` of what happens to processes, disks and clocks: a node, the nodes of a site, or a role.
+    /// Checks the `target` of a fault of processes, disks or clocks: a node, the nodes of a site, or a role.
     ///
     /// # Errors
     /// If it is none of these.
@@ -116,12 +116,12 @@ impl Check<'_> {
         }
     }
 
-    /// Whether a name is that of a role.
+    /// Whether a target names a role.
     pub fn is_role(&self, target: &Target) -> bool {
         matches!(self.topology.resolve(target), Ok(Resolved::Role(_)))
     }
 
-    /// Two groups or more, no host in two of them.
+    /// Checks groups: at least two, and no host in two of them.
     ///
     /// # Errors
     /// What is wrong with the groups.
@@ -142,10 +142,10 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Whether two sets share no host.
+    /// Checks that two sets share no host.
     ///
     /// # Errors
-    /// If they do; the complaint is about `field`.
+    /// If they do; the error is about `field`.
     pub fn apart(&self, field: &'static str, one: HostSet, other: HostSet) -> Result<(), Wrong> {
         match one.intersection(other).iter().next() {
             Some(host) => {

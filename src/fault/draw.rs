@@ -1,4 +1,4 @@
-//! What the parts of a fault are drawn from: the seed's stream, the hosts there are, the ranges of the nemesis.
+//! Draws the parts of a fault: from the seed's stream, among the topology's hosts, within the ranges of the nemesis.
 
 use super::ranges::Ranges;
 use super::topology::{SiteHosts, Target, TargetRole, Topology};
@@ -41,7 +41,7 @@ impl<'a> Draw<'a> {
         self.between(1, n) == 1
     }
 
-    /// In any order.
+    /// Shuffles a list.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         list.shuffle(&mut self.stream);
     }
@@ -67,7 +67,7 @@ impl<'a> Draw<'a> {
         self.nodes().swap_remove(0)
     }
 
-    /// The leader more often than anyone else: that is where it hurts.
+    /// A node or the leader. The leader is drawn more often than any other node: there a fault does most damage.
     pub fn victim(&mut self) -> Target {
         match self.between(1, 4) {
             1 | 2 => Draw::leader(),
@@ -83,13 +83,13 @@ impl<'a> Draw<'a> {
         self.split(all)
     }
 
-    /// The same as a list of groups.
+    /// Two disjoint groups, as [`Draw::halves`] draws them, in a list.
     pub fn groups(&mut self) -> Vec<Vec<Target>> {
         let (left, right) = self.halves();
         vec![left, right]
     }
 
-    /// These in two groups, neither of them empty.
+    /// Splits these into two groups, neither of them empty.
     pub fn split(&mut self, mut all: Vec<Target>) -> (Vec<Target>, Vec<Target>) {
         let left = self.between(1, all.len() as u64 - 1) as usize;
         let right = all.split_off(left);
@@ -111,7 +111,7 @@ impl<'a> Draw<'a> {
     }
 }
 
-/// Sets of hosts read better in order; only a ring's order means something.
+/// Sorts targets: sets of hosts read better in order. (Only a ring's order has a meaning.)
 pub fn sorted(mut targets: Vec<Target>) -> Vec<Target> {
     targets.sort();
     targets

@@ -1,12 +1,12 @@
-//! What one fault does to the hosts of a run, once its names are resolved: what the fold composes.
+//! The effect of one fault on the hosts of a run, once its names are resolved. The fold composes these effects.
 
 use super::chaos::Chaos;
 use super::state::{ClockState, DiskState, ProcessState};
 use super::topology::{Resolved, Target, Topology};
 use crate::trace::{HostId, HostSet, MessageKind};
 
-/// A fault's effect once its role is resolved. Each variant is something that [`super::fold`] knows how to compose
-/// with others of its sort.
+/// A fault's effect once its role is resolved. Each variant is something that [`super::fold`] can compose with others
+/// of its sort.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Nothing passes on these links.
@@ -15,18 +15,18 @@ pub enum Effect {
     Hold(Links),
     /// Messages take this many nanoseconds longer on these links.
     Delay(Links, u64),
-    /// Single messages of these kinds are lost, late or doubled.
+    /// Single messages of these kinds are lost, late or duplicated.
     Messages {
-        /// Where.
+        /// On these links.
         links: Links,
-        /// Which, each kind once.
+        /// The kinds of message, each once.
         kinds: Vec<MessageKind>,
         /// What happens to them.
         chaos: Chaos,
     },
-    /// Processes stand still or die.
+    /// Processes are paused or die.
     Process(HostSet, ProcessState),
-    /// Disks are slow or wrong.
+    /// Disks are slow or faulty.
     Disk(HostSet, DiskState),
     /// The power goes, or will go at the n-th operation of the disk.
     Power {
@@ -34,17 +34,17 @@ pub enum Effect {
         set: HostSet,
         /// Whether unsynced writes may be torn.
         torn: bool,
-        /// At which operation of the disk; at once without one.
+        /// The operation of the disk at which it goes; `None`: at once.
         at_operation: Option<u64>,
     },
     /// Clocks are wrong.
     Clock(HostSet, ClockState),
-    /// Who shall vote.
+    /// These nodes are to vote.
     Voters(HostSet),
 }
 
 impl Effect {
-    /// The directed links that it is about, in order; none if it is about nodes.
+    /// The directed links that it concerns, in order; none if it concerns nodes.
     pub fn links(&self) -> Vec<(HostId, HostId)> {
         match self {
             Effect::Cut(links) | Effect::Hold(links) | Effect::Delay(links, _) | Effect::Messages { links, .. } => {
@@ -56,7 +56,7 @@ impl Effect {
         }
     }
 
-    /// The nodes whose process, disk or clock it is about.
+    /// The nodes whose process, disk or clock it concerns.
     pub fn nodes(&self) -> HostSet {
         match self {
             Effect::Process(set, _) | Effect::Disk(set, _) | Effect::Power { set, .. } | Effect::Clock(set, _) => *set,
@@ -72,7 +72,7 @@ impl Effect {
 pub struct Links(Vec<HostSet>);
 
 impl Links {
-    /// From each of these to each of those. No host has a link to itself.
+    /// Adds the links from each of these hosts to each of those. No host has a link to itself.
     pub fn add(&mut self, from: HostSet, to: HostSet) {
         for host in from.iter() {
             self.0[host.index()] = self.0[host.index()].union(to.minus(HostSet::one(host)));
@@ -91,17 +91,17 @@ impl Links {
     }
 }
 
-/// Where a fault takes place: who the names in it are at the moment when it begins.
+/// Resolves the names in a fault to the hosts that they stand for when it begins.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
-    /// The hosts there are.
+    /// The hosts of the run.
     pub topology: &'a Topology,
-    /// Who holds the role that the fault names, if it names one and anybody does.
+    /// The host that holds the role named by the fault, if it names one and any host holds it.
     pub resolved: Option<HostId>,
 }
 
 impl Scene<'_> {
-    /// The hosts that these name together.
+    /// The hosts that these targets name together.
     pub fn set(&self, targets: &[Target]) -> HostSet {
         targets.iter().fold(HostSet::EMPTY, |set, target| {
             set.union(match self.topology.resolve(target) {
@@ -112,12 +112,12 @@ impl Scene<'_> {
         })
     }
 
-    /// The hosts that this names.
+    /// The hosts that this target names.
     pub fn one(&self, target: &Target) -> HostSet {
         self.set(std::slice::from_ref(target))
     }
 
-    /// The hosts that these name together; without any name, all hosts.
+    /// The hosts that these targets name together; without any target, all hosts.
     pub fn set_or_all(&self, targets: &[Target]) -> HostSet {
         if targets.is_empty() { self.topology.all() } else { self.set(targets) }
     }

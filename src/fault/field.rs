@@ -1,4 +1,4 @@
-//! What a field of a fault holds: for the documentation, and for a form that offers it.
+//! The type of a fault's field: for the documentation, and for a form that offers it.
 
 use super::check::{DELAY_MS, PROBABILITY_PPM, UP_TO_A_DAY};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 pub struct Field {
     /// Its name in scenario files.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its value.
     #[serde(flatten)]
     pub holds: Holds,
     /// Whether it must be given.
@@ -17,7 +17,7 @@ pub struct Field {
     pub words: &'static str,
 }
 
-/// What a field holds.
+/// The type of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Holds {
@@ -49,15 +49,15 @@ pub enum Holds {
 }
 
 impl Field {
-    /// The node or role that a fault strikes.
+    /// The node or role that a fault targets.
     pub const TARGET: Field = Field::new("target", Holds::NodeOrRole, "the node or role");
 
-    /// One that must be given.
+    /// A field that must be given.
     pub const fn new(name: &'static str, holds: Holds, words: &'static str) -> Field {
         Field { name, holds, required: true, words }
     }
 
-    /// A positive number, of milliseconds for one.
+    /// A positive number, for example of milliseconds.
     pub const fn positive(name: &'static str, words: &'static str) -> Field {
         Field::number(name, *UP_TO_A_DAY.start() as i64, *UP_TO_A_DAY.end() as i64, words)
     }

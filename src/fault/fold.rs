@@ -1,9 +1,9 @@
 //! The state of every link and process as a fold over the set of active faults.
 //!
-//! Nothing is switched on or off: each beginning and end recomputes the state from the faults that are
-//! active then, so ending one never clears another that overlaps it, and the order of ends cannot
-//! matter. Where faults meet on a link, cut > hold > delay; extra delays compose as their maximum, and
-//! independent probabilities p and q as 1 - (1 - p)(1 - q).
+//! Nothing is switched on or off. Each beginning and each end recomputes the state from the faults that are active
+//! then. So ending a fault never clears another one that overlaps it, and the order of ends cannot matter. Where faults
+//! meet on a link, cut > hold > delay; extra delays compose as their maximum, and independent probabilities p and q as
+//! 1 - (1 - p)(1 - q).
 
 pub use super::state::{ClockState, DiskState, LinkState, Passage, ProcessState};
 pub use super::timeline::{Edge, Phase, Timeline};
@@ -17,11 +17,11 @@ use crate::trace::{HostId, HostSet, MessageKind};
 #[derive(Debug, Clone, PartialEq)]
 struct Engaged {
     effect: Effect,
-    /// A flapping link that is whole at the moment.
+    /// A flapping fault whose links are whole at the moment.
     dormant: bool,
 }
 
-/// The active faults and the state they add up to.
+/// The active faults, and the state that they add up to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Active {
     topology: Topology,
@@ -29,7 +29,7 @@ pub struct Active {
     baseline: Chaos,
     engaged: Vec<Option<Engaged>>,
     links: Vec<LinkState>,
-    /// By (link, kind); empty while no message fault is active, when the baseline holds everywhere.
+    /// By (link, kind). Empty while no message fault is active: then the baseline holds everywhere.
     chaos: Vec<Chaos>,
     processes: Vec<ProcessState>,
     disks: Vec<DiskState>,
@@ -74,7 +74,7 @@ impl Active {
         })
     }
 
-    /// A fault begins. `resolved` is the holder of its role; a role that nobody holds leaves the fault without effect.
+    /// Begins a fault. `resolved` is the holder of its role; a role that no host holds leaves the fault without effect.
     pub fn begin(&mut self, fault: u32, resolved: Option<HostId>) {
         let kind = &self.schedule.faults[fault as usize].kind;
         let effect = kind.effect(&Scene { topology: &self.topology, resolved });
@@ -82,13 +82,13 @@ impl Active {
         self.fold();
     }
 
-    /// A fault ends; one that is not active is left alone.
+    /// Ends a fault; no effect on one that is not active.
     pub fn end(&mut self, fault: u32) {
         self.engaged[fault as usize] = None;
         self.fold();
     }
 
-    /// A flapping fault that is active cuts its links, or lets them be whole for a while.
+    /// Makes an active flapping fault cut its links, or leave them whole for a while.
     pub fn flap(&mut self, fault: u32, cut: bool) {
         if let Some(engaged) = &mut self.engaged[fault as usize] {
             engaged.dormant = !cut;
@@ -96,7 +96,7 @@ impl Active {
         }
     }
 
-    /// Does what an edge of the timeline says. `resolved` matters to a beginning only.
+    /// Applies an edge of the timeline. Only a beginning uses `resolved`.
     pub fn apply(&mut self, edge: &Edge, resolved: Option<HostId>) {
         match edge.phase {
             Phase::Begin => self.begin(edge.fault, resolved),
@@ -144,12 +144,13 @@ impl Active {
         self.clocks[host.index()]
     }
 
-    /// Who shall vote: of several faults, as the last in the schedule has it; without any, all nodes.
+    /// The nodes that are to vote. Of several membership faults the last in the schedule counts; without any, all nodes
+    /// vote.
     pub fn voters(&self) -> HostSet {
         self.voters.unwrap_or(self.topology.all_nodes())
     }
 
-    /// A power loss that waited for its disk operation strikes now; one that is not active is left alone.
+    /// Carries out a power loss that waited for its disk operation; no effect on one that is not active.
     pub fn strike(&mut self, fault: u32) {
         if let Some(Engaged { effect: Effect::Power { at_operation, .. }, .. }) = &mut self.engaged[fault as usize] {
             *at_operation = None;
@@ -161,7 +162,7 @@ impl Active {
         from.index() * self.topology.hosts() + to.index()
     }
 
-    /// Recomputes the tables; in the order of the schedule, since integer probabilities round.
+    /// Recomputes the tables. In the order of the schedule, since integer probabilities are rounded.
     fn fold(&mut self) {
         self.links.fill(LinkState::default());
         self.processes.fill(ProcessState::Running);
@@ -223,7 +224,7 @@ fn each(links: &Links, hosts: usize, mut act: impl FnMut(usize)) {
     links.iter().for_each(|(from, to)| act(from.index() * hosts + to.index()));
 }
 
-/// The directed links that a fault is about, its roles held by `resolved`; none if it is about nodes.
+/// The directed links that a fault concerns, with its roles held by `resolved`; none if it concerns nodes.
 pub fn links_of(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Vec<(HostId, HostId)> {
     kind.effect(&Scene { topology, resolved }).links()
 }

@@ -1,10 +1,9 @@
 //! The nemesis: a generator of fault schedules.
 //!
-//! It is meant to be nasty and fair. Faults overlap as they like, but never are more nodes killed or
-//! paused at once than leave a majority, and every fault ends: so the cluster must come back. With
-//! eight faults or more of any kind there are, whatever the seed, an isolation of the leader, a kill, a
-//! one-way cut and a partition among them; and the first fault takes the leader away while nothing else
-//! is wrong, so that leadership changes at least once.
+//! It is meant to be nasty and fair. Faults may overlap, but a majority of nodes is always up, and every fault ends, so
+//! the cluster must recover. A schedule of eight or more faults of any kind contains, under every seed, an isolation of
+//! the leader, a kill, a one-way cut and a partition. The first fault takes the leader away while nothing else is
+//! wrong, so leadership changes at least once.
 
 use super::draw::Draw;
 use super::kind::{Drawn, Kind, Leaves, Sort};
@@ -18,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nemesis {
-    /// How many faults.
+    /// How many faults it generates.
     pub faults: u32,
     /// No fault begins before this.
     pub start_ms: u64,
@@ -28,8 +27,8 @@ pub struct Nemesis {
     pub min_ms: u64,
     /// Longest length of a fault.
     pub max_ms: u64,
-    /// The kinds of fault it may choose, by their names in scenario files; empty: all of links and processes.
-    /// Those of disks, power, clocks and members must be named: not every system knows what to make of them.
+    /// The kinds of fault that it may choose, by their names in scenario files; empty: all kinds of links and
+    /// processes. Faults of disks, power, clocks and membership must be named, since not every system can handle them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
     /// How strong its faults may be.
@@ -47,16 +46,18 @@ impl Default for Nemesis {
 /// With this many faults, [`REQUIRED`] kinds occur under every seed.
 const VARIED: usize = 8;
 
-/// What a schedule of [`VARIED`] faults always has, as far as the kinds are allowed. Either of the first two opens it.
+/// What a schedule of [`VARIED`] faults always contains, as far as the kinds are allowed. One of the first two opens
+/// it.
 const REQUIRED: [&str; 4] = [ISOLATE, KILL, OneWay::SORT.name, Partition::SORT.name];
 const ISOLATE: &str = Isolate::SORT.name;
 const KILL: &str = Kill::SORT.name;
 
-/// How often to look for a time at which one more node may be down, before a harmless fault takes the place.
+/// How many times it tries to find a moment at which one more node may be down, before it takes a harmless fault
+/// instead.
 const PLACES_TRIED: usize = 64;
 
 impl Nemesis {
-    /// The kinds of fault that can be generated here, in declaration order.
+    /// The kinds of fault that can be generated in this topology, in declaration order.
     pub fn possible_kinds(topology: &Topology) -> Vec<&'static str> {
         Nemesis::possible(topology).map(|sort| sort.name).collect()
     }
@@ -70,7 +71,7 @@ impl Nemesis {
     /// The schedule of this seed, in order of the faults' beginnings.
     ///
     /// # Panics
-    /// If its numbers contradict each other or nothing is possible here; scenarios are checked before.
+    /// If its numbers contradict each other or no kind is possible here. Scenarios are checked before.
     pub fn generate(&self, topology: &Topology, seed: u64) -> Vec<Fault> {
         let mut draw = Draw::new(topology, &self.ranges, seed);
         let is_wanted = |sort: &&Sort| match self.kinds.is_empty() {
@@ -87,11 +88,11 @@ impl Nemesis {
         for (kind, guaranteed) in required.chain(others.into_iter().map(|kind| (kind, false))) {
             let takes_leader = match kind {
                 ISOLATE => guaranteed,
-                // A later kill must find somebody to kill, and a leader there may not be.
+                // A later kill must have a victim, and at that moment there may be no leader.
                 KILL => guaranteed && faults.is_empty(),
                 _ => false,
             };
-            // The guaranteed ones last long enough to depose a leader.
+            // The guaranteed faults last long enough to depose a leader.
             let shortest = if guaranteed { self.min_ms.midpoint(self.max_ms) } else { self.min_ms };
             let kind = match kind {
                 ISOLATE if takes_leader => Isolate::of_leader(&mut draw).into(),
@@ -105,17 +106,17 @@ impl Nemesis {
                 fault.at_ms = self.start_ms + draw.between(0, (self.until_ms - self.start_ms - length).min(1000));
                 fault.for_ms = Some(length);
                 let end_ms = fault.at_ms + length;
-                // A window too short for that has everything at once.
+                // In a window too short for that, everything happens at once.
                 start_ms = if end_ms + self.max_ms <= self.until_ms { end_ms } else { self.start_ms };
                 faults.push(fault);
                 continue;
             }
-            // Whether it leaves one node fewer.
+            // Whether a fault makes one node fewer able to serve.
             let takes_node = |fault: &Fault| fault.kind.sort().leaves != Leaves::Able;
             let [shortest, longest] = fault.kind.lasts(&self.ranges).unwrap_or([shortest, self.max_ms]);
             for _ in 0..PLACES_TRIED {
                 let length = draw.between(shortest, longest);
-                // A pause longer than any other fault may not fit behind the opening.
+                // A pause longer than any other fault may not fit after the opening.
                 fault.at_ms = draw.between(start_ms.min(self.until_ms - length), self.until_ms - length);
                 fault.for_ms = Some(length);
                 let others = faults.iter().filter(|other| takes_node(other));
@@ -134,7 +135,7 @@ impl Nemesis {
         faults
     }
 
-    /// The kinds to use: what is required, and shuffled rounds of all, so that none is rare.
+    /// The kinds to use: the required ones, and shuffled rounds of all kinds, so that none is rare.
     fn deck(&self, kinds: &[&'static str], draw: &mut Draw) -> (Vec<&'static str>, Vec<&'static str>) {
         let wanted = self.faults as usize;
         let mut required: Vec<&'static str> = Vec::new();
@@ -155,12 +156,12 @@ impl Nemesis {
     }
 }
 
-/// The most faults of `others` and `fault` that are active at one instant within `fault`.
+/// The most faults among `others` and `fault` that are active at one instant within `fault`.
 fn most_at_once<'a>(others: impl Iterator<Item = &'a Fault>, fault: &Fault) -> usize {
     let span = |fault: &Fault| (fault.at_ms, fault.ends_ms().unwrap_or(u64::MAX));
     let (from, to) = span(fault);
     let overlapping: Vec<(u64, u64)> = others.map(span).filter(|(begin, end)| *begin < to && from < *end).collect();
-    // The count rises only where one begins.
+    // The count rises only at the beginning of a fault.
     let instants = overlapping.iter().map(|(begin, _)| (*begin).max(from));
     let at = |instant: u64| overlapping.iter().filter(|(begin, end)| *begin <= instant && instant < *end).count();
     1 + instants.map(at).max().unwrap_or(0)
@@ -227,7 +228,7 @@ mod tests {
             let leader = Draw::leader();
             assert!(count(&|kind| matches!(kind, FaultKind::Kill { .. })) >= 1);
             assert!(count(&|kind| matches!(kind, FaultKind::Isolate(isolate) if isolate.target == leader)) >= 1);
-            // The leader is taken away first, and for a while that is all.
+            // The leader is taken away first, and for a while nothing else happens.
             assert!(faults[0].kind.role_targets().contains(&&leader) && faults[0].for_ms >= Some(3500));
             assert!(faults[0].at_ms <= 5000 && faults[1].at_ms >= faults[0].ends_ms().unwrap());
             faults.iter().for_each(|fault| *seen.entry(fault.kind.name()).or_default() += 1);

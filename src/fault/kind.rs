@@ -1,4 +1,4 @@
-//! What a kind of fault says of itself, and what it does. Each kind is one file of [`super::kinds`].
+//! How a kind of fault is described and what it does. Each kind is one file of [`super::kinds`].
 
 use super::check::{Check, Wrong};
 use super::draw::Draw;
@@ -12,28 +12,29 @@ use std::fmt;
 
 /// A kind of fault: its fields as a struct, whose `Display` is the fault in words.
 pub trait Kind: Sized + fmt::Display + 'static {
-    /// What is known of the kind.
+    /// The description of the kind.
     const SORT: Sort;
 
-    /// What the playground offers for a click on a link or a node.
+    /// The faults that the playground offers for a click on a link or a node.
     const CLICKS: &'static [Click<Self>] = &[];
 
-    /// Checks its fields against the hosts there are.
+    /// Checks its fields against the topology.
     ///
     /// # Errors
     /// The first field that makes no sense.
     fn check(&self, check: &Check) -> Result<(), Wrong>;
 
-    /// What it does to the hosts of a run.
+    /// Its effect on the hosts of a run.
     fn effect(&self, scene: &Scene) -> Effect;
 
-    /// One as the nemesis draws it. The order of the draws is part of every seed's schedule: it must not change.
+    /// A fault of this kind as the nemesis draws it. The order of the draws is part of every seed's schedule and must
+    /// not change.
     fn draw(draw: &mut Draw) -> Self;
 
-    /// The same among the hosts that remain when some leave; `None` if it concerns none of them.
+    /// The same fault among the hosts that remain when some are removed; `None` if it concerns none of them.
     fn among(&self, remaining: &Remaining) -> Option<Self>;
 
-    /// The one host or role that it concerns, if it is of that sort.
+    /// The one host or role that it targets, if it has a single target.
     fn target(&self) -> Option<&Target> {
         None
     }
@@ -43,41 +44,41 @@ pub trait Kind: Sized + fmt::Display + 'static {
         self.target().into_iter().collect()
     }
 
-    /// The groups that it cuts apart, if it is a partition but for something that shrinking may do without.
+    /// The groups of the partition that remains if a detail is dropped that shrinking may do without, if there is one.
     fn plain_cut(&self) -> Option<Vec<Vec<Target>>> {
         None
     }
 
-    /// How it comes and goes while it lasts, if it does.
+    /// The intervals at which it comes and goes while it lasts, if it does.
     fn flaps(&self) -> Option<Flaps> {
         None
     }
 
-    /// How long one that is drawn lasts, in milliseconds, where that is not as long as any fault.
+    /// How long a drawn fault of this kind lasts, in milliseconds, if not as long as any other kind.
     fn lasts(_ranges: &Ranges) -> Option<[u64; 2]> {
         None
     }
 }
 
-/// What is known of a kind of fault.
+/// The description of a kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sort {
     /// Its name in scenario files, which is that of its file.
     pub name: &'static str,
     /// What it breaks.
     pub family: Family,
-    /// What a band of the timeline is called, in 14 columns at most. Kinds with the same title share a band.
+    /// The title of its band in the timeline, at most 14 columns. Kinds with the same title share a band.
     pub title: &'static str,
-    /// What happens, in a few words: its row of `docs/FAULTS.md`.
+    /// What it does, in a few words: its row in `docs/FAULTS.md`.
     pub does: &'static str,
     /// Its fields, in the order of the struct.
     pub fields: &'static [Field],
-    /// Whether the nemesis chooses it.
+    /// Whether the nemesis may choose it.
     #[serde(flatten)]
     pub drawn: Drawn,
     /// How many nodes there must be for the nemesis to choose it.
     pub least_nodes: usize,
-    /// What it leaves of the nodes that it concerns.
+    /// What state it leaves its nodes in.
     pub leaves: Leaves,
 }
 
@@ -104,31 +105,31 @@ pub enum Family {
     Disk,
     /// Clocks.
     Clock,
-    /// Who is a member.
+    /// Membership of the cluster.
     Members,
 }
 
-/// Whether the nemesis chooses a kind.
+/// Whether the nemesis may choose a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "drawn", content = "because", rename_all = "snake_case")]
 pub enum Drawn {
-    /// Unless a scenario names others.
+    /// Yes, unless the scenario lists other kinds.
     Freely,
-    /// If a scenario names it: not every system knows what to make of it.
+    /// Only if the scenario lists it: not every system can handle it.
     IfNamed,
-    /// Never, and why.
+    /// Never, for this reason.
     Never(&'static str),
 }
 
-/// What a fault leaves of the nodes that it concerns. The nemesis sees to it that a majority of the nodes stays able.
+/// The state in which a fault leaves its nodes. The nemesis keeps a majority of the nodes able to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leaves {
-    /// A node that can serve, if others reach it.
+    /// The nodes can serve, if others reach them.
     Able,
-    /// A node that runs, and cannot serve.
+    /// The nodes run and cannot serve.
     Unable,
-    /// A node that does not run.
+    /// The nodes do not run.
     Stopped,
 }
 
@@ -141,7 +142,7 @@ pub struct Flaps {
     pub up_ms: u64,
 }
 
-/// A fault that a click makes, and the words in the menu for it.
+/// A fault that a click makes, and its words in the menu.
 pub enum Click<K> {
     /// Of the link between two places, nodes or sites.
     Link(&'static str, fn(Target, Target) -> K),

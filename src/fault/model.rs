@@ -8,7 +8,7 @@ use super::words::seconds;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A fault schedule, materialised before the run: what is shown, shrunk, shared and replayed.
+/// A fault schedule, made before the run: it can be shown, shrunk, shared and replayed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Schedule {
@@ -16,7 +16,7 @@ pub struct Schedule {
     pub faults: Vec<Fault>,
 }
 
-/// One fault: something that begins and, unless it lasts to the end of the run, ends.
+/// One fault: it begins and, unless it lasts to the end of the run, ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// When it begins, in simulated milliseconds since the start of the run.

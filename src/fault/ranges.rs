@@ -1,21 +1,21 @@
-//! What the nemesis draws from: how strong a fault of each kind may be.
+//! The ranges from which the nemesis draws: how strong a fault of each kind may be.
 
 use super::check::Wrong;
 use serde::{Deserialize, Serialize};
 
-/// The ranges of the nemesis, each from its least to its most, both included. A range of one value pins it.
+/// The ranges of the nemesis, each from its least to its greatest value, both included. A range of one value pins it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ranges {
-    /// How wrong a clock runs at most, in parts per million, too fast or too slow.
+    /// The greatest drift of a clock, in parts per million, too fast or too slow.
     pub drift_ppm: u64,
-    /// How wrong a clock is at most when that begins, in milliseconds, ahead or behind.
+    /// The greatest offset of a clock, in milliseconds, ahead or behind.
     pub offset_ms: u64,
     /// Extra one-way delay of a slow link, in milliseconds.
     pub latency_ms: [u64; 2],
     /// How long a flapping link is cut, and how long it is whole, in milliseconds.
     pub flap_ms: [u64; 2],
-    /// How long a process stands still, in milliseconds, where that is not `min_ms` to `max_ms`.
+    /// How long a process is paused, in milliseconds, if not `min_ms` to `max_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<[u64; 2]>,
     /// Extra time of each operation of a slow disk, in milliseconds.
@@ -26,7 +26,7 @@ pub struct Ranges {
     pub reorder_ppm: [u64; 2],
     /// Longest delay of a message that is overtaken, in milliseconds.
     pub reorder_ms: [u64; 2],
-    /// Probability that a message is doubled, in parts per million.
+    /// Probability that a message is duplicated, in parts per million.
     pub duplicate_ppm: [u64; 2],
     /// Longest jitter of every message, in milliseconds.
     pub jitter_ms: [u64; 2],
@@ -51,15 +51,15 @@ impl Default for Ranges {
 }
 
 impl Ranges {
-    /// Whether these are the ranges that stand where none are given.
+    /// Whether these are the default ranges.
     pub fn is_default(&self) -> bool {
         *self == Ranges::default()
     }
 
-    /// Checks that each range is one, and that whatever is drawn from it is a fault.
+    /// Checks that each range is a range, and that any values drawn from them make a fault.
     ///
     /// # Errors
-    /// (field, problem, what is allowed) of the first that is not. `window_ms` is how long a fault may last.
+    /// (field, problem, what is allowed) for the first one that fails. `window_ms` is how long a fault may last.
     pub fn check(&self, window_ms: u64) -> Result<(), Wrong> {
         const HOUR_MS: u64 = 3_600_000;
         const CERTAIN: u64 = 1_000_000;

@@ -1,4 +1,4 @@
-//! What a fault's names mean once some hosts have left a scenario: shrinking takes nodes and sites away.
+//! The names in a fault once some hosts are removed from a scenario: shrinking takes nodes and sites away.
 
 use super::topology::Target;
 
@@ -11,7 +11,7 @@ impl Remaining<'_> {
         (self.0)(target)
     }
 
-    /// Those that are still there; `None` if nobody is.
+    /// The targets that are still there; `None` if none is.
     pub fn targets(&self, targets: &[Target]) -> Option<Vec<Target>> {
         let left: Vec<Target> = targets.iter().filter_map(|target| self.target(target)).collect();
         (!left.is_empty()).then_some(left)
@@ -22,7 +22,7 @@ impl Remaining<'_> {
         if targets.is_empty() { Some(Vec::new()) } else { self.targets(targets) }
     }
 
-    /// The groups of which anybody is still there; `None` if that leaves fewer than two.
+    /// The groups of which some host is still there; `None` if fewer than two groups remain.
     pub fn groups(&self, groups: &[Vec<Target>]) -> Option<Vec<Vec<Target>>> {
         let left: Vec<Vec<Target>> = groups.iter().filter_map(|group| self.targets(group)).collect();
         (left.len() > 1).then_some(left)

@@ -1,9 +1,9 @@
-//! What the active faults add up to, for one link, one process, one disk, one clock.
+//! The combined effect of the active faults on one link, one process, one disk, one clock.
 
 /// What the active faults do to messages in one direction of a link.
 ///
-/// The three are independent facts; when several hold, cut wins over hold and hold over delay, as
-/// [`LinkState::passage`] puts it.
+/// The three fields are independent facts. When several hold, cut wins over hold and hold over delay:
+/// [`LinkState::passage`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LinkState {
     /// Nothing passes.
@@ -14,7 +14,7 @@ pub struct LinkState {
     pub extra_ns: u64,
 }
 
-/// What becomes of a message that is sent now.
+/// What happens to a message that is sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passage {
     /// It is lost.
@@ -29,7 +29,7 @@ pub enum Passage {
 }
 
 impl LinkState {
-    /// The three facts in their order of precedence.
+    /// The three facts, reduced by their order of precedence.
     pub fn passage(self) -> Passage {
         match self {
             LinkState { cut: true, .. } => Passage::Cut,
@@ -39,13 +39,13 @@ impl LinkState {
     }
 }
 
-/// What the active faults do to a node's process. Of several, the later in this order wins.
+/// What the active faults do to a node's process. If several apply, the later in this order wins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProcessState {
     /// Nothing.
     #[default]
     Running,
-    /// It is stopped, as by SIGSTOP.
+    /// It is paused, as by SIGSTOP.
     Paused,
     /// It is dead, until the last kill that concerns it ends.
     Down,
@@ -54,22 +54,22 @@ pub enum ProcessState {
 }
 
 impl ProcessState {
-    /// Whether there is no process.
+    /// Whether the process is dead.
     pub fn is_dead(self) -> bool {
         self >= ProcessState::Down
     }
 }
 
-/// What the active faults do to a node's disk. Of several, the slowest and the worst win.
+/// What the active faults do to a node's disk. If several apply, the slowest and the worst win.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DiskState {
     /// Each operation takes this much longer, in nanoseconds.
     pub extra_ns: u64,
     /// Each operation fails.
     pub fails: bool,
-    /// No byte more can be written.
+    /// Writes that need more space fail.
     pub full: bool,
-    /// Syncs are lied about.
+    /// Syncs are reported as done, and are not.
     pub loses_syncs: bool,
     /// Probability that a read is corrupted, in parts per million.
     pub corrupt_ppm: u32,
@@ -80,7 +80,7 @@ pub struct DiskState {
 }
 
 impl DiskState {
-    /// Both at once.
+    /// The combined state of both.
     pub fn and(&self, other: &DiskState) -> DiskState {
         DiskState {
             extra_ns: self.extra_ns.max(other.extra_ns),
@@ -94,17 +94,17 @@ impl DiskState {
     }
 }
 
-/// How wrong a node's clock is. Of several faults, offsets and drifts add up.
+/// How wrong a node's clock is. Offsets and drifts of several faults add up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockState {
-    /// Added to what it reads, in nanoseconds.
+    /// Added to the time of day that it reads, in nanoseconds.
     pub offset_ns: i64,
     /// How much faster than true time it runs, in parts per million.
     pub drift_ppm: i64,
 }
 
 impl ClockState {
-    /// Both at once.
+    /// The combined state of both.
     pub fn and(&self, other: &ClockState) -> ClockState {
         ClockState {
             offset_ns: self.offset_ns.saturating_add(other.offset_ns),

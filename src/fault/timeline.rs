@@ -1,4 +1,4 @@
-//! A schedule as the ordered list of what happens when.
+//! A schedule as the ordered list of its edges.
 
 use super::kind::Flaps;
 use super::model::{Fault, Schedule};
@@ -19,9 +19,9 @@ pub enum Phase {
 /// One edge of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
-    /// When, in nanoseconds since the start of the run.
+    /// When it happens, in nanoseconds since the start of the run.
     pub t_ns: u64,
-    /// What.
+    /// What happens.
     pub phase: Phase,
     /// The fault's index in the schedule.
     pub fault: u32,
@@ -47,7 +47,7 @@ impl Timeline {
                 let end_ms = spec.ends_ms().unwrap_or(until_ms);
                 let (mut at_ms, mut cut) = (spec.at_ms, true);
                 loop {
-                    // At least one, so that a length that validation refuses cannot hang us.
+                    // At least 1 ms, so that a length that validation would refuse cannot make this loop endless.
                     at_ms = at_ms.saturating_add(if cut { down_ms } else { up_ms }.max(1));
                     if at_ms >= end_ms {
                         break;
@@ -69,13 +69,13 @@ impl Timeline {
         self.edges.first().map(|edge| edge.t_ns)
     }
 
-    /// When the last fault that ends does, in nanoseconds.
+    /// When the last of the faults that end does so, in nanoseconds.
     pub fn last_end_ns(&self) -> Option<u64> {
         self.edges.iter().rev().find(|edge| edge.phase == Phase::End).map(|edge| edge.t_ns)
     }
 }
 
-/// At most how often the flapping links of a schedule go up or down, in a run of this length.
+/// An upper bound of how often a schedule's flapping links go up or down, in a run of this length.
 pub fn flaps(schedule: &[Fault], duration_ms: u64) -> u64 {
     let of = |fault: &Fault| match fault.kind.flaps() {
         Some(Flaps { down_ms, up_ms }) => {
@@ -88,7 +88,7 @@ pub fn flaps(schedule: &[Fault], duration_ms: u64) -> u64 {
 }
 
 impl Schedule {
-    /// Whether every fault ends by itself, so that the cluster must come back.
+    /// Whether every fault ends by itself, so that the cluster must recover.
     pub fn all_end(&self) -> bool {
         self.faults.iter().all(|fault| fault.for_ms.is_some())
     }

@@ -1,4 +1,4 @@
-//! Where names lead: hosts, sites and the targets of faults.
+//! Hosts and sites, and the targets that name them.
 
 use crate::trace::{HostId, HostSet};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub struct SiteHosts {
     pub nodes: Vec<HostId>,
     /// The host on which its clients live.
     pub clients: Option<HostId>,
-    /// Whether it only votes and is nobody's home.
+    /// Whether it only votes and is no key's home.
     pub witness: bool,
 }
 
@@ -50,9 +50,10 @@ pub struct Topology {
 }
 
 /// A role that a target may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(prefix = "@", serialize_all = "snake_case")]
 pub enum TargetRole {
-    /// `@leader`: the node that most recently became primary (of the whole key space, where there are several).
+    /// `@leader`: the node that most recently became primary (of the whole key space, if there are several primaries).
     Leader,
     /// `@follower`: a node that is up and is not the leader.
     Follower,
@@ -60,14 +61,11 @@ pub enum TargetRole {
 
 impl TargetRole {
     /// Every role.
-    pub const ALL: [TargetRole; 2] = [TargetRole::Leader, TargetRole::Follower];
+    pub const ALL: &'static [TargetRole] = <TargetRole as strum::VariantArray>::VARIANTS;
 
     /// The name in scenario files.
     pub fn name(self) -> &'static str {
-        match self {
-            TargetRole::Leader => "@leader",
-            TargetRole::Follower => "@follower",
-        }
+        self.into()
     }
 }
 
@@ -77,22 +75,22 @@ impl fmt::Display for TargetRole {
     }
 }
 
-/// What a target means.
+/// What a target stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolved {
     /// These hosts, always.
     Hosts(HostSet),
-    /// Whoever holds this role when the fault begins.
+    /// The host that holds this role when the fault begins.
     Role(TargetRole),
 }
 
-/// A target names nothing.
+/// A target that names nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` names no node, site or role; allowed: {}", .allowed.join(", "))]
 pub struct UnknownTarget {
     /// What was written.
     pub name: String,
-    /// What could have been.
+    /// What could have been written.
     pub allowed: Vec<String>,
 }
 
@@ -168,12 +166,12 @@ impl Topology {
         self.all_nodes().union(self.all_clients())
     }
 
-    /// The index in [`Topology::sites`] of the site where this host stands.
+    /// The index in [`Topology::sites`] of this host's site.
     pub fn site_of(&self, host: HostId) -> Option<usize> {
         self.sites.iter().position(|site| site.nodes.contains(&host) || site.clients == Some(host))
     }
 
-    /// Everything a target may be called, roles last.
+    /// Every valid target, roles last.
     pub fn target_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.names[1..=self.nodes].to_vec();
         for site in &self.sites {
@@ -181,17 +179,17 @@ impl Topology {
             names.push(format!("{}.nodes", site.name));
             names.extend(site.clients.map(|_| format!("{}.clients", site.name)));
         }
-        names.extend(TargetRole::ALL.map(|role| role.name().to_string()));
+        names.extend(TargetRole::ALL.iter().map(|role| role.name().to_string()));
         names
     }
 
-    /// What a target means.
+    /// Resolves a target.
     ///
     /// # Errors
     /// If it names nothing; the error lists what it could have named.
     pub fn resolve(&self, target: &Target) -> Result<Resolved, UnknownTarget> {
         let name = target.0.as_str();
-        if let Some(role) = TargetRole::ALL.into_iter().find(|role| role.name() == name) {
+        if let Some(role) = TargetRole::ALL.iter().copied().find(|role| role.name() == name) {
             return Ok(Resolved::Role(role));
         }
         let hosts = self.sites.iter().find_map(|site| {

@@ -1,4 +1,4 @@
-//! Whether a schedule makes sense in a topology. Each error names the fault and the field, and says what is allowed.
+//! Validates a schedule against a topology. Each error names the fault and the field, and says what is allowed.
 
 pub use super::check::message_chaos;
 
@@ -31,7 +31,7 @@ impl fmt::Display for ScheduleError {
     }
 }
 
-/// Checks every fault of a schedule against the hosts there are and the run's duration in milliseconds.
+/// Checks every fault of a schedule against the topology and the run's duration in milliseconds.
 ///
 /// # Errors
 /// The first fault that makes no sense.

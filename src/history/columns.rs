@@ -1,9 +1,9 @@
-//! A history as a struct of arrays of integers: what the linearizability checker reads.
+//! A history as a struct of arrays of integers: the input of the linearizability checker.
 //!
-//! A million operations take about 50 MB and no allocation per operation. Histories of other
-//! systems enter here as well, so a row says more than [`crate::kv::Op`] can: a cas that failed
-//! without telling what it found, a delete that tells whether there was something, an append.
-//! Values and keys that are not small integers are interned, what they are kept in [`Labels`].
+//! A million operations take about 50 MB and no allocation per operation. Histories of other systems are read into this
+//! form as well, so a row says more than [`crate::kv::Op`] can: a cas that failed without reporting what it found, a
+//! delete that reports whether there was a value, an append. Values and keys that are not small integers are interned
+//! in [`Labels`].
 
 use super::{History, Status};
 use crate::kv::{Op, Outcome};
@@ -16,19 +16,19 @@ pub const NEVER_NS: u64 = u64::MAX;
 /// The latest time a history may name, in nanoseconds (146 years): leaves room for tie-breaking bits.
 pub const LATEST_NS: u64 = 1 << 62;
 
-/// The client of the writes that stand for what keys held at first ([`Columns::begin_with`]).
+/// The client of the writes that stand for the keys' initial values ([`Columns::begin_with`]).
 pub const INITIAL_CLIENT: u32 = u32::MAX;
 
-/// What one operation asked and learned.
+/// An operation's request and what its answer told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Call {
     /// A read that returned this (`None`: absent). With an unknown outcome the value means nothing.
     Get(Option<u64>),
     /// A write.
     Put(u64),
-    /// A delete that does not tell whether there was something.
+    /// A delete that does not report whether there was a value.
     Delete,
-    /// A delete that tells whether there was something.
+    /// A delete that reports whether there was a value.
     DeleteTold {
         /// Whether the key held a value.
         found: bool,
@@ -46,7 +46,7 @@ pub enum Call {
         expected: Option<u64>,
         /// The value it would have written.
         new: u64,
-        /// What the key held instead, if the store told (`Some(None)`: absent).
+        /// What the key held instead, if the store reported it (`Some(None)`: absent).
         found: Option<Option<u64>>,
     },
     /// Text appended to the text the key holds; absence counts as empty. The number is the text's label.
@@ -73,7 +73,7 @@ pub struct Row {
     pub client: u32,
     /// The key it touched.
     pub key: u32,
-    /// What it asked and learned.
+    /// Its request and what its answer told.
     pub call: Call,
     /// When it was invoked, in nanoseconds.
     pub start_ns: u64,
@@ -96,7 +96,7 @@ enum Kind {
     Append,
 }
 
-/// What an operation demands of the state and does to it, as bits: the only thing the engines look at.
+/// What an operation demands of the state and does to it, as bits. The engines look at nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Effect(u8);
 
@@ -113,27 +113,27 @@ impl Effect {
     fn has(self, bit: u8) -> bool {
         self.0 & bit != 0
     }
-    /// It saw a state: the value in `first`, or absence.
+    /// Whether it saw a state: the value in `first`, or absence.
     pub fn observes(self) -> bool {
         self.has(Self::OBSERVES)
     }
-    /// What it saw (or, if [`Effect::negated`], did not see) was absence.
+    /// Whether what it saw (or, if [`Effect::negated`], did not see) was absence.
     pub fn observes_absent(self) -> bool {
         self.has(Self::OBSERVES_ABSENT)
     }
-    /// It only knows what the state was *not*.
+    /// Whether it only knows what the state was *not*.
     pub fn negated(self) -> bool {
         self.has(Self::NEGATED)
     }
-    /// It writes: the value in `second`, or absence.
+    /// Whether it writes: the value in `second`, or absence.
     pub fn writes(self) -> bool {
         self.has(Self::WRITES)
     }
-    /// It writes absence.
+    /// Whether it writes absence.
     pub fn writes_absent(self) -> bool {
         self.has(Self::WRITES_ABSENT)
     }
-    /// It may not have happened.
+    /// Whether it may not have happened.
     pub fn optional(self) -> bool {
         self.has(Self::OPTIONAL)
     }
@@ -146,18 +146,19 @@ impl Effect {
         let absent = if self.observes_absent() { Self::WRITES_ABSENT } else { 0 };
         Effect(Self::WRITES | absent | self.0 & Self::OPTIONAL)
     }
-    /// It definitely did not happen.
+    /// Whether it definitely did not happen.
     pub fn never_happened(self) -> bool {
         self.has(Self::NEVER_HAPPENED)
     }
-    /// An append, or an answer no state explains (a cas that found what it expected, yet did not match).
+    /// Whether it is an append, or has an answer that no state explains (a cas that found what it expected, yet did not
+    /// match).
     pub fn special(self) -> bool {
         self.has(Self::SPECIAL)
     }
 }
 
-/// Keys and values that are not small integers, by the number that stands for them. A text is never equal to what
-/// it spells: `"5"` is another value than `5`.
+/// Keys and values that are not small integers, by the number that stands for them. A text never equals what it spells:
+/// `"5"` and `5` are different values.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Labels {
     /// Interned values.
@@ -185,7 +186,7 @@ impl Label {
 }
 
 impl fmt::Display for Label {
-    /// Texts that could be taken for something else are quoted.
+    /// Texts that could be mistaken for another value are quoted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Label::Text(text) => {
@@ -204,7 +205,7 @@ impl fmt::Display for Label {
 }
 
 impl Labels {
-    /// Labels count from here, so that they never meet a number that stands for itself.
+    /// Labels count from here, so they never collide with a number that stands for itself.
     pub const FIRST: u64 = 1 << 63;
 
     /// The number that stands for a text. Linear in the number of labels; readers of files keep a map of their own.
@@ -254,7 +255,7 @@ pub struct Columns {
     pub starts: Vec<u64>,
     /// Completions, in nanoseconds; [`NEVER_NS`] where unknown.
     pub ends: Vec<u64>,
-    /// What cas operations that did not match had asked for: (row, expected, new), ascending.
+    /// The requests of cas operations that did not match: (row, expected, new), ascending.
     mismatches: Vec<(u32, Option<u64>, u64)>,
     /// Texts behind interned numbers.
     pub labels: Labels,
@@ -287,12 +288,12 @@ impl Columns {
         self.ids.is_empty()
     }
 
-    /// Appends an operation. An acknowledged operation that ends before it starts is taken to end when
-    /// it starts; readers of files refuse such a line instead.
+    /// Appends an operation. If an acknowledged operation ends before it starts, its end is set to its start. (Readers
+    /// of files refuse such a line instead.)
     pub fn push(&mut self, row: Row) {
         let absent = |value: Option<u64>, bit: u8| if value.is_none() { bit } else { 0 };
         let (kind, mut effect, first, second) = match row.call {
-            // Without an acknowledgement there is no answer, whatever the row says.
+            // Without an acknowledgement there is no answer, whatever the row contains.
             Call::Get(_) if row.ending != Ending::Ok => (Kind::Get, Effect::OBSERVES | Effect::OBSERVES_ABSENT, 0, 0),
             Call::Get(out) => (Kind::Get, Effect::OBSERVES | absent(out, Effect::OBSERVES_ABSENT), out.unwrap_or(0), 0),
             Call::Put(value) => (Kind::Put, Effect::WRITES, 0, value),
@@ -389,14 +390,14 @@ impl Columns {
         self.ids.iter().position(|other| *other == id)
     }
 
-    /// Lets keys hold values before everything else: adds for each an acknowledged write by [`INITIAL_CLIENT`] that was
-    /// over before the first operation began. A history that begins at time 0 is moved by a nanosecond to make room.
+    /// Gives keys values before the first operation: adds for each an acknowledged write by [`INITIAL_CLIENT`] that was
+    /// over before the first operation began. A history that begins at time 0 is shifted by a nanosecond to make room.
     pub fn begin_with(&mut self, initial: &[(u32, u64)]) {
         if !initial.is_empty() && self.starts.contains(&0) {
             let later = |ns: &mut u64| *ns = if *ns == NEVER_NS { NEVER_NS } else { (*ns + 1).min(LATEST_NS) };
             self.starts.iter_mut().chain(&mut self.ends).for_each(later);
         }
-        // Where ids are row numbers, these are as well.
+        // If ids are row numbers, the new ones are too.
         let mut id = self.ids.iter().max().map_or(0, |most| most.saturating_add(1));
         for (key, value) in initial {
             let call = Call::Put(*value);

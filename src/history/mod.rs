@@ -1,8 +1,8 @@
-//! What clients saw: the input of every client-visible check.
+//! The history: what clients saw, the input of every client-visible check.
 //!
-//! One entry spans all attempts of a command. Outcomes follow the field's convention (Jepsen):
-//! `ok`, `fail` (definitely did not happen), `info` (may take effect at any time after its
-//! invocation, or never). Knows no system, no network and no faults.
+//! One entry spans all attempts of a command. Outcomes follow the field's convention (Jepsen): `ok`, `fail` (definitely
+//! did not happen), `info` (may take effect at any time after its invocation, or never). This folder knows no system,
+//! no network and no faults.
 
 pub mod columns;
 pub mod formats;
@@ -31,9 +31,9 @@ pub struct Operation {
     /// The identity shared by all attempts; `tag.session` is the client *process*, which changes
     /// after every unknown outcome.
     pub tag: Tag,
-    /// What was asked.
+    /// The requested operation.
     pub op: Op,
-    /// When the script wanted it to start, in nanoseconds since the start of the run.
+    /// When the script planned its start, in nanoseconds since the start of the run.
     pub planned_ns: u64,
     /// When the client invoked it (later than planned if the client was busy).
     pub start_ns: u64,
@@ -53,7 +53,7 @@ pub enum Status {
     Ok {
         /// What it returned. A cas that did not match is `ok`: it read a value.
         outcome: Outcome,
-        /// Who acknowledged it, where that is known (not in histories from elsewhere).
+        /// The node that acknowledged it, if known (an external history does not tell).
         by: Option<Acknowledger>,
     },
     /// Definitely did not take effect: no attempt can have reached a node, or each was refused.
@@ -85,7 +85,7 @@ impl Operation {
         }
     }
 
-    /// Who acknowledged it.
+    /// The node that acknowledged it, if it was acknowledged and the node is known.
     pub fn acknowledger(&self) -> Option<Acknowledger> {
         match self.status {
             Status::Ok { by, .. } => by,
@@ -114,7 +114,7 @@ impl Operation {
 }
 
 impl History {
-    /// Puts operations in order of invocation, ties in order of id.
+    /// Sorts operations by invocation, ties by id.
     pub fn sort(&mut self) {
         self.operations.sort_by_key(|operation| (operation.start_ns, operation.id));
     }

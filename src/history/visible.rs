@@ -1,17 +1,17 @@
-//! Text from elsewhere, made safe to show: a name, a key or a path may carry escape sequences that would move a
-//! terminal's cursor, rename its window or turn a line around.
+//! Makes external text safe to show: a name, a key or a path may carry escape sequences that would move a terminal's
+//! cursor, rename its window or reverse a line.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a character acts on the screen instead of appearing on it: control characters, and those that set the
+/// Whether a character acts on the screen instead of appearing on it: control characters, and characters that set the
 /// direction of writing (Boucher and Anderson, "Trojan Source", USENIX Security 2023). Line feeds and tabs are text.
 pub fn acts(character: char) -> bool {
     (character.is_control() && !matches!(character, '\n' | '\t'))
         || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with such characters written out, as `\u001b`, which JSON and EDN understand as well.
+/// The text with such characters escaped, as `\u001b`, which JSON and EDN understand as well.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return Cow::Borrowed(text);
@@ -27,7 +27,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The text with as many question marks as such characters have bytes, so that every position stays where it was.
+/// The text with each such character replaced by as many question marks as it has bytes, so that positions do not
+/// change.
 pub fn masked(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return Cow::Borrowed(text);

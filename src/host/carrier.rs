@@ -1,7 +1,7 @@
-//! Carries the messages of a simulated run: one [`Link`] for each direction between two hosts, whose effects it records,
-//! and for each process a task that takes what arrives.
+//! Carries the messages of a simulated run: one [`Link`] for each direction between two hosts, whose effects it
+//! records, and for each process a task that receives what arrives.
 //!
-//! A [`Body`] says what to do where it arrives; what the network does to it on the way is said in [`super::link`] alone.
+//! A [`Body`] says what to do on arrival; [`super::link`] alone says what the network does to it on the way.
 
 use super::link::{Effect, End, Flow, Link, Policy};
 use super::recorder::Recorder;
@@ -16,16 +16,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Sleep;
 
-/// What a message carries. Both copies of one that is doubled are the same body.
+/// What a message carries. Both copies of a duplicated message share one body.
 pub trait Body: Send + Sync {
-    /// Called at the end of the link that takes it, in a task of that host's process.
+    /// Called when it arrives, at the end of the link that takes it, in a task of that host's process.
     fn arrive(self: Arc<Self>, at: &Host, letter: &Letter);
 
-    /// A copy of it will never arrive.
+    /// Called for a copy that will never arrive.
     fn lost(&self, _reason: Drop) {}
 }
 
-/// What a message is called in the trace.
+/// A message's identity, as the trace records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Letter {
     /// The sender.
@@ -44,7 +44,7 @@ impl Letter {
         What::Deliver { from: self.from, message: self.message, class: self.class }
     }
 
-    /// The event at its sender.
+    /// The event at its sender, when it is lost.
     pub fn dropped(&self, reason: Drop) -> What {
         What::Drop { to: self.to, message: self.message, class: self.class, reason }
     }
@@ -54,7 +54,7 @@ impl Letter {
 pub struct Sent {
     /// Its name.
     pub letter: Letter,
-    /// What chaos does to it.
+    /// What the chaos layer does to it.
     pub fate: Fate,
     /// Its jitter in nanoseconds.
     pub jitter_ns: u64,
@@ -64,16 +64,16 @@ pub struct Sent {
 #[derive(Clone)]
 struct Parcel {
     letter: Letter,
-    /// Whether the trace knows it: the end of a connection is no message of the system.
+    /// Whether the trace knows it: the close of a connection is no message of the system.
     is_recorded: bool,
     body: Arc<dyn Body>,
 }
 
-/// Waits at a host for what arrives.
+/// A host's task that waits for messages to arrive.
 #[derive(Default)]
 struct Ear {
     waker: Option<Waker>,
-    /// When it wakes by itself.
+    /// When its timer wakes it.
     alarm_ns: Option<u64>,
 }
 
@@ -107,7 +107,8 @@ impl Carrier {
         self.with_link(letter.from, letter.to, |link, now_ns| link.send(now_ns, parcel, policy, &fate, jitter_ns));
     }
 
-    /// Tells the receiver that the sender has closed a connection: a frame that no trace knows and chaos leaves alone.
+    /// Notifies the receiver that the sender has closed a connection. The frame is not in the trace, and chaos leaves
+    /// it alone.
     pub fn hang_up(&self, from: HostId, to: HostId, flow: Flow, body: Arc<dyn Body>) {
         let letter = Letter { from, to, message: MessageId { host: from, number: 0 }, class: MessageKind::Other };
         let parcel = Parcel { letter, is_recorded: false, body };
@@ -119,7 +120,7 @@ impl Carrier {
         self.with_link(from, to, |link, now_ns| link.changed(now_ns, state));
     }
 
-    /// Frames may be sent from `from` to `to` on a connection that will be open, or abandoned.
+    /// From now on frames may be sent from `from` to `to` on a connection that is being opened.
     pub fn opening(&self, from: HostId, to: HostId, flow: Flow) {
         self.with_link(from, to, |link, _| {
             link.opening(flow);
@@ -193,7 +194,7 @@ impl Carrier {
         }
     }
 
-    /// Does something to a link now, records the effects, and wakes whoever has less time to wait than it thought.
+    /// Changes a link, records the effects, and wakes each waiting task that now has to wake earlier.
     fn with_link(&self, from: HostId, to: HostId, act: impl FnOnce(&mut Link<Parcel>, u64) -> Vec<Effect<Parcel>>) {
         let now_ns = self.recorder.now_ns();
         let (effects, wakers) = {
@@ -237,7 +238,7 @@ impl Carrier {
         }
     }
 
-    /// The next message that `host` takes, and until when there is none.
+    /// The next message that `host` receives; while there is none, sets the alarm for the next arrival.
     fn poll_arrival(&self, host: HostId, context: &mut Context<'_>, alarm: &mut Alarm) -> Poll<Parcel> {
         loop {
             let now_ns = self.recorder.now_ns();
@@ -261,7 +262,7 @@ impl Carrier {
         }
     }
 
-    /// When something arrives next at a host; on which link, and for which end of it.
+    /// When the next message arrives at a host, on which link, and for which end of the link.
     fn first(&self, links: &mut [Link<Parcel>], host: HostId) -> Option<(u64, usize, End)> {
         let mut first: Option<(u64, usize, End)> = None;
         for other in 0..self.hosts {
@@ -278,7 +279,7 @@ impl Carrier {
     }
 }
 
-/// A timer that is set anew only when the time changes.
+/// A timer that is reset only when the time changes.
 #[derive(Default)]
 struct Alarm(Option<(u64, Pin<Box<Sleep>>)>);
 
@@ -296,7 +297,7 @@ impl Alarm {
     }
 }
 
-/// Takes what arrives at a host, as long as its process lives.
+/// Receives what arrives at a host, for as long as its process lives.
 pub(super) async fn receive(host: Host) {
     let mut alarm = Alarm::default();
     loop {

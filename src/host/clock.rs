@@ -1,8 +1,8 @@
-//! A node's clock: what it reads, and how long it waits. Right, unless a fault makes it wrong.
+//! A node's clock: the time that it reads and that its timers wait by. It is right, unless a fault makes it wrong.
 //!
-//! True time is the simulator's. A clock that drifts runs at another rate: what it measures and how long its timers
-//! wait follow that rate, from the instant at which the drift changes (a timer keeps the rate under which it was set).
-//! An offset changes the time of day that it reads, as a wrong setting does, and no timer.
+//! True time is the simulator's. A clock that drifts runs at another rate. What it measures, and how long its timers
+//! wait, follow that rate from the instant at which the drift changes; a timer keeps the rate under which it was set.
+//! An offset changes only the time of day, as a wrong setting does, and no timer.
 
 use super::fabric::Fabric;
 use super::{Host, lock};
@@ -35,7 +35,7 @@ impl Drift {
 }
 
 impl Clocks {
-    /// Takes note of a host's rate, which may have changed.
+    /// Records a host's rate, which may have changed.
     pub(super) fn set_rate(&self, host: HostId, now_ns: u64, ppm: i64) {
         let mut drifted = lock(&self.drifted);
         if ppm != 0 || drifted.contains_key(&host) {
@@ -56,7 +56,7 @@ impl Fabric {
         self.clocks().of(host).map_or(now_ns, |drift| drift.local_ns(now_ns))
     }
 
-    /// How long a span of a host's own time takes in truth.
+    /// The true duration of a span of a host's own time.
     pub fn true_span(&self, host: HostId, span: Duration) -> Duration {
         match self.clocks().of(host) {
             Some(Drift { ppm, .. }) if ppm != 0 => {

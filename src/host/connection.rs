@@ -1,9 +1,9 @@
 //! Connections that carry frames.
 //!
-//! Connecting costs a round trip. A host where no process serves refuses after it; a cut swallows the attempt, which then
-//! hangs until its time-out (a hold keeps messages, not handshakes). A process that dies closes its connections, as its
-//! kernel would, and the peer learns it as soon as a frame from there could have arrived. What a lost frame does to its
-//! connection is said in [`super::link`].
+//! Connecting costs a round trip. A host where no process serves refuses after that time. A cut swallows the attempt,
+//! which then hangs until its time-out. (A hold keeps messages, not handshakes.) A process that dies closes its
+//! connections, as its kernel would; the peer learns of it as soon as a frame from there could have arrived.
+//! [`super::link`] says what a lost frame does to its connection.
 
 use super::carrier::Body;
 use super::fabric::Fabric;
@@ -15,14 +15,14 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// The open connections of a run, and who accepts more.
+/// The open connections of a run, and the processes that accept more.
 #[derive(Default)]
 pub(super) struct Connections(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
     flows: u64,
-    /// Caller and server of each, and what tells the caller that the server's process is gone.
+    /// Caller and server of each, and the message that tells the caller that the server's process is gone.
     open: BTreeMap<Flow, Ends>,
     /// The processes that serve, by how many have served at their host.
     serving: BTreeMap<HostId, u64>,
@@ -58,8 +58,8 @@ impl Connections {
 }
 
 impl Fabric {
-    /// Opens a connection of `caller` to `server` under the name `flow`; gives up after `timeout`. `farewell` is what
-    /// arrives at the caller when the server's process is gone.
+    /// Opens a connection of `caller` to `server` under the name `flow`; gives up after `timeout`. `farewell` arrives
+    /// at the caller when the server's process is gone.
     ///
     /// # Errors
     /// `TimedOut` when nothing answers, `ConnectionRefused` when no process listens there.
@@ -96,7 +96,7 @@ impl Fabric {
         Ok(())
     }
 
-    /// The caller closes a connection: what it has sent goes on, what it would get is lost.
+    /// The caller closes a connection: what it has sent goes on, and replies to it are lost.
     pub(super) fn hang_up(&self, caller: HostId, server: HostId, flow: Flow) {
         lock(&self.connections().0).open.remove(&flow);
         self.carrier().close(caller, server, flow);

@@ -1,7 +1,8 @@
 //! Datagrams between hosts: what UDP is to the programs at its ends.
 //!
-//! A datagram arrives once, twice, late or never ([`super::link`] says when), and the sender does not learn which. One
-//! that arrives where nothing listens on its port is lost. Not modelled: size limits, fragments, port-unreachable messages.
+//! A datagram arrives once, twice, late or never ([`super::link`] says when), and the sender does not learn which. A
+//! datagram that arrives at a port without a listener is lost. Not modelled: size limits, fragments, port-unreachable
+//! messages.
 
 use super::carrier::{Body, Letter};
 use super::fabric::Sending;
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 
 /// The kind under which datagrams are recorded and hit by faults.
 const CLASS: MessageKind = MessageKind::Other;
-/// The first port that is given to sockets that do not care.
+/// The first port given to sockets that ask for any free one.
 const EPHEMERAL: u16 = 32_768;
 
 /// The sockets of a run.
@@ -25,7 +26,7 @@ pub(super) struct Datagrams(Mutex<Table>);
 #[derive(Default)]
 struct Table {
     bound: BTreeMap<(HostId, u16), Arc<Mailbox>>,
-    /// The next port to be given away, by host.
+    /// The next port to give to a socket, by host.
     next: BTreeMap<HostId, u16>,
 }
 
@@ -58,7 +59,7 @@ impl Body for Addressed {
 /// A datagram that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
-    /// Who sent it: host and port.
+    /// The sender: host and port.
     pub from: (HostId, u16),
     /// What it carries.
     pub bytes: Vec<u8>,
@@ -72,7 +73,7 @@ pub struct Socket {
 }
 
 impl Host {
-    /// A socket on a port of this host; `None`: any that is free.
+    /// Binds a socket to a port of this host; `None`: to any free port.
     ///
     /// # Errors
     /// `AddrInUse` when the port is taken, or all are.

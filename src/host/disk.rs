@@ -2,12 +2,12 @@
 //!
 //! Writes go to the image that the machine sees, and are remembered until a sync makes them durable. A **process kill**
 //! leaves the image as it is: the operating system will write it. A **power loss** takes the image back to what was
-//! durable, and lets some of the unsynced writes reach the disk if it tears. Either way the dead process's handle is
-//! dead too: what its destructors still want to write (redb flushes when it is dropped) never happens, or a power loss
-//! would be a clean shutdown.
+//! durable; if it tears, some of the unsynced writes reach the disk. Either way the dead process's handle is dead too.
+//! redb flushes when it is dropped: if the process's destructors could still write, a power loss would be a clean
+//! shutdown.
 //!
-//! A sync takes no time here, since redb calls it from the middle of a commit. Whoever writes waits for
-//! [`Host::disk_latency`] *before* it syncs: between the write and the sync the power can go.
+//! A sync takes no time here, since redb calls it from the middle of a commit. Instead the writer waits for
+//! [`Host::disk_latency`] *before* it syncs, so that the power can go between the write and the sync.
 
 use super::fabric::Fabric;
 use super::{Host, lock};
@@ -21,10 +21,10 @@ use std::time::Duration;
 
 /// How long a sync takes on a healthy disk.
 const SYNC: Duration = Duration::from_millis(1);
-/// What a disk writes at once: a torn write ends at a multiple of this.
+/// The size of an atomic write: a torn write ends at a multiple of this.
 const SECTOR: usize = 512;
 
-/// The disk of a host. Outlives its processes.
+/// The disk of a host. It outlives the host's processes.
 pub(super) struct Disk {
     host: HostId,
     fabric: Arc<Fabric>,
@@ -33,9 +33,9 @@ pub(super) struct Disk {
 
 #[derive(Default)]
 struct State {
-    /// What a reader sees.
+    /// The content that a reader sees.
     image: Vec<u8>,
-    /// What a power loss leaves.
+    /// The content that remains after a power loss.
     durable: Vec<u8>,
     unsynced: Vec<Unsynced>,
     /// The number of the process that may use the disk; handles of earlier ones are dead.
@@ -46,7 +46,7 @@ struct State {
     reads: u64,
     /// Whether the power is gone.
     is_off: bool,
-    /// The power loss that waits for an operation, and the operation.
+    /// The power loss that waits for an operation, and that operation's number.
     armed: Option<(u32, u64)>,
 }
 
@@ -68,7 +68,8 @@ impl Unsynced {
         }
     }
 
-    /// What a hash of its place and number lets through: all, the first sectors, or nothing.
+    /// The part of an unsynced write that reaches a disk that tears, chosen by a hash of its place and number: all of
+    /// it, its first sectors, or nothing.
     fn tear(&self, seed: u64, number: usize) -> Option<Unsynced> {
         let Unsynced::Write { at, bytes } = self else {
             return (rng::hash(seed, &[number as u64]) & 1 == 0).then(|| self.copy());
@@ -103,7 +104,7 @@ impl Disk {
         lock(&self.state).process += 1;
     }
 
-    /// The power has gone.
+    /// The power goes.
     fn power_off(&self, torn: bool) {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -122,7 +123,7 @@ impl Disk {
         self.fabric.recorder().record(self.host, What::PowerOff { lost: unsynced.len() as u32 });
     }
 
-    /// A process starts: the disk has power.
+    /// A process starts, on a disk that has power.
     pub(super) fn power_on(&self) {
         lock(&self.state).is_off = false;
     }
@@ -131,7 +132,7 @@ impl Disk {
         self.fabric.with_active(|active| active.disk(self.host))
     }
 
-    /// Counts a write or sync, and whether it is the one at which the power goes.
+    /// Counts a write or sync. Fails if it is the operation at which the power goes.
     fn count(&self, faults: &DiskState) -> io::Result<()> {
         let struck = {
             let mut state = lock(&self.state);
@@ -159,7 +160,7 @@ impl Disk {
     }
 }
 
-/// The disk as a process has it open.
+/// The disk, as opened by one process.
 #[derive(Clone)]
 pub struct DiskFile {
     disk: Arc<Disk>,
@@ -173,7 +174,7 @@ impl std::fmt::Debug for DiskFile {
 }
 
 impl DiskFile {
-    /// What the faults say, if this handle is still alive and the disk answers at all.
+    /// The active disk faults; an error if this handle is dead or the disk does not answer.
     fn usable(&self) -> io::Result<DiskState> {
         if lock(&self.disk.state).process != self.process {
             return Err(io::Error::other("the process has died (simulated)"));
@@ -252,7 +253,7 @@ impl StorageBackend for DiskFile {
 }
 
 impl Host {
-    /// This host's disk, for the process that runs now. Another process's handle fails every call.
+    /// This host's disk, for the process that runs now. The handles of other processes fail on every call.
     pub fn disk(&self) -> DiskFile {
         let disk = self.disk_device().clone();
         let process = lock(&disk.state).process;
@@ -264,12 +265,12 @@ impl Host {
         SYNC + Duration::from_nanos(self.disk_device().faults().extra_ns)
     }
 
-    /// The process has died, and the kernel has what it wrote.
+    /// The process has died. The kernel has what it wrote.
     pub fn detach_disk(&self) {
         self.disk_device().detach();
     }
 
-    /// The power has gone; what was not synced is lost, or torn.
+    /// The power has gone. Writes that were not synced are lost, or torn.
     pub fn power_off(&self) {
         let disk = self.disk_device();
         disk.power_off(disk.faults().torn);

@@ -1,8 +1,8 @@
-//! What a program prints while it is simulated, with who printed it and when: the two standard streams are marked
-//! whenever another host's turn comes or time has passed, and whoever reads them puts the marks before the lines.
+//! Attributes what a program prints in a simulation to a host and a time. Both standard streams get a mark whenever
+//! another host's turn comes or time has passed; the process that reads the streams puts the marks before the lines.
 //!
-//! The program may print as it likes (`println!`, `tracing`, a C library): nothing is intercepted. A task that was
-//! started with `tokio::spawn` goes by the mark of the host whose task ran last.
+//! The program may print in any way (`println!`, `tracing`, a C library): nothing is intercepted. A task that was
+//! started with `tokio::spawn` is attributed to the host whose task ran last.
 
 use std::fmt;
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Begins and ends a mark; no text has it.
+/// Begins and ends a mark. No ordinary text contains it.
 const SIGN: char = '\u{1e}';
 
 /// Whether marks are written in this process. Nothing that a run does depends on it.
@@ -18,10 +18,10 @@ static IS_ON: AtomicBool = AtomicBool::new(false);
 /// The last mark.
 static LAST: Mutex<Option<Mark>> = Mutex::new(None);
 
-/// Whose turn it is.
+/// Which host's turn it is, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// Ascending, over both streams.
+    /// Ascending, across both streams.
     pub number: u64,
     /// Simulated nanoseconds since the start of the run.
     pub t_ns: u64,
@@ -38,7 +38,7 @@ impl fmt::Display for Mark {
 impl FromStr for Mark {
     type Err = ();
 
-    /// Reads what stands between the two signs.
+    /// Reads the text between the two signs.
     fn from_str(text: &str) -> Result<Mark, ()> {
         let mut parts = text.splitn(3, ' ');
         let mut number = || parts.next().and_then(|part| part.parse().ok()).ok_or(());
@@ -47,13 +47,13 @@ impl FromStr for Mark {
     }
 }
 
-/// From now on this process marks its streams.
+/// Makes this process mark its streams from now on.
 pub fn turn_on() {
     IS_ON.store(true, Ordering::Relaxed);
     mark("", 0);
 }
 
-/// Ends the last host's turn: what is printed now is nobody's.
+/// Ends the last host's turn: what is printed from now on belongs to no host.
 pub fn turn_off() {
     if IS_ON.swap(false, Ordering::Relaxed) {
         mark("", u64::MAX);
@@ -65,7 +65,7 @@ pub fn is_on() -> bool {
     IS_ON.load(Ordering::Relaxed)
 }
 
-/// It is this host's turn, at this simulated time; for whoever has asked whether marks [are on](is_on).
+/// It is this host's turn, at this simulated time. Call it only if marks [are on](is_on).
 pub fn mark(host: &str, t_ns: u64) {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if last.as_ref().is_some_and(|last| last.t_ns == t_ns && last.host == host) {
@@ -73,14 +73,14 @@ pub fn mark(host: &str, t_ns: u64) {
     }
     let number = last.as_ref().map_or(0, |last| last.number + 1);
     let mark = Mark { number, t_ns, host: host.to_owned() };
-    // A stream that is closed has no reader to tell.
+    // A closed stream has no reader to inform.
     let _ = write!(std::io::stdout(), "{mark}");
     let _ = write!(std::io::stderr(), "{mark}");
     *last = Some(mark);
 }
 
-/// Reads what a marked process printed: its lines in the order in which they were printed, each with its mark. What
-/// stands before the first mark, or after the last turn, was not printed by a run.
+/// Reads what a marked process printed: its lines in the order in which they were printed, each with its mark. Text
+/// before the first mark, or after the last turn, was not printed by a run and is left out.
 pub fn read(stdout: &str, stderr: &str) -> Vec<(Mark, String)> {
     let mut lines: Vec<(Mark, String)> = [stdout, stderr].into_iter().flat_map(lines).collect();
     lines.sort_by_key(|(mark, _)| mark.number);
@@ -90,7 +90,7 @@ pub fn read(stdout: &str, stderr: &str) -> Vec<(Mark, String)> {
 fn lines(stream: &str) -> Vec<(Mark, String)> {
     let mut lines = Vec::new();
     let mut pieces = stream.split(SIGN);
-    // Text and marks take turns, text first.
+    // Text and marks alternate, text first.
     pieces.next();
     while let (Some(mark), Some(text)) = (pieces.next(), pieces.next()) {
         let Ok(mark) = mark.parse::<Mark>() else { continue };

@@ -1,8 +1,8 @@
-//! What the hosts of a run share: the faults that are active now, and what they act on, each in a file of its own.
+//! What the hosts of a run share: the active faults, and the things on which they act, each in a file of its own.
 //!
 //! * [`super::carrier`]: the links, and what travels on them.
-//! * [`super::connection`]: connections of frames. [`super::stream`], [`super::datagram`]: who listens where.
-//! * [`super::processes`]: who stands still, who panicked, whose power goes.
+//! * [`super::connection`]: connections of frames. [`super::stream`], [`super::datagram`]: listeners and sockets.
+//! * [`super::processes`]: which processes are paused, have panicked, or lose power.
 //! * `clock`: clocks that drift. [`super::recorder`]: the event log.
 
 use super::carrier::{Body, Carrier, Letter, Sent};
@@ -51,11 +51,11 @@ pub struct Fabric {
     clocks: Clocks,
     active: Mutex<Active>,
     fates: Mutex<Fates>,
-    /// What the faults asked for and could not do here.
+    /// What the faults requested and could not do in this run.
     powerless: Mutex<BTreeSet<String>>,
 }
 
-/// Who sends what to whom.
+/// A message to be sent: sender, receiver and content.
 pub struct Sending<'a> {
     /// The sender.
     pub from: HostId,
@@ -65,7 +65,7 @@ pub struct Sending<'a> {
     pub class: MessageKind,
     /// The message that is being handled or answered.
     pub cause: Option<MessageId>,
-    /// What is hashed into the trace.
+    /// The bytes whose hash goes into the trace.
     pub payload: &'a [u8],
     /// On client links: the operation and attempt that name it to the chaos layer.
     pub place: Option<u64>,
@@ -170,7 +170,7 @@ impl Fabric {
         self.processes.panicked(Panic { host, t_ns: self.recorder.now_ns(), said });
     }
 
-    /// Notes that a fault cannot do here what it asks for: the run proves nothing about it.
+    /// Notes that a fault had no effect that it should have had: the run is then inconclusive about it.
     pub fn cannot_act(&self, why: impl Into<String>) {
         lock(&self.powerless).insert(why.into());
     }
@@ -180,8 +180,8 @@ impl Fabric {
         lock(&self.powerless).iter().cloned().collect()
     }
 
-    /// Looks at or changes the set of active faults. The simulator calls this between steps, and then
-    /// [`Fabric::changed`] and [`Fabric::crashed`] for what changed.
+    /// Reads or changes the set of active faults. The simulator calls this between steps, and then [`Fabric::changed`]
+    /// and [`Fabric::crashed`] for what changed.
     pub fn with_active<T>(&self, f: impl FnOnce(&mut Active) -> T) -> T {
         f(&mut lock(&self.active))
     }
@@ -201,13 +201,13 @@ impl Fabric {
         self.with_active(|active| active.process(host).is_dead())
     }
 
-    /// Every act of the chaos layer so far, in the order taken.
+    /// Every act of the chaos layer so far, in the order in which they were decided.
     pub fn take_acts(&self) -> Vec<Act> {
         lock(&self.fates).take_acts()
     }
 
-    /// What happens to the next message of `kind` from `from` to `to`, and its jitter in nanoseconds. `place` names it on
-    /// client links; between nodes its count does.
+    /// Decides what happens to the next message of `kind` from `from` to `to`, and its jitter in nanoseconds. On client
+    /// links `place` names the message; between nodes its count does.
     pub(super) fn decide(&self, from: HostId, to: HostId, kind: MessageKind, place: Option<u64>) -> (Fate, u64) {
         let chaos = self.with_active(|active| active.chaos(from, to, kind));
         let mut fates = lock(&self.fates);
@@ -215,7 +215,7 @@ impl Fabric {
         fates.decide(place, &chaos)
     }
 
-    /// Sends a message, the first step of [`super::link`]'s order; [`Fabric::carry`] does the others.
+    /// Sends a message: the first step of [`super::link`]'s order. [`Fabric::carry`] does the other steps.
     pub fn send(&self, sending: Sending<'_>) -> Sent {
         let Sending { from, to, class, cause, payload, place } = sending;
         let message = self.recorder.next_message(from);
@@ -235,7 +235,7 @@ impl Fabric {
         self.carrier.step();
     }
 
-    /// The active faults have changed: tells links and clocks what they are now.
+    /// The active faults have changed: informs links and clocks of their new state.
     pub fn changed(&self) {
         let hosts = || (0..self.names.len() as u16).map(HostId);
         for (from, to) in hosts().flat_map(|from| hosts().map(move |to| (from, to))) {
@@ -248,7 +248,7 @@ impl Fabric {
         }
     }
 
-    /// A process has just died: what it had not sent off, and what was under way to it, is lost.
+    /// A process has just died: its messages that had not left, and messages under way to it, are lost.
     pub fn crashed(&self, host: HostId) {
         self.carrier.died(host);
         self.close_connections(host);

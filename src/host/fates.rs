@@ -1,11 +1,11 @@
-//! The names by which the faults know messages, and what they decide for each.
+//! The names by which faults know messages, and the fate that they decide for each.
 
 use crate::fault::chaos::{Act, Fate, Place};
 use crate::fault::model::Chaos;
 use crate::trace::{HostId, MessageKind};
 use std::collections::BTreeMap;
 
-/// Decides the fates of a run's messages and writes the acts down.
+/// Decides the fates of a run's messages and records the acts.
 pub struct Fates {
     seed: u64,
     /// An explicit list of acts, which replaces the hashes of loss, reordering and duplication.
@@ -39,7 +39,7 @@ impl Fates {
         Place { from, to, kind, n }
     }
 
-    /// What becomes of the message of this name, and its jitter in nanoseconds.
+    /// The fate of the message of this name, and its jitter in nanoseconds.
     pub fn decide(&mut self, place: Place, chaos: &Chaos) -> (Fate, u64) {
         let fate = match &self.explicit {
             Some(fates) => fates.get(&place).copied().unwrap_or_default(),
@@ -49,7 +49,7 @@ impl Fates {
         (fate, chaos.jitter_ns(self.seed, &place))
     }
 
-    /// Every act so far, in the order taken.
+    /// Every act so far, in the order in which they were decided.
     pub fn take_acts(&mut self) -> Vec<Act> {
         std::mem::take(&mut self.acts)
     }

@@ -6,13 +6,13 @@
 //! let channel = grpc::connect(&client, Endpoint::from_static("http://n2:50051")).await?;   // a client
 //! ```
 //!
-//! `tonic::transport::Server` over an [`Incoming`] serves as well, but two things of it do not suit a simulation: hyper
-//! puts the real time into its answers (the `Date` header, which tonic's builder has no switch for), so that two runs
-//! of one seed differ whenever a second of real time begins in between, and it starts its connections with
-//! `tokio::spawn`, out of reach of a pause. [`serve`] has neither. It also has none of what the builder's stack
-//! adds: limits, and the deadline that a client sends as `grpc-timeout`; layers go onto `Routes::into_axum_router`.
+//! `tonic::transport::Server` over an [`Incoming`] serves as well, but two of its properties do not suit a simulation.
+//! hyper puts the real time into its answers (the `Date` header, which tonic's builder cannot switch off), so two runs
+//! of one seed differ whenever a second of real time begins in between. And it starts its connections with
+//! `tokio::spawn`, out of reach of a pause. [`serve`] does neither. It also lacks what the builder's stack adds:
+//! limits, and the deadline that a client sends as `grpc-timeout`. Layers go onto `Routes::into_axum_router`.
 //!
-//! Of a client, [`connect`] and [`channel`] take one more thing out of the real time's reach: see `simulated`.
+//! On the client's side, [`connect`] and [`channel`] keep one more thing independent of the real time: see `simulated`.
 //!
 //! A channel of several endpoints (`Channel::balance_list`) chooses between them at random, by a generator that no
 //! seed reaches: connect to one node at a time.
@@ -36,10 +36,10 @@ use tonic::service::Routes;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
 
-/// For how long a stream that was reset is remembered: longer than any run.
+/// How long a reset stream is remembered: longer than any run.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Who is at the other end of a connection; every request's extensions have it.
+/// The host at the other end of a connection. It is among every request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The host's name, as in scenario files.
@@ -68,7 +68,7 @@ pub async fn serve(host: &Host, listener: Listener, routes: Routes) {
         });
         let connection = builder.serve_connection(TokioIo::new(stream), answer);
         host.spawn(async move {
-            // A connection that breaks is its client's business.
+            // A connection that breaks concerns only its client.
             let _ = connection.await;
         });
     }
@@ -76,15 +76,15 @@ pub async fn serve(host: &Host, listener: Listener, routes: Routes) {
 
 /// A channel from `host` to the node that `endpoint` names (`http://n2:50051`), connected.
 ///
-/// It is made before the first request is sent, so that a client can tell a node that was never asked (the error says
-/// `ConnectionRefused`) from one whose answer was lost. During a cut it hangs, as it does in life: bound it with a
-/// time-out, or `Endpoint::connect_timeout`.
+/// It connects before the first request is sent, so that a client can tell a node that was never asked (the error is
+/// `ConnectionRefused`) from a node whose answer was lost. During a cut it hangs, as a real connection does: bound it
+/// with a time-out, or with `Endpoint::connect_timeout`.
 ///
 /// # Errors
 /// As [`Host::connect`]; another kind of error if the two do not agree on HTTP/2.
 pub async fn connect(host: &Host, endpoint: Endpoint) -> io::Result<Channel> {
     simulated(host, endpoint).connect_with_connector(Connector::new(host.clone())).await.map_err(|error| {
-        // tonic wraps what the connector said.
+        // tonic wraps the connector's error.
         let mut cause: Option<&dyn Error> = Some(&error);
         while let Some(inner) = cause {
             if let Some(said) = inner.downcast_ref::<io::Error>() {
@@ -96,21 +96,21 @@ pub async fn connect(host: &Host, endpoint: Endpoint) -> io::Result<Channel> {
     })
 }
 
-/// As [`connect`], though the first request connects, and a later one again after a failure: for nodes among themselves.
+/// As [`connect`], but the first request connects, and a later one again after a failure: for calls between nodes.
 pub fn channel(host: &Host, endpoint: Endpoint) -> Channel {
     simulated(host, endpoint).connect_with_connector_lazy(Connector::new(host.clone()))
 }
 
-/// An endpoint whose tasks are those of `host`, and which does not go by the real time.
+/// An endpoint whose tasks are those of `host`, and which does not depend on the real time.
 ///
-/// Whoever drops a request, as a time-out does, resets its stream. What comes for such a stream is passed over as long as
-/// h2 remembers it, which is a second by the machine's own clock, and answered with an error afterwards.
+/// A dropped request, as after a time-out, resets its stream. What arrives for a reset stream is ignored as long as h2
+/// remembers it, which by default is a second of the machine's own clock, and is answered with an error afterwards.
 fn simulated(host: &Host, endpoint: Endpoint) -> Endpoint {
     endpoint.executor(HostExecutor::new(host.clone())).http2_reset_stream_duration(REMEMBERED)
 }
 
 /// The connections that arrive at a port, as `tonic::transport::Server::serve_with_incoming` takes them. The module's
-/// head says why [`serve`] is the better choice.
+/// header says why [`serve`] is the better choice.
 pub struct Incoming {
     listener: Arc<Listener>,
     next: Option<Accepting>,

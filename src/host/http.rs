@@ -1,4 +1,4 @@
-//! hyper over byte streams: a connector, an executor, and what it asks of a stream.
+//! hyper over byte streams: a connector, an executor, and the traits that it requires of a stream.
 //!
 //! * A hyper server: `http1::Builder::new().auto_date_header(false)` (the header would tell the real time), and
 //!   `TokioIo::new(listener.accept().await)` as its connection.
@@ -54,14 +54,14 @@ impl Connection for Stream {
     }
 }
 
-/// Starts the tasks of hyper, or of whatever takes a hyper executor, as tasks of a host.
+/// Starts the tasks of hyper, or of any library that takes a hyper executor, as tasks of a host.
 #[derive(Debug, Clone)]
 pub struct HostExecutor {
     host: Host,
 }
 
 impl HostExecutor {
-    /// Tasks of `host`.
+    /// An executor for tasks of `host`.
     pub fn new(host: Host) -> HostExecutor {
         HostExecutor { host }
     }

@@ -1,52 +1,53 @@
-//! One direction of a link: the queue of what was sent on it and has not arrived, and the one order in which the network
-//! acts on a message.
+//! One direction of a link: the queue of what was sent on it and has not arrived, and the one order in which the
+//! network acts on a message.
 //!
-//! 1. It is **sent**: named, recorded, and its fate decided by the faults ([`Fate`]), whatever the link is like.
+//! 1. It is **sent**: named, recorded, and its fate decided by the faults ([`Fate`]), whatever the state of the link.
 //! 2. **Chaos**: it is lost; or each copy of it, one or two, waits its own delay, so that later messages overtake it.
-//! 3. It **leaves**. A frame waits for its connection, and is lost on one that is broken.
-//! 4. A **cut** link loses what leaves (a frame breaks its connection by that).
-//! 5. A **held** link keeps it; it leaves again when the hold ends, or is lost when the link is cut.
+//! 3. It **leaves**. A frame waits for its connection, and is lost on a broken one.
+//! 4. A **cut** link loses what leaves. A lost frame breaks its connection.
+//! 5. A **held** link keeps it. It leaves again when the hold ends, or is lost when the link is cut.
 //! 6. It is **under way** for the link's latency, the delay of latency faults and its own jitter. A cut that begins
 //!    meanwhile loses it.
 //! 7. It **arrives**.
 //!
-//! What the three kinds of message make of this order is their [`Policy`]:
+//! The [`Policy`] of a message says how each kind goes through this order:
 //!
 //! |                     | frame                         | segment                      | datagram |
 //! |---------------------|-------------------------------|------------------------------|----------|
-//! | lost by chaos       | gone                          | leaves a time-out later      | gone     |
-//! | doubled             | arrives twice                 | once: the kernel discards it | twice    |
-//! | cut                 | gone, and breaks its connection | leaves at its sender's next try | gone |
+//! | lost by chaos       | lost                          | leaves a time-out later      | lost     |
+//! | duplicated          | arrives twice                 | once: the kernel discards it | twice    |
+//! | cut                 | lost, and breaks its connection | leaves at its sender's next try | lost |
 //! | held                | waits                         | waits                        | waits    |
-//! | its sender dies     | gone, if it has not left      | goes on                      | goes on  |
-//! | its receiver dies   | gone                          | goes on                      | gone     |
+//! | its sender dies     | lost, if it has not left      | goes on                      | goes on  |
+//! | its receiver dies   | lost                          | goes on                      | lost     |
 //!
-//! Nothing here knows a simulator, a clock or a task: the link is told the time, its state and the fate, and says what
-//! becomes of a message and when. So any carrier can use it, also one that moves packets by the wall clock.
+//! Nothing here knows a simulator, a clock or a task. The link is given the time, its state and the fate, and returns
+//! what becomes of a message and when. So any carrier can use it, even one that moves packets by the wall clock.
 
 use crate::fault::chaos::Fate;
 use crate::fault::fold::{LinkState, Passage};
 use crate::trace::Drop;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The first retransmission time-out of a segment in nanoseconds (Linux's minimum); doubles with each try (RFC 6298, 5.5).
+/// The first retransmission time-out of a segment in nanoseconds (Linux's minimum). It doubles with each try (RFC 6298,
+/// section 5.5).
 const RETRANSMIT_NS: u64 = 200_000_000;
 
 /// Names a connection of frames or a byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flow(pub u64);
 
-/// What a message makes of the order of effects.
+/// How a message goes through the order of effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// A request or a reply on this connection, which a lost frame breaks without anybody's knowledge: what is sent on
-    /// it later is lost too, until the caller gives it up.
+    /// A request or a reply on this connection. A lost frame breaks the connection without either end noticing: what is
+    /// sent on it later is lost too, until the caller gives it up.
     Frame(Flow),
-    /// A piece of this byte stream, whose sender's kernel goes on trying.
+    /// A piece of this byte stream. Its sender's kernel retransmits it.
     Segment(Flow),
-    /// Left to itself.
+    /// Sent once and never again.
     Datagram,
-    /// As a datagram, but its sender waits until it has arrived, and dies with it: [`End::Sender`] takes it.
+    /// As a datagram, but its sender waits until it has arrived, and it dies with the sender: [`End::Sender`] takes it.
     Errand,
 }
 
@@ -72,7 +73,7 @@ pub enum End {
     Sender,
 }
 
-/// What becomes of a message, to be recorded.
+/// What becomes of a message, for the trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect<M> {
     /// This copy will never arrive.
@@ -96,16 +97,16 @@ struct Copy<M> {
     jitter_ns: u64,
 }
 
-/// A copy's time and number.
+/// When a copy leaves or arrives, and its number.
 type When = (u64, u64);
 
-/// How far a connection of frames is.
+/// The state of a connection of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Frames wait for it.
+    /// Frames wait for the connection to open.
     Opening,
     Open,
-    /// Nothing more can be sent on it; what has been sent goes on.
+    /// Nothing more can be sent on it. What was sent goes on.
     Closed,
 }
 
@@ -123,13 +124,13 @@ pub struct Link<M> {
     state: LinkState,
     copies: u64,
     connections: BTreeMap<Flow, Connection>,
-    /// Copies that have not left, by when they will.
+    /// Copies that have not left yet, by the time when they will.
     leaving: BTreeMap<When, Copy<M>>,
     /// Frames that wait for their connection.
     unconnected: Vec<Copy<M>>,
-    /// What a hold keeps, and segments that a cut keeps from leaving.
+    /// Copies that a hold keeps, and segments that a cut keeps from leaving.
     stopped: Vec<Copy<M>>,
-    /// Copies under way, by when they arrive.
+    /// Copies under way, by the time when they arrive.
     under_way: BTreeMap<When, Copy<M>>,
     errands: BTreeMap<When, Copy<M>>,
 }
@@ -190,13 +191,13 @@ impl<M: Clone> Link<M> {
         self.connections.get(&flow).is_some_and(|connection| connection.stage != Stage::Closed)
     }
 
-    /// When [`Link::depart`] has something to do next.
+    /// When [`Link::depart`] next has something to do.
     pub fn next_departure_ns(&self) -> Option<u64> {
         self.leaving.keys().next().map(|(at_ns, _)| *at_ns)
     }
 
-    /// Lets everything leave whose time has come. To be called before the link changes and before anything can arrive
-    /// that leaves now: at least once in each span as long as the latency.
+    /// Lets every copy leave whose time has come. Call it before the link changes, and before anything that leaves now
+    /// can arrive: at least once in each span as long as the latency.
     pub fn depart(&mut self, now_ns: u64) -> Vec<Effect<M>> {
         let mut effects = Vec::new();
         while let Some(first) = self.leaving.first_entry().filter(|first| first.key().0 <= now_ns) {
@@ -239,18 +240,18 @@ impl<M: Clone> Link<M> {
         }
     }
 
-    /// When something arrives next that this end takes.
+    /// When the next copy arrives that this end takes.
     pub fn next_arrival_ns(&mut self, end: End) -> Option<u64> {
         self.arriving(end).keys().next().map(|(at_ns, _)| *at_ns)
     }
 
-    /// What has arrived and was not taken yet, the earliest first.
+    /// The earliest copy that has arrived and was not taken yet.
     pub fn arrive(&mut self, now_ns: u64, end: End) -> Option<M> {
         let first = self.arriving(end).first_entry().filter(|first| first.key().0 <= now_ns)?;
         Some(first.remove().message)
     }
 
-    /// The faults that are active have changed the link. What leaves at this instant meets the new state.
+    /// The active faults have changed the link. A copy that leaves at this instant meets the new state.
     pub fn changed(&mut self, now_ns: u64, state: LinkState) -> Vec<Effect<M>> {
         let mut effects = now_ns.checked_sub(1).map(|before_ns| self.depart(before_ns)).unwrap_or_default();
         let was = std::mem::replace(&mut self.state, state);
@@ -264,7 +265,7 @@ impl<M: Clone> Link<M> {
         effects
     }
 
-    /// A cut begins: what is under way or held is lost. A connection on which nothing is survives it, as in life.
+    /// A cut begins: copies under way or held are lost. An idle connection survives the cut, as in reality.
     fn sever(&mut self, now_ns: u64, effects: &mut Vec<Effect<M>>) {
         for copy in std::mem::take(&mut self.stopped) {
             match copy.policy.is_segment() {
@@ -285,7 +286,7 @@ impl<M: Clone> Link<M> {
         }
     }
 
-    /// The link is open again: what waited leaves, the segments of a stream at its sender's next try after a cut.
+    /// The link is open again: waiting copies leave. After a cut, a stream's segments leave at their sender's next try.
     fn release(&mut self, now_ns: u64, after_cut: bool) {
         let stopped = std::mem::take(&mut self.stopped);
         let mut oldest_ns: BTreeMap<Flow, u64> = BTreeMap::new();
@@ -344,7 +345,7 @@ impl<M: Clone> Link<M> {
         })
     }
 
-    /// The process at the receiving end is gone, and what was under way to it with it.
+    /// The process at the receiving end is gone. Everything under way to it is lost.
     pub fn receiver_died(&mut self) -> Vec<Effect<M>> {
         self.drain(Drop::Crash, |copy, arrives_ns| !copy.policy.is_segment() && arrives_ns.is_some())
     }
@@ -357,12 +358,12 @@ impl<M: Clone> Link<M> {
         })
     }
 
-    /// The run ends: what was sent before this instant and has not arrived never will.
+    /// The run ends: a copy that was sent before this instant and has not arrived is lost.
     pub fn settle(&mut self, before_ns: u64) -> Vec<Effect<M>> {
         self.drain(Drop::Connection, |copy, _| !copy.policy.is_segment() && copy.sent_ns < before_ns)
     }
 
-    /// Loses every copy that `is_lost`, which is told when it arrives if it is under way.
+    /// Loses every copy for which `is_lost` holds; it is given the copy's arrival time if the copy is under way.
     fn drain(&mut self, reason: Drop, is_lost: impl Fn(&Copy<M>, Option<u64>) -> bool) -> Vec<Effect<M>> {
         let mut lost: Vec<Copy<M>> = Vec::new();
         lost.extend(self.leaving.extract_if(.., |_, copy| is_lost(copy, None)).map(|(_, copy)| copy));

@@ -1,17 +1,17 @@
-//! When a process goes on for ever at one instant.
+//! Detects a process that goes on for ever at one instant.
 //!
-//! The simulator's step ends when every host has done what there was to do. A system that answers itself at once, and
-//! for ever, would never let it end. What tells it from a system that has much to do is not how much it does but
-//! whether there is a cause: a frame takes at least a step from host to host, so within one step a host can only
-//! act on what reached it before, on its timers, and on the operations of clients. Each of these explains a few
-//! events; what is beyond all of them is a livelock.
+//! The simulator's step ends when every host has nothing left to do. A system that answers itself at once, for ever,
+//! would never let it end. What distinguishes it from a busy system is not the amount of work but the lack of a cause.
+//! A frame takes at least a step from host to host, so within one step a host can only act on what reached it before,
+//! on its timers, and on the operations of clients. Each of these explains a few events. Events beyond all of them are
+//! a livelock.
 
 use crate::trace::{HostId, What};
 
 /// Events of one host in one step that need no explanation: timers, a start, an election.
 const UNEXPLAINED: usize = 100_000;
-/// Events of one host that one operation of the run explains: a log entry may be appended, committed and applied in one step,
-/// all of them at once if a node has to catch up; so may every client give up and ask again.
+/// Events of one host that one operation of the run explains: a log entry may be appended, committed and applied in one
+/// step, for all operations at once if a node has to catch up; and every client may give up and ask again.
 const PER_OPERATION: usize = 8;
 /// Events that one frame from another host explains: it is handled, answered, and passed on to every peer.
 const PER_FRAME: usize = 64;
@@ -25,7 +25,7 @@ pub struct Livelock {
     hosts: Vec<Doing>,
 }
 
-/// What a host did in the step in which it did something last.
+/// What a host did in the last step in which it did anything.
 #[derive(Default, Clone)]
 struct Doing {
     step: u64,
@@ -34,7 +34,7 @@ struct Doing {
 }
 
 impl Livelock {
-    /// For so many hosts, whose clients have so many operations in all.
+    /// A counter for so many hosts, whose clients have so many operations in all.
     pub fn new(hosts: usize, operations: usize) -> Livelock {
         let allowed = UNEXPLAINED + PER_OPERATION * operations;
         Livelock { allowed, step: 0, hosts: vec![Doing::default(); hosts] }
@@ -45,7 +45,7 @@ impl Livelock {
         self.step += 1;
     }
 
-    /// Counts an event of a host's process; how many they are, if they are more than all causes explain.
+    /// Counts an event of a host's process. Returns the count if it exceeds what all causes explain.
     pub fn is_without_end(&mut self, host: HostId, what: &What) -> Option<usize> {
         let doing = &mut self.hosts[host.index()];
         if doing.step != self.step {
@@ -53,13 +53,13 @@ impl Livelock {
         }
         doing.events += 1;
         match what {
-            // What a host tells itself is no cause: it need not take any time.
+            // A message of a host to itself is no cause: it need not take any time.
             What::Deliver { from, .. } | What::Discard { from, .. } if *from != host => doing.allowed += PER_FRAME,
             _ => {}
         }
         let events = doing.events;
         (events > doing.allowed).then(|| {
-            // What is recorded of the panic itself must not cause another.
+            // The events that record the panic must not cause another one.
             doing.events = 0;
             events
         })
@@ -77,7 +77,7 @@ mod tests {
         What::Deliver { from: host, message: MessageId { host, number: 1 }, class: MessageKind::Request }
     }
 
-    /// Whether so many events of which every tenth is `tenth` look as if they had no end.
+    /// Whether so many events, of which every tenth is `tenth`, count as a livelock.
     fn ends(livelock: &mut Livelock, events: usize, tenth: What) -> bool {
         livelock.step();
         (0..events).all(|at| {

@@ -1,20 +1,21 @@
-//! How a node touches the world: network, clock, randomness, tasks, event log. Nothing else may.
+//! The interface between a node and the world: network, clock, randomness, tasks, event log. A system under test uses
+//! nothing else.
 //!
-//! A system under test gets a [`Host`] and names neither turmoil nor `tokio::net`.
+//! It gets a [`Host`], and names neither turmoil nor `tokio::net`.
 //!
 //! * [`recorder`]: the event log that all hosts of a run share.
 //! * [`fabric`]: what the hosts of a run share.
 //! * [`link`]: one direction of a link, and the one order in which the network acts on a message; knows no simulator.
 //! * [`carrier`]: the links of a simulated run. `fates`: how faults name messages and decide for each.
-//! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off; `connection`: what they
-//!   travel on.
+//! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off; `connection`: the
+//!   connections that carry them.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
-//! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
+//! * `http` (feature `hyper`): hyper over byte streams. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
-//! * [`processes`]: which stand still, which panicked.
-//! * `panics`: what becomes of a node that panics. `livelock`: of a process that goes on for ever at one instant.
-//! * [`echo`]: what it prints, with host and time.
+//! * [`processes`]: which processes are paused, and which have panicked.
+//! * `panics`: catches a node's panics. `livelock`: detects a process that goes on for ever at one instant.
+//! * [`echo`]: marks what a program prints with host and time.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 pub mod carrier;
@@ -55,8 +56,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// One host's access to the world: everything that a system under test may use. Cheap to clone; lives
-/// outside the process, so that counters and random streams go on across restarts.
+/// One host's access to the world: everything that a system under test may use. Cheap to clone. It is not part of the
+/// process, so counters and random streams go on across restarts.
 #[derive(Clone)]
 pub struct Host {
     inner: Arc<Inner>,
@@ -117,7 +118,8 @@ impl Host {
         lock(&self.inner.transport).clone()
     }
 
-    /// Called on its runtime before a process starts: it has power, no connections, and takes what arrives from now on.
+    /// Called on the process's runtime before it starts: the host has power and no connections, and receives from now
+    /// on.
     pub fn boot(&self) {
         self.inner.disk.power_on();
         *lock(&self.inner.transport) = Transport::new(self.inner.id, self.inner.fabric.clone());
@@ -130,7 +132,7 @@ impl Host {
         self.inner.fabric.recorder().now_ns()
     }
 
-    /// A random number of this host's own stream: the same ones under the same seed.
+    /// A random number of this host's own stream. The same seed gives the same numbers.
     pub fn random(&self) -> u64 {
         self.with_rng(rand::RngCore::next_u64)
     }
@@ -145,17 +147,17 @@ impl Host {
         self.with_rng(|rng| rand::RngCore::fill_bytes(rng, bytes));
     }
 
-    /// Runs `f` with this host's own stream of random numbers, a generator of the crate `rand` in the version that
+    /// Runs `f` with this host's own stream of random numbers, as a generator of the crate `rand` in the version that
     /// [`rand`] is. [`Host::random`] and its like need no crate.
     pub fn with_rng<T>(&self, f: impl FnOnce(&mut Stream) -> T) -> T {
         f(&mut lock(&self.inner.rng))
     }
 
-    /// One operation of this host's disk, as far as faults go: waits as long as a slow disk takes; `writes` are
-    /// durable after it.
+    /// One operation of this host's disk, as far as faults are concerned. It waits as long as a slow disk takes;
+    /// `writes` are durable after it.
     ///
     /// # Errors
-    /// When the disk fails; then nothing was written.
+    /// When the disk fails. Then nothing was written.
     pub async fn disk_operation(&self, writes: u32) -> std::io::Result<()> {
         let disk = self.inner.fabric.with_active(|active| active.disk(self.id()));
         if disk.extra_ns > 0 {
@@ -171,7 +173,7 @@ impl Host {
         Ok(())
     }
 
-    /// Starts a task of this host's process: it dies with the process and stands still while it is paused.
+    /// Starts a task of this host's process. It dies with the process, and does not run while the process is paused.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

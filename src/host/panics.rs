@@ -1,5 +1,5 @@
-//! Panics of a node. They end its process, as an abort would, and not the run: what the panic left behind is what the
-//! checks are to see.
+//! Panics of a node. They end its process, as an abort would, and not the run: the checks must see the state that the
+//! panic left behind.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -8,14 +8,14 @@ use std::sync::Once;
 thread_local! {
     /// Whether this thread is inside [`catch`].
     static INSIDE: Cell<bool> = const { Cell::new(false) };
-    /// What the panic said, and where.
+    /// The message and place of the panic.
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Calls `f`; a panic in it is kept off the screen and returned as `place: message`.
+/// Calls `f`. A panic in it is kept off the screen and returned as `place: message`.
 ///
 /// # Errors
-/// When `f` panics. What it had borrowed may be left half done.
+/// When `f` panics. Whatever it had borrowed may be half changed.
 pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -31,13 +31,13 @@ pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|_| SAID.take())
 }
 
-/// Where it was, and what it said, in one line that is the same on every machine.
+/// A panic's place and message, in one line that is the same on every machine.
 pub(crate) fn describe(info: &PanicHookInfo<'_>) -> String {
     let text = info.payload_as_str().unwrap_or("without a message").replace('\n', " ");
     info.location().map_or(text.clone(), |at| format!("{}:{}: {text}", portable(at.file()), at.line()))
 }
 
-/// A source file's path without what differs from machine to machine.
+/// A source file's path without the parts that differ from machine to machine.
 fn portable(file: &str) -> &str {
     // `~/.cargo/registry/src/INDEX/CRATE-VERSION/src/...` and `/rustc/COMMIT/library/...`
     let after =

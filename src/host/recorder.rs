@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
     log: Mutex<Log>,
-    /// Simulated time at which the next step starts, and whether it has not started: then no host's clock counts. What
-    /// a crash drops and a start makes runs outside of any host's time, though turmoil knows a current host then.
+    /// Simulated time at which the next step starts, and whether it has not started yet. Until it has, no host's clock
+    /// counts: what a crash drops and a start creates is outside of any host's time, though turmoil then knows a
+    /// current host.
     step_ns: AtomicU64,
     is_between_steps: AtomicBool,
 }
@@ -42,7 +43,7 @@ impl Recorder {
         Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0), is_between_steps: AtomicBool::new(true) }
     }
 
-    /// Expects so many operations of clients: the more of them, the more may happen in one step.
+    /// Sets how many client operations to expect: the more of them, the more may happen in one step.
     pub fn expecting(self, operations: usize) -> Recorder {
         let mut log = lock(&self.log);
         log.livelock = Livelock::new(log.seqs.len(), operations);
@@ -56,7 +57,7 @@ impl Recorder {
         elapsed.map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
     }
 
-    /// A step of the simulator has ended; tells the time at which the next one starts.
+    /// A step of the simulator has ended, and the next one starts at this time.
     pub fn set_step(&self, now_ns: u64) {
         self.step_ns.store(now_ns, Ordering::Relaxed);
         self.is_between_steps.store(true, Ordering::Relaxed);
@@ -74,7 +75,7 @@ impl Recorder {
     /// If a process goes on at one instant without a cause: a livelock.
     pub fn record(&self, host: HostId, what: What) {
         let t_ns = self.now_ns();
-        // What the simulator records between its steps (what a cut loses, say) comes to an end by itself.
+        // What the simulator records between its steps (the losses of a cut, say) always ends by itself.
         let by_process = !self.is_between_steps.load(Ordering::Relaxed);
         let mut log = lock(&self.log);
         match what {

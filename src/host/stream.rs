@@ -1,14 +1,14 @@
 //! Byte streams between hosts, for systems that bring their own protocol: HTTP, gRPC, a home-made one.
 //!
-//! A [`Stream`] behaves as a TCP connection does to the programs at its ends: bytes arrive once and in
-//! order, or late, or never. What the network does to a segment shows itself as time: a lost one is sent
-//! again after a retransmission time-out and holds up all that follow (head-of-line blocking); during a
-//! cut the sender goes on trying, at doubling intervals, and the stream continues once the cut has ended.
-//! A killed process closes its streams, as its kernel would. Connecting to a host whose process is down,
-//! or to a port where nothing listens, is refused after a round trip; through a cut it hangs.
+//! To the programs at its ends a [`Stream`] behaves as a TCP connection does: bytes arrive once and in order, or late,
+//! or never. What the network does to a segment shows as time. A lost segment is sent again after a retransmission
+//! time-out and holds up all that follow (head-of-line blocking). During a cut the sender goes on trying, at doubling
+//! intervals, and the stream continues once the cut has ended. A killed process closes its streams, as its kernel
+//! would. Connecting to a host whose process is down, or to a port without a listener, is refused after a round trip;
+//! during a cut it hangs.
 //!
-//! Not modelled: congestion control, bandwidth, TIME_WAIT, keep-alive, loss of acknowledgements. The
-//! kernel discards duplicates, so a fault that duplicates cannot act on a stream, and says so.
+//! Not modelled: congestion control, bandwidth, TIME_WAIT, keep-alive, loss of acknowledgements. The kernel discards
+//! duplicates, so a fault that duplicates has no effect on a stream, and is reported as such.
 
 use super::carrier::{Body, Letter};
 use super::fabric::{Fabric, Sending};
@@ -38,7 +38,7 @@ const BACKLOG: usize = 128;
 /// A port of a host.
 type Port = (HostId, u16);
 
-/// What the streams of a run share: who listens where.
+/// The listeners of a run, which its streams share.
 #[derive(Default)]
 pub(super) struct Streams {
     listeners: Mutex<BTreeMap<Port, Arc<Mutex<Backlog>>>>,
@@ -53,16 +53,16 @@ struct Backlog {
 /// One direction of a connection.
 #[derive(Default)]
 struct Pipe {
-    /// Segments sent, and segments read to their end.
+    /// How many segments were sent, and how many were read to their end.
     sent: u64,
     read: u64,
-    /// What has arrived and was not read, by number: one that overtook another waits for it.
+    /// Segments that have arrived and were not read, by number: one that overtook another waits for it.
     arrived: BTreeMap<u64, Arrived>,
     /// Bytes written and not yet read.
     unread: usize,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// From when on the writer knows that nobody reads.
+    /// From when on the writer knows that its bytes are no longer read.
     refused_ns: Option<u64>,
 }
 
@@ -163,7 +163,7 @@ impl Stream {
         }
     }
 
-    /// Why nothing more can be written, if so.
+    /// The error with which writes fail, if they do.
     fn is_refused(&self, pipe: &Pipe) -> bool {
         self.is_shut || pipe.refused_ns.is_some_and(|refused_ns| refused_ns <= self.fabric.recorder().now_ns())
     }
@@ -187,7 +187,7 @@ impl AsyncRead for Stream {
             buffer.put_slice(&piece[..length]);
             segment.read += length;
             pipe.unread -= length;
-            // The end of the stream stays in front: it is read again and again.
+            // The end of the stream stays in front: every later read finds it again.
             if !segment.bytes.is_empty() && segment.read == segment.bytes.len() {
                 pipe.arrived.remove(&pipe.read);
                 pipe.read += 1;
@@ -232,7 +232,7 @@ impl AsyncWrite for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.shut();
-        // A cut swallows the reset: the writer then goes on into the void.
+        // A cut swallows the reset: the writer then goes on, and never learns of it.
         let resets = !self.fabric.is_cut(self.local, self.peer);
         let latency_ns = self.fabric.one_way(self.local, self.peer).as_nanos() as u64;
         let mut pipe = lock(&self.incoming);
@@ -273,7 +273,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         lock(&self.fabric.streams().listeners).remove(&self.at);
-        // Closing what was not accepted may look at the listeners again.
+        // Closing a connection that was not accepted may look at the listeners again.
         let waiting = std::mem::take(&mut lock(&self.backlog).waiting);
         drop(waiting);
     }
@@ -295,12 +295,12 @@ impl Host {
         Ok(Listener { fabric: self.fabric().clone(), at, backlog })
     }
 
-    /// Connects to a port of a host, named as in scenario files (`n2`). During a cut this hangs, as it does
-    /// in life: bound it with a time-out.
+    /// Connects to a port of a host, named as in scenario files (`n2`). During a cut this hangs, as a real connection
+    /// does: bound it with a time-out.
     ///
     /// # Errors
-    /// `NotFound` if there is no such host, `ConnectionRefused` if nothing listens there, `TimedOut` after two
-    /// minutes without an answer.
+    /// `NotFound` if there is no such host, `ConnectionRefused` if nothing listens there, `TimedOut` after two minutes
+    /// without an answer.
     pub async fn connect(&self, to: &str, port: u16) -> io::Result<Stream> {
         let fabric = self.fabric();
         let no_host = || io::Error::new(io::ErrorKind::NotFound, format!("no host is called `{to}`"));

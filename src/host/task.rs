@@ -1,8 +1,8 @@
-//! Tasks that know their host and stand still while it is paused.
+//! Tasks that know their host and do not run while it is paused.
 //!
-//! Spawning goes through `spawn_local` everywhere. Tokio shards the tasks of `tokio::spawn` by a
-//! process-global id, and drops them shard by shard when a host crashes, so that the order of what a
-//! crash does would depend on how many tasks the *process* ever spawned.
+//! All tasks are started with `spawn_local`. Tokio shards the tasks of `tokio::spawn` by a process-global id, and drops
+//! them shard by shard when a host crashes. The order of a crash's effects would then depend on how many tasks the
+//! *process* ever spawned.
 
 use super::{Host, echo, lock, panics};
 use crate::trace::MessageId;
@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 /// A process: runs until it is killed.
 pub type Process = Pin<Box<dyn Future<Output = ()>>>;
 
-/// How long a process that has ended by itself (its storage failed, or it panicked) stays away before its supervisor
-/// starts it again.
+/// How long a process that ended by itself (its storage failed, or it panicked) stays down before its supervisor starts
+/// it again.
 pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
@@ -38,7 +38,7 @@ pub fn cause() -> Option<MessageId> {
     CAUSE.try_with(|cause| *cause).ok()
 }
 
-/// Runs `future` as the handling of `message`: what it sends names that message as its cause.
+/// Runs `future` as the handler of `message`: what it sends names that message as its cause.
 pub async fn handling<F: Future>(message: MessageId, future: F) -> F::Output {
     CAUSE.scope(message, future).await
 }
@@ -53,7 +53,7 @@ where
     tokio::task::spawn_local(HOST.scope(host, gated))
 }
 
-/// Whether a process runs, and who waits for it to run again.
+/// Whether a process runs, and the tasks that wait for it to run again.
 #[derive(Default)]
 pub struct Gate {
     state: Mutex<GateState>,
@@ -71,7 +71,7 @@ impl Gate {
         lock(&self.state).paused = true;
     }
 
-    /// Lets them go on.
+    /// Lets the tasks go on.
     pub fn resume(&self) {
         let waiting = {
             let mut state = lock(&self.state);

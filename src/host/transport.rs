@@ -1,9 +1,9 @@
 //! Multiplexed calls between hosts.
 //!
-//! A call is a request frame and a reply frame, matched by number over one connection per direction of calling. A frame
-//! belongs to its link once it is sent, not to the caller's future: delayed or doubled it reaches the peer's handler
-//! after the caller's deadline and after later frames. That is what reordering means. A lost frame shows itself to the
-//! caller only as a deadline; a late reply is discarded.
+//! A call is a request frame and a reply frame, matched by number, over one connection per direction of calling. Once
+//! it is sent, a frame belongs to its link and not to the caller's future: delayed or duplicated, it reaches the peer's
+//! handler after the caller's deadline and after later frames. That is what reordering means. The caller sees a lost
+//! frame only as a missed deadline; a late reply is discarded.
 
 use super::carrier::{Body, Letter, Sent};
 use super::fabric::{Fabric, Sending};
@@ -112,7 +112,7 @@ impl Transport {
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         lock(&peer.state).waiting.insert(call, reply);
-        // openraft drops the future of a call at its own deadline.
+        // openraft drops the future of a call at a deadline of its own.
         let _forget = Forget { peer: &peer, call };
         let sent_ns = self.fabric.recorder().now_ns();
         let cause = task::cause();
@@ -173,7 +173,7 @@ impl Body for Request {
         match requests {
             Some(requests) => {
                 recorder.record(letter.to, letter.delivered());
-                // A process that has stopped to serve leaves requests unanswered.
+                // A process that no longer serves leaves requests unanswered.
                 let _ = requests.send((*letter, self));
             }
             None => recorder.record(letter.from, letter.dropped(DropReason::Connection)),
@@ -214,7 +214,7 @@ impl Drop for Forget<'_> {
     }
 }
 
-/// Another host, as the callers of a process see it: one connection while there is something to send.
+/// Another host, as the callers of a process see it: one connection, opened when there is something to send.
 struct Peer {
     id: HostId,
     to: HostId,
@@ -238,7 +238,7 @@ struct PeerState {
 enum Connection {
     #[default]
     None,
-    /// Under way, with the calls whose requests wait for it.
+    /// Being opened, with the calls whose requests wait for it.
     Opening(Flow, Vec<u64>),
     Open(Flow),
 }
@@ -253,7 +253,7 @@ impl Peer {
         };
         let request = request(connection);
         let (call, is_lost) = (request.call, sent.fate.lost);
-        // A frame that chaos loses has no business with a connection: its sender never misses it.
+        // A frame that chaos loses needs no connection: its sender cannot notice the loss.
         let may_connect = !is_lost && self.fabric.recorder().now_ns() >= state.refuses_until_ns;
         if state.connection == Connection::None && may_connect {
             state.connection = Connection::Opening(connection, Vec::new());
@@ -302,8 +302,8 @@ impl Peer {
         refused.into_iter().for_each(|reply| drop(reply.send(Err(CallError::NotSent))));
     }
 
-    /// A call timed out: if nothing was received since it was sent, the connection is suspect. A cut
-    /// leaves a connection silent, never closed, so somebody has to notice.
+    /// A call timed out. If nothing was received since it was sent, the connection is suspect: a cut leaves a
+    /// connection silent and never closes it, so the caller has to detect it.
     fn timed_out(&self, sent_ns: u64) {
         let given_up = {
             let mut state = lock(&self.state);
@@ -319,14 +319,14 @@ impl Peer {
         self.closed(given_up);
     }
 
-    /// Who waits for the reply to this call, which has come.
+    /// The channel of the caller that waits for the reply to this call, which has arrived.
     fn received(&self, call: u64, now_ns: u64) -> Option<oneshot::Sender<Result<Vec<u8>, CallError>>> {
         let mut state = lock(&self.state);
         (state.last_received_ns, state.strikes) = (now_ns, 0);
         state.waiting.remove(&call)
     }
 
-    /// A connection is gone; every call that waits for a reply on it ends.
+    /// A connection is gone: every call that waits for a reply on it ends.
     fn closed(&self, flow: Flow) {
         let broken = {
             let mut state = lock(&self.state);

@@ -1,9 +1,8 @@
-//! The replicated store's vocabulary: operations, outcomes, the state machine and the client protocol.
+//! The replicated store's vocabulary: operations, outcomes and the state machine.
 //!
-//! Values are unsigned integers and, in our own workloads, unique per run: that is what makes a
-//! history checkable in near-linear time. Knows nothing of networks, replication or time.
+//! Values are unsigned integers and, in our own workloads, unique per run: that makes a history checkable in
+//! near-linear time. This folder knows nothing of networks, replication or time.
 
-pub mod protocol;
 pub mod store;
 
 use serde::{Deserialize, Serialize};
@@ -138,10 +137,10 @@ impl fmt::Display for Tag {
     }
 }
 
-/// An operation with its identity: what is replicated.
+/// An operation with its identity. This is what systems replicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
-    /// Who issued it, and which of its commands it is.
+    /// Its session, and its number in that session.
     pub tag: Tag,
     /// What to do.
     pub op: Op,

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 pub struct Session {
     /// Sequence number of the last command applied.
     pub last: u64,
-    /// Its outcome, given again to a retry.
+    /// Its outcome, returned again to a retry.
     pub outcome: Outcome,
 }
 
-/// What [`Store::apply`] made of a command.
+/// The result of [`Store::apply`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Applied {
     /// The command took effect now.
@@ -24,7 +24,7 @@ pub enum Applied {
     Stale,
 }
 
-/// A key-value map with sessions. Ordered maps: iteration order reaches snapshots, hence the wire.
+/// A key-value map with sessions. The maps are ordered, since iteration order reaches snapshots and thus the wire.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
     values: BTreeMap<Key, Value>,
@@ -42,7 +42,7 @@ impl Store {
         &self.values
     }
 
-    /// A store that was taken apart.
+    /// A store made of these values and sessions.
     pub fn from_parts(values: BTreeMap<Key, Value>, sessions: BTreeMap<u64, Session>) -> Store {
         Store { values, sessions }
     }

@@ -1,9 +1,9 @@
 //! Seeds and ranges of seeds as people write them: one grammar for flags, variables and tests.
 //!
-//! * A seed: decimal (`17`, `1_000`), hexadecimal (`0x11`), or a 40-digit git SHA, whose first 16 digits
-//!   are the seed, so that a pipeline draws a new seed from every commit and can name it afterwards.
+//! * A seed: decimal (`17`, `1_000`), hexadecimal (`0x11`), or a 40-digit git SHA, whose first 16 digits are the seed,
+//!   so that a pipeline uses a new seed for every commit and can name it afterwards.
 //! * Seeds: a range as in Rust (`0..500` excludes 500, `0..=499` does not), a count from 0 (`500`), or a count from a
-//!   seed (`SHA+500`): what a nightly sweep of a commit uses.
+//!   seed (`SHA+500`), as for a nightly sweep of a commit.
 
 use std::fmt;
 use std::ops::Range;
@@ -45,7 +45,7 @@ pub fn parse_seed(text: &str) -> Result<u64, SeedError> {
         Some(digits) => (digits, 16),
         None => (trimmed, 10),
     };
-    // `from_str_radix` would take a sign, and an underscore may separate digits but not stand alone.
+    // `from_str_radix` would accept a sign, and an underscore may separate digits but not come first.
     if !digits.starts_with(|first: char| first.is_digit(radix)) {
         return Err(wrong());
     }
@@ -60,7 +60,7 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// The seeds from `start` up to but excluding `end`; `None` when that holds no seed.
+    /// The seeds from `start` up to but excluding `end`; `None` if that is empty.
     pub fn new(start: u64, end: u64) -> Option<Seeds> {
         (start < end).then_some(Seeds { start, end })
     }
@@ -92,7 +92,7 @@ impl Seeds {
     fn choose(one: Option<&str>, many: Option<&str>, default: u64) -> Result<Seeds, SeedError> {
         if let Some(text) = one {
             let start = parse_seed(text)?;
-            // The largest seed has no half-open range of its own; nobody meets it by accident.
+            // The largest seed has no half-open range of its own. It is not met by accident.
             return Seeds::new(start, start.saturating_add(1)).ok_or_else(|| SeedError::Empty(text.to_string()));
         }
         many.map_or(Ok(Seeds::first(default)), str::parse)
@@ -128,7 +128,7 @@ impl FromStr for Seeds {
                 };
                 Seeds::new(start, end).ok_or_else(empty)
             }
-            // A SHA as a count would ask for 10^18 runs; it can only be a seed given to the wrong flag.
+            // A SHA as a count would request 10^18 runs; it can only be a seed given to the wrong flag.
             None if text.trim().len() == 40 => Err(SeedError::Range(text.to_string())),
             None => Seeds::new(0, seed(text)?).ok_or_else(empty),
         }

@@ -78,8 +78,9 @@ pub enum Lack {
 }
 
 /// The judgement on a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Verdict {
     /// Every check passed, and the run was worth checking.
     Pass,
@@ -92,11 +93,7 @@ pub enum Verdict {
 impl Verdict {
     /// The name used in files and JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Pass => "pass",
-            Verdict::Violation => "violation",
-            Verdict::Inconclusive => "inconclusive",
-        }
+        self.into()
     }
 }
 

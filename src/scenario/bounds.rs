@@ -1,5 +1,5 @@
-//! How much a scenario may ask for. Whoever writes a scenario need not be whoever runs it, so each count has a bound that
-//! a machine with a few GB of memory can carry, and what may be run can also be recorded and read back.
+//! Upper bounds on what a scenario may ask for. A scenario may be run by a person who did not write it, so each count
+//! has a bound that a machine with a few GB of memory can handle, and any permitted run can be recorded and read back.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -8,15 +8,15 @@ use std::path::Path;
 pub const FILE_BYTES: u64 = 16 << 20;
 /// Values in a file: numbers, texts, lists. Each takes a hundred times the memory of its text.
 pub const VALUES: usize = 1_500_000;
-/// Operations, planned or written down.
+/// Operations, planned or recorded.
 pub const OPERATIONS: u32 = 100_000;
-/// Acts upon messages that are written down.
+/// Recorded acts of the chaos layer.
 pub const ACTS: usize = 100_000;
 /// Keys. Every node holds all of them, and the run ends with reads of each.
 pub const KEYS: u32 = 100_000;
-/// Clients in all. Each that waits takes some 70 KB, events and all.
+/// Clients in all. Each waiting client takes some 70 KB, events included.
 pub const CLIENTS: usize = 10_000;
-/// Clients times keys: every client goes through all keys in an order of its own.
+/// Clients times keys: every client goes through all keys in its own order.
 pub const CLIENT_KEYS: u64 = 10_000_000;
 /// Faults, written by hand or recorded.
 pub const FAULTS: usize = 2_000;
@@ -27,10 +27,10 @@ pub const NAME: usize = 64;
 /// Characters of a title.
 pub const TITLE: usize = 200;
 
-/// The text of a file, if it is not longer than a scenario may be. A file without an end is not read to it.
+/// The text of a file, if it is no longer than a scenario may be. Of a file without an end only that much is read.
 ///
 /// # Errors
-/// If it cannot be read, is no UTF-8, or is too long.
+/// If it cannot be read, is not UTF-8, or is too long.
 pub fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let length = std::fs::File::open(path)?.take(FILE_BYTES + 1).read_to_string(&mut text)? as u64;
@@ -41,7 +41,8 @@ pub fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// At most how many values a TOML text holds: every value but the first of a list or table has one of these before it.
+/// An upper bound of the number of values in a TOML text: every value except the first of a list or table follows one
+/// of these characters.
 pub fn values(text: &str) -> usize {
     text.bytes().filter(|byte| matches!(byte, b'=' | b',' | b'[' | b'{')).count()
 }

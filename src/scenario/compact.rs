@@ -1,25 +1,26 @@
-//! One row for each scripted operation and each message act, so that thousands of them stay readable.
+//! The compact form of scripted operations and message acts: one row each, so that thousands of them stay readable.
 //!
 //! ```toml
 //! script = [[1, 0, 2000125, "put k3=1"]]         # id, client, planned time in microseconds, operation
 //! acts = [["n1", "n3", "append_entries", 17, "delay", 30500]] # from, to, kind, n-th, act, microseconds
 //! ```
 //!
-//! A cas writes `?` before an expectation that is only a placeholder for "the last value this client
-//! saw". On client links the n-th is `"operation.attempt"`.
+//! A cas has `?` before an expectation that is only a placeholder for "the last value that this client saw". On client
+//! links the n-th is `"operation.attempt"`.
 
 use super::ScriptedOp;
 use crate::fault::chaos::{Act, ActKind, Place};
 use crate::fault::topology::Topology;
 use crate::kv::{Key, Op};
-use crate::trace::{HostId, MessageKind};
+use crate::trace::{AttemptId, HostId, MessageKind};
 use std::fmt::Write;
+use strum::VariantArray;
 use toml::de::{DeInteger, DeValue};
 
 /// What is wrong with a row, and what is allowed.
 pub(super) type Wrong = (String, String);
 
-/// The forms of rows, for errors.
+/// The format of rows, for errors.
 pub(super) const ROWS: &str = "a script row is [id, client, at_us, \"operation\"], where the operation is `get k1`, \
     `put k1=2`, `delete k1`, `cas k1 2->3`, `cas k1 absent->3` or, with what the client last saw, `cas k1 ?->3`; \
     an act row is [\"from\", \"to\", \"kind\", n, \"lose\"] or [..., \"delay\" or \"duplicate\", microseconds]";
@@ -32,7 +33,7 @@ fn wrong(problem: impl Into<String>) -> Wrong {
 pub(super) fn write_op(op: &ScriptedOp, out: &mut String) {
     let ScriptedOp { id, client, at_us, op, fixed_expectation } = op;
     let text = match op {
-        // A placeholder is marked, and shown only where it is not the usual "absent".
+        // A placeholder is marked with `?`, and shown only if it is not the usual "absent".
         Op::Cas { key, expected: None, new } if !fixed_expectation => format!("cas {key} ?->{new}"),
         Op::Cas { key, expected: Some(seen), new } if !fixed_expectation => format!("cas {key} ?{seen}->{new}"),
         other => other.to_string(),
@@ -89,12 +90,12 @@ pub(super) fn write_act(act: &Act, topology: &Topology, out: &mut String) {
     let Place { from, to, kind, n } = act.place;
     let (from, to) = (topology.name(from), topology.name(to));
     write!(out, "  [\"{from}\", \"{to}\", \"{kind}\", ").expect("a string takes all");
-    match (n >> 32, n as u32) {
-        (0, n) => write!(out, "{n}"),
-        (operation, attempt) => write!(out, "\"{operation}.{attempt}\""),
+    match AttemptId::of(n) {
+        None => write!(out, "{n}"),
+        Some(AttemptId { operation, attempt }) => write!(out, "\"{operation}.{attempt}\""),
     }
     .expect("a string takes all");
-    let what = act_name(act.what);
+    let what: &str = act.what.into();
     let us = if act.what == ActKind::Lose && act.us == 0 { String::new() } else { format!(", {}", act.us) };
     writeln!(out, ", \"{what}\"{us}],").expect("a string takes all");
 }
@@ -117,7 +118,7 @@ pub(super) fn read_act(row: &DeValue, topology: &Topology) -> Result<Act, Wrong>
     let (from, to) = (host(from.get_ref())?, host(to.get_ref())?);
     let kind = text(kind.get_ref());
     let kinds = MessageKind::ALL;
-    let kind = kinds.into_iter().find(|known| known.name() == kind).ok_or_else(|| {
+    let kind = kinds.iter().copied().find(|known| known.name() == kind).ok_or_else(|| {
         (
             format!("`{kind}` is no kind of message"),
             super::suggest::allowed(&kind, kinds.iter().map(|kind| kind.name()).collect()),
@@ -127,16 +128,17 @@ pub(super) fn read_act(row: &DeValue, topology: &Topology) -> Result<Act, Wrong>
         Some(text) => text
             .split_once('.')
             .and_then(|(operation, attempt)| {
-                let (operation, attempt): (u32, u32) = (operation.parse().ok()?, attempt.parse().ok()?);
-                Some(u64::from(operation) << 32 | u64::from(attempt))
+                let attempt = AttemptId { operation: operation.parse().ok()?, attempt: attempt.parse().ok()? };
+                Some(attempt.number())
             })
             .ok_or_else(|| wrong(format!("`{text}` is not `operation.attempt`")))?,
         None => number(n.get_ref(), "count")?,
     };
     let what = text(what.get_ref());
-    let what = [ActKind::Lose, ActKind::Delay, ActKind::Duplicate]
-        .into_iter()
-        .find(|known| act_name(*known) == what)
+    let what = ActKind::VARIANTS
+        .iter()
+        .copied()
+        .find(|known| <&str>::from(known) == what)
         .ok_or_else(|| wrong(format!("`{what}` is no act")))?;
     let us = match us {
         Some(us) => number(us.get_ref(), "delay")?,
@@ -144,14 +146,6 @@ pub(super) fn read_act(row: &DeValue, topology: &Topology) -> Result<Act, Wrong>
         None => return Err(wrong("the delay is missing")),
     };
     Ok(Act { place: Place { from, to, kind, n }, what, us })
-}
-
-fn act_name(what: ActKind) -> &'static str {
-    match what {
-        ActKind::Lose => "lose",
-        ActKind::Delay => "delay",
-        ActKind::Duplicate => "duplicate",
-    }
 }
 
 fn number<T: TryFrom<u64>>(value: &DeValue, what: &str) -> Result<T, Wrong> {

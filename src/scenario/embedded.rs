@@ -9,7 +9,7 @@ macro_rules! embed {
     };
 }
 
-/// The embedded scenarios as (name, TOML text), in the order in which a class would meet them.
+/// The embedded scenarios as (name, TOML text), in the order in which to teach them.
 pub fn embedded() -> &'static [(&'static str, &'static str)] {
     embed![
         "split-brain",
@@ -59,7 +59,7 @@ pub fn load(name_or_path: &str) -> Result<Scenario, ScenarioError> {
     load_for(name_or_path, None)
 }
 
-/// As [`load`]; expectations and recordings may name these systems only.
+/// As [`load`]; but expectations and recordings may name only these systems.
 ///
 /// # Errors
 /// As [`load`], and if another system is named.

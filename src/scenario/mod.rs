@@ -1,11 +1,10 @@
 //! The scenario file: sites, latencies, workload, faults, the story, and what is expected of each system.
 //!
-//! A curated lesson, a shrunk counterexample and a saved regression are the same format. A scenario
-//! names generators (a nemesis, a mix of operations) *or carries the materialised result* ([`Explicit`]),
-//! which overrides them.
+//! A lesson, a shrunk counterexample and a saved regression have the same format. A scenario names generators (a
+//! nemesis, a mix of operations) *or carries the materialised result* ([`Explicit`]), which overrides them.
 //!
-//! [`Scenario::parse`] reads and checks a file, [`Scenario::to_toml`] writes one, [`load`] finds one by
-//! name or path, and [`materialise`] writes down everything random about a run before it starts.
+//! [`Scenario::parse`] reads and checks a file, [`Scenario::to_toml`] writes one, [`load`] finds one by name or path,
+//! and [`materialise`] fixes everything random about a run before it starts.
 
 pub mod bounds;
 mod compact;
@@ -71,7 +70,7 @@ pub struct Scenario {
     /// A generator of further faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nemesis: Option<Nemesis>,
-    /// What must occur in a run; one without is inconclusive.
+    /// The situations that must occur in a run; a run that lacks one is inconclusive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub situations: Vec<Situation>,
     /// What is expected of each system, by its name.
@@ -93,18 +92,18 @@ pub struct Site {
     /// How many clients live there; all share one client host. 0: no client host.
     #[serde(default)]
     pub clients: u16,
-    /// A witness site votes but is nobody's home: it holds no keys of its own in dual-primary.
+    /// A witness site votes and is no key's home: in dual-primary it holds no keys of its own.
     #[serde(default)]
     pub witness: bool,
 }
 
-/// One-way latencies, in milliseconds; none may be below the tick.
+/// One-way latencies in milliseconds. None may be below the tick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Latency {
     /// Within a site.
     pub local_ms: u64,
-    /// Between sites, where `between` does not say otherwise.
+    /// Between sites, unless `between` gives the pair.
     pub wan_ms: u64,
     /// Between particular sites.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -172,7 +171,7 @@ pub struct Workload {
 pub struct Expectation {
     /// Whether safety holds.
     pub safety: Safety,
-    /// Whether liveness after the last fault is required; absent: wherever a quorum keeps its disks.
+    /// Whether liveness after the last fault is required; absent: required wherever a quorum keeps its disks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
     /// One sentence for the class: what this system does here and why.
@@ -193,7 +192,7 @@ pub enum Safety {
     SplitBrain,
     /// Some safety violation in every run.
     Violated,
-    /// A violation in some runs: either is as expected.
+    /// A violation in some runs: a run with one and a run without one are both as expected.
     MayBreak,
 }
 
@@ -201,7 +200,7 @@ pub enum Safety {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvailabilityBound {
-    /// The site whose clients are meant.
+    /// The site whose clients count.
     pub site: String,
     /// At least this share was served in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,7 +230,7 @@ pub struct ScriptedOp {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Explicit {
-    /// The seed (it still feeds what is not materialised: jitter and the nodes' own randomness).
+    /// The seed. It still determines what is not materialised: jitter and the nodes' own randomness.
     pub seed: u64,
     /// The system it was recorded with.
     pub system: String,
@@ -296,7 +295,7 @@ impl Scenario {
 }
 
 impl Latency {
-    /// The one-way latency between two sites, in milliseconds; within one, if they are the same.
+    /// The one-way latency between two sites, in milliseconds; for one and the same site, within it.
     pub fn one_way_ms(&self, a: &str, b: &str) -> u64 {
         if a == b {
             return self.local_ms;

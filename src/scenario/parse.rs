@@ -1,4 +1,4 @@
-//! From text to a checked scenario, or to an error that points at the line.
+//! Parses text into a checked scenario, or into an error that points at the line.
 
 use super::bounds;
 use super::compact;
@@ -25,7 +25,7 @@ fn place(file: &str, line: usize, column: usize) -> String {
 #[error("{}: {}", place(.file, *.line, *.column), .problem)]
 #[diagnostic(code(schism::scenario))]
 pub struct ScenarioError {
-    /// The file's name, or what stands for it.
+    /// The file's name, or what is used in its place.
     pub file: String,
     /// The line concerned, from 1; 0 if there is no text at all.
     pub line: usize,
@@ -42,7 +42,7 @@ pub struct ScenarioError {
     span: Option<SourceSpan>,
 }
 
-/// A line that is longer is not shown, only where it is: the message would drown in it.
+/// A longer line is not shown, only its position: the message would be unreadable.
 const SHOWN_BYTES: usize = 1_000;
 
 impl ScenarioError {
@@ -50,7 +50,7 @@ impl ScenarioError {
         let start = span.start.min(text.len());
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        // One line is enough to point at: a whole table would bury the message.
+        // One line is enough to point at: a whole table would hide the message.
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         let length = span.end.min(line_end).saturating_sub(start).max(1);
         ScenarioError {
@@ -105,7 +105,7 @@ impl Scenario {
         Scenario::parse_for(file, text, None)
     }
 
-    /// As [`Scenario::parse`]; expectations and recordings may name these systems only.
+    /// As [`Scenario::parse`]; but expectations and recordings may name only these systems.
     ///
     /// # Errors
     /// As [`Scenario::parse`], and if another system is named.
@@ -126,7 +126,7 @@ impl Scenario {
     /// Checks a scenario that was made or changed in memory, as [`Scenario::parse`] checks a file.
     ///
     /// # Errors
-    /// If it makes no sense; the error names the field, there being no line.
+    /// If it makes no sense. The error names the field, since there is no line.
     pub fn check(&self) -> Result<(), ScenarioError> {
         validate(self, None).map_err(|complaint| {
             let field: Vec<String> = complaint.path.iter().map(Step::to_string).collect();
@@ -136,13 +136,13 @@ impl Scenario {
     }
 }
 
-/// The part of [`Explicit`] that is read as it stands.
+/// The part of [`Explicit`] that serde reads directly.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExplicitHead {
     system: String,
     verdict: Recorded,
-    // Read apart; named here so that errors list them.
+    // Read separately; listed here so that errors name them.
     #[serde(default, rename = "seed")]
     _seed: (),
     #[serde(default, rename = "schedule")]
@@ -153,7 +153,7 @@ struct ExplicitHead {
     _acts: (),
 }
 
-/// The file at hand: a scenario's, or another of our formats that has the same errors.
+/// The file being read: a scenario, or another of our formats with the same kind of errors.
 #[derive(Clone, Copy)]
 pub(crate) struct Document<'a> {
     /// Its name.
@@ -168,7 +168,7 @@ impl Document<'_> {
         ScenarioError::at(self.file, self.text, span, problem.into(), Some(help.into()))
     }
 
-    /// Checks that it is not too much to be read.
+    /// Checks that it is not too big to be read.
     pub fn bounded(&self) -> Result<(), ScenarioError> {
         let values = bounds::values(self.text);
         if self.text.len() as u64 <= bounds::FILE_BYTES && values <= bounds::VALUES {
@@ -179,7 +179,7 @@ impl Document<'_> {
         Err(ScenarioError::without_text(self.file, problem, help))
     }
 
-    /// Checks that the file is of the version that this build reads.
+    /// Checks that the file has the version that this build reads.
     pub fn version(&self, root: &DeTable) -> Result<(), ScenarioError> {
         let help = format!("this build reads version {VERSION}; write `version = {VERSION}`, or use a newer schism");
         let Some(version) = root.get("version") else {
@@ -194,7 +194,7 @@ impl Document<'_> {
     }
 
     fn scenario(&self, root: &DeTable, span: Range<usize>) -> Result<Scenario, ScenarioError> {
-        // Faults one by one: a flattened, tagged enum forgets where its fields stood.
+        // Faults are read one by one: a flattened, tagged enum loses the positions of its fields.
         let mut rest = DeTable::new();
         for (key, value) in root.iter().filter(|(key, _)| !matches!(key.get_ref().as_ref(), "explicit" | "faults")) {
             rest.insert(key.clone(), value.clone());
@@ -279,7 +279,7 @@ impl Document<'_> {
         }
     }
 
-    /// Turns serde's message into one that says what is allowed, and finds the line where serde lost it.
+    /// Turns serde's message into one that says what is allowed, and finds the line if serde lost it.
     pub fn serde(&self, error: &toml::de::Error, table: Option<&DeTable>, around: Range<usize>) -> ScenarioError {
         let message = error.message();
         let mut span = error.span().unwrap_or(around);
@@ -323,7 +323,7 @@ impl Document<'_> {
     }
 }
 
-/// Where a path leads in a file; where it ends early (a default was at fault), the last part that exists.
+/// Where a path leads in a file. If it ends early (a default was wrong), the last part that exists.
 fn locate(root: &DeTable, path: &[Step]) -> Range<usize> {
     let mut span = 0..0;
     let mut table = Some(root);
@@ -331,7 +331,7 @@ fn locate(root: &DeTable, path: &[Step]) -> Range<usize> {
     for step in path {
         let next = match step {
             Step::Field(name) => table.and_then(|table| table.get_key_value(*name)).map(|(key, value)| {
-                // Point at a scalar's value, but at a table's name.
+                // Point at the value of a scalar, but at the name of a table.
                 let scalar = value.get_ref().as_table().is_none() && value.get_ref().as_array().is_none();
                 (if scalar { value.span() } else { key.span() }, value)
             }),
@@ -350,7 +350,7 @@ fn locate(root: &DeTable, path: &[Step]) -> Range<usize> {
     span
 }
 
-/// The position of a key called `name` within `span`, however deep.
+/// The position of a key called `name` within `span`, at any depth.
 fn find_key(table: &DeTable, name: &str, span: &Range<usize>) -> Option<Range<usize>> {
     fn within(value: &DeValue, name: &str, span: &Range<usize>) -> Option<Range<usize>> {
         match value {

@@ -1,4 +1,4 @@
-//! Everything random about a run, written down before it starts.
+//! Fixes everything random about a run before it starts.
 
 use super::{Explicit, Recorded, Scenario, ScriptedOp, script};
 use crate::fault::chaos::Act;
@@ -16,7 +16,7 @@ pub struct Materialised {
     pub acts: Option<Vec<Act>>,
 }
 
-/// Materialises a scenario under a seed. Its explicit form, if it has one, replaces all generators.
+/// Materialises a scenario under a seed. If it has an explicit form, that replaces all generators.
 pub fn materialise(scenario: &Scenario, seed: u64) -> Materialised {
     if let Some(explicit) = &scenario.explicit {
         let schedule = Schedule { faults: explicit.schedule.clone() };
@@ -32,8 +32,8 @@ pub fn materialise(scenario: &Scenario, seed: u64) -> Materialised {
 }
 
 impl Scenario {
-    /// The explicit form of a run that nobody has recorded: generators carried out, acts left to their hashes, and
-    /// no verdict but "inconclusive".
+    /// The explicit form of a run that was not recorded: generators are carried out, acts are left to their hashes, and
+    /// the verdict is "inconclusive".
     pub fn materialised(&self, system: &str, seed: u64) -> Scenario {
         let Materialised { schedule, script, acts } = materialise(self, seed);
         let verdict = Recorded { verdict: "inconclusive".into(), checks: Vec::new(), digest: digest::of("") };

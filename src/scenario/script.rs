@@ -1,4 +1,4 @@
-//! The client script, from a workload and a seed.
+//! Generates the client script from a workload and a seed.
 
 use super::{ScriptedOp, Workload};
 use crate::kv::{Key, Op};
@@ -8,9 +8,9 @@ use rand::seq::SliceRandom;
 
 /// The open-loop script of `clients` clients until `until_ms`.
 ///
-/// Planned times are spread evenly, each jittered within its slot. The clients take turns, in another
-/// order every round. Each client goes through a shuffled deck of all keys, again and again. The value
-/// that an operation writes is its id, so values are unique in the run and never 0.
+/// Planned times are spread evenly, each jittered within its slot. The clients take turns, in a new order every round.
+/// Each client goes through a shuffled deck of all keys, again and again. The value that an operation writes is its id,
+/// so values are unique in the run and never 0.
 pub fn generate(workload: &Workload, clients: u32, until_ms: u64, seed: u64) -> Vec<ScriptedOp> {
     let mut stream = rng::stream(seed, "script");
     let start_us = workload.start_ms * 1000;

@@ -1,13 +1,13 @@
 //! Situations: what must have happened in a run for it to prove something.
 //!
-//! A sweep without a violation says little about what never occurred in it. Each situation is counted from the trace
-//! (see `run::situations`); a scenario may require some, and a run without them is inconclusive.
+//! A sweep without a violation says little about situations that never occurred in it. Each situation is counted from
+//! the trace (see `run::situations`). A scenario may require some, and a run without them is inconclusive.
 
 use serde::{Deserialize, Serialize};
 
 macro_rules! situations {
     ($($situation:ident = $name:literal, $what:literal;)*) => {
-        /// Something worth meeting.
+        /// A situation worth testing.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Situation {
             $(#[doc = $what] #[serde(rename = $name)] $situation,)*

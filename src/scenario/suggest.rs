@@ -1,6 +1,6 @@
-//! What an error says is allowed.
+//! The part of an error that says what is allowed.
 
-/// "did you mean", where a name is close, and the whole list.
+/// "did you mean", if a name is close, and the whole list.
 pub fn allowed(name: &str, names: Vec<&str>) -> String {
     if names.is_empty() {
         return "nothing is allowed here".to_string();

@@ -1,4 +1,4 @@
-//! Whether a scenario makes sense: each complaint says where, what, and what is allowed.
+//! Validates a scenario. Each error says where, what, and what is allowed.
 
 use super::suggest::allowed;
 use super::{Expectation, Explicit, Scenario, Site, bounds};
@@ -10,7 +10,7 @@ use crate::fault::validate::{ScheduleError, message_chaos, validate as validate_
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// One step of the way to a value in a file.
+/// One step on the path to a value in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// A field of the format.
@@ -31,7 +31,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// What does not make sense.
+/// An error of validation: where, what, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Complaint {
     pub(super) path: Vec<Step>,
@@ -44,7 +44,7 @@ type Checked = Result<(), Complaint>;
 /// Simulated milliseconds in a day: no duration may be longer, so that nanoseconds never overflow.
 const DAY_MS: u64 = 86_400_000;
 
-/// Clients write larger values of their own when the script is over.
+/// Clients write values above this on their own, once the script is over.
 const SCRIPT_VALUES_END: u64 = 1 << 40;
 
 macro_rules! path {
@@ -73,7 +73,7 @@ fn complain<T>(path: Vec<Step>, problem: impl Into<String>, help: impl Into<Stri
     Err(Complaint { path, problem: problem.into(), help: help.into() })
 }
 
-/// The first thing that makes no sense. `systems`, if given, are the only ones that may be named.
+/// The first error of a scenario, if any. `systems`, if given, are the only ones that may be named.
 pub(super) fn validate(scenario: &Scenario, systems: Option<&[&str]>) -> Checked {
     if !is_name(&scenario.name) {
         return complain(path!["name"], format!("`{}` is no name", scenario.name), NAME);
@@ -128,7 +128,7 @@ fn known_system(name: &str, systems: Option<&[&str]>, path: impl Fn() -> Vec<Ste
     }
 }
 
-/// A schedule of a size that can be run, of faults that make sense.
+/// Validates a schedule: its size, and each of its faults.
 fn faults(schedule: &[Fault], topology: &Topology, duration_ms: u64) -> Result<(), ScheduleError> {
     let too_much = |fault: usize, problem: String, most: u64| {
         let Fault { at_ms, kind, .. } = &schedule[fault];
@@ -152,7 +152,7 @@ fn faults(schedule: &[Fault], topology: &Topology, duration_ms: u64) -> Result<(
     }
 }
 
-/// Whether the sites make a topology.
+/// Validates the sites.
 pub(super) fn sites(scenario: &Scenario) -> Checked {
     let mut names = BTreeSet::new();
     for (index, site) in scenario.sites.iter().enumerate() {

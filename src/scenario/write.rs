@@ -1,11 +1,11 @@
-//! Canonical TOML: what `--save` writes, a student shares and a reviewer reads as a diff.
+//! Writes canonical TOML: `--save` uses it, students share it, and reviewers read it as a diff.
 
 use super::{Explicit, Scenario, compact};
 use serde::Serialize;
 use std::fmt::Write;
 
 impl Scenario {
-    /// This scenario as TOML; [`Scenario::parse`] gives it back unchanged.
+    /// This scenario as TOML. [`Scenario::parse`] returns the same scenario.
     ///
     /// # Panics
     /// If it holds numbers that TOML cannot (above 2^63 - 1), which no checked scenario does.

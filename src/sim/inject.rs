@@ -1,7 +1,7 @@
-//! Applies what each edge of the fault schedule changes, between two steps of the simulator.
+//! Applies the changes of each edge of the fault schedule, between two steps of the simulator.
 //!
-//! The state of links and processes is a fold over the active faults. The fabric is told what each link is like now,
-//! turmoil which processes die and start: the difference between the state before and after an edge.
+//! The state of links and processes is a fold over the active faults. The fabric is given the new state of each link;
+//! turmoil is told which processes die and start, by the difference between the states before and after an edge.
 
 use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
 use crate::host::Host;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Walks the timeline.
+/// Walks along the timeline and applies it.
 pub struct Injector {
     names: Vec<String>,
     nodes: usize,
@@ -60,7 +60,7 @@ impl Injector {
         }
     }
 
-    /// All panics of the run, those of its last step included.
+    /// All panics of the run, including those of its last step.
     pub fn into_panics(self) -> Vec<Panic> {
         self.panics.into_iter().chain(self.fabric.processes().take_panics()).collect()
     }
@@ -81,7 +81,7 @@ impl Injector {
         self.change(sim, |active, _| active.apply(edge, resolved));
     }
 
-    /// Changes the set of active faults and carries out what that changes.
+    /// Changes the set of active faults and applies the consequences.
     fn change(
         &mut self,
         sim: &mut turmoil::Sim<'_>,
@@ -93,7 +93,7 @@ impl Injector {
         self.carry_out(sim, &before, &self.states());
     }
 
-    /// Who holds a role now. A follower is the lowest running node that does not lead.
+    /// The host that holds a role now. The follower is the lowest running node that is not the leader.
     fn holder(&self, role: TargetRole) -> Option<HostId> {
         let leader = self.fabric.recorder().leader();
         match role {
@@ -104,7 +104,7 @@ impl Injector {
         }
     }
 
-    /// What the processes shall be like, by host.
+    /// The state that each process should have, by host.
     fn states(&self) -> Vec<ProcessState> {
         let own = |host| if self.panicked.contains_key(&host) { ProcessState::Down } else { ProcessState::Running };
         let hosts = (0..self.names.len() as u16).map(HostId);
@@ -126,7 +126,7 @@ impl Injector {
                 }
             }
             if new.is_dead() {
-                // First the disk: what the process's destructors still want to write must not reach it.
+                // The disk first: what the process's destructors still want to write must not reach it.
                 if *new == Off {
                     host.power_off();
                 } else {

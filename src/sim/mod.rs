@@ -1,10 +1,10 @@
-//! The simulated world: hosts with links, disks and clocks, what breaks of them, and a log of what happened. It knows
-//! neither the systems that run in it nor what their clients ask for.
+//! The simulated world: hosts with links, disks and clocks, the faults in it, and a log of what happened. It knows
+//! neither the systems that run in it nor what their clients request.
 //!
-//! * [`world`]: what it is made of, as plain data.
+//! * [`world`]: the parts of a world, as plain data.
 //! * [`workload`]: what runs on its hosts.
-//! * `boot`: builds turmoil's simulator of it.
-//! * `inject`: applies what each edge of the fault schedule changes.
+//! * `boot`: builds turmoil's simulator from it.
+//! * `inject`: applies the changes of each edge of the fault schedule.
 
 mod boot;
 mod inject;
@@ -23,13 +23,13 @@ use inject::Injector;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a simulation leaves behind.
+/// The results of a simulation.
 pub struct Evidence {
     /// Every event, in order.
     pub trace: Trace,
     /// The acts of the chaos layer.
     pub acts: Vec<Act>,
-    /// What faults asked for and could not do, in words: the run proves nothing about them.
+    /// What faults were to do and could not, in words: the run proves nothing about them.
     pub powerless: Vec<String>,
     /// The panics of nodes.
     pub panics: Vec<Panic>,
@@ -61,7 +61,7 @@ pub enum SimulationError {
         /// Simulated seconds that were asked for.
         of_s: u64,
     },
-    /// Whoever wanted the run does not want it any more.
+    /// The caller does not want the run any more.
     #[error("the run was stopped")]
     Stopped,
     /// A host's software ended with an error.
@@ -69,7 +69,7 @@ pub enum SimulationError {
     Host(String),
 }
 
-/// Runs a workload in a world, and gives what both leave behind.
+/// Runs a workload in a world, and returns the results of both.
 ///
 /// # Errors
 /// See [`SimulationError`].
@@ -81,7 +81,7 @@ pub fn simulate<W: Workload>(world: &World, workload: &W) -> Result<(Evidence, W
     simulate_while(world, workload, &|| true)
 }
 
-/// As [`simulate`], as long as `is_wanted` says so: it is asked before each step of the simulator.
+/// As [`simulate`], for as long as `is_wanted` returns true; it is called before each step of the simulator.
 ///
 /// # Errors
 /// As [`simulate`]; and [`SimulationError::Stopped`] if the run is not wanted any more.
@@ -111,7 +111,7 @@ struct Simulation<'a, W> {
     duration_ms: u64,
 }
 
-/// How long ago a message must have been sent to count as lost at the end, if it has not arrived.
+/// A message that was sent longer ago than this, and has not arrived at the end, counts as lost.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl<'a, W: Workload> Simulation<'a, W> {
@@ -126,7 +126,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
         Ok(Simulation { sim, fabric, injector, workload, quiet_from, duration_ms: world.duration_ms })
     }
 
-    /// Step by step until the workload is done, or its patience ends.
+    /// Runs step by step until the workload is done or its patience ends.
     fn run(&mut self, is_wanted: &dyn Fn() -> bool) -> Result<(), SimulationError> {
         let limit = self.quiet_from + self.workload.patience();
         loop {

@@ -5,11 +5,11 @@ use crate::host::recorder::Recorder;
 use crate::host::task::Process;
 use std::time::Duration;
 
-/// What runs on the hosts of a world, when it is done, and what it has to show for it.
+/// The processes on the hosts of a world, when they are done, and what they recorded.
 ///
-/// A closure from a host to its process is one: it is done as soon as the world is quiet.
+/// A closure from a host to its process is a workload too: it is done as soon as the world is quiet.
 pub trait Workload {
-    /// What it takes home.
+    /// What it returns at the end.
     type Record;
 
     /// The process of a node; called again at each restart.
@@ -20,22 +20,22 @@ pub trait Workload {
         Box::pin(std::future::pending())
     }
 
-    /// How many operations clients will ask for, about: the more, the more may happen in one step.
+    /// About how many operations clients will request: the more, the more may happen in one step.
     fn operations(&self) -> usize {
         0
     }
 
-    /// Whether the world may end. Asked before each step of the quiet period, at this simulated time.
+    /// Whether the world may end. Called before each step of the quiet period, with the simulated time.
     fn is_done(&self, _now_ns: u64) -> bool {
         true
     }
 
-    /// How long the quiet period may last, if it is not done before.
+    /// How long the quiet period may last if the workload is not done before.
     fn patience(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Called once, at the end: records what is left, and gives what it takes home.
+    /// Called once, at the end: records final states, and returns the workload's own record.
     fn finish(&self, recorder: &Recorder) -> Self::Record;
 }
 

@@ -1,18 +1,18 @@
-//! What a world is made of, as plain data.
+//! The parts of a world, as plain data.
 
 use crate::fault::chaos::Act;
 use crate::fault::fold::{Active, ScheduleError, Timeline, Topology};
 use crate::fault::model::{Chaos, Schedule};
 use crate::trace::HostId;
 
-/// Hosts, the links between them, and what breaks.
+/// Hosts, the links between them, and the faults.
 #[derive(Debug, Clone)]
 pub struct World {
     /// The seed: feeds jitter, hashes and the hosts' own randomness.
     pub seed: u64,
     /// The simulator's step, in milliseconds.
     pub tick_ms: u64,
-    /// How long the load goes on, in milliseconds; a fault without an end lasts longer, and so may one with an end.
+    /// How long the load goes on, in milliseconds. A fault without an end lasts longer; a fault with an end may, too.
     pub duration_ms: u64,
     /// Hosts and sites.
     pub topology: Topology,
@@ -22,12 +22,12 @@ pub struct World {
     pub baseline: Chaos,
     /// The faults.
     pub schedule: Schedule,
-    /// Explicit message acts, replacing the hashes.
+    /// Explicit message acts, which replace the hashes.
     pub acts: Option<Vec<Act>>,
 }
 
 impl World {
-    /// The table [`World::latency_ns`] of these hosts: `one_way_ns` between any two of them, and 0 where there is no link.
+    /// The table [`World::latency_ns`] for these hosts: `one_way_ns` between any two of them, 0 where there is no link.
     pub fn latencies(topology: &Topology, one_way_ns: impl Fn(HostId, HostId) -> u64) -> Vec<u64> {
         let hosts = || (0..topology.hosts() as u16).map(HostId);
         let pairs = hosts().flat_map(|from| hosts().map(move |to| (from, to)));
@@ -35,7 +35,7 @@ impl World {
         pairs.map(|(from, to)| if is_link(from, to) { one_way_ns(from, to) } else { 0 }).collect()
     }
 
-    /// What its faults do when.
+    /// The timeline of its faults.
     pub fn timeline(&self) -> Timeline {
         Timeline::of(&self.schedule, self.duration_ms)
     }
@@ -48,7 +48,7 @@ impl World {
         Active::new(&self.topology, &self.schedule, self.baseline, self.duration_ms)
     }
 
-    /// When the quiet period begins: the load's time is over and every fault that ends has ended.
+    /// When the quiet period begins: the load's time is over, and every fault with an end has ended.
     pub fn quiet_from_ns(&self) -> u64 {
         (self.duration_ms * 1_000_000).max(self.timeline().last_end_ns().unwrap_or(0))
     }

@@ -48,8 +48,9 @@ pub(super) struct SplitBrain {
 }
 
 /// A side of the cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 enum Side {
     East,
     West,
@@ -57,7 +58,7 @@ enum Side {
 
 impl Side {
     fn name(self) -> &'static str {
-        if self == Side::East { "east" } else { "west" }
+        self.into()
     }
 }
 

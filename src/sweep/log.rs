@@ -137,7 +137,7 @@ impl Log {
             }
             number += 1;
             if length == LONGEST_LINE {
-                return Err(LogError::LongLine { line: number });
+                return Err(if number == 1 { LogError::NoHeader } else { LogError::LongLine { line: number } });
             }
             match serde_json::from_slice(&bytes) {
                 Ok(Line::Log(header)) => {

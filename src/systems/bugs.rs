@@ -1,16 +1,17 @@
-//! The zoo: bugs of the kinds that engineers ship, each behind a switch, for the checks to find.
+//! The zoo: switchable bugs of the kinds that engineers ship, for the checks to find.
 //!
 //! A bug is the smallest change that a reasonable person might make to a system, in the layer where such bugs are made.
-//! A system with a bug is a [`System`] of its own, named after the bug, so that it runs, sweeps, replays and shrinks
-//! like any other. Nothing here says how a bug is found: all are hunted with the same nemesis and the same checks.
+//! A system with a bug is a [`System`] of its own, named after the bug, so it runs, sweeps, replays and shrinks like
+//! any other. Nothing here says how a bug is found: all are hunted with the same nemesis and the same checks.
 
 use super::System;
 use std::fmt;
 
-/// Where in a system a bug sits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The layer of a system that a bug is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Layer {
-    /// What is on disk, and when.
+    /// What reaches the disk, and when.
     Storage,
     /// Snapshots and purging.
     Snapshots,
@@ -22,28 +23,18 @@ pub enum Layer {
     Membership,
     /// The state machine.
     Apply,
-    /// Retries, and which node is asked.
+    /// Retries, and the choice of the node to ask.
     Sessions,
     /// Reads, and how their answers are obtained.
     Reads,
-    /// Writes, and what their answers promise.
+    /// Writes, and what an acknowledgement promises.
     Writes,
 }
 
 impl Layer {
     /// The name used in tables and JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            Layer::Storage => "storage",
-            Layer::Snapshots => "snapshots",
-            Layer::Network => "network",
-            Layer::Elections => "elections",
-            Layer::Membership => "membership",
-            Layer::Apply => "apply",
-            Layer::Sessions => "sessions",
-            Layer::Reads => "reads",
-            Layer::Writes => "writes",
-        }
+        self.into()
     }
 }
 
@@ -58,9 +49,9 @@ pub struct Species {
     pub system: System,
     /// What it does, in one sentence.
     pub does: &'static str,
-    /// Where one of its kind was seen: a name and an address.
+    /// Where a bug of this kind was seen: a name and an address.
     pub seen: (&'static str, &'static str),
-    /// If the nemesis rarely triggers it: why.
+    /// Why the nemesis rarely triggers it, if that is so.
     pub hides: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! How messages between hosts look on the wire, in every system here: postcard.
+//! The wire format of messages between hosts, the same in every system here: postcard.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ pub(super) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     postcard::to_stdvec(message).expect("every message of ours encodes")
 }
 
-/// A message from its wire form; `None` if it is none.
+/// Decodes a message; `None` if the bytes are not one.
 pub(super) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
     postcard::from_bytes(payload).ok()
 }

@@ -20,9 +20,23 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// What a frame carries, as far as faults and pictures care. A reply's kind is its request's with `Reply`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The kind of a frame's content, for faults and pictures. A reply's kind is that of its request with `Reply` appended.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum MessageKind {
     /// A client's request to a node, or one node passing a client's command to another.
     Request,
@@ -58,7 +72,7 @@ pub enum MessageKind {
     OtherReply,
     /// A piece of a byte stream between two hosts, whatever protocol it carries.
     Segment,
-    /// An administrator asks a node for other members.
+    /// An administrator's request to change the members.
     Members,
     /// Its answer.
     MembersReply,
@@ -66,29 +80,9 @@ pub enum MessageKind {
 
 impl MessageKind {
     /// Every kind, in declaration order.
-    pub const ALL: [MessageKind; 19] = [
-        MessageKind::Request,
-        MessageKind::RequestReply,
-        MessageKind::AppendEntries,
-        MessageKind::AppendEntriesReply,
-        MessageKind::Vote,
-        MessageKind::VoteReply,
-        MessageKind::InstallSnapshot,
-        MessageKind::InstallSnapshotReply,
-        MessageKind::Heartbeat,
-        MessageKind::HeartbeatReply,
-        MessageKind::Replicate,
-        MessageKind::ReplicateReply,
-        MessageKind::AntiEntropy,
-        MessageKind::AntiEntropyReply,
-        MessageKind::Other,
-        MessageKind::OtherReply,
-        MessageKind::Segment,
-        MessageKind::Members,
-        MessageKind::MembersReply,
-    ];
+    pub const ALL: &'static [MessageKind] = <MessageKind as strum::VariantArray>::VARIANTS;
 
-    /// The kind of this request's answer; a reply is its own.
+    /// The kind of this request's answer; for a reply, its own kind.
     pub fn reply(self) -> MessageKind {
         use MessageKind::*;
         match self {
@@ -107,28 +101,7 @@ impl MessageKind {
 
     /// The name used in scenario files.
     pub fn name(self) -> &'static str {
-        use MessageKind::*;
-        match self {
-            Request => "request",
-            RequestReply => "request_reply",
-            AppendEntries => "append_entries",
-            AppendEntriesReply => "append_entries_reply",
-            Vote => "vote",
-            VoteReply => "vote_reply",
-            InstallSnapshot => "install_snapshot",
-            InstallSnapshotReply => "install_snapshot_reply",
-            Heartbeat => "heartbeat",
-            HeartbeatReply => "heartbeat_reply",
-            Replicate => "replicate",
-            ReplicateReply => "replicate_reply",
-            AntiEntropy => "anti_entropy",
-            AntiEntropyReply => "anti_entropy_reply",
-            Other => "other",
-            OtherReply => "other_reply",
-            Segment => "segment",
-            Members => "members",
-            MembersReply => "members_reply",
-        }
+        self.into()
     }
 }
 
@@ -187,7 +160,7 @@ pub enum Role {
 pub enum Scope {
     /// All keys.
     All,
-    /// The keys of one shard (in dual-primary: those whose home is the site of this index).
+    /// The keys of one shard (in dual-primary: the keys whose home is the site of this index).
     Shard(u16),
 }
 
@@ -336,10 +309,10 @@ pub enum What {
         tag: Tag,
         /// The key it touched.
         key: Key,
-        /// The log entry through which it did; none in a system without a log.
+        /// The log entry through which it took effect; none in a system without a log.
         entry: Option<LogPosition>,
     },
-    /// This node, acting as primary, acknowledged a command to whoever asked.
+    /// This node, acting as primary, acknowledged a command to its caller.
     Acknowledge {
         /// The command.
         tag: Tag,
@@ -417,30 +390,30 @@ pub enum What {
     },
     /// The disk lost power.
     PowerOff {
-        /// How many writes were not synced, and are gone or torn.
+        /// How many writes were not synced, and are lost or torn.
         lost: u32,
     },
-    /// A process that starts found its state machine on disk, with everything up to here applied.
+    /// A starting process found its state machine on disk, with every entry up to here applied.
     Restored {
         /// The last position applied; none if nothing ever was.
         upto: Option<LogPosition>,
     },
-    /// A process that starts found its log on disk.
+    /// A starting process found its log on disk.
     FoundLog {
         /// Its last position, purged or not; none if nothing was ever appended.
         last: Option<LogPosition>,
     },
-    /// The process panicked; it is dead a moment later.
+    /// The process panicked. It is killed a moment later.
     Panic,
-    /// The entry appended just before this changes the members.
+    /// The entry appended just before this event changes the membership.
     Members {
-        /// Where it is.
+        /// The entry's position.
         at: LogPosition,
-        /// Those who vote.
+        /// The nodes that vote.
         voters: HostSet,
         /// While two configurations hold, the voters of the other (Raft paper, section 6).
         joint: HostSet,
-        /// Those who get entries and do not vote.
+        /// The nodes that receive entries and do not vote.
         learners: HostSet,
     },
 }

@@ -1,22 +1,24 @@
 //! The event log of a run, and its digest.
 //!
-//! Every node, client host and the world itself (faults) record what they did. Hosts run a whole
-//! tick in turn, so emission order means nothing: the order of events is (time, host, sequence
-//! number within the host), see [`Trace::sort`]. The [`digest`] is a pinned hash over a
-//! pinned encoding of all of it. Knows no system: vocabulary only.
+//! Every node, every client host and the world itself (faults) record what they did. Hosts run a whole tick in turn, so
+//! the order of emission means nothing: the order of events is (time, host, sequence number within the host), see
+//! [`Trace::sort`]. The [`digest`] is a pinned hash over a pinned encoding of all of it. This folder knows no system:
+//! it is vocabulary only.
 
+mod attempt;
 pub mod digest;
 mod event;
 mod host_set;
 
+pub use attempt::AttemptId;
 pub use event::{Drop, Event, LogPosition, MessageId, MessageKind, Role, Scope, What};
 pub use host_set::HostSet;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The most events of a run, which are counted only while it goes on: some twenty minutes of `chaos`. Each takes 72 bytes,
-/// and as much again while they are sorted and judged.
+/// The most events that a run may have: some twenty minutes of `chaos`. They are counted only while the run goes on. An
+/// event takes 72 bytes, and as much again while events are sorted and checked.
 pub const MOST_EVENTS: usize = 5_000_000;
 
 /// Index of a host in the run's topology: 0 is the world (faults), then nodes from 1, then the client hosts.

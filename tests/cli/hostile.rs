@@ -66,7 +66,7 @@ fn a_trace_that_has_no_end_or_unpacks_to_too_much_is_refused() {
         assert!(ran.err.contains("kept.trace") && ran.err.replace("\n  \u{2502}", "").contains(why), "{}", ran.err);
     };
     let trace = |plain: &[u8], times: usize| {
-        let mut bytes = b"schism-trace 2\n".to_vec();
+        let mut bytes = b"schism-trace 3\n".to_vec();
         let mut packed = flate2::write::ZlibEncoder::new(&mut bytes, Compression::fast());
         packed.write_all(plain).unwrap();
         (0..times).for_each(|_| packed.write_all(&[0; 1 << 20]).unwrap());

@@ -78,7 +78,7 @@ fn a_tampered_trace_shows_both_events_and_a_broken_one_is_refused() {
     let was = was.split_once(" was `").unwrap().1;
     assert!(was.contains(" s ") && is.contains(" s ") && was != is.trim_end_matches('`'), "{event}");
 
-    std::fs::write(desk.path(trace), b"schism-trace 2\nnothing").unwrap();
+    std::fs::write(desk.path(trace), b"schism-trace 3\nnothing").unwrap();
     let ran = desk.run(&format!("replay {RECORDED}"));
     assert_eq!(ran.code, 65);
     assert!(ran.err.contains("brief-dual-primary-3.trace") && ran.err.contains("remove it"), "{}", ran.err);

@@ -288,6 +288,7 @@ fn with(file: &str, code: &str) -> Vec<String> {
 fn an_import_that_goes_up_or_sideways_is_found() {
     for (file, code) in [
         ("src/kv/store.rs", "use crate::history::History;"),
+        ("src/kv/store.rs", "use crate::trace::HostId;"),
         ("src/report/json.rs", "fn f() { crate::cli::main() }"),
         ("src/report/json.rs", "use crate::sweep::Summary;"),
         ("src/check/mod.rs", "use crate::{kv::Key, run::{Options, run}};"),
@@ -305,7 +306,7 @@ fn an_import_that_goes_up_or_sideways_is_found() {
 fn an_import_that_goes_down_or_stands_in_a_test_is_fine() {
     for (file, code) in [
         ("src/check/mod.rs", "use crate::{kv::Key, history::History};"),
-        ("src/kv/protocol.rs", "use crate::trace::HostId;"),
+        ("src/trace/event.rs", "use crate::kv::Key;"),
         ("src/fault/generate.rs", "use super::model::Fault;"),
         ("src/kv/store.rs", "#[cfg(test)]\nmod tests { use crate::run::run; }"),
         ("src/kv/store.rs", "#[cfg(test)]\nuse crate::run::run;\nfn f() {}"),

@@ -1,7 +1,8 @@
 //! Our checker beside others from crates.io, on the same histories: `cargo run --release` in this folder.
 //!
-//! Each measurement runs in a process of its own, with a limit of ten seconds. Histories have unique values, reads and writes only, which is what all of them
-//! can judge; several keys are given to the others one by one, as they have no notion of keys.
+//! Each measurement runs in a process of its own, with a limit of ten seconds. Histories have unique values, reads and
+//! writes only, which all of the checkers can handle. The others have no notion of keys, so they get several keys one
+//! by one.
 
 #![allow(dead_code, unused_imports)]
 
@@ -16,7 +17,7 @@ pub mod history;
 pub mod kv;
 #[path = "../../../src/rng/mod.rs"]
 pub mod rng;
-/// What the shared vocabulary needs of the trace.
+/// The part of the trace that the shared vocabulary needs.
 pub mod trace {
     /// A host's number.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -91,7 +92,7 @@ fn child(checker: &str, row: usize) -> Option<f64> {
         .stderr(Stdio::null())
         .spawn()
         .expect("this program starts");
-    // Generating the history is not measured, but takes its time as well.
+    // Generating the history is not measured, but takes time as well.
     let deadline = Instant::now() + LIMIT + Duration::from_secs(5);
     while child.try_wait().expect("the child is ours").is_none() {
         if Instant::now() > deadline {
@@ -106,7 +107,7 @@ fn child(checker: &str, row: usize) -> Option<f64> {
     (seconds < LIMIT.as_secs_f64()).then_some(seconds)
 }
 
-/// Prints how long one check takes, in seconds: the least of some.
+/// Prints how long one check takes, in seconds: the minimum of several.
 fn measure(checker: &str, (operations, clients, keys, stale): (usize, usize, usize, bool)) {
     let shape = Shape { operations, clients, keys, unknown_ppm: 0, mix: Mix::ReadWrite, values: None, stale };
     let columns = generate(shape, 1);

@@ -1,12 +1,11 @@
-//! Blind deletes: placing them, and the reads of absence, between the lives of values.
+//! Blind deletes: places them, and the reads of absence, between the lives of values.
 //!
-//! On a key with deletes absence is the one value that is written many times. Forward zones leave
-//! no room inside, so every interval is first clamped to what lies outside of them. A chain
-//! ends absence: a backward zone at a point of its choice, a forward zone right after its gap. A read
-//! of absence on `[a, b]` therefore needs a delete in `[l, b]`, where `l` is the latest low end among
-//! the chains that are over before `a`. Going through the reads by ascending `b` and taking the
-//! delete with the nearest deadline is optimal (earliest deadline first, Jackson 1955). Derived here, and
-//! fuzzed against brute force.
+//! On a key with deletes, absence is the one value that is written many times. Forward zones leave no room inside, so
+//! every interval is first clamped to the part outside of them. A chain ends absence: a backward zone at a point of its
+//! choice, a forward zone right after its gap. A read of absence on `[a, b]` therefore needs a delete in `[l, b]`,
+//! where `l` is the latest low end among the chains that are over before `a`. It is optimal to go through the reads by
+//! ascending `b` and to take the delete with the nearest deadline (earliest deadline first, Jackson 1955). Derived
+//! here, and fuzzed against brute force.
 
 use super::keys::{Instant, NEVER, Packed};
 use super::zones::{Conflict, Layout, Limits, Starved, Zone};
@@ -22,7 +21,7 @@ struct Window {
     what: u32,
 }
 
-/// Where the greedy placement put things; enough to write down an order.
+/// The result of the greedy placement: enough to write down an order.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
     /// (point, delete), in order of placement.
@@ -52,7 +51,7 @@ struct Taken {
     low: Instant,
 }
 
-/// Places deletes and reads of absence, or says why that cannot be done.
+/// Places deletes and reads of absence, or says why that is impossible.
 pub(super) fn place<const MUTANT: u8>(operations: &[Packed], layout: &Layout) -> Result<Placement, Conflict> {
     let (mut deletes, mut reads) = (Vec::new(), Vec::new());
     for (at, operation) in operations.iter().enumerate() {
@@ -154,7 +153,7 @@ impl Greedy<'_> {
             }
             placement.reads.push((read.low.max(latest), read.what));
         }
-        // What no read needed goes to its deadline; an optional delete that nobody needs did not happen.
+        // A delete that no read needed goes to its deadline; an optional delete that no read needed did not happen.
         let unopened = self.deletes[self.next..].iter().map(|delete| (delete.high, delete.what));
         let open = self.open.drain().map(|Reverse(delete)| delete);
         placement.deletes.extend(open.chain(unopened).filter(|(deadline, _)| *deadline != NEVER));
@@ -178,7 +177,7 @@ impl Greedy<'_> {
             }
             at += 1;
         }
-        // The lives that cut short any interval the argument rests on.
+        // The lives that cut short an interval on which the argument rests.
         let mut cut = |instants: [Instant; 2]| lives.extend(instants.iter().filter_map(|at| self.layout.life_at(*at)));
         let span = |at: u32| [self.operations[at as usize].start, self.operations[at as usize].end];
         set.iter().for_each(|taken| cut(span(taken.read.what)));

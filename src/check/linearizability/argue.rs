@@ -1,4 +1,4 @@
-//! From an engine's conflict to a witness that stands on its own.
+//! Turns an engine's conflict into a witness that stands on its own.
 
 use super::keys::{NEVER, Packed};
 use super::witness::{DeleteNeeded, Life, Reason, Witness};
@@ -6,7 +6,7 @@ use super::zones::{Conflict, Limits};
 use crate::history::Columns;
 use crate::kv::Key;
 
-/// Puts an engine's conflict, which speaks of positions among one key's operations, into ids.
+/// Translates an engine's conflict from positions among one key's operations into operation ids.
 pub(super) fn witness(columns: &Columns, key: u32, packed: &[Packed], conflict: Conflict) -> Witness {
     let id = |at: u32| columns.ids[packed[at as usize].row as usize];
     let ids = |all: Vec<u32>| -> Vec<u32> { all.into_iter().map(id).collect() };
@@ -82,7 +82,7 @@ fn prove_happened(packed: &[Packed], rows: &mut Vec<usize>) {
         if certain.is_some() {
             rows.extend(seers.next().filter(|row| !rows.contains(row)));
         } else {
-            // Only cas of unknown outcome saw it: one of them was seen in turn, so look at all.
+            // Only cas of unknown outcome saw it. One of them was seen in turn, so all of them must be looked at.
             let fresh: Vec<usize> = seers.filter(|row| !rows.contains(row)).collect();
             rows.extend(fresh);
         }

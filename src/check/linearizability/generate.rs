@@ -1,4 +1,4 @@
-//! Seeded histories to try checkers on: valid ones, and ones with a single stale read.
+//! Seeded histories for trying out checkers: valid ones, and ones with a single stale read.
 //!
 //! Each client runs one operation at a time. An operation takes effect at one instant between its
 //! invocation and its answer, so the history is linearizable by construction; a stale read is planted by
@@ -11,7 +11,7 @@ use rand::Rng;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// What a generated history looks like.
+/// The parameters of a generated history.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
     /// Operations.
@@ -22,7 +22,7 @@ pub struct Shape {
     pub keys: usize,
     /// Outcomes that stay unknown, in parts per million.
     pub unknown_ppm: u32,
-    /// Which operations there are.
+    /// Which kinds of operation it has.
     pub mix: Mix,
     /// Values written; `None`: each is unique.
     pub values: Option<u64>,
@@ -30,7 +30,7 @@ pub struct Shape {
     pub stale: bool,
 }
 
-/// Which operations a generated history has.
+/// The kinds of operation of a generated history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
     /// Half gets, half puts.
@@ -39,7 +39,7 @@ pub enum Mix {
     Cas,
     /// 45 % gets, 30 % puts, 10 % cas, 15 % blind deletes. No cas expects absence.
     Deletes,
-    /// The same, but a client that last saw the key absent asks for it to be created.
+    /// As [`Mix::Deletes`], but a client that last saw the key absent uses a cas that expects absence.
     Creates,
 }
 
@@ -90,14 +90,14 @@ pub fn generate(shape: Shape, seed: u64) -> Columns {
     rows.into_iter().collect()
 }
 
-/// What the keys hold, and the operations on their way: (when they take effect, row).
+/// The values that the keys hold, and the operations under way: (when they take effect, row).
 struct Store {
     holds: Vec<Option<u64>>,
     flights: BinaryHeap<Reverse<(u64, u32)>>,
 }
 
 impl Store {
-    /// Lets everything take effect whose instant is before `now_ns`.
+    /// Applies every operation whose instant is before `now_ns`.
     fn land(&mut self, now_ns: u64, rows: &mut [Row]) {
         while let Some(Reverse((effect_ns, at))) = self.flights.peek().copied()
             && effect_ns < now_ns
@@ -107,7 +107,7 @@ impl Store {
             let holds = &mut self.holds[row.key as usize];
             let (call, value) = perform(row.call, *holds);
             *holds = value;
-            // Nobody learned the answer of an unknown outcome.
+            // No client learned the answer of an unknown outcome.
             if row.ending == Ending::Ok {
                 row.call = call;
             }
@@ -115,7 +115,7 @@ impl Store {
     }
 }
 
-/// Lets a read from the middle on return a value that an acknowledged put had replaced before it began.
+/// Makes a read, from the middle on, return a value that an acknowledged put had replaced before the read began.
 fn plant_stale_read(rows: &mut [Row]) {
     let put = |row: &Row| matches!(row.call, Call::Put(_)) && row.ending == Ending::Ok;
     for at in rows.len() / 2..rows.len() {
@@ -158,7 +158,7 @@ fn call(shape: Shape, random: &mut Stream, next_value: &mut u64, seen: Option<u6
     }
 }
 
-/// The call with its answer, and what the key then holds.
+/// The call with its answer, and the value that the key then holds.
 fn perform(call: Call, holds: Option<u64>) -> (Call, Option<u64>) {
     match call {
         Call::Get(_) => (Call::Get(holds), holds),

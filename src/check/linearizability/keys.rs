@@ -1,5 +1,5 @@
-//! A history cut by key: linearizability is local (Herlihy & Wing 1990, theorem 1), so each key is
-//! judged alone. One sequential pass packs what the engines need of each operation next to each other.
+//! Splits a history by key: linearizability is local (Herlihy & Wing 1990, theorem 1), so each key is checked alone.
+//! One sequential pass packs the parts of each operation that the engines need next to each other.
 
 use crate::history::columns::{Columns, Effect, NEVER_NS};
 
@@ -35,12 +35,12 @@ impl Packed {
         }
     }
 
-    /// The same operation, had its answer not come (yet).
+    /// The same operation, as if its answer had not arrived (yet).
     pub fn made_optional(self) -> Packed {
         Packed { end: NEVER, effect: self.effect.as_optional(), ..self }
     }
 
-    /// A write of what this read returned: at the instant of the read the key held that, whatever came before.
+    /// A write of the value that this read returned: at the instant of the read the key held it, whatever came before.
     pub fn made_write(self) -> Packed {
         Packed { effect: self.effect.as_write_of_observed(), written: self.observed, ..self }
     }
@@ -66,7 +66,7 @@ impl ByKey {
             let effect = columns.effects[row];
             !effect.never_happened() && (effect.writes() || !effect.optional())
         };
-        // Keys are small numbers as a rule, and then index the counts directly.
+        // Keys are usually small numbers, which then index the counts directly.
         let largest = columns.keys.iter().copied().max().unwrap_or(0) as usize;
         let sorted: Vec<u32> = if largest <= 4 * columns.len() + 1024 {
             Vec::new()

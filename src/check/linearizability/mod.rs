@@ -1,19 +1,19 @@
 //! Linearizability of key-value histories: a verdict, and the proof of it either way.
 //!
-//! Some order of the operations, in which each takes effect between its invocation and its answer, must
-//! explain every answer (Herlihy & Wing, "Linearizability: A Correctness Condition for Concurrent
-//! Objects", TOPLAS 12(3), 1990). Each key is judged alone, by the first engine that applies:
+//! A history is linearizable if some order of the operations, in which each takes effect between its invocation and its
+//! answer, explains every answer (Herlihy & Wing, "Linearizability: A Correctness Condition for Concurrent Objects",
+//! TOPLAS 12(3), 1990). Each key is checked alone, by the first engine that applies:
 //!
-//! * `zones`, in O(n log n), where every written value is unique: put, get, cas, blind deletes
-//!   (`absence`) and unknown outcomes;
+//! * `zones`, in O(n log n), where every written value is unique: put, get, cas, blind deletes (`absence`) and unknown
+//!   outcomes;
 //! * `presence`, in O(n log n) as well, where such keys also have cas that expect absence;
 //! * `search`, exhaustive and within a budget, for everything else (`register`).
 //!
-//! A pass comes with an order (`order`), a violation with a [`Witness`]; [`verify`] checks both and shares
-//! no code with the engines. [`explain`] puts a witness into words and pictures, [`weaker`] says what still
-//! holds. [`model`] runs the search on objects that are not ours; [`generate`] makes histories to try this on.
+//! A pass comes with an order (`order`), a violation with a [`Witness`]; [`verify`] checks both and shares no code with
+//! the engines. [`explain`] puts a witness into words and pictures; [`weaker`] says which weaker models still hold.
+//! [`model`] runs the search on other objects than registers; [`generate`] makes histories to try this on.
 //!
-//! Reads histories only. Knows no system, no trace, no file format and no threads but its own.
+//! Reads histories only. It knows no system, no trace, no file format, and no threads but its own.
 
 mod absence;
 mod argue;
@@ -44,9 +44,9 @@ use zones::{Conflict, Zones};
 /// How much the search may spend on one key before it answers "unknown". The other engines need no budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// Steps: situations looked at. A million takes about a second.
+    /// Steps: states of the search that are examined. A million takes about a second.
     pub steps: u64,
-    /// Bytes for remembered situations, and for the states of a key with appends; at most 8 GiB.
+    /// Bytes for remembered states of the search, and for the states of a key with appends; at most 8 GiB.
     pub memory_bytes: usize,
 }
 
@@ -56,14 +56,14 @@ impl Default for Budget {
     }
 }
 
-/// What to do beyond the verdict.
+/// Options beyond the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// The search's budget per key.
     pub budget: Budget,
-    /// Whether to write down the order of keys that pass; costs about as much as the check itself.
+    /// Whether to write down an order for each key that passes. That costs about as much as the check itself.
     pub orders: bool,
-    /// Threads; 1 checks on the caller's.
+    /// Threads; with 1 the check runs on the caller's thread.
     pub jobs: usize,
 }
 
@@ -103,7 +103,7 @@ pub struct KeyReport {
     pub key: Key,
     /// How many operations constrain it (failed ones and reads of unknown outcome do not).
     pub operations: usize,
-    /// What decided it.
+    /// The engine that decided it.
     pub engine: Engine,
     /// Steps of the search; 0 for the other engines.
     pub steps: u64,
@@ -117,7 +117,7 @@ pub struct KeyReport {
 pub enum Engine {
     /// O(n log n), for unique values.
     Zones,
-    /// O(n log n): zones, and where deletes restore absence in time for the cas that expect it.
+    /// O(n log n): zones, and the placement of deletes that restore absence in time for the cas that expect it.
     Presence,
     /// Exhaustive, within a budget.
     Search,
@@ -160,12 +160,12 @@ impl Report {
     }
 }
 
-/// Judges a history on the caller's thread, with orders.
+/// Checks a history on the caller's thread, with orders.
 pub fn check(history: &History, budget: Budget) -> Report {
     check_columns(&Columns::from(history), Options { budget, ..Options::default() })
 }
 
-/// Judges a history in columnar form.
+/// Checks a history in columnar form.
 pub fn check_columns(columns: &Columns, options: Options) -> Report {
     let by_key = ByKey::new(columns);
     let keys = in_parallel(by_key.len(), options.jobs, |index| {
@@ -181,8 +181,8 @@ pub fn check_columns(columns: &Columns, options: Options) -> Report {
     report
 }
 
-/// What an engine found about one key: an order (empty if none was asked for), `None` if undecided, or
-/// why there is no order.
+/// The search's result for one key: an order (empty if none was requested), `None` if undecided, or the reason why
+/// there is no order.
 struct Search {
     verdict: Result<Option<Vec<u32>>, Conflict>,
     steps: u64,
@@ -208,13 +208,13 @@ fn check_key(columns: &Columns, key: u32, operations: &[Packed], options: Option
     KeyReport { key: Key(key), operations: operations.len(), engine, steps: found.steps, answer }
 }
 
-/// How far zones get.
+/// How far zones decide a key.
 enum ByZones {
-    /// To the end: an order, empty unless asked for, or why there is none.
+    /// Decided: an order (empty unless requested), or the reason why there is none.
     Decided(Result<Vec<u32>, Conflict>),
     /// The chains fit, but some cas expect absence on a key with deletes.
     Creates(zones::Layout),
-    /// Nowhere.
+    /// Zones do not apply.
     NotApplicable,
 }
 
@@ -235,7 +235,7 @@ fn by_zones<const MUTANT: u8>(operations: &[Packed], orders: bool) -> ByZones {
     ByZones::Decided(Ok(if orders { order::order(operations, &layout, &placement) } else { Vec::new() }))
 }
 
-/// Runs `work` for every index below `count`, on up to `jobs` threads; results in order of index.
+/// Runs `work` for every index below `count`, on up to `jobs` threads. The results are in order of index.
 fn in_parallel<T: Send>(count: usize, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     if jobs <= 1 || count <= 1 || cfg!(target_family = "wasm") {
         return (0..count).map(work).collect();
@@ -245,7 +245,7 @@ fn in_parallel<T: Send>(count: usize, jobs: usize, work: impl Fn(usize) -> T + S
         let worker = || {
             let mut mine = Vec::new();
             loop {
-                // Relaxed: the counter hands out indices and publishes nothing else.
+                // Relaxed is enough: the counter hands out indices and publishes nothing else.
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 if index >= count {
                     return mine;

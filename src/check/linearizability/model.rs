@@ -1,4 +1,4 @@
-//! The search for objects that are not key-value registers: give a sequential [`Model`], get a verdict.
+//! The search for objects that are not key-value registers: a sequential [`Model`] is given, a verdict is returned.
 
 use super::Budget;
 use super::keys::{Instant, NEVER};
@@ -6,25 +6,26 @@ use super::search::{Found, Interval, Machine, search};
 use crate::history::columns::LATEST_NS;
 use std::collections::BTreeMap;
 
-/// A sequential object. Operations on different keys do not interact, so each key is judged alone.
+/// A sequential object. Operations on different keys do not interact, so each key is checked alone.
 pub trait Model {
     /// The state of one key.
     type State: Clone + Ord;
-    /// What is asked.
+    /// The operation that is requested.
     type Op;
-    /// What is answered.
+    /// Its answer.
     type Ret;
 
-    /// The state of a key before every operation.
+    /// The state of a key before the first operation.
     fn initial(&self) -> Self::State;
 
     /// The state after `op`, if it can answer `ret` in `state`. An unknown answer (`None`) fits any state in which
     /// the operation is possible.
     fn step(&self, state: &Self::State, op: &Self::Op, ret: Option<&Self::Ret>) -> Option<Self::State>;
 
-    /// Every state that `op` may lead to when it answers `ret`, for an object that may choose (a queue that delivers in
-    /// no order), or whose answers depend on when they were asked for (a lease). What the checker asks; as it stands,
-    /// the one state of [`Model::step`]. A model that overrides it answers for `step` as well, which nothing else calls.
+    /// Every state to which `op` may lead when it answers `ret`. Override it for an object that may choose (a queue
+    /// that delivers in any order), or whose answers depend on when they were requested (a lease). This is what the
+    /// checker calls; by default it gives the one state of [`Model::step`]. A model that overrides it need not care
+    /// about `step`, which nothing else calls.
     fn steps(&self, state: &Self::State, op: &Self::Op, ret: Option<&Self::Ret>, _times: Times) -> Vec<Self::State> {
         self.step(state, op, ret).into_iter().collect()
     }
@@ -34,7 +35,7 @@ pub trait Model {
         0
     }
 
-    /// Whether `op` leaves *every* state as it is. Saying so of reads makes the search much faster.
+    /// Whether `op` leaves *every* state as it is. Declaring reads this way makes the search much faster.
     fn is_read(&self, _op: &Self::Op) -> bool {
         false
     }
@@ -53,7 +54,7 @@ pub struct Times {
 /// One operation on a modelled object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation<Op, Ret> {
-    /// What was asked.
+    /// The operation that was requested.
     pub op: Op,
     /// The answer; `None` if the outcome is unknown: it may take effect at any later time, or never.
     pub ret: Option<Ret>,
@@ -66,7 +67,7 @@ pub struct Invocation<Op, Ret> {
 /// What is known about one key of a modelled object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelAnswer {
-    /// An order exists: indices into the history. Those of unknown outcome that are not listed did not happen.
+    /// An order exists: indices into the history. Operations of unknown outcome that are not listed did not happen.
     Linearizable(Vec<usize>),
     /// No order exists.
     Violation,
@@ -74,7 +75,7 @@ pub enum ModelAnswer {
     Unknown,
 }
 
-/// Judges a history of a modelled object: an answer for each key, ascending.
+/// Checks a history of a modelled object. Returns an answer for each key, ascending.
 pub fn check_model<M: Model>(
     model: &M,
     history: &[Invocation<M::Op, M::Ret>],
@@ -112,8 +113,8 @@ fn check_key<M: Model>(
     }
 }
 
-/// A model whose states are numbered as they come up. Where it branches, a state of the search is the set of all that it
-/// may be in: one order of the operations then stands for every choice that fits the answers.
+/// A model whose states are numbered as they come up. If the model branches, a state of the search is the set of all
+/// states in which the object may be: one order of the operations then stands for every choice that fits the answers.
 struct Modelled<'a, M: Model> {
     model: &'a M,
     history: &'a [Invocation<M::Op, M::Ret>],
@@ -152,7 +153,7 @@ impl<M: Model> Machine for Modelled<'_, M> {
         self.states[state as usize].len() > 1
     }
 
-    /// What the states keep on the heap is not known.
+    /// How much the states keep on the heap is unknown.
     fn bytes(&self) -> usize {
         2 * self.states.len() * size_of::<M::State>()
     }
@@ -215,11 +216,11 @@ mod tests {
         let mut history =
             vec![call(Some(1), Some(None), 0, 5), call(Some(2), Some(None), 6, 9), call(None, Some(Some(2)), 10, 20)];
         assert_eq!(check_model(&Queue, &history, Budget::default()), [(4, ModelAnswer::Violation)]);
-        // Had the first enqueue still been running, the second may have come first.
+        // If the first enqueue had still been running, the second could have come first.
         history[0].end_ns = 7;
         let order = ModelAnswer::Linearizable(vec![1, 0, 2]);
         assert_eq!(check_model(&Queue, &history, Budget::default()), [(4, order)]);
-        // Or if nobody knows whether it happened.
+        // Or if it is unknown whether it happened.
         history[0] = call(Some(1), None, 0, 0);
         let [(4, ModelAnswer::Linearizable(_))] = check_model(&Queue, &history, Budget::default())[..] else {
             panic!("an enqueue of unknown outcome need not have happened");
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!(check_model(&Queue, &history, spent), [(4, ModelAnswer::Unknown)]);
     }
 
-    /// A bag: what was put in comes out in any order. `Some` puts, `None` takes, and answers what it took.
+    /// A bag: elements come out in any order. `Some` puts, `None` takes and answers what it took.
     struct Bag;
 
     impl Model for Bag {
@@ -249,7 +250,7 @@ mod tests {
                 |at: usize| bag.iter().enumerate().filter(move |(other, _)| *other != at).map(|(_, item)| *item);
             match op {
                 Some(item) => vec![bag.iter().copied().chain([*item]).collect()],
-                // That a caller did not learn what it took leaves several bags.
+                // If a caller did not learn which element it took, several bags are possible.
                 None => (0..bag.len())
                     .filter(|at| ret.is_none_or(|ret| *ret == Some(bag[*at])))
                     .map(|at| without(at).collect())
@@ -276,7 +277,7 @@ mod tests {
         assert_eq!(check_model(&Bag, &all, Budget::default()), [(0, ModelAnswer::Violation)]);
     }
 
-    /// A coin that lies on either side until somebody looks.
+    /// A coin that may lie on either side until a client looks.
     struct Coin;
 
     impl Model for Coin {
@@ -318,8 +319,8 @@ mod tests {
         }
     }
 
-    /// A lease of 10 ns: `true` asks for it, and gets it only from whoever holds it no longer. The state is when it ends
-    /// at the earliest and at the latest.
+    /// A lease of 10 ns. `true` requests it, and succeeds only if no other client holds it any more. The state is the
+    /// earliest and the latest time at which it ends.
     struct Lease;
 
     impl Model for Lease {

@@ -1,8 +1,7 @@
-//! From zones to an order: the certificate of a key that passes.
+//! Builds an order from zones: the certificate of a key that passes.
 //!
-//! A forward zone's chain goes to the zone's end, as one block; nothing else lies inside the zone. A
-//! backward chain goes to its low end, unless a read of absence there still needs the delete before
-//! it; then right after that read.
+//! A forward zone's chain goes to the zone's end, as one block; nothing else is inside the zone. A backward chain goes
+//! to its low end; but if a read of absence there still needs the delete before it, it goes right after that read.
 
 use super::absence::Placement;
 use super::keys::{Instant, Packed};

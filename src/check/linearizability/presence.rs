@@ -1,20 +1,21 @@
 //! Keys with deletes *and* cas that expect absence: two states, absent and present.
 //!
-//! Zones still fix where each chain of values lives; what they leave open is where absence is restored in
-//! time for those that need it. A chain is then one operation, "now there is a value", and if its first
-//! write is a cas that expects absence it can only go where there is none. With forward zones as points and
-//! all other intervals cut to what lies outside of them (see [`super::absence`]), four kinds of things remain to be
-//! placed: fills (chains that start with a put), creates (with such a cas), deletes, and reads of absence.
+//! Zones still fix where each chain of values is; they leave open where absence is restored in time for the operations
+//! that need it. A chain is then one operation, "now there is a value". If its first write is a cas that expects
+//! absence, it can only go where there is no value. With forward zones as points, and all other intervals cut to the
+//! part outside of them (see [`super::absence`]), four kinds of things remain to be placed: fills (chains that start
+//! with a put), creates (chains that start with such a cas), deletes, and reads of absence.
 //!
-//! One sweep over time places them, in O(n log n), and puts off everything that changes the state:
-//! * a read of absence is placed as soon as the key is absent, a fill as soon as it is present: neither changes it;
-//! * a create whose time runs out takes absence if there is some, else a delete of its own; a read of absence
-//!   whose time runs out takes a delete;
-//! * where a delete's time runs out, or a fill's, on an absent key, a create goes before it for nothing, as it
-//!   costs no delete and leaves the same state behind.
+//! One sweep over time places them, in O(n log n), and defers everything that changes the state:
+//! * a read of absence is placed as soon as the key is absent, a fill as soon as it is present: neither changes the
+//!   state;
+//! * a create whose time runs out takes absence if there is some, else a delete of its own; a read of absence whose
+//!   time runs out takes a delete;
+//! * where the time of a delete or of a fill runs out on an absent key, a create goes before it. That is free: it costs
+//!   no delete and leaves the same state behind.
 //!
-//! Always the open create, or delete, whose time runs out next is taken (earliest deadline first). Each step
-//! leaves no fewer possibilities than any other: an order that did otherwise can be rearranged to do the same.
+//! The sweep always takes the open create, or delete, whose time runs out next (earliest deadline first). Each step
+//! leaves no fewer possibilities than any alternative: an order that did otherwise can be rearranged to do the same.
 //! Derived here, and fuzzed against brute force.
 
 use super::keys::{Instant, NEVER, Packed};
@@ -24,7 +25,7 @@ use super::zones::{self, Conflict, Layout, Zones};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// What can happen to a key of which only presence matters.
+/// The kinds of things that happen to a key of which only presence matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A chain that starts with a put.
@@ -49,7 +50,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// From when to when it may be placed, points right before the end of their zone.
+    /// The first and the last place at which it may be put. Points are right before the end of their zone.
     fn span(&self) -> [(Instant, u8); 2] {
         if self.point { [(self.high, 0); 2] } else { [(self.low, 1), (self.high, 1)] }
     }
@@ -60,7 +61,7 @@ pub(super) fn decide(operations: &[Packed], layout: &Layout) -> Result<Vec<u32>,
     if let Some(placed) = place(&items(operations, layout)?) {
         return Ok(order(operations, layout, &placed));
     }
-    // An explanation may cost some times what the verdict did.
+    // An explanation may cost several times as much as the verdict.
     let mut left = 40 * operations.len().max(10_000);
     Err(shrink::explain(operations, |part| {
         left = left.checked_sub(part.len())?;
@@ -68,7 +69,7 @@ pub(super) fn decide(operations: &[Packed], layout: &Layout) -> Result<Vec<u32>,
     }))
 }
 
-/// Whether some of the key's operations have no order; `None` if that is not for zones to say.
+/// Whether some of the key's operations have no order; `None` if zones cannot decide that.
 fn fails(part: &[Packed]) -> Option<bool> {
     let layout = match zones::decide::<0>(part) {
         Zones::NotApplicable => return None,
@@ -79,7 +80,7 @@ fn fails(part: &[Packed]) -> Option<bool> {
     Some(items(part, &layout).map_or(true, |items| place(&items).is_none()))
 }
 
-/// Places the items; `None` if that is impossible. Optional ones that nobody needed are left out.
+/// Places the items; `None` if that is impossible. Optional items that were not needed are left out.
 pub(super) fn place(items: &[Item]) -> Option<Vec<Item>> {
     let mut opens: Vec<usize> = (0..items.len()).collect();
     let mut closes: Vec<usize> = (0..items.len()).filter(|at| !items[*at].optional).collect();
@@ -126,7 +127,7 @@ impl Sweep<'_> {
         self.placed.push(self.items[at]);
     }
 
-    /// The key is now present, or absent, as all waited for that wait.
+    /// The key becomes present, or absent, as all waiting items need it to be.
     fn turn(&mut self, present: bool) {
         self.present = present;
         std::mem::take(&mut self.waiting).into_iter().for_each(|at| self.put(at));
@@ -149,7 +150,7 @@ impl Sweep<'_> {
         Some(())
     }
 
-    /// Lets the key become present for nothing: by a create that is open, or by the fills that wait.
+    /// Makes the key present at no cost: by a create that is open, or by the fills that wait.
     fn fill(&mut self) {
         if let Some(Reverse((_, at))) = self.creates.pop() {
             self.put(at);
@@ -157,11 +158,11 @@ impl Sweep<'_> {
         self.turn(true);
     }
 
-    /// Places whatever of `group` is not placed yet: its time runs out.
+    /// Places every item of `group` that is not placed yet, because its time runs out.
     fn close(&mut self, group: &[usize]) -> Option<()> {
         let items = self.items;
         let of = |kind: Kind| group.iter().copied().filter(move |at| items[*at].kind == kind);
-        // The heaps give out those of this group first, in whatever sequence.
+        // The heaps return the items of this group first, in some order.
         for at in of(Kind::Create) {
             if self.done[at] {
                 continue;
@@ -190,7 +191,7 @@ impl Sweep<'_> {
     }
 }
 
-/// What has to be placed, each interval cut to what lies outside of forward zones.
+/// The items to be placed, each interval cut to the part outside of forward zones.
 fn items(operations: &[Packed], layout: &Layout) -> Result<Vec<Item>, Conflict> {
     let kind = |head: u32| {
         let writer = layout.clusters[head as usize].writer;

@@ -1,5 +1,5 @@
-//! One key as a machine for the search: repeated values, cas that do not tell what they found, deletes
-//! that tell whether there was something, appended text.
+//! One key as a machine for the search: repeated values, cas that do not report what they found, deletes that report
+//! whether there was a value, appended text.
 
 use super::keys::Packed;
 use super::search::{Found, Interval, Machine, search};
@@ -8,7 +8,7 @@ use super::texts::Texts;
 use super::{Budget, Search};
 use crate::history::Columns;
 
-/// What an operation demands of the state.
+/// The condition that an operation sets on the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Demand {
     Nothing,
@@ -16,7 +16,7 @@ enum Demand {
     Not(u32),
 }
 
-/// What an operation does to the state.
+/// The change that an operation makes to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Change {
     Nothing,
@@ -172,7 +172,7 @@ pub(super) fn decide(columns: &Columns, operations: &[Packed], budget: Budget) -
         Found::Spent => Ok(None),
         Found::Order(order) => Ok(Some(back(order))),
         Found::Nothing => {
-            // The explanation may cost some times what the verdict did, and no more.
+            // The explanation may cost several times as much as the verdict, and no more.
             let mut left = Budget { steps: 10 * steps.max(20_000), ..budget };
             let granted = left.steps;
             let conflict = shrink::explain(&chosen, |part| {

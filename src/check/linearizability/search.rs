@@ -1,15 +1,15 @@
-//! The search for an order where zones do not apply: Wing & Gong's depth-first search with Lowe's
-//! memo of (operations done, state), made fast by what it need not try.
+//! Searches for an order where zones do not apply: Wing & Gong's depth-first search with Lowe's memo of (operations
+//! done, state), made fast by the orders that it need not try.
 //!
 //! * *Reads go first*: a read that matches the state is taken at once, without an alternative.
-//! * *Equal operations are interchangeable*: of those that demand and do the same, only the one with the
+//! * *Equal operations are interchangeable*: of the operations that demand and do the same, only the one with the
 //!   nearest deadline is tried. With few distinct values this bounds the branching.
-//! * *Dead values stay*: a value nobody can write again is not overwritten while it still has readers.
-//! * *Optional writes wait for a witness*: a write of unknown outcome is tried only right before
-//!   something that observes it.
+//! * *Dead values stay*: a value that no remaining operation can write again is not overwritten while it has readers.
+//! * *Optional writes wait for a witness*: a write of unknown outcome is tried only right before an operation that
+//!   observes it.
 //!
-//! The memo compares what it stored word by word, so a hash collision cannot invent a violation. The
-//! budget is counted in steps and bytes, never in wall time: the same input gives the same answer.
+//! The memo compares what it stored word by word, so a hash collision cannot invent a violation. The budget is counted
+//! in steps and bytes, never in wall time: the same input gives the same answer.
 //!
 //! Sources: Wing & Gong, "Testing and Verifying Concurrent Objects" (JPDC 17, 1993); Lowe, "Testing for
 //! Linearizability" (Concurrency and Computation 29(4), 2017).
@@ -25,14 +25,14 @@ pub(super) trait Machine {
     fn step(&mut self, state: u32, operation: u32) -> Option<u32>;
     /// Whether the operation leaves every state as it is.
     fn is_read(&self, operation: u32) -> bool;
-    /// Whether an operation that leaves every state as it is may still narrow what is known of `state`: where a state
+    /// Whether an operation that leaves every state as it is may still narrow what is known of `state`: if a state
     /// stands for several, a read rules some of them out.
     fn narrows(&self, _state: u32) -> bool {
         false
     }
     /// Operations of one class demand and do the same. Below the number of operations, or 4.
     fn class(&self, operation: u32) -> u32;
-    /// Whether the state may be left by `operation`, given what is still to come.
+    /// Whether `operation` may change the state, given the operations still to come.
     fn may_leave(&self, _state: u32, _operation: u32) -> bool {
         true
     }
@@ -40,7 +40,7 @@ pub(super) trait Machine {
     fn is_useful(&mut self, _operation: u32, _enabled: &[u32]) -> bool {
         true
     }
-    /// About how much memory the states take that came up so far, in bytes.
+    /// About how much memory the states take that have come up so far, in bytes.
     fn bytes(&self) -> usize {
         0
     }
@@ -69,7 +69,7 @@ pub(super) enum Found {
     Spent,
 }
 
-/// Searches for an order of `intervals` on `machine`. Returns what it found and the steps it took.
+/// Searches for an order of `intervals` on `machine`. Returns the result and the number of steps.
 pub(super) fn search<M: Machine>(machine: &mut M, intervals: &[Interval], budget: Budget) -> (Found, u64) {
     let mut search = Search::new(intervals, budget);
     let found = search.run(machine);
@@ -79,10 +79,10 @@ pub(super) fn search<M: Machine>(machine: &mut M, intervals: &[Interval], budget
 /// A machine may number its classes up to here even if it has fewer operations.
 const MIN_CLASSES: usize = 4;
 
-/// No entry: the end of the list.
+/// Marks the end of the list.
 const END: u32 = u32::MAX;
 
-/// One decision: the operations that could come next and the one that did.
+/// One decision: the operations that could come next, and the one that was taken.
 struct Frame {
     state: u32,
     /// How much of the trail is older than this decision.
@@ -163,7 +163,7 @@ impl<'a> Search<'a> {
             if self.memo.is_new(state, pending, &self.enabled) {
                 self.branch(machine, state);
             } else {
-                // Force the next step to go back: a decision without candidates.
+                // A decision without candidates makes the next step go back.
                 self.frames.push(Frame {
                     state,
                     trail: self.trail.len(),
@@ -178,8 +178,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Takes every enabled read that matches, and collects the other enabled operations. Returns the
-    /// completion they all come before.
+    /// Takes every enabled read that matches, and collects the other enabled operations. Returns the completion before
+    /// which all of them come.
     fn take_reads<M: Machine>(&mut self, machine: &mut M, state: u32) -> u32 {
         self.enabled.clear();
         let mut event = self.next[2 * self.intervals.len()];
@@ -212,7 +212,8 @@ impl<'a> Search<'a> {
             let class = machine.class(*operation) as usize;
             let (step, best) = self.best[class];
             if step == self.steps {
-                // Another of its class is enabled: the nearest deadline goes first, then the first invoked.
+                // Another operation of its class is enabled: the nearest deadline goes first, then the earliest
+                // invocation.
                 let place = best as usize;
                 if interval.end < self.intervals[self.candidates[place] as usize].end {
                     self.candidates[place] = *operation;
@@ -287,10 +288,10 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The situations seen: the state, the first completion still to come, and which of the operations invoked
-/// before it are not in the order. Everything invoked later is not in the order either, so this says it all.
+/// The situations seen: the state, the first completion still to come, and which of the operations invoked before it
+/// are not in the order. Operations invoked later are not in the order either, so these three determine the situation.
 struct Memo {
-    /// Open addressing; 0 is free, else one more than where the situation begins in `words`.
+    /// Open addressing; 0 is free, any other number is one more than where the situation begins in `words`.
     slots: Vec<u32>,
     used: usize,
     /// Situations one after another: length, state, completion, operations.

@@ -1,13 +1,13 @@
-//! From "no order" to few operations without an order.
+//! Shrinks "these operations have no order" to few operations.
 //!
-//! Four ways of leaving operations out keep "no order" true of the whole, each because an order of the whole
-//! would give one of the rest:
-//! * a prefix in time, where what was still running may or may not have happened;
-//! * what comes after a read: when it took effect the key held what it returned, so what was over before it began
-//!   does not matter, and what ran beside it may have come first;
-//! * without a read;
-//! * without a value: everything that saw it, and then writes of values that nothing left saw, all or some of them.
-//!   What is left saw only values all of whose writes are left, so its last write stays its last write.
+//! Four ways of leaving operations out are sound, each because an order of the whole would give an order of the rest:
+//! * keep a prefix in time, in which operations that were still running may or may not have happened;
+//! * keep what comes after a read: when it took effect, the key held what it returned. So operations that were over
+//!   before it began do not matter, and operations that ran beside it may have come first;
+//! * leave out a read;
+//! * leave out a value: every operation that saw it, and then some or all writes of values that no remaining operation
+//!   saw. The remaining operations saw only values all of whose writes remain, so their last write stays their last
+//!   write.
 //!
 //! Leaving out a write whose value is still seen would invent a violation.
 
@@ -31,7 +31,7 @@ fn wrote(operation: &Packed) -> Option<Value> {
     effect.writes().then(|| (!effect.writes_absent()).then_some(operation.written))
 }
 
-/// Whether operations have no order; `None` if that could not be decided.
+/// Decides whether operations have no order; `None` if that could not be decided.
 pub(super) trait Fails: FnMut(&[Packed]) -> Option<bool> {}
 
 impl<F: FnMut(&[Packed]) -> Option<bool>> Fails for F {}
@@ -41,12 +41,12 @@ fn fail(kept: &[(u32, Packed)], fails: &mut impl Fails) -> bool {
     fails(&bare) == Some(true)
 }
 
-/// Explains why `all` have no order by few of them; `fails` judges parts. Operations of the conflict are positions
+/// Explains by few operations why `all` have no order; `fails` checks parts. Operations of the conflict are positions
 /// in `all`.
 pub(super) fn explain(all: &[Packed], mut fails: impl Fails) -> Conflict {
     let whole: Kept = all.iter().enumerate().map(|(at, operation)| (at as u32, *operation)).collect();
     let Prefix { mut kept, mut until, mut first } = prefix(&whole, &mut fails);
-    // Answers that only tell what the state was not depend on every write, and so do appends.
+    // An answer that only says what the state was not depends on every write, and so does an append.
     let by_value = all.iter().all(|operation| !operation.effect.negated() && !operation.effect.special());
     if by_value {
         drop_values(&mut kept, &mut fails);
@@ -57,7 +57,7 @@ pub(super) fn explain(all: &[Packed], mut fails: impl Fails) -> Conflict {
     let since = suffix(&mut kept, until, &mut fails);
     if by_value {
         drop_values(&mut kept, &mut fails);
-        // Leaving out values may have left an earlier answer as the first without an order.
+        // Without some values an earlier answer may now be the first that has no order.
         let shorter = prefix(&kept, &mut fails);
         if fail(&shorter.kept, &mut fails) {
             Prefix { kept, until, first } = shorter;
@@ -77,7 +77,7 @@ pub(super) fn explain(all: &[Packed], mut fails: impl Fails) -> Conflict {
 struct Prefix {
     kept: Kept,
     until: Instant,
-    /// Whether it is known to be the first: the answers before its last instant have an order.
+    /// Whether it is known to be the shortest: the answers before its last instant have an order.
     first: bool,
 }
 
@@ -92,7 +92,7 @@ fn prefix(all: &[(u32, Packed)], fails: &mut impl Fails) -> Prefix {
         let bare: Vec<Packed> = cut(all, ends[middle]).into_iter().map(|(_, operation)| operation).collect();
         match fails(&bare) {
             Some(true) => high = middle,
-            // In the end this was said last of the prefix right before the one that is returned.
+            // At the end of the search this is about the prefix right before the one that is returned.
             decided => (low, first) = (middle + 1, decided == Some(false)),
         }
     }
@@ -110,7 +110,7 @@ fn cut(all: &[(u32, Packed)], until: Instant) -> Kept {
     cut.collect()
 }
 
-/// Cuts off what comes before the latest read from which on there is no order. Returns that read.
+/// Cuts off the operations before the latest read from which on there is still no order. Returns that read.
 fn suffix(kept: &mut Kept, until: Instant, fails: &mut impl Fails) -> Option<u32> {
     let tells = |operation: &Packed| {
         let effect = operation.effect;
@@ -118,7 +118,7 @@ fn suffix(kept: &mut Kept, until: Instant, fails: &mut impl Fails) -> Option<u32
     };
     let mut reads: Kept = kept.iter().filter(|(_, operation)| tells(operation)).copied().collect();
     reads.sort_by_key(|(at, operation)| (operation.end, *at));
-    // A later read leaves less, so if there is no order from it on there is none from an earlier one on.
+    // A later read leaves fewer operations, so if they have no order, those from an earlier read have none either.
     let (mut low, mut high) = (0, reads.len());
     while low < high {
         let middle = (low + high) / 2;
@@ -129,7 +129,7 @@ fn suffix(kept: &mut Kept, until: Instant, fails: &mut impl Fails) -> Option<u32
     Some(read.0)
 }
 
-/// What is left to explain from a read on; the read itself becomes a write of what it returned.
+/// The operations that remain to be explained from a read on. The read itself becomes a write of what it returned.
 fn from(kept: &[(u32, Packed)], (read, since): (u32, Packed)) -> Kept {
     let left = kept.iter().filter(|(_, operation)| operation.end > since.start);
     let left = left.filter_map(|(at, operation)| match operation.start > since.end {
@@ -153,7 +153,8 @@ fn drop_values(kept: &mut Kept, fails: &mut impl Fails) {
         }
         fails
     });
-    // One write of what nobody saw may be needed, as it replaces what somebody saw later; hardly all of them are.
+    // One write of a value that was never seen may be needed, as it replaces a value that was seen later; but hardly
+    // all are.
     let seen: BTreeSet<Value> = kept.iter().filter_map(|(_, operation)| saw(operation)).collect();
     let unseen =
         |operation: &Packed| saw(operation).is_none() && wrote(operation).is_some_and(|value| !seen.contains(&value));
@@ -180,7 +181,7 @@ fn drop_each(kept: &mut Kept, positions: Vec<u32>, fails: &mut impl Fails) {
     });
 }
 
-/// Offers all of `things` in chunks, ever smaller ones; those taken are not offered again.
+/// Offers all of `things` in chunks of decreasing size. Chunks that were taken are not offered again.
 fn in_chunks<T>(mut things: Vec<T>, mut taken: impl FnMut(&[T]) -> bool) {
     let mut chunk = things.len().div_ceil(2);
     while chunk > 0 {
@@ -197,10 +198,10 @@ fn in_chunks<T>(mut things: Vec<T>, mut taken: impl FnMut(&[T]) -> bool) {
     }
 }
 
-/// What is left without everything that saw one of `values`, and without writes of what nothing left saw.
+/// The operations that remain without every one that saw one of `values`, and without writes that no remaining one saw.
 fn without(kept: &[(u32, Packed)], values: &[Value]) -> Kept {
     let mut dropped: BTreeSet<Value> = values.iter().copied().collect();
-    // A cas that goes takes its write with it, so whoever saw that goes as well.
+    // If a cas goes, its write goes too, and so must every operation that saw it.
     loop {
         let follows = |operation: &Packed| {
             let goes = saw(operation).is_some_and(|value| dropped.contains(&value));
@@ -224,8 +225,8 @@ fn without(kept: &[(u32, Packed)], values: &[Value]) -> Kept {
     }
 }
 
-/// The zones' argument about what is left, where it holds for all: where no value that it saw is written twice, not
-/// even by what was left out, and no delete was left out of what saw absence.
+/// The zones' argument about the remaining operations, if it holds for all operations: no value that they saw is
+/// written twice, not even by an operation that was left out; and if they saw absence, no delete was left out.
 fn plain(all: &[Packed], kept: &[(u32, Packed)]) -> Option<Conflict> {
     let part: Vec<Packed> = kept.iter().map(|(_, operation)| *operation).collect();
     let Zones::Conflict(conflict) = zones::decide::<0>(&part) else { return None };
@@ -235,9 +236,9 @@ fn plain(all: &[Packed], kept: &[(u32, Packed)]) -> Option<Conflict> {
     whole.then(|| conflict.renamed(&|at| kept[at as usize].0))
 }
 
-/// The operation whose answer ends the prefix, if there is an order without that answer: there is one of the operations
-/// that are left if there was one of all, and the answer is the only one of its instant. That costs nothing more, so
-/// it is known of arguments whose budget ended before they were short, too.
+/// The operation whose answer ends the prefix, if there is an order without that answer. There is one if the prefix is
+/// known to be the shortest and the answer is the only one at its instant. This costs nothing more, so it is also known
+/// for arguments whose budget ended before they were short.
 fn last_answer(kept: &[(u32, Packed)], until: Instant, first: bool, fails: &mut impl Fails) -> Option<u32> {
     let mut ended = kept.iter().filter(|(_, operation)| operation.end == until && !operation.effect.optional());
     let last = ended.next()?;

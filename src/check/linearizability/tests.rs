@@ -5,7 +5,7 @@ use crate::history::columns::{Call, Ending, NEVER_NS, Row};
 use crate::rng;
 use rand::Rng;
 
-/// What a small random history may contain.
+/// Options of a small random history.
 #[derive(Debug, Clone, Copy)]
 struct Small {
     operations: usize,
@@ -100,7 +100,7 @@ fn answer(shape: Small, random: &mut impl Rng, rows: &mut [Row], mut effects: Ve
         let call = match rows[at].call {
             Call::Get(_) => Call::Get(holds),
             Call::Cas { new, expected } => {
-                // Mostly expect what is there, or hardly any cas would match.
+                // Mostly expect the current value, or hardly any cas would match.
                 let expected =
                     if random.gen_bool(0.7) && (shape.creates || holds.is_some()) { holds } else { expected };
                 match holds == expected || rows[at].ending == Ending::Info {
@@ -168,7 +168,7 @@ fn engines_agree_with_brute_force_and_prove_it() {
     });
 }
 
-/// The same for keys with deletes and cas that expect absence, of which the histories above have few.
+/// The same for keys with deletes and cas that expect absence, which are rare in the histories above.
 #[test]
 fn engines_agree_where_absence_is_expected() {
     let mut decided = [0; 2];
@@ -181,7 +181,7 @@ fn engines_agree_where_absence_is_expected() {
     assert!(seeds(1).count() == 1 || decided.iter().all(|count| *count > 100), "{decided:?}");
 }
 
-/// The zone engine with one step broken; what zones do not decide goes to brute force.
+/// The zone engine with one step broken. Keys that zones do not decide go to brute force.
 fn broken(mutant: u8, columns: &Columns) -> Option<bool> {
     let by_key = ByKey::new(columns);
     (0..by_key.len()).try_fold(true, |so_far, index| {
@@ -212,11 +212,12 @@ fn broken(mutant: u8, columns: &Columns) -> Option<bool> {
     })
 }
 
-/// Clamping only the low ends gives the same verdicts: whatever may begin inside a forward zone is moved to its
-/// end, so all instants inside are as good as its beginning. The high ends are clamped for the order's sake.
+/// Clamping only the low ends gives the same verdicts: an operation that may begin inside a forward zone is moved to
+/// the zone's end, so all instants inside are as good as its beginning. The high ends are clamped only for the order.
 const EQUIVALENT: u8 = 11;
 
-/// Each broken engine gives a wrong verdict on some history that the fuzzing visits: the fuzzing can fail.
+/// Each broken engine gives a wrong verdict on some history that the fuzzing visits: this proves that the fuzzing can
+/// fail.
 #[test]
 fn every_mutant_is_caught() {
     let mut escaped: Vec<u8> = (1..=16).collect();
@@ -237,7 +238,7 @@ fn row(id: u32, client: u32, call: Call, start_ns: u64, end_ns: u64) -> Row {
     Row { id, client, key: 7, call, start_ns, end_ns, ending }
 }
 
-/// Judges rows, lets the verifier confirm the verdict, and returns the witness.
+/// Checks rows, has the verifier confirm the verdict, and returns the witness.
 fn witness_of(rows: &[Row]) -> Witness {
     let columns: Columns = rows.iter().copied().collect();
     let report = check_columns(&columns, Options::default());
@@ -328,7 +329,7 @@ fn an_unknown_write_explains_a_read_but_needs_no_explanation() {
 
 #[test]
 fn a_spent_budget_is_unknown_and_never_a_pass() {
-    // Repeated values, so the search decides; two steps do not.
+    // Values repeat, so the search decides; a budget of two steps is not enough.
     let rows = [row(0, 1, Call::Put(1), 0, 9), row(1, 2, Call::Put(1), 0, 9), row(2, 3, Call::Get(Some(2)), 0, 9)];
     let columns: Columns = rows.into_iter().collect();
     let budget = Budget { steps: 2, ..Budget::default() };
@@ -393,7 +394,7 @@ fn one_after_another(calls: &[Call]) -> Vec<Row> {
     calls.iter().enumerate().map(at).collect()
 }
 
-/// Writes of repeated values that nobody reads are all needed, and the read that they contradict comes last.
+/// Writes of repeated values that are never read are all needed, and the read that they contradict comes last.
 #[test]
 fn a_long_argument_is_cut_but_never_what_breaks_it() {
     let mut calls: Vec<Call> = (0..60).map(|at| Call::Put(at % 3)).collect();
@@ -421,7 +422,7 @@ fn a_long_argument_is_cut_but_never_what_breaks_it() {
     assert_eq!(all.lines().count(), witness.operations.len(), "{all}");
 }
 
-/// Where values repeat, a read that tells what the key held is where the argument can start.
+/// Where values repeat, an argument can start at a read that tells what the key held.
 #[test]
 fn an_argument_starts_from_the_last_read_that_settles_the_state() {
     let mut calls: Vec<Call> = (0..40).flat_map(|at| [Call::Put(at % 3), Call::Get(Some(at % 3))]).collect();
@@ -432,7 +433,7 @@ fn an_argument_starts_from_the_last_read_that_settles_the_state() {
     let Reason::NoOrder { since, breaks, .. } = &witness.reason else { panic!("{witness:?}") };
     assert_eq!((*since, *breaks), (Some(last - 5), Some(last - 1)));
     assert!(witness.operations.len() <= 3, "{witness:?}");
-    // What was over before does matter if the read did not see what it is said to have seen.
+    // Operations that were over before do matter if the read did not see what it is said to have seen.
     let columns: Columns = rows.into_iter().collect();
     let mut elsewhere = witness.clone();
     if let Reason::NoOrder { since, .. } = &mut elsewhere.reason {
@@ -452,7 +453,7 @@ fn a_single_read_is_not_said_to_repeat_values() {
     assert!(witness.sentence.contains("but 3 had replaced it"), "{}", witness.sentence);
 }
 
-/// The search takes equal writes for one another; the verifier tries them all, and says when that is too much.
+/// The search treats equal writes as interchangeable. The verifier tries them all, and reports when that is too much.
 #[test]
 fn a_proof_that_is_too_long_is_not_a_wrong_one() {
     let mut rows = vec![row(0, 0, Call::Put(3), 0, 1)];
@@ -468,7 +469,7 @@ fn a_proof_that_is_too_long_is_not_a_wrong_one() {
     assert!(why.contains("too many orders"), "{why}");
 }
 
-/// Larger histories than brute force can judge: the generator says what they are, the verifier confirms the proof.
+/// Histories too large for brute force: the generator knows their verdict, the verifier confirms the proof.
 mod generated {
     use super::*;
     use crate::check::linearizability::generate::{Mix, Shape, generate};
@@ -520,8 +521,8 @@ mod generated {
         }
     }
 
-    /// Values repeat, and the searches that would make the argument short may take longer than they are given: which
-    /// answer breaks the history is told all the same, is true, and is in the picture.
+    /// Values repeat, and the searches that would shorten the argument may exceed their budget. The answer that breaks
+    /// the history is still named, correctly, and is in the picture.
     #[test]
     fn the_answer_that_breaks_a_long_history_is_named() {
         let shape = Shape { operations: 400, clients: 8, keys: 1, mix: Mix::Creates, values: Some(5), ..BASE };
@@ -552,7 +553,7 @@ mod generated {
         assert_eq!(with(1), with(4));
     }
 
-    /// The verifier is no rubber stamp: spoilt proofs are rejected.
+    /// The verifier is no rubber stamp: it rejects spoilt proofs.
     #[test]
     fn spoilt_proofs_are_rejected() {
         let columns = generate(BASE, 1);
@@ -579,7 +580,7 @@ mod generated {
         let mut less = (*witness).clone();
         less.operations.retain(|id| *id != columns.ids[stale]);
         verify::refutes(&columns, &less).unwrap_err();
-        // The same operations, had the stale read been of another value.
+        // The same operations, as if the stale read had returned another value.
         let mut healed: Vec<Row> = columns.rows().collect();
         healed[stale].call = valid.row(stale).call;
         verify::refutes(&healed.into_iter().collect(), &witness).unwrap_err();

@@ -1,15 +1,15 @@
 //! The states of a key with appends: texts, numbered as they come up.
 //!
-//! A text that grew out of another one is that one's number and what was appended, so that a thousand appends take a
-//! thousand pieces and not half a million. Two texts are the same if their bytes are, however they came about: a hash
-//! finds the candidate and the bytes decide.
+//! A text that grew out of another one is stored as that one's number and the appended piece, so a thousand appends
+//! take a thousand pieces and not half a million. Two texts are the same if their bytes are, however they came about: a
+//! hash finds the candidate, and the bytes decide.
 
 use crate::history::Columns;
 use crate::history::columns::Label;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// A text: what another state holds, if any, and a piece behind it.
+/// A text: the text of another state, if any, followed by a piece.
 struct Text {
     before: Option<u32>,
     piece: Rc<str>,
@@ -18,7 +18,7 @@ struct Text {
     hash: u64,
 }
 
-/// What a state is.
+/// The content of a state.
 enum State {
     /// Absence, or a value that is no text.
     Plain(Option<Label>),
@@ -52,7 +52,7 @@ fn times(one: u64, other: u64) -> u64 {
 
 /// The hash of a text with this hash after `piece` was appended.
 fn extend(hash: u64, piece: &str) -> u64 {
-    // No byte counts as zero: leading ones would vanish.
+    // No byte counts as zero: leading zeros would vanish.
     piece.bytes().fold(hash, |hash, byte| (times(hash, BASE) + u64::from(byte) + 1) % PRIME)
 }
 

@@ -1,6 +1,6 @@
-//! From a value to a small number: which write of a key wrote it.
+//! Maps a value to a small number: the write of the key that wrote it.
 
-/// Marks a value nobody wrote.
+/// Marks a value that no operation wrote.
 pub(super) const NOBODY: u32 = u32::MAX;
 
 /// A map from values to small numbers. Values that lie close together, as counters do, index a

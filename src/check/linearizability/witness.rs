@@ -21,9 +21,9 @@ pub struct Witness {
     pub at_ns: u64,
 }
 
-/// A chain of writes, each a cas that took the value of the one before, seen through the two operations
-/// that fix when it was live: `ended_first` was over before `began_last` was invoked, if the chain is live
-/// for a stretch of time at all.
+/// A chain of writes, each a cas that took the value of the one before, described by the two operations that fix when
+/// it was live: `ended_first` was over before `began_last` was invoked, if the chain is live for a stretch of time at
+/// all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
     /// The writes from one operation's value to the other's, in chain order.
@@ -52,12 +52,12 @@ pub enum Reason {
         /// The operation.
         operation: u32,
     },
-    /// It saw a value that nobody wrote.
+    /// It saw a value that no operation wrote.
     NeverWritten {
         /// The operation.
         operation: u32,
     },
-    /// Two cas took the same value, each as if the other had not.
+    /// Two cas took the same value, each as if the other had not happened.
     TakenTwice {
         /// What wrote the value; `None` is the initial absence.
         writer: Option<u32>,
@@ -101,16 +101,17 @@ pub enum Reason {
         /// Lives in which no delete or read of absence fits.
         lives: Vec<Life>,
     },
-    /// Every order of these was tried. Those still running at `until_ns` may or may not have happened.
+    /// Every order of these was tried. The operations still running at `until_ns` may or may not have happened.
     NoOrder {
         /// The operations.
         operations: Vec<u32>,
-        /// The read that the argument starts from, if it does not start from the beginning: the key held what it read
-        /// when it took effect, so what was over before does not matter, and what ran beside it may have come first.
+        /// The read from which the argument starts, if it does not start at the beginning: the key held what it read
+        /// when it took effect. So operations that were over before it do not matter, and operations that ran beside it
+        /// may have come first.
         since: Option<u32>,
         /// The operation that breaks it, if it is known: without its answer the others have an order.
         breaks: Option<u32>,
-        /// Until when the history was looked at, in nanoseconds.
+        /// The history was examined up to this instant, in nanoseconds.
         until_ns: u64,
     },
 }

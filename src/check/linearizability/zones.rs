@@ -64,13 +64,13 @@ pub(super) struct Limits {
 pub(super) enum Conflict {
     /// No state explains this answer.
     Impossible { operation: u32 },
-    /// It saw a value that nobody wrote.
+    /// It saw a value that no operation wrote.
     NeverWritten { operation: u32 },
     /// Two cas took the same value.
     Fork { writer: Option<u32>, cas: [u32; 2] },
     /// Each of these cas took the value of the one before, in a circle.
     Circle { cas: Vec<u32> },
-    /// The values say `later` comes after `earlier`, but it was over before `earlier` began.
+    /// The values show that `later` comes after `earlier`, but it was over before `earlier` began.
     Backwards { later: u32, earlier: u32, links: Vec<u32> },
     /// Two chains, each of which had to be live while the other was.
     Overlap { one: Limits, other: Limits },
@@ -78,8 +78,8 @@ pub(super) enum Conflict {
     WithinLife { life: Limits, operation: u32 },
     /// More reads of absence, each needing a delete of its own, than there are deletes that can serve them.
     Starved { windows: Vec<Starved>, deletes: Vec<u32>, lives: Vec<Limits> },
-    /// No order of these was found, of which those still running at `until` may not have happened, be it from the
-    /// beginning or from the read `since` on. Without `breaks` there is one.
+    /// No order of these was found. The operations still running at `until` may not have happened. The search starts at
+    /// the beginning, or from the read `since` on. Without the answer of `breaks` there is an order.
     Exhausted { operations: Vec<u32>, since: Option<u32>, breaks: Option<u32>, until: Instant },
 }
 
@@ -92,7 +92,7 @@ pub(super) struct Starved {
 
 impl Limits {
     fn renamed(self, name: &impl Fn(u32) -> u32) -> Limits {
-        // The initial absence is nobody's operation and keeps its name.
+        // The initial absence is no client's operation and keeps its name.
         let end = |at: u32| if at == NOBODY { NOBODY } else { name(at) };
         Limits {
             links: self.links.into_iter().map(name).collect(),
@@ -138,7 +138,7 @@ impl Conflict {
     }
 }
 
-/// Everything about a key that [`super::absence`] and [`super::order`] build on.
+/// The data about a key on which [`super::absence`] and [`super::order`] build.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub clusters: Vec<Cluster>,
@@ -149,11 +149,11 @@ pub(super) struct Layout {
     pub backward: Vec<Zone>,
     /// Whether the key has deletes; then absence is no cluster.
     pub deletes: bool,
-    /// Whether a kept cas creates the key on a key with deletes: zones alone do not decide that.
+    /// Whether a kept cas creates the key on a key with deletes: zones alone cannot decide that.
     pub creates: bool,
 }
 
-/// What the zones say.
+/// The zones' result.
 #[derive(Debug)]
 pub(super) enum Zones {
     /// Repeated values, or operations that zones cannot express.
@@ -164,8 +164,8 @@ pub(super) enum Zones {
     Fit(Layout),
 }
 
-/// Judges the chains of one key. `MUTANT` is 0 except in the tests that prove the tests: each other
-/// number breaks one step, and compiles away here.
+/// Checks the chains of one key. `MUTANT` is 0 except in the tests that prove the tests: each other number breaks one
+/// step. It compiles away here.
 pub(super) fn decide<const MUTANT: u8>(operations: &[Packed]) -> Zones {
     let Some(mut layout) = (match clusters(operations) {
         Ok(layout) => layout,
@@ -347,7 +347,7 @@ fn start_of(operations: &[Packed], writer: u32) -> Instant {
     if writer == NOBODY { 0 } else { operations[writer as usize].start }
 }
 
-/// Files each acknowledged observation under its value, and keeps the writes it proves to have happened.
+/// Assigns each acknowledged observation to its value, and keeps the writes that it proves to have happened.
 fn read<const MUTANT: u8>(operations: &[Packed], layout: &mut Layout) -> Result<(), Conflict> {
     let mut proven = Vec::new();
     for (at, operation) in operations.iter().enumerate() {
@@ -465,7 +465,7 @@ fn walk<const MUTANT: u8>(operations: &[Packed], layout: &mut Layout) -> Result<
             false => backward.push(Zone { low: latest, high: earliest, head }),
         }
     }
-    // A value taken twice (mutant 2) would leave a cluster out as well.
+    // A value taken twice (mutant 2) would also leave a cluster out.
     if walked < kept && MUTANT != 5 && MUTANT != 2 {
         return Err(circle(layout, &forward, &backward));
     }
@@ -473,7 +473,7 @@ fn walk<const MUTANT: u8>(operations: &[Packed], layout: &mut Layout) -> Result<
     Ok(())
 }
 
-/// Some kept cluster was reached from no head: its chain runs in a circle.
+/// Some kept cluster is reached from no head: its chain is circular.
 fn circle(layout: &Layout, forward: &[Zone], backward: &[Zone]) -> Conflict {
     let mut reached = vec![false; layout.clusters.len()];
     for zone in forward.iter().chain(backward) {

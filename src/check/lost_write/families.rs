@@ -17,7 +17,7 @@ struct Node<'a> {
     root: usize,
     /// The earliest completion in its lineage: of a writer, or of a read of a lineage value.
     lineage_end: u64,
-    /// Who observed this value, in order of invocation.
+    /// Operations that observed this value, in order of invocation.
     observers: Vec<&'a Operation>,
     /// The latest completion of an observer of this value or of one that descends from it.
     last_seen: u64,
@@ -27,7 +27,7 @@ struct Node<'a> {
 pub struct Families<'a> {
     nodes: Vec<Node<'a>>,
     by_value: BTreeMap<Value, usize>,
-    /// Observers of absence, in order of invocation.
+    /// Operations that observed absence, in order of invocation.
     absent: Vec<&'a Operation>,
     /// Deletes that may have taken effect: (start, end), ascending.
     deletes: Vec<(u64, u64)>,
@@ -44,8 +44,8 @@ fn end(operation: &Operation) -> u64 {
 }
 
 impl<'a> Families<'a> {
-    /// The families of one key's operations (sorted by invocation); `None` if a value was written twice
-    /// or descends from itself, where nothing can be said.
+    /// The families of one key's operations (sorted by invocation); `None` if a value was written twice or descends
+    /// from itself: then nothing can be concluded.
     pub fn of(operations: &[&'a Operation]) -> Option<Self> {
         let mut families = Families {
             nodes: Vec::new(),
@@ -117,7 +117,7 @@ impl<'a> Families<'a> {
                     self.nodes[index].parent = Some(parent);
                     children[parent].push(index);
                 }
-                // A value from nowhere: a root of its own, whose lineage is then merely shorter.
+                // A value that was never written: a root of its own, whose lineage is then merely shorter.
                 None => order.push(index),
             }
         }
@@ -219,7 +219,7 @@ impl<'a> Families<'a> {
         }
         let Some(own) = own else { return false };
         if self.nodes[own].root == node.root {
-            // Same family: the root itself would be in the lineage, and then visible; so this is a fork.
+            // Same family: the root itself would be in the lineage and thus visible, so this is a fork.
             return own != node.root;
         }
         let root = &self.nodes[node.root].writer;

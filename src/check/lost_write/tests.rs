@@ -53,7 +53,7 @@ fn losses(operations: &[(u64, u64, (Op, Status))]) -> Vec<[u32; 2]> {
 #[test]
 fn a_put_that_an_older_value_outlives_is_lost() {
     assert_eq!(losses(&[(0, 1, put(1)), (2, 3, put(2)), (4, 5, get(Some(1)))]), [[1, 2]]);
-    // The same when a read, not the writer, is what shows that the older value is older.
+    // The same, where a read and not the writer shows that the older value is older.
     assert_eq!(
         losses(&[(0, 1, unknown(put(1))), (2, 3, get(Some(1))), (4, 5, put(2)), (6, 7, get(Some(1)))]),
         [[2, 3]]
@@ -121,7 +121,7 @@ fn a_loss_says_who_when_and_where() {
     );
 }
 
-/// Whether some order of the operations explains one key: every prefix of choices tried.
+/// Whether some order of the operations explains one key: tries every prefix of choices.
 fn linearizable(operations: &[Operation]) -> bool {
     fn end(operation: &Operation) -> u64 {
         if operation.status == Status::Info { u64::MAX } else { operation.end_ns }
@@ -177,7 +177,8 @@ fn random_history(seed: u64) -> History {
     history
 }
 
-/// Whatever is called lost cannot be explained by any order; and with everything visible again, nothing is.
+/// A history with a write reported lost cannot be explained by any order; with everything visible again, none is
+/// reported.
 #[test]
 fn never_fires_on_a_linearizable_history() {
     let (mut linearizable_histories, mut fired) = (0, 0);

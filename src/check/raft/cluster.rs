@@ -1,5 +1,5 @@
-//! The cluster as its own events describe it: every node's log, vote and positions, and what is known
-//! to be committed. Process kills keep logs and votes, so restarts only reset what lives in memory.
+//! The cluster as its own events describe it: every node's log, vote and positions, and the entries known to be
+//! committed. Process kills keep logs and votes, so a restart resets only what is in memory.
 
 use crate::trace::{Event, HostId, LogPosition, What};
 use std::collections::BTreeMap;
@@ -35,20 +35,21 @@ pub struct Entry {
     pub payload: u64,
 }
 
-/// One node, as far as its events tell.
+/// One node, as far as its events describe it.
 #[derive(Debug, Clone, Default)]
 pub struct Node {
     /// The entries it holds, by index.
     pub log: BTreeMap<u64, Entry>,
     /// The last position that a purge or an installed snapshot covers.
     pub covered: Option<LogPosition>,
-    /// The last vote it saved: whose, and whether committed.
+    /// The last vote that it saved: for which leader id, and whether committed.
     pub vote: Option<(LeaderId, bool)>,
-    /// Up to where this incarnation knows the log to be committed.
+    /// The index up to which this incarnation knows the log to be committed.
     pub commit: Option<u64>,
-    /// The end of the log that this incarnation found, as far as it is not overwritten: it may hold more than it told.
+    /// The end of the log that this incarnation found, as far as it is not overwritten: the log may hold more than was
+    /// recorded.
     pub found: Option<u64>,
-    /// Up to where its knowledge has gone into [`Cluster::committed`], across incarnations.
+    /// The index up to which its knowledge has gone into [`Cluster::committed`], across incarnations.
     pub reported: u64,
 }
 
@@ -59,7 +60,7 @@ impl Node {
         self.log.get(&index).map(|entry| entry.leader).or(covered)
     }
 
-    /// Whether it may have found an entry at `index` that it never told of: under way when its process died.
+    /// Whether it may have found an entry at `index` that it never recorded: one being appended when its process died.
     pub fn may_hold(&self, index: u64) -> bool {
         !self.log.contains_key(&index) && self.found.is_some_and(|found| index <= found)
     }
@@ -84,21 +85,21 @@ pub struct Committed {
     pub leader: LeaderId,
     /// Hash of its payload, unless it is known only as the end of a snapshot.
     pub payload: Option<u64>,
-    /// The lowest leader id that any node had voted for when it learned of the commitment: the entry
-    /// was committed by this leader or an earlier one. `None`: no such node had a vote.
+    /// The lowest leader id that any node had voted for when it learned of the commitment: the entry was committed by
+    /// this leader or an earlier one. `None`: no such node had a vote.
     pub under: Option<LeaderId>,
-    /// Who learned it first.
+    /// The node that learned it first.
     pub by: HostId,
     /// When.
     pub at_ns: u64,
 }
 
-/// All nodes, and what any of them has learned to be committed.
+/// All nodes, and the entries that any of them has learned to be committed.
 #[derive(Debug, Clone, Default)]
 pub struct Cluster {
     nodes: Vec<Node>,
     nobody: Node,
-    /// Committed entries by index; the first report stays.
+    /// Committed entries by index. The first report counts.
     pub committed: BTreeMap<u64, Committed>,
 }
 
@@ -124,7 +125,7 @@ impl Cluster {
         known.chain(std::iter::once((upto.index, leader, payload)))
     }
 
-    /// Takes an event in.
+    /// Applies an event to the cluster's state.
     pub fn apply(&mut self, event: &Event) {
         let index = event.host.index();
         if self.nodes.len() <= index {
@@ -151,7 +152,7 @@ impl Cluster {
                 node.vote = Some((LeaderId { term, node: candidate }, committed));
             }
             What::Append { at, payload, .. } => {
-                // An entry written over another replaces everything from there on, as a log does.
+                // An entry written over another one replaces everything from there on, as in a log.
                 let entry = Entry { leader: at.into(), payload };
                 if node.log.last_key_value().is_some_and(|(last, _)| *last >= at.index)
                     && node.log.get(&at.index) != Some(&entry)

@@ -1,10 +1,10 @@
-//! What is committed is durable on a majority of every configuration in force.
+//! Commit quorum: a committed entry is durable on a majority of every configuration in force.
 //!
 //! Raft paper, sections 5.3, 5.4.2 and 6: an entry is committed once its leader has it on a majority of the servers;
-//! while two configurations are joint, on a majority of each. Checked when a node is the first to learn of a commit,
-//! which is its leader, against the appends that were recorded as durable and the newest configuration in that node's
-//! own log. Entries below are covered by log matching. A node that keeps more than it recorded (it died between the
-//! sync and its report) is believed as far as the log goes that it found at its next start.
+//! while two configurations are joint, on a majority of each. The check runs when a node is the first to learn of a
+//! commit, which is its leader. It uses the appends that were recorded as durable, and the newest configuration in that
+//! node's own log. Entries below are covered by log matching. A node may hold more than it recorded, if it died between
+//! the sync and its report; it counts as a holder as far as the log reaches that it found at its next start.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};

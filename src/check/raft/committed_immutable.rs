@@ -1,15 +1,15 @@
-//! Committed entries never change: no node commits, applies, snapshots over or throws away something else.
+//! Committed entries never change: no node commits, applies, snapshots over or discards a different one.
 //!
-//! Raft paper, section 5.4 (a committed entry is durable; `CommittedLogReplicaConsistency` and
-//! `CommittedLogDurability` in TLA+ models of Raft). Violations are
+//! Raft paper, section 5.4 (a committed entry is durable; `CommittedLogReplicaConsistency` and `CommittedLogDurability`
+//! in TLA+ models of Raft). Violations are
 //! 1. a node learns that index i is committed with another entry than the one known to be committed there;
 //! 2. a snapshot or a purge ends at index i with another leader's entry;
-//! 3. a node truncates, or writes over, an entry that is known to be committed.
+//! 3. a node truncates, or overwrites, an entry that is known to be committed.
 //!
-//! An *uncommitted* tail may be truncated at any time, and a different entry at the same index may be too.
-//! So may entries that others know to be committed, if the very next thing the node does is to put a
-//! snapshot that covers them in their place: openraft clears everything above its own commit position
-//! before it installs a snapshot over a conflicting tail.
+//! An *uncommitted* tail may be truncated at any time, even if a different entry is committed at the same index.
+//! Entries that other nodes know to be committed may be truncated too, if the very next thing that the node does is to
+//! install a snapshot that covers them: openraft clears everything above its own commit position before it installs a
+//! snapshot over a conflicting tail.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// See the module's header. What is known to be committed is in [`Cluster`].
 #[derive(Default)]
 pub struct CommittedImmutable {
-    /// Truncations that a snapshot must cover at once: the last committed index removed, and the violation if not.
+    /// Truncations that a snapshot must cover at once: the last committed index removed, and the violation otherwise.
     uncovered: BTreeMap<HostId, (u64, Violation)>,
 }
 

@@ -1,21 +1,21 @@
 //! Election safety: at most one election is won per leader id, and elections are won in order.
 //!
-//! Raft paper, section 5.2 and figure 3 (`ElectionSafety` in `raft.tla`), stated by *committed leader
-//! id* (term, node): such ids are totally ordered, so two leaders of one term are legal when every voter
-//! met them in increasing order. A leader id has won when its own node saves its vote as committed.
+//! Raft paper, section 5.2 and figure 3 (`ElectionSafety` in `raft.tla`), stated by *committed leader id* (term, node).
+//! Such ids are totally ordered, so two leaders of one term are legal if every voter met them in increasing order. A
+//! leader id has won when its own node saves its vote as committed.
 //! 1. No node wins with a leader id under which it had campaigned before.
-//! 2. No node that took part in Y (granted its vote, or accepted Y as leader) later grants its vote to a
-//!    lower X, if both X and Y are won at any time. A voter that lost its vote on restart does this.
+//! 2. No node that took part in Y (granted its vote, or accepted Y as leader) later grants its vote to a lower X, if
+//!    both X and Y win at any time. A voter that lost its vote in a restart does this.
 //!
-//! A node that restarts with a committed vote for itself resumes as that leader without an election;
-//! a delayed candidate may win after a higher one has: both are legal and pass.
+//! Two cases are legal and pass: a node that restarts with a committed vote for itself resumes as that leader without
+//! an election; and a delayed candidate may win after a higher one has.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, What};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A grant that came after taking part in something higher.
+/// A vote granted after the node had taken part in a higher election.
 #[derive(Debug, Clone, Copy)]
 struct Regression {
     voter: HostId,
@@ -31,7 +31,7 @@ pub struct ElectionSafety {
     campaigned: BTreeSet<LeaderId>,
     campaigned_again: BTreeMap<LeaderId, u64>,
     won: BTreeSet<LeaderId>,
-    /// What each node took part in, with the first time.
+    /// The elections in which each node took part, with the first time.
     took_part: BTreeMap<HostId, BTreeMap<LeaderId, u64>>,
     regressions: Vec<Regression>,
 }
@@ -63,7 +63,7 @@ impl Property for ElectionSafety {
         }
         self.took_part.entry(event.host).or_default().entry(leader).or_insert(event.t_ns);
         if committed {
-            // A follower saves its leader's vote as committed only after the leader did: won either way.
+            // A follower saves its leader's vote as committed only after the leader did: the leader has won either way.
             self.won.insert(leader);
         }
         if committed
@@ -162,7 +162,7 @@ mod tests {
         assert!(!unsafe_election(&steps[..7]), "a lower campaign that never wins elects nobody");
     }
 
-    /// Only n1 goes back, and it never granted n3 its vote: to follow a leader is to take part in its election.
+    /// Only n1 goes back, and it never granted n3 its vote: following a leader counts as taking part in its election.
     #[test]
     fn a_follower_that_forgets_its_leader_is_caught() {
         let steps = [

@@ -1,9 +1,9 @@
-//! A command takes effect once, through the same log entry on every node.
+//! Exactly once: a command takes effect once, through the same log entry on every node.
 //!
-//! Raft dissertation, section 6.3: clients retry, so that a log may hold a command twice; the state machine's sessions
-//! see to it that it takes effect at the first of its entries and never again. Sessions are part of the replicated
-//! state and of its snapshots: if one node forgets what another remembers, their states part. After a restart a node may
-//! apply again what it had not saved.
+//! Raft dissertation, section 6.3: clients retry, so a log may hold a command twice. The state machine's sessions make
+//! it take effect at the first of its entries and never again. Sessions are part of the replicated state and of its
+//! snapshots: if one node forgets what another remembers, their states diverge. After a restart a node may apply again
+//! what it had not saved.
 
 use super::{Cluster, Property, seconds, violation};
 use crate::check::{CheckName, Violation};

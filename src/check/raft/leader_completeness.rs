@@ -1,10 +1,10 @@
-//! Leader completeness: what was committed under one leader is in the log of every higher leader.
+//! Leader completeness: an entry committed under one leader is in the log of every higher leader.
 //!
-//! Raft paper, section 5.4 and figure 3 (`LeaderCompleteness` in `raft.tla`). When a node wins an
-//! election, its log (or its snapshot) must hold every entry already known to be committed under a
-//! lower leader id. "Under" is taken from the vote of the node that learned of the commitment, which is
-//! the committing leader's or a later one: it can only excuse, never accuse. So a delayed candidate that
-//! wins after a higher leader has committed entries is not asked for those.
+//! Raft paper, section 5.4 and figure 3 (`LeaderCompleteness` in `raft.tla`). When a node wins an election, its log (or
+//! its snapshot) must hold every entry already known to be committed under a lower leader id. "Under" is taken from the
+//! vote of the node that learned of the commitment, which is the committing leader's or a later one: it can only
+//! excuse, never accuse. So a delayed candidate that wins after a higher leader has committed entries need not have
+//! those.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
@@ -25,7 +25,7 @@ impl Property for LeaderCompleteness {
             return None;
         }
         let winner = before.node(event.host);
-        // Below the snapshot there is nothing left to compare with.
+        // Below the snapshot there is no log left to compare with.
         let from = winner.covered.map_or(0, |covered| covered.index + 1);
         let missing = before.committed.range(from..).find(|(index, entry)| {
             entry.under.is_some_and(|under| under < leader)

@@ -1,9 +1,9 @@
-//! A log comes back from a restart as it was, as far as it was said to be durable.
+//! Log durability: after a restart a log is as it was, as far as it was reported durable.
 //!
 //! Raft paper, figure 2: the log is persistent state, "updated on stable storage before responding to RPCs". An append
-//! is recorded when the storage says that it is durable, so that the log which a process finds may be longer (what was
-//! under way at the end arrived, or a truncation did not) but not shorter, may not end in another entry at the same
-//! index, and may not end in an older leader's entry than before.
+//! is recorded when the storage reports it durable. So the log that a process finds may be longer (a last append
+//! arrived, or a truncation did not). But it may not be shorter, may not end in another entry at the same index, and
+//! may not end in an entry of an older leader than before.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};

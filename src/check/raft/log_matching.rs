@@ -1,20 +1,20 @@
 //! Log matching: an entry's index and leader determine its payload and everything before it.
 //!
-//! Raft paper, section 5.3 and figure 3 (`LogMatching` in `raft.tla`). Checked by induction: whenever
-//! a node appends (index, leader), the payload and the leader of the entry just before it must be what
-//! every other node had there, at any time. That is one look-up an append instead of comparing logs.
+//! Raft paper, section 5.3 and figure 3 (`LogMatching` in `raft.tla`). Checked by induction: whenever a node appends
+//! (index, leader), the payload, and the leader of the entry just before it, must be what every other node had there,
+//! at any time. That takes one look-up per append instead of comparing logs.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, What};
 use std::collections::BTreeMap;
 
-/// What was seen first at an index for one leader.
+/// The first entry seen at an index for one leader.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     leader: LeaderId,
     payload: u64,
-    /// The leader of the entry just before, where that is known.
+    /// The leader of the entry just before, if known.
     previous: Option<LeaderId>,
     by: HostId,
 }
@@ -110,7 +110,8 @@ mod tests {
         assert_eq!(violated(&steps), [CheckName::LogMatching]);
     }
 
-    /// n3 has the entry first, and what it had before it is not known: that says nothing, and what others tell counts.
+    /// n3 appends the entry first, but its previous entry is unknown. That proves nothing; what other nodes had there
+    /// counts.
     #[test]
     fn the_past_of_an_entry_is_learned_from_whoever_knows_it_first() {
         let unknown = (3, append(at(3, 3, 2), 5));

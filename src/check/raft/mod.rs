@@ -1,10 +1,10 @@
 //! Raft's invariants, checked over the events that were recorded where the protocol meets storage.
 //!
-//! One pass over the trace: every property sees each event together with the cluster as it was
-//! *before* it. Each property reports its first violation only, since what follows is consequence.
-//! A trace without Raft events has no violations here. Sources: Ongaro & Ousterhout, "In Search of an
-//! Understandable Consensus Algorithm" (USENIX ATC 2014), figure 3; TLA+ names from Ongaro's
-//! `raft.tla`. Does not look at metrics or messages: only at what nodes wrote and applied.
+//! One pass over the trace: every property sees each event together with the cluster as it was *before* it. Each
+//! property reports its first violation only, since later ones are consequences. A trace without Raft events has no
+//! violations here. Sources: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (USENIX ATC
+//! 2014), figure 3; TLA+ names from Ongaro's `raft.tla`. Metrics and messages are not used: only what nodes wrote and
+//! applied.
 
 mod cluster;
 mod commit_quorum;
@@ -24,11 +24,11 @@ use cluster::{Cluster, LeaderId};
 
 /// A property of Raft that is checked event by event.
 trait Property {
-    /// What `event` violates, given the cluster as it was just before it.
+    /// The violation that `event` causes, given the cluster as it was just before it, if any.
     fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation>;
 }
 
-/// Checks all of Raft's invariants over a sorted trace, O(events x log entries). At most one violation a property.
+/// Checks all of Raft's invariants over a sorted trace, in O(events x log entries). At most one violation per property.
 pub fn check(trace: &Trace) -> Vec<Violation> {
     let mut properties: Vec<Box<dyn Property>> = vec![
         Box::new(election_safety::ElectionSafety::default()),
@@ -58,7 +58,7 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
     violations
 }
 
-/// Whether an event matters to any property; most of a trace is messages, which do not.
+/// Whether an event matters to any property. Most events of a trace are messages, which do not.
 fn concerns_raft(what: &What) -> bool {
     matches!(
         what,
@@ -94,7 +94,7 @@ fn violation(check: CheckName, event: &Event, nodes: &[HostId], terms: &[u64], s
 
 #[cfg(test)]
 mod testing {
-    //! A short hand for traces: one event a step, one millisecond apart.
+    //! A shorthand for traces: one event per step, one millisecond apart.
 
     use super::*;
     use crate::trace::LogPosition;
@@ -188,8 +188,8 @@ mod tests {
         assert_eq!(violated(&steps), []);
     }
 
-    /// When all nodes have been down, nodes that lost their votes elect a leader of term 1 again, below the
-    /// one of term 2 that they had elected when the first leader died.
+    /// All nodes have been down. Nodes that lost their votes elect a leader of term 1 again, below the leader of term 2
+    /// that they had elected when the first leader died.
     #[test]
     fn real_nodes_that_forget_their_votes_violate_election_safety() {
         use crate::fault::kinds::Kill;

@@ -1,8 +1,8 @@
-//! A node's vote, commit position and apply position never go back.
+//! Monotonicity: a node's vote, commit position and apply position never go back.
 //!
-//! Raft paper, figure 2 (`currentTerm` increases monotonically and is durable; `commitIndex` and
-//! `lastApplied` increase monotonically in memory). The vote may not go back even across restarts.
-//! Commit and apply live in memory: after a restart they may start again from the snapshot, or from 0.
+//! Raft paper, figure 2 (`currentTerm` increases monotonically and is durable; `commitIndex` and `lastApplied` increase
+//! monotonically in memory). The vote may not go back even across restarts. The commit and apply positions are in
+//! memory: after a restart they may start again from the snapshot, or from 0.
 
 use super::{Cluster, Property, seconds, violation};
 use crate::check::{CheckName, Violation};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// See the module's header.
 #[derive(Default)]
 pub struct Monotonic {
-    /// The last index each node applied, or got by snapshot, in its present life.
+    /// The last index that each node applied, or got by snapshot, in its current incarnation.
     applied: BTreeMap<HostId, u64>,
 }
 

@@ -1,10 +1,10 @@
-//! Two snapshots of one position hold the same.
+//! Snapshot agreement: two snapshots of one position have the same content.
 //!
-//! Raft paper, sections 2 and 7: replicated state machines are deterministic, so that all nodes are in the same state
-//! once they have applied the same entries, and a snapshot is that state. A state machine that looks at a clock, a
-//! snapshot that forgets a part or is labelled with a position that it has not reached: their nodes have parted, though
-//! perhaps no client has seen it yet. Only what applications offer for comparison is compared: bytes that depend on
-//! the node or on the order in a hash map are no state.
+//! Raft paper, sections 2 and 7: replicated state machines are deterministic, so all nodes are in the same state once
+//! they have applied the same entries, and a snapshot is that state. If a state machine reads a clock, or a snapshot
+//! omits a part or is labelled with a position that it has not reached, the nodes have diverged, though perhaps no
+//! client has seen it yet. Only content that applications offer for comparison is compared: bytes that depend on the
+//! node, or on the order in a hash map, are no state.
 
 use super::{Cluster, Property, seconds, violation};
 use crate::check::{CheckName, Violation};

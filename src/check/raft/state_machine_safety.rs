@@ -1,8 +1,8 @@
-//! State-machine safety: no two nodes, and no two lives of one node, apply different entries at one index.
+//! State-machine safety: no two nodes, and no two incarnations of one node, apply different entries at one index.
 //!
-//! Raft paper, section 5.4.3 and figure 3 (`StateMachineSafety` in `raft.tla`). A restarted node applies
-//! again what it did not find on its disk: the same entries, or it is a violation. Nor may a node skip an
-//! entry, which is applying a different sequence, or find what it never applied. What a snapshot *holds* is compared
+//! Raft paper, section 5.4.3 and figure 3 (`StateMachineSafety` in `raft.tla`). A restarted node applies again what it
+//! did not find on its disk; these must be the same entries. A node may not skip an entry, which would apply a
+//! different sequence, and may not find on its disk what it never applied. The content of snapshots is compared
 //! elsewhere.
 
 use super::{Cluster, LeaderId, Property, seconds, violation};
@@ -17,19 +17,19 @@ pub struct StateMachineSafety {
     machines: BTreeMap<HostId, Machine>,
 }
 
-/// Where the state machine of one node stands.
+/// The position of one node's state machine.
 #[derive(Default)]
 struct Machine {
-    /// The last index in it, in this life; `None` after a start.
+    /// The last index applied in this incarnation; `None` after a start.
     last: Option<u64>,
-    /// The last index that its newest snapshot covers: where a new life may go on from.
+    /// The last index that its newest snapshot covers: a new incarnation may go on from there.
     snapshot: Option<u64>,
-    /// The last index that was ever in it, in any life.
+    /// The last index ever applied, in any incarnation.
     ever: u64,
 }
 
 impl Machine {
-    /// Whether applying `index` now leaves out an entry. A log begins at index 0 or 1.
+    /// Whether applying `index` now skips an entry. A log begins at index 0 or 1.
     fn skips(&self, index: u64) -> bool {
         index > self.last.or(self.snapshot).map_or(1, |last| last + 1)
     }

@@ -77,7 +77,8 @@ fn drawn() -> impl Strategy<Value = FaultKind> {
         .prop_map(|(name, seed)| FaultKind::draw(name, &mut Draw::new(&two_sites(), &Ranges::default(), seed)))
 }
 
-/// Any fault that validates in [`two_sites`]: those of links and processes with hosts as they come, and all as drawn.
+/// Any fault that validates in [`two_sites`]: faults of links and processes with arbitrary hosts, and all kinds as
+/// drawn.
 fn any_kind() -> impl Strategy<Value = FaultKind> {
     let node = (1u16..=5).prop_map(|node| target(&format!("n{node}")));
     let some = proptest::sample::subsequence(vec!["n1", "n2", "n3", "n4", "n5", "east.clients", "west.clients"], 1..=4);
@@ -121,7 +122,7 @@ fn any_kind() -> impl Strategy<Value = FaultKind> {
 }
 
 proptest! {
-    /// Whatever the history of beginnings and ends, the state is that of the faults that are active.
+    /// After any history of beginnings and ends, the state is that of the active faults.
     #[test]
     fn the_state_is_a_function_of_the_active_set(
         kinds in prop::collection::vec(any_kind(), 1..8),
@@ -149,7 +150,7 @@ proptest! {
             }
         }
         prop_assert_eq!(&lived, &direct);
-        // And what each fault does on its own, put together by hand.
+        // And compared with what each fault does on its own, combined by hand.
         let alone: Vec<Active> = (0..faults).filter(|index| state[*index] == Some(false)).map(|index| {
             let mut alone = fresh.clone();
             alone.begin(index as u32, Some(HostId(3)));

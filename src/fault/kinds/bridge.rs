@@ -1,4 +1,4 @@
-//! Two halves that only one node connects.
+//! Two halves that are connected only through one node.
 
 use crate::fault::check::{Check, Wrong};
 use crate::fault::draw::Draw;
@@ -34,7 +34,7 @@ impl Kind for Bridge {
         name: "bridge",
         family: Family::Cut,
         title: "bridge",
-        does: "two halves that only one node connects",
+        does: "two halves, connected only through one node",
         fields: &[
             Field::new("left", Holds::Hosts, "one half"),
             Field::new("middle", Holds::Host, "the node in between"),

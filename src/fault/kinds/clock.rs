@@ -1,4 +1,4 @@
-//! A clock is wrong, or runs wrong.
+//! A clock is set wrong, or runs too fast or too slow.
 
 use crate::fault::check::{Check, Wrong, wrong};
 use crate::fault::draw::Draw;
@@ -17,13 +17,13 @@ const SLOWEST_PPM: i64 = -900_000;
 /// Ten times faster than true time.
 const FASTEST_PPM: i64 = 9_000_000;
 
-/// A node's clock is wrong and runs wrong: as it reads the time, and as it waits.
+/// A node's clock is wrong, both in the time it reads and in how long its timers wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clock {
     /// The node or role.
     pub target: Target,
-    /// Added to the time it reads, in milliseconds.
+    /// Added to the time of day that it reads, in milliseconds.
     #[serde(default)]
     pub offset_ms: i64,
     /// How much faster than true time it runs, in parts per million; negative: slower.
@@ -42,7 +42,7 @@ impl Kind for Clock {
         name: "clock",
         family: Family::Clock,
         title: "clock",
-        does: "the clock is wrong, or runs too fast or too slow, timers and all",
+        does: "the clock is set wrong, or runs too fast or too slow, and so do its timers",
         fields: &[
             Field::TARGET,
             Field::number("offset_ms", i64::MIN, i64::MAX, "milliseconds ahead; negative: behind").optional(),
@@ -80,7 +80,7 @@ impl Kind for Clock {
             0 if drift_ppm == 0 => most_offset as i64,
             offset_ms => offset_ms,
         };
-        // Only where the ranges allow no offset can there be neither.
+        // Both can be zero only where the ranges allow no offset.
         let drift_ppm = if (offset_ms, drift_ppm) == (0, 0) { most_drift as i64 } else { drift_ppm };
         Clock { target, offset_ms, drift_ppm }
     }

@@ -1,4 +1,4 @@
-//! A disk misreads.
+//! A disk returns corrupt reads.
 
 use crate::fault::check::{Check, Wrong, wrong};
 use crate::fault::draw::Draw;
@@ -17,13 +17,13 @@ use std::fmt;
 pub struct CorruptReads {
     /// The node or role.
     pub target: Target,
-    /// Probability that a read is hit, in parts per million.
+    /// Probability that a read is corrupted, in parts per million.
     pub ppm: u32,
 }
 
 impl fmt::Display for CorruptReads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "disk of {} misreading {} % of reads", self.target.0, f64::from(self.ppm) / 1e4)
+        write!(f, "disk of {} corrupting {} % of reads", self.target.0, f64::from(self.ppm) / 1e4)
     }
 }
 

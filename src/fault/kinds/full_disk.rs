@@ -11,7 +11,7 @@ use crate::fault::topology::Target;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A node's disk is full: it takes no byte more, and what it holds can be read.
+/// A node's disk is full: writes that need more space fail, and what it holds can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FullDisk {
@@ -30,7 +30,7 @@ impl Kind for FullDisk {
         name: "full_disk",
         family: Family::Disk,
         title: "full disk",
-        does: "the disk takes no byte more",
+        does: "the disk is full: writes that need more space fail",
         fields: &[Field::TARGET],
         drawn: Drawn::IfNamed,
         least_nodes: 3,

@@ -1,4 +1,4 @@
-//! One host is cut from all others.
+//! One host is cut off from all others.
 
 use crate::fault::check::{Check, Wrong};
 use crate::fault::draw::Draw;
@@ -11,7 +11,7 @@ use crate::trace::HostSet;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One host, or the holder of a role, cut from every other node; its clients too if `from_clients`.
+/// One host, or the holder of a role, is cut off from every other node; with `from_clients`, from clients too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Isolate {
@@ -29,7 +29,7 @@ impl fmt::Display for Isolate {
 }
 
 impl Isolate {
-    /// One of the leader, as the nemesis draws it.
+    /// An isolation of the leader, as the nemesis draws it.
     pub fn of_leader(draw: &mut Draw) -> Isolate {
         Isolate { target: Draw::leader(), from_clients: draw.one_in(4) }
     }
@@ -40,7 +40,7 @@ impl Kind for Isolate {
         name: "isolate",
         family: Family::Cut,
         title: "isolation",
-        does: "one host is cut from all nodes, and from clients if asked",
+        does: "one host is cut off from all nodes; from clients too, if requested",
         fields: &[
             Field::new("target", Holds::HostOrRole, "the host or role"),
             Field::new("from_clients", Holds::Flag, "whether client hosts are cut off as well").optional(),

@@ -1,4 +1,4 @@
-//! A disk lies about syncs.
+//! A disk acknowledges syncs that it has not done.
 
 use crate::fault::check::{Check, Wrong};
 use crate::fault::draw::Draw;
@@ -11,8 +11,8 @@ use crate::fault::topology::Target;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A node's disk says that it has synced, and has not: what is written meanwhile is safe from a kill, not from
-/// a power loss.
+/// A node's disk reports syncs as done without doing them. What is written meanwhile survives a kill, but not a power
+/// loss.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LostSync {
@@ -31,7 +31,7 @@ impl Kind for LostSync {
         name: "lost_sync",
         family: Family::Disk,
         title: "no sync",
-        does: "the disk says that it has synced, and has not",
+        does: "the disk reports syncs as done without doing them",
         fields: &[Field::TARGET],
         drawn: Drawn::Never("no system survives it on a majority of the disks"),
         least_nodes: 2,

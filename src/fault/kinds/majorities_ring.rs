@@ -1,4 +1,4 @@
-//! Each node sees a majority, and no two see the same.
+//! Each node sees a majority, and no two nodes see the same one.
 
 use crate::fault::check::{Check, Wrong, wrong};
 use crate::fault::draw::Draw;
@@ -15,8 +15,8 @@ use std::fmt;
 /// With fewer nodes there is no such ring.
 const LEAST_NODES: usize = 3;
 
-/// Every node sees a majority, no two see the same (Jepsen's "majorities ring"): each node talks
-/// only to its nearest neighbours in this order, enough of them for a majority. Clients are untouched.
+/// Every node sees a majority, and no two see the same one (Jepsen's "majorities ring"). Each node talks only to its
+/// nearest neighbours in this order, as many as make a majority. Clients are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MajoritiesRing {

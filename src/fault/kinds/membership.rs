@@ -1,4 +1,4 @@
-//! An administrator changes who is a member.
+//! An administrator changes the members of the cluster.
 
 use crate::fault::check::{Check, Wrong, wrong};
 use crate::fault::draw::{Draw, sorted};
@@ -11,12 +11,12 @@ use crate::fault::words::all;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// An administrator makes these the voters, and all nodes again when it ends. Nodes that are not among them
-/// are removed, and come back as learners before they vote.
+/// An administrator makes these nodes the voters, and all nodes again when the fault ends. The other nodes are removed,
+/// and come back as learners before they vote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Membership {
-    /// The voters, while it is active.
+    /// The voters while it is active.
     pub voters: Vec<Target>,
 }
 
@@ -56,7 +56,8 @@ impl Kind for Membership {
 
     fn draw(draw: &mut Draw) -> Self {
         let mut voters = draw.nodes();
-        // At least two stay, and a majority of all: whoever else is down, some of them are up.
+        // At least two voters stay, and they are a majority of all nodes: whichever others are down, some voters are
+        // up.
         let most = voters.len() - 1;
         voters.truncate(draw.between((most / 2 + 1).max(2) as u64, most as u64) as usize);
         Membership { voters: sorted(voters) }

@@ -1,4 +1,4 @@
-//! Single messages are lost, late or doubled.
+//! Single messages are lost, late or duplicated.
 
 use crate::fault::chaos::Chaos;
 use crate::fault::check::{Check, Wrong, message_chaos, wrong};
@@ -13,7 +13,7 @@ use crate::trace::MessageKind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Single messages from `from` to `to` are lost, delayed past later ones, or doubled.
+/// Single messages from `from` to `to` are lost, delayed past later ones, or duplicated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Messages {
@@ -44,7 +44,7 @@ impl Kind for Messages {
         name: "messages",
         family: Family::Messages,
         title: "message chaos",
-        does: "single messages are lost, late, doubled",
+        does: "single messages are lost, late or duplicated",
         fields: &[
             Field::new("from", Holds::Hosts, "the senders; without it, every host").optional(),
             Field::new("to", Holds::Hosts, "the receivers; without it, every host").optional(),
@@ -92,7 +92,7 @@ impl Kind for Messages {
         Effect::Messages { links, kinds, chaos: self.chaos }
     }
 
-    /// On all messages, or on those of one protocol exchange.
+    /// A fault of all messages, or of the messages of one protocol exchange.
     fn draw(draw: &mut Draw) -> Self {
         let exchanges = [MessageKind::AppendEntries, MessageKind::Vote, MessageKind::Request, MessageKind::Replicate];
         let kinds = if draw.one_in(3) {

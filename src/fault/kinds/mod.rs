@@ -1,6 +1,6 @@
-//! The kinds of fault, one file each: its fields, its words, what it does, how it is checked, drawn and shrunk, and its
-//! row of `docs/FAULTS.md`. Whatever treats all kinds alike goes through the list at the end; `docs/GROWING.md` says how
-//! to add to it.
+//! The kinds of fault, one file each: its fields, its words, its effect, how it is checked, drawn and shrunk, and its
+//! row in `docs/FAULTS.md`. Code that treats all kinds alike goes through the list at the end; `docs/GROWING.md` says
+//! how to add to it.
 
 mod bridge;
 mod clock;
@@ -58,13 +58,13 @@ impl Offer {
     }
 }
 
-/// A kind of fault, as a form or a page of documentation tells of it.
+/// A kind of fault, as a form or a page of documentation presents it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// What is known of it.
+    /// Its description.
     #[serde(flatten)]
     pub sort: &'static Sort,
-    /// What the playground offers of it.
+    /// The faults of this kind that the playground offers.
     pub clicks: Vec<Offer>,
 }
 
@@ -95,18 +95,18 @@ macro_rules! kinds {
         }
 
         impl FaultKind {
-            /// What is known of each kind, in the order of the list.
+            /// The description of each kind, in the order of the list.
             pub const SORTS: &'static [Sort] = &[$($Kind::SORT),*];
 
             /// The names of all kinds in scenario files, in the same order.
             pub const NAMES: &'static [&'static str] = &[$($Kind::SORT.name),*];
 
-            /// What is known of its kind.
+            /// The description of its kind.
             pub fn sort(&self) -> &'static Sort {
                 match self { $(FaultKind::$Kind(_) => &$Kind::SORT,)* }
             }
 
-            /// Checks its fields against the hosts there are.
+            /// Checks its fields against the topology.
             ///
             /// # Errors
             /// The first field that makes no sense.
@@ -114,12 +114,12 @@ macro_rules! kinds {
                 match self { $(FaultKind::$Kind(kind) => kind.check(check),)* }
             }
 
-            /// What it does to the hosts of a run.
+            /// Its effect on the hosts of a run.
             pub fn effect(&self, scene: &Scene) -> Effect {
                 match self { $(FaultKind::$Kind(kind) => kind.effect(scene),)* }
             }
 
-            /// One of the kind of this name, as the nemesis draws it.
+            /// A fault of the kind of this name, as the nemesis draws it.
             ///
             /// # Panics
             /// If there is no such kind.
@@ -130,12 +130,12 @@ macro_rules! kinds {
                 unreachable!("kinds are filtered before: {name}")
             }
 
-            /// How long one that is drawn lasts, in milliseconds, where that is not as long as any fault.
+            /// How long a drawn fault of this kind lasts, in milliseconds, if not as long as any other kind.
             pub fn lasts(&self, ranges: &Ranges) -> Option<[u64; 2]> {
                 match self { $(FaultKind::$Kind(_) => $Kind::lasts(ranges),)* }
             }
 
-            /// The one host or role that it concerns, if it is of that sort.
+            /// The one host or role that it targets, if it has a single target.
             pub fn target(&self) -> Option<&Target> {
                 match self { $(FaultKind::$Kind(kind) => kind.target(),)* }
             }
@@ -145,19 +145,19 @@ macro_rules! kinds {
                 match self { $(FaultKind::$Kind(kind) => kind.role_targets(),)* }
             }
 
-            /// How it comes and goes while it lasts, if it does.
+            /// The intervals at which it comes and goes while it lasts, if it does.
             pub fn flaps(&self) -> Option<Flaps> {
                 match self { $(FaultKind::$Kind(kind) => kind.flaps(),)* }
             }
 
-            /// The partition that it is but for something that shrinking may do without, if it is one.
+            /// The partition that remains if a detail is dropped that shrinking may do without, if there is one.
             pub fn plain_cut(&self) -> Option<FaultKind> {
                 let groups = match self { $(FaultKind::$Kind(kind) => kind.plain_cut(),)* };
                 groups.map(|groups| Partition { groups }.into())
             }
 
-            /// The fault among the hosts that remain when some leave, or what it then comes to; `None` if it concerns
-            /// none of them.
+            /// The same fault among the hosts that remain when some are removed, or its plain cut if the fault itself
+            /// is no longer possible; `None` if it concerns none of them.
             pub fn among(&self, remaining: &Remaining) -> Option<FaultKind> {
                 let same = match self { $(FaultKind::$Kind(kind) => kind.among(remaining).map(FaultKind::$Kind),)* };
                 same.or_else(|| self.plain_cut()?.among(remaining))
@@ -177,7 +177,7 @@ impl FaultKind {
         self.sort().name
     }
 
-    /// Whether it cuts links, in whatever shape.
+    /// Whether it cuts links, in any shape.
     pub fn is_cut(&self) -> bool {
         self.sort().family == Family::Cut
     }
@@ -198,8 +198,8 @@ impl FaultKind {
     }
 }
 
-// In the order in which tables and errors name them, and in which the nemesis deals them: a new kind goes to the end,
-// so that the schedules of the seeds that others have written down stay.
+// In the order in which tables and errors name the kinds and in which the nemesis deals them. A new kind goes to the
+// end, so that recorded seeds keep their schedules.
 kinds! {
     partition::Partition,
     one_way::OneWay,

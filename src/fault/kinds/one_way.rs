@@ -59,7 +59,7 @@ impl Kind for OneWay {
 
     fn draw(draw: &mut Draw) -> Self {
         let (from, to) = match draw.between(1, 3) {
-            // A leader that is heard by nobody, or that hears nobody.
+            // A leader that no node hears, or that hears no node.
             1 => (vec![Draw::leader()], draw.nodes()),
             2 => (draw.nodes(), vec![Draw::leader()]),
             _ => draw.halves(),
@@ -87,7 +87,7 @@ mod tests {
         let cut = || OneWay { from: targets(&["@leader"]), to: targets(&["west.nodes"]) };
         assert_eq!(begun(cut(), None).role(0), Some(TargetRole::Leader));
         assert_eq!(cuts(&begun(cut(), Some(2))), [(2, 4), (2, 5)]);
-        // The leader within the other end is not cut from itself; a role that nobody holds cuts nothing.
+        // A leader at the other end is not cut off from itself; a role that no host holds cuts nothing.
         assert_eq!(cuts(&begun(cut(), Some(4))), [(4, 5)]);
         assert_eq!(cuts(&begun(cut(), None)), []);
     }

@@ -1,4 +1,4 @@
-//! The process stands still.
+//! The process is paused.
 
 use crate::fault::check::{Check, Wrong};
 use crate::fault::draw::Draw;
@@ -31,7 +31,7 @@ impl Kind for Pause {
         name: "pause",
         family: Family::Process,
         title: "pause",
-        does: "the process stands still, as by SIGSTOP",
+        does: "the process is paused, as by SIGSTOP",
         fields: &[Field::TARGET],
         drawn: Drawn::Freely,
         least_nodes: 3,

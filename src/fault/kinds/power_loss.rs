@@ -1,4 +1,4 @@
-//! The power goes, and what was not synced with it.
+//! The power goes, and writes that were not synced are lost.
 
 use crate::fault::check::{Check, Wrong, positive};
 use crate::fault::draw::Draw;
@@ -10,18 +10,18 @@ use crate::fault::topology::Target;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The node loses power: its process dies, what it had written and not synced is gone, and it starts again from
-/// its disk when the fault ends.
+/// The node loses power. Its process dies, writes that were not synced are lost, and it starts again from its disk when
+/// the fault ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PowerLoss {
     /// The node or role.
     pub target: Target,
-    /// Whether some of the unsynced writes reached the disk, whole or in part, in no order.
+    /// Whether some of the unsynced writes reached the disk, whole or in part, in any order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub torn: bool,
-    /// Strikes at the n-th write or sync of the node's disk after the fault's beginning, n from 1, instead of at
-    /// once; if it never comes to that, it does not strike.
+    /// Strikes at the n-th write or sync of the node's disk after the fault's beginning, n from 1, instead of at once.
+    /// If there are fewer operations, it never strikes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_operation: Option<u64>,
 }

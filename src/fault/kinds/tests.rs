@@ -1,4 +1,4 @@
-//! What every kind of the list must be able to do, and what the tests of single kinds share.
+//! What every kind in the list must satisfy, and what the tests of single kinds share.
 
 use super::*;
 use crate::fault::field::{Field, Holds};
@@ -50,7 +50,7 @@ pub(crate) fn both(pairs: &[(u16, u16)]) -> Vec<(u16, u16)> {
     all
 }
 
-/// What is said of a fault that makes no sense in [`two_sites`].
+/// The error for a fault that makes no sense in [`two_sites`].
 pub(crate) fn mistake(kind: impl Into<FaultKind>) -> String {
     let fault = Fault { at_ms: 5000, for_ms: Some(1000), kind: kind.into() };
     validate(&[fault], &two_sites(), 10_000).unwrap_err().to_string()
@@ -74,7 +74,7 @@ fn read(object: Map<String, Value>) -> Result<FaultKind, String> {
     serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())
 }
 
-/// Every string in a value, and what holds it, for a change.
+/// Calls `act` on every string in a value.
 fn each_name(value: &mut Value, act: &mut dyn FnMut(&mut String)) {
     match value {
         Value::String(name) => act(name),
@@ -154,7 +154,7 @@ fn every_field_is_said_and_no_other_is_read() {
     }
 }
 
-/// What a field says that it holds is what is allowed: the ends of its range are, and what lies beyond is not.
+/// Exactly the values that a field declares are allowed: the ends of its range are, and values beyond are not.
 #[test]
 fn the_range_of_every_number_is_what_is_allowed() {
     let numbers = |sort: &'static Sort| {
@@ -165,7 +165,7 @@ fn the_range_of_every_number_is_what_is_allowed() {
     };
     for sort in FaultKind::SORTS {
         for (name, least, most) in numbers(sort) {
-            // One field may be bound to another, which some example then leaves out.
+            // One field may be bound to another one, which some example then leaves out.
             let is_allowed = |value: i64| {
                 examples(sort, &two_sites()).iter().any(|kind| {
                     let optional = sort.fields.iter().filter(|field| !field.required).map(|field| Some(field.name));
@@ -243,7 +243,7 @@ fn every_kind_is_drawn_or_says_why_not() {
         }
         let drawn: Vec<Fault> = (0..20).flat_map(|seed| nemesis.generate(&two_sites(), seed)).collect();
         assert!(drawn.iter().any(|fault| fault.kind.name() == sort.name), "{}", sort.name);
-        // Latency is what is left where too many nodes would be away.
+        // The nemesis falls back to latency where too many nodes would be away.
         assert!(drawn.iter().all(|fault| [sort.name, "latency"].contains(&fault.kind.name())), "{}", sort.name);
         let freely = (0..20).flat_map(|seed| Nemesis::default().generate(&two_sites(), seed));
         let is_there = freely.map(|fault| fault.kind.name()).any(|name| name == sort.name);
@@ -253,7 +253,7 @@ fn every_kind_is_drawn_or_says_why_not() {
     }
 }
 
-/// A node leaves: what is left of a fault names nobody who is gone, and makes sense among the others.
+/// When a node is removed, the rest of the fault names no host that is gone and makes sense among the others.
 #[test]
 fn every_kind_is_shrunk() {
     let site = |name: &str, nodes| SiteShape { name: name.into(), nodes, clients: true, witness: false };
@@ -279,7 +279,7 @@ fn every_kind_is_shrunk() {
     }
 }
 
-/// A cut that shrinking replaces by a plain one cuts the same links, when it does.
+/// A plain cut that shrinking puts in a fault's place cuts the same links as the fault does.
 #[test]
 fn a_plain_cut_is_no_other_cut() {
     for kind in FaultKind::SORTS.iter().flat_map(|sort| examples(sort, &two_sites())) {
@@ -289,7 +289,7 @@ fn a_plain_cut_is_no_other_cut() {
     }
 }
 
-/// What a kind says of itself is what it does.
+/// What a kind declares about itself is what it does.
 #[test]
 fn family_and_toll_are_those_of_the_effect() {
     for sort in FaultKind::SORTS {

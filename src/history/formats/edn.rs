@@ -1,4 +1,4 @@
-//! As much of EDN (github.com/edn-format/edn) as histories use, and the rest skipped in good order.
+//! The part of EDN (github.com/edn-format/edn) that histories use. The rest is skipped correctly.
 
 use super::FormatError;
 use crate::history::columns::Label;
@@ -24,7 +24,7 @@ impl Edn {
         entries.iter().find(|(key, _)| key.keyword() == Some(name)).map(|(_, value)| value)
     }
 
-    /// A value's spelling. Different values are spelt differently.
+    /// A value's spelling. Different values have different spellings.
     pub fn spelt(&self) -> String {
         match self {
             Edn::Nil => "nil".to_owned(),
@@ -41,7 +41,7 @@ impl Edn {
         }
     }
 
-    /// The value as something to be told from others.
+    /// The value as a label, which differs from the labels of all other values.
     pub fn label(&self) -> Label {
         match self {
             Edn::Text(text) => Label::Text(text.clone()),
@@ -58,7 +58,7 @@ impl Edn {
     }
 }
 
-/// Deeper nesting than this is refused rather than followed.
+/// Deeper nesting than this is refused.
 const DEEPEST: usize = 64;
 
 /// Reads values from text, one after another.
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         if self.at == self.text.len() { Ok(None) } else { self.value(0).map(Some) }
     }
 
-    /// Steps into a vector or list, so that its elements are read one by one; says whether there was one.
+    /// Steps into a vector or list, so that its elements are read one by one. Returns whether there was one.
     pub fn enter(&mut self) -> Result<bool, FormatError> {
         self.blank(0)?;
         let enters = matches!(self.text.get(self.at), Some(b'[' | b'('));
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 let tag = String::from_utf8_lossy(self.word()).into_owned();
                 Ok(match self.value(depth + 1)? {
-                    // The tag of a record says what it is, which its shape does as well.
+                    // A record's tag adds nothing to its shape.
                     record @ (Edn::Vector(_) | Edn::Map(_)) => record,
                     value => Edn::Other(format!("#{tag} {}", value.spelt())),
                 })
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
                     Some(b't') => bytes.push(b'\t'),
                     Some(b'r') => bytes.push(b'\r'),
                     Some(byte @ (b'"' | b'\\')) => bytes.push(byte),
-                    // Other escapes only need to stay distinct.
+                    // Other escapes only need to stay distinct from each other.
                     Some(byte) => bytes.extend([b'\\', byte]),
                     None => return Err(FormatError::new(line, "a string is opened here and never closed")),
                 },

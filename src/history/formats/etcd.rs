@@ -1,7 +1,8 @@
-//! The log lines of Jepsen's etcd test, as in porcupine's test data: `INFO  jepsen.util - 4 :invoke :cas [1 3]`, with tabs.
+//! The log lines of Jepsen's etcd test, as in porcupine's test data: `INFO  jepsen.util - 4 :invoke :cas [1 3]`, with
+//! tabs.
 //!
-//! One register, initially absent. Here a `:fail` of a cas that repeats its value means that it did not match;
-//! `:timed-out` in a read's completion says nothing, in another's that its outcome is unknown.
+//! One register, initially absent. In this format a `:fail` of a cas that repeats its value means that it did not
+//! match. `:timed-out` means nothing in a read's completion; in other completions it means that the outcome is unknown.
 
 use super::FormatError;
 use super::edn::{Edn, Reader};
@@ -9,7 +10,7 @@ use super::events::{Kind, Pairing};
 use crate::history::Columns;
 use crate::history::columns::{Call, Ending, Label};
 
-/// Reads the lines that Jepsen logged, and skips all others.
+/// Reads the lines that Jepsen logged. All other lines are skipped.
 pub(super) fn read(text: &[u8]) -> Result<Columns, FormatError> {
     let mut pairing = Pairing::new();
     for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {

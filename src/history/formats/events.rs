@@ -1,11 +1,11 @@
-//! From a sequence of events, each a process invoking or completing, to operations.
+//! Builds operations from a sequence of events, in each of which a process invokes or completes.
 
 use super::{FormatError, Names, check_time, sorted};
 use crate::history::Columns;
 use crate::history::columns::{Call, Ending, NEVER_NS, Row};
 use std::collections::BTreeMap;
 
-/// What an event says about its process.
+/// What an event reports of its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Invoke,
@@ -33,8 +33,8 @@ struct Open {
     line: usize,
 }
 
-/// Pairs invocations with completions. Events come in the order in which they happened, and get strictly
-/// increasing times, so that this order is kept whatever the clock says.
+/// Pairs invocations with completions. Events come in the order in which they happened, and get strictly increasing
+/// times, so that this order is kept whatever the clock says.
 pub(super) struct Pairing {
     pub names: Names,
     rows: Vec<Row>,
@@ -47,8 +47,8 @@ impl Pairing {
         Pairing { names: Names::default(), rows: Vec::new(), open: BTreeMap::new(), last_ns: None }
     }
 
-    /// Takes an event. `call` is made of key and call: for an invocation what is asked, for a completion what
-    /// was learned; it is asked for only where it matters.
+    /// Takes an event. `call` gives the key and the call: for an invocation the request, for a completion what it told.
+    /// It is called only where that matters.
     pub fn event(
         &mut self,
         line: usize,

@@ -1,19 +1,19 @@
-//! What keys hold at first, as it is given on a command line: `0`, `"text"`, `7=0`, `"x y"="text"`.
+//! The keys' initial values, as given on a command line: `0`, `"text"`, `7=0`, `"x y"="text"`.
 
 use crate::history::Columns;
 use crate::history::columns::{Label, Labels};
 use std::collections::BTreeMap;
 
-/// What keys hold before the first operation.
+/// An initial value, held before the first operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Initial {
-    /// The key; `None`: every key that is not named otherwise.
+    /// The key; `None`: every key without an initial value of its own.
     pub key: Option<Label>,
     /// The value.
     pub value: Label,
 }
 
-/// What is wrong with what keys are said to hold at first.
+/// What is wrong with the given initial values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InitialError(pub String);
@@ -38,7 +38,7 @@ impl Initial {
         }
     }
 
-    /// Lets the keys of a history begin with these. What names a key wins over what does not.
+    /// Gives the keys of a history these initial values. A value for a named key wins over one for all keys.
     ///
     /// # Errors
     /// A key that is named twice, or that the history does not have.
@@ -82,7 +82,7 @@ fn value(labels: &mut Labels, label: &Label) -> u64 {
     number(label).unwrap_or_else(|| labels.value(label.clone()))
 }
 
-/// The scalar that a text begins with, and what follows it.
+/// The scalar at the beginning of a text, and the rest of the text.
 fn scalar(text: &str) -> Result<(Label, &str), InitialError> {
     if text.starts_with('"') {
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();

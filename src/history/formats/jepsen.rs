@@ -1,10 +1,10 @@
 //! Jepsen's EDN histories (registers and cas-registers, with or without `independent` keys), and porcupine's key-value
 //! text, which is written the same way.
 //!
-//! An event is a map such as `{:type :invoke, :f :cas, :value [3 [0 1]], :process 7, :time 12}`. With independent
-//! keys the value is a pair of key and value; porcupine's maps have a `:key` and text values instead. A
-//! `:fail` did not happen; in particular it does not say what a cas found. An `:info` may yet
-//! happen. Events of processes that are not numbers (the nemesis) are skipped.
+//! An event is a map such as `{:type :invoke, :f :cas, :value [3 [0 1]], :process 7, :time 12}`. With independent keys
+//! the value is a pair of key and value; porcupine's maps have a `:key` and text values instead. A `:fail` did not
+//! happen; in particular it does not report what a cas found. An `:info` may still happen. Events of processes that are
+//! not numbers (the nemesis) are skipped.
 
 use super::edn::{Edn, Reader};
 use super::events::{Kind, Pairing};
@@ -61,7 +61,7 @@ fn take(line: usize, event: &Edn, pairing: &mut Pairing) -> Result<(), FormatErr
     })
 }
 
-/// What an event asks or tells: the key and the call.
+/// An event's request or answer: the key and the call.
 fn call(
     names: &mut Names,
     f: &str,
@@ -87,7 +87,7 @@ fn call(
     };
     let mut number = |value: &Edn| match value {
         Edn::Nil => None,
-        // Porcupine's store holds the empty text where there is nothing.
+        // Porcupine's store holds the empty text in place of absence.
         Edn::Text(text) if text.is_empty() && porcupine => None,
         value => Some(names.value(value.label())),
     };
@@ -111,9 +111,9 @@ fn call(
 
 /// Writes Jepsen events with independent keys.
 ///
-/// Jepsen has no word for some of ours. A delete becomes a write of nil; a cas that found another value becomes a
-/// read of that value (Jepsen's `:fail` would not tell what it found), with what it had asked under `:cas`. A client
-/// goes on as another process after an unknown outcome.
+/// Some of our calls have no counterpart in Jepsen. A delete becomes a write of nil. A cas that found another value
+/// becomes a read of that value (Jepsen's `:fail` would not report it), with its request under `:cas`. After an unknown
+/// outcome a client goes on as another process.
 pub fn write(columns: &Columns) -> String {
     let spelt = |label: &Label| match label {
         Label::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
@@ -178,7 +178,7 @@ pub fn write(columns: &Columns) -> String {
     text
 }
 
-/// Which process of a client is free: a process runs one operation at a time, and none after an unknown outcome.
+/// Which process of a client is free: a process runs one operation at a time, and no more after an unknown outcome.
 #[derive(Default)]
 struct Processes {
     next: u32,

@@ -1,4 +1,5 @@
-//! Our JSON lines: one operation a line, `{"id":0,"client":2,"key":12,"op":"put","val":1,"start":0,"end":9,"status":"ok"}`.
+//! Our JSON lines, one operation a line:
+//! `{"id":0,"client":2,"key":12,"op":"put","val":1,"start":0,"end":9,"status":"ok"}`.
 //!
 //! * `get`: `out` (a value or null);
 //! * `put`: `val`;
@@ -7,11 +8,10 @@
 //!   not match;
 //! * `append`: `val`.
 //!
-//! Values and keys are whole numbers, strings, true or false, or `{"edn": ":a"}` for what only EDN has; a string never
-//! equals what it spells, and what is appended is a string. `start` and `end` are nanoseconds; `end` is null when the outcome
-//! is unknown (`"status":"info"`). `"status":"fail"` means that it did not happen. Fields may come in any
-//! order, unknown ones are skipped. Parsed by hand: a million lines a second matter more here than
-//! generality.
+//! Values and keys are whole numbers, strings, true or false, or `{"edn": ":a"}` for values that only EDN has. A string
+//! never equals what it spells; an appended value is a string. `start` and `end` are nanoseconds; `end` is null when
+//! the outcome is unknown (`"status":"info"`). `"status":"fail"` means that it did not happen. Fields may come in any
+//! order; unknown ones are skipped. Parsed by hand: a million lines a second matter more here than generality.
 
 use super::edn::{Edn, Reader};
 use super::{FormatError, Names, check_time, sorted};
@@ -45,9 +45,9 @@ pub(super) fn read(text: &[u8]) -> Result<Columns, FormatError> {
     Ok(sorted(columns))
 }
 
-/// Some id that occurs twice.
+/// An id that occurs twice, if there is one.
 fn repeated(ids: &[u32]) -> Option<u32> {
-    // Ids are row numbers as a rule.
+    // Ids are usually row numbers.
     if ids.windows(2).all(|pair| pair[0] < pair[1]) {
         return None;
     }
@@ -79,7 +79,7 @@ enum Scalar<'a> {
 }
 
 impl Scalar<'_> {
-    /// The value as something to be told from others.
+    /// The value as a label, which differs from the labels of all other values.
     fn label(self) -> Label {
         match self {
             Scalar::Null => Label::Other("nil".to_owned()),
@@ -363,7 +363,7 @@ impl<'a> Cursor<'a, '_> {
         }
     }
 
-    /// Skips a value of an unknown field, whatever it is.
+    /// Skips the value of an unknown field.
     fn skip(&mut self) -> Result<(), String> {
         self.peek();
         let mut values =

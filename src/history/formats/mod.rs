@@ -1,7 +1,7 @@
 //! Histories as text: our JSON lines, Jepsen's EDN, etcd's Jepsen logs, porcupine's key-value text.
 //!
-//! Readers take bytes and give [`Columns`], or say in which line what is wrong; no input makes them panic.
-//! Writers give text that other checkers read. Compression and files are the caller's business.
+//! Readers take bytes and return [`Columns`], or report which line is wrong and why; no input makes them panic. Writers
+//! return text that other checkers read. Compression and files are left to the caller.
 
 mod edn;
 mod etcd;
@@ -16,7 +16,7 @@ use super::columns::{LATEST_NS, Label, Labels};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The forms in which histories come.
+/// The formats of histories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line, one operation each.
@@ -53,7 +53,7 @@ impl FormatError {
     }
 }
 
-/// Tells the form of a history by how it begins; `None` if it looks like none of them.
+/// Detects the format of a history by its beginning; `None` if it looks like none of them.
 pub fn detect(text: &[u8]) -> Option<Format> {
     for line in text.split(|byte| *byte == b'\n').take(1_000) {
         let line = line.trim_ascii();
@@ -62,7 +62,7 @@ pub fn detect(text: &[u8]) -> Option<Format> {
             _ if line.windows(11).any(|part| part == b"jepsen.util") => return Some(Format::EtcdLog),
             [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\"") => return Some(Format::Json),
             [b'{' | b'[' | b'(' | b'#', ..] => return Some(Format::Edn),
-            // Logs say other things as well.
+            // Logs contain other lines as well.
             _ if line.starts_with(b"INFO") || line.starts_with(b"WARN") => continue,
             _ => return None,
         }
@@ -70,7 +70,7 @@ pub fn detect(text: &[u8]) -> Option<Format> {
     None
 }
 
-/// Reads a history in the given form, or in the one it looks like.
+/// Reads a history in the given format, or in the detected one.
 ///
 /// # Errors
 /// The first line that is not understood, and why.
@@ -90,7 +90,7 @@ pub use jepsen::write as write_jepsen;
 pub use json::write as write_json;
 pub use porcupine::write as write_porcupine;
 
-/// Gives numbers to values and keys: themselves if they are small whole numbers, else a label.
+/// Assigns numbers to values and keys: a small whole number stands for itself, anything else gets a label.
 #[derive(Debug, Default)]
 struct Names {
     values: BTreeMap<Label, u64>,
@@ -142,7 +142,7 @@ fn check_time(line: usize, time_ns: u64) -> Result<u64, FormatError> {
     Ok(time_ns)
 }
 
-/// Puts operations in order of invocation, ties in order of id.
+/// Sorts operations by invocation, ties by id.
 fn sorted(columns: Columns) -> Columns {
     let place = |at: usize| (columns.starts[at], columns.ids[at]);
     if (1..columns.len()).all(|at| place(at - 1) <= place(at)) {

@@ -1,9 +1,9 @@
 //! Operations as porcupine's `[]porcupine.Operation` in JSON (github.com/anishathalye/porcupine).
 //!
 //! `Input` is `{"op","key","value","expected"}` with op 0 get, 1 put, 2 cas, 3 delete, 4 append; `Output` is
-//! `{"value","ok","unknown"}`. Values and keys are text, null where there is none; a text that could be taken for
-//! something else, such as "5", is quoted once more. An unknown outcome returns at the
-//! greatest time (math.MaxInt64), as porcupine recommends; operations that did not happen are left out.
+//! `{"value","ok","unknown"}`. Values and keys are text, or null for none. A text that could be mistaken for another
+//! value, such as "5", is quoted once more. An unknown outcome returns at the greatest time (math.MaxInt64), as
+//! porcupine recommends; operations that did not happen are left out.
 
 use crate::history::Columns;
 use crate::history::columns::{Call, Ending, Row};

@@ -1,4 +1,4 @@
-//! Every form read, written, refused with line and reason, and fed with rubbish.
+//! Every format is read, written, refused with line and reason, and fed with garbage.
 
 use super::*;
 use crate::check::linearizability::generate::{Mix, Shape, generate};
@@ -41,7 +41,7 @@ fn json_lines_may_have_strings_unknown_fields_and_any_order() {
     assert_eq!(verdict(&columns), Some(true));
 }
 
-/// A text is never what it spells, whatever form it is written in, and is written so that nobody takes it for that.
+/// A text is never what it spells, in any format, and is written so that it cannot be mistaken for it.
 #[test]
 fn values_of_different_types_are_different_values_in_every_form() {
     let spelt = [
@@ -178,7 +178,7 @@ INFO  jepsen.util - 4\t:ok\t:read\t3
     assert_eq!(columns.row(2).ending, Ending::Info);
     assert_eq!(columns.row(3).ending, Ending::Fail);
     assert_eq!(verdict(&columns), Some(true));
-    // The cas that did not match 1 must not have found 1.
+    // A cas that did not match 1 cannot have found 1.
     let wrong = log.replace("[4 1]", "[1 4]");
     assert_eq!(verdict(&read(wrong.as_bytes(), None).unwrap()), Some(false));
 }
@@ -230,7 +230,7 @@ fn porcupine_operations_are_json() {
     assert!(operations.iter().all(|operation| operation["Call"].as_i64() < operation["Return"].as_i64()));
 }
 
-/// Text that looks like a history here and there.
+/// Text that resembles a history in places.
 fn nearly_a_history() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
         "{",
@@ -304,7 +304,7 @@ fn nearly_a_history() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the bytes are, readers answer; what they accept can be judged, written and read again.
+    /// Readers answer on any bytes; what they accept can be checked, written and read again.
     #[test]
     fn no_input_makes_a_reader_panic(text in nearly_a_history()) {
         for format in [None, Some(Format::Json), Some(Format::Edn), Some(Format::EtcdLog)] {

@@ -1,4 +1,4 @@
-//! The order of effects, for each kind of message; and what a lost frame does to its connection.
+//! The order of effects for each kind of message, and what a lost frame does to its connection.
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn words(at_ms: u64, effects: Vec<Effect<u32>>) -> Vec<String> {
     effects.into_iter().map(word).collect()
 }
 
-/// What becomes of messages of this kind when these things happen, each at its millisecond.
+/// What becomes of messages of this kind under these steps, each at its millisecond.
 fn run(policy: Policy, steps: &[(u64, Step)]) -> String {
     let mut link = link();
     let mut said = Vec::new();
@@ -78,7 +78,7 @@ fn run(policy: Policy, steps: &[(u64, Step)]) -> String {
     said.join(", ")
 }
 
-/// What happens; and what becomes of a frame, of a segment, and of a datagram. An errand fares as a datagram.
+/// The steps, and their effect on a frame, on a segment and on a datagram. An errand fares as a datagram.
 type Row = (&'static [(u64, Step)], [&'static str; 3]);
 
 /// A row that holds for all kinds.
@@ -106,13 +106,13 @@ const TABLE: [Row; 22] = [
     // A cut, before and while it is under way. A segment's tries are 200 and 600 ms after it was sent.
     (&[(0, Turns(CUT)), (0, Send(NONE)), (300, Turns(OPEN))], ["cut 0", "held 0, arrives 610", "cut 0"]),
     (&[(0, Send(NONE)), (5, Turns(CUT)), (100, Turns(OPEN))], ["cut 5", "held 5, arrives 210", "cut 5"]),
-    // What has arrived when the cut begins is not lost any more.
+    // A message that has arrived when the cut begins is not lost.
     all(&[(0, Send(NONE)), (10, Turns(CUT))], "arrives 10"),
     // The delay comes before the hold, the latency after it.
     all(&[(0, Turns(HELD)), (0, Send(NONE)), (100, Turns(OPEN))], "held 0, arrives 110"),
     all(&[(0, Turns(HELD)), (0, Send(LATE)), (100, Turns(SLOW))], "late by 30, held 30, arrives 117"),
     all(&[(0, Send(NONE)), (5, Turns(HELD))], "arrives 10"),
-    // What leaves at the instant at which the link changes meets the new state.
+    // A copy that leaves at the instant at which the link changes meets the new state.
     all(&[(0, Send(LATE)), (30, Turns(HELD)), (100, Turns(OPEN))], "late by 30, held 30, arrives 110"),
     // A cut wins over a hold, and a hold that outlasts it holds what comes after.
     (
@@ -123,7 +123,7 @@ const TABLE: [Row; 22] = [
         &[(0, Turns(BOTH)), (0, Send(NONE)), (80, Turns(HELD)), (90, Jittered), (100, Turns(OPEN))],
         ["cut 0, connection 90", "held 0, held 90, arrives 110, arrives 113", "cut 0, held 90, arrives 113"],
     ),
-    // Processes that die. Errands are in a test of their own.
+    // Processes that die. Errands have a test of their own.
     (
         &[(0, Turns(HELD)), (0, Send(NONE)), (50, ReceiverDies), (60, SenderDies), (100, Turns(OPEN))],
         ["held 0, crash 60", "held 0, arrives 110", "held 0, arrives 110"],
@@ -158,7 +158,7 @@ fn a_frame_that_a_cut_loses_breaks_its_connection_and_an_idle_one_survives() {
     assert_eq!(run(Policy::Datagram, &lost), "cut 15, arrives 40");
     // Chaos loses single frames and leaves the connection whole.
     assert_eq!(run(Policy::Frame(FLOW), &[(0, Send(LOST)), (1, Send(NONE))]), "loss 0, arrives 11");
-    // Another connection on the same link is another matter.
+    // Another connection on the same link is not affected.
     let mut link = link();
     link.open(0, Flow(2));
     assert!(link.changed(0, CUT).is_empty());
@@ -222,7 +222,7 @@ fn a_stream_goes_on_at_the_next_try_of_its_oldest_segment() {
     while let Some(at_ns) = link.next_arrival_ns(End::Receiver) {
         arrivals.push((at_ns / MS, link.arrive(at_ns, End::Receiver).unwrap()));
     }
-    // The oldest of the first stream was sent at 50 ms, of the second at 150.
+    // The oldest segment of the first stream was sent at 50 ms, that of the second at 150 ms.
     assert_eq!(arrivals, [(260, 1), (260, 2), (360, 3)]);
 }
 

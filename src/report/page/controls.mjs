@@ -48,7 +48,7 @@ export function messageLabel(run, message) {
     discarded: "came too late: nobody waited for it",
     open: "still under way at the end",
   };
-  const more = [message.held ? "held back" : "", message.delay ? `delayed by ${Math.round(message.delay)} ms` : "", message.copies > 1 ? "doubled" : "", message.quiet ? "changed nothing" : ""];
+  const more = [message.held ? "held back" : "", message.delay ? `delayed by ${Math.round(message.delay)} ms` : "", message.copies > 1 ? "duplicated" : "", message.quiet ? "changed nothing" : ""];
   return [`${message.kind} ${message.id} from ${run.name(message.from)} to ${run.name(message.to)}: ${fates[message.fate]}`, ...more.filter(Boolean)].join(", ");
 }
 

@@ -1,30 +1,30 @@
-//! Who has been heard, and what each peer still has to get.
+//! When each peer was last heard from, and what it still has to get.
 
 use super::replica::Update;
 use crate::trace::HostId;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What a process knows of one peer.
+/// What a process knows about one peer.
 #[derive(Debug, Clone, Default)]
 pub struct Peer {
-    /// When anything last came from it.
+    /// When anything last arrived from it.
     pub heard_ns: u64,
-    /// When it last answered a call of ours: that proves both directions.
+    /// When it last answered a call of this node: an answer proves both directions.
     pub answered_ns: u64,
-    /// Whether it says that it is fit to hold shards.
+    /// Whether it reports that it is fit to hold shards.
     pub joined: bool,
-    /// The full exchange of state that it must have had, and the last one it has had.
+    /// The number of the full exchange of state that it needs, and of the last one that it completed.
     pub exchange_wanted: u64,
     /// See `exchange_wanted`.
     pub exchange_done: u64,
-    /// Whether an exchange is under way; the journal then keeps what comes after it.
+    /// Whether an exchange is in progress. Meanwhile the journal keeps the updates that come after it.
     pub exchanging: bool,
     /// How much of the journal it has acknowledged.
     pub acked: u64,
 }
 
 impl Peer {
-    /// Whether it needs a full exchange before the journal makes sense to it.
+    /// Whether it needs a full exchange before it can be sent updates from the journal.
     pub fn needs_exchange(&self) -> bool {
         self.exchange_done < self.exchange_wanted
     }
@@ -36,13 +36,13 @@ pub struct Contacts {
     peers: BTreeMap<HostId, Peer>,
     silence_ns: u64,
     exchanges: u64,
-    /// Updates not yet acknowledged by everybody, oldest first; the first has number `base`.
+    /// Updates that some peer has not acknowledged yet, oldest first; the first has number `base`.
     journal: VecDeque<Update>,
     base: u64,
 }
 
 impl Contacts {
-    /// Everybody counts as just heard, and needs a full exchange.
+    /// Contacts in which every peer counts as just heard and needs a full exchange.
     pub fn new(peers: impl Iterator<Item = HostId>, silence_ns: u64, now_ns: u64) -> Contacts {
         let peers = peers.map(|peer| (peer, Peer::default())).collect();
         let mut contacts = Contacts { peers, silence_ns, exchanges: 0, journal: VecDeque::new(), base: 0 };
@@ -50,7 +50,7 @@ impl Contacts {
         contacts
     }
 
-    /// As at a process's start: nobody is presumed dead yet, everybody needs a full exchange.
+    /// Resets to the state at a process's start: no peer is presumed dead yet, and all need a full exchange.
     pub fn start_over(&mut self, now_ns: u64) {
         for peer in self.peers.values_mut() {
             (peer.heard_ns, peer.answered_ns) = (now_ns, now_ns);
@@ -58,7 +58,7 @@ impl Contacts {
         self.exchange_with_all();
     }
 
-    /// A peer; `None` for a host that is none (a client).
+    /// The state of a peer; `None` for a host that is not a peer (a client).
     pub fn peer(&self, peer: HostId) -> Option<&Peer> {
         self.peers.get(&peer)
     }
@@ -68,7 +68,7 @@ impl Contacts {
         self.peers.contains_key(&host)
     }
 
-    /// Something came from `peer`. One that comes back from silence needs a full exchange.
+    /// Something arrived from `peer`. A peer that comes back after a silence needs a full exchange.
     pub fn heard(&mut self, peer: HostId, now_ns: u64) {
         let silence_ns = self.silence_ns;
         let Some(contact) = self.peers.get_mut(&peer) else { return };
@@ -91,14 +91,14 @@ impl Contacts {
         }
     }
 
-    /// What `peer` says of itself.
+    /// What `peer` reports about itself.
     pub fn set_joined(&mut self, peer: HostId, joined: bool) {
         if let Some(contact) = self.peers.get_mut(&peer) {
             contact.joined = joined;
         }
     }
 
-    /// Whether `peer` has been heard lately.
+    /// Whether `peer` was heard from lately.
     pub fn is_heard(&self, peer: HostId, now_ns: u64) -> bool {
         self.peers.get(&peer).is_some_and(|peer| now_ns.saturating_sub(peer.heard_ns) < self.silence_ns)
     }
@@ -108,7 +108,7 @@ impl Contacts {
         self.peers.get(&peer).is_some_and(|peer| now_ns.saturating_sub(peer.answered_ns) < self.silence_ns)
     }
 
-    /// Asks for a full exchange with everybody; its number.
+    /// Requests a full exchange with every peer; returns its number.
     pub fn exchange_with_all(&mut self) -> u64 {
         self.exchanges += 1;
         for peer in self.peers.values_mut() {
@@ -117,7 +117,7 @@ impl Contacts {
         self.exchanges
     }
 
-    /// Asks for a full exchange with one peer; its number.
+    /// Requests a full exchange with one peer; returns its number.
     pub fn exchange_with(&mut self, peer: HostId) -> u64 {
         self.exchanges += 1;
         if let Some(peer) = self.peers.get_mut(&peer) {
@@ -126,12 +126,12 @@ impl Contacts {
         self.exchanges
     }
 
-    /// Whether everybody has had the exchanges asked for.
+    /// Whether every peer has completed the exchanges requested of it.
     pub fn all_exchanged(&self) -> bool {
         self.peers.values().all(|peer| !peer.needs_exchange())
     }
 
-    /// An exchange with `peer` begins with the state as it is now; its number.
+    /// Begins an exchange with `peer`, of the state as it is now; returns its number.
     pub fn begin_exchange(&mut self, peer: HostId) -> u64 {
         let end = self.end();
         let Some(peer) = self.peers.get_mut(&peer) else { return 0 };
@@ -140,7 +140,7 @@ impl Contacts {
         peer.exchange_wanted
     }
 
-    /// The exchange with this number ended.
+    /// Ends the exchange with this number.
     pub fn end_exchange(&mut self, peer: HostId, number: u64, succeeded: bool) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
         peer.exchanging = false;
@@ -149,7 +149,7 @@ impl Contacts {
         }
     }
 
-    /// Puts an update on its way to everybody.
+    /// Queues an update for every peer.
     pub fn push(&mut self, update: Update) {
         self.journal.push_back(update);
     }
@@ -168,7 +168,7 @@ impl Contacts {
         (updates, upto)
     }
 
-    /// `peer` has everything before `upto`; what everybody has is forgotten.
+    /// `peer` has acknowledged everything before `upto`. Updates that every peer has acknowledged are dropped.
     pub fn acked(&mut self, peer: HostId, upto: u64) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.acked = peer.acked.max(upto);

@@ -1,18 +1,17 @@
 //! Two primaries that take each other's place: what a well-meaning team builds without consensus.
 //!
-//! Every site is home of its share of the keys (key modulo the number of home sites), and one node there,
-//! its *holder*, serves them; any node proxies a client to the holder. Inside a site replication is
-//! synchronous, so that a node's death loses nothing; across sites it is asynchronous, because the wide
-//! area is slow. A holder that has been silent for `takeover_after` is presumed dead: the next node in
-//! line takes its keys over, and hands them back when somebody further up the line is there again. State
-//! that diverged meanwhile is merged, last writer wins.
+//! Every site is the home of its share of the keys (key modulo the number of home sites). One node there, the *holder*,
+//! serves them; any other node proxies a client to the holder. Within a site replication is synchronous, so a node's
+//! death loses nothing. Across sites it is asynchronous, because the wide area is slow. A holder that has been silent
+//! for `takeover_after` is presumed dead. The next node in line then takes its keys over, and hands them back when a
+//! node further up the line has returned. State that diverged meanwhile is merged: last writer wins.
 //!
-//! In health it is linearizable. Under a cut that outlasts `takeover_after` each side takes the other's
-//! keys over, for *silent* is not *dead*: it lacks a quorum, and that is the lesson.
+//! In health it is linearizable. Under a cut that outlasts `takeover_after` each side takes the other's keys over, for
+//! *silent* is not *dead*. A quorum is missing, and that is the lesson.
 //!
-//! * `replica`: the store with versions; merging. * `shards`: whose keys are whose, in which order.
-//! * `contact`: who has been heard, and what each peer still has to get. * `wire`: messages.
-//! * `node`: one process. * `roles`: taking over and handing back. * `service`: serving clients.
+//! * `replica`: the store with versions; merging. `shards`: which nodes may hold which keys, and in which order.
+//! * `contact`: when each peer was heard from, and what it still has to get. `wire`: messages.
+//! * `node`: one process. `roles`: taking over and handing back. `service`: serving clients.
 //! * `shipping`: replication to each peer.
 
 mod contact;
@@ -36,7 +35,7 @@ use shards::Layout;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// A dual-primary cluster; holds the nodes' disks.
+/// A dual-primary cluster. It owns the nodes' disks.
 pub struct DualPrimaryCluster {
     layout: Arc<Layout>,
     disks: BTreeMap<HostId, Arc<Mutex<Disk>>>,
@@ -46,7 +45,7 @@ impl DualPrimaryCluster {
     /// A fresh cluster.
     ///
     /// # Panics
-    /// If every site is a witness: then no key has a home.
+    /// If every site is a witness: no key would have a home.
     pub fn new(deployment: &Deployment) -> DualPrimaryCluster {
         let layout = Arc::new(Layout::new(deployment));
         let disk = |node| (node, Arc::new(Mutex::new(Disk::blank(&layout))));

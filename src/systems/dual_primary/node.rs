@@ -1,4 +1,4 @@
-//! One process: its state, its heart, and what it does with messages from other nodes.
+//! One process: its state, its heartbeats, and its answers to other nodes.
 
 use super::contact::Contacts;
 use super::replica::{Replica, Update};
@@ -22,12 +22,12 @@ use tokio::sync::Notify;
 pub struct Disk {
     /// The data.
     pub replica: Replica,
-    /// Who holds each shard, as far as this node knows.
+    /// The holder of each shard, as far as this node knows.
     pub claims: Vec<Claim>,
 }
 
 impl Disk {
-    /// The disk of a node that has never run: every shard is held by the first in its line.
+    /// The disk of a node that has never run: every shard is held by the first node in its line.
     pub fn blank(layout: &Layout) -> Disk {
         let first = |shard| Claim { term: 0, holder: layout.line(shard).next().expect("a home site has nodes") };
         Disk { replica: Replica::default(), claims: layout.shards().map(first).collect() }
@@ -37,15 +37,15 @@ impl Disk {
 /// What a process keeps in memory.
 pub(super) struct Memory {
     pub contacts: Contacts,
-    /// Whether it has caught up since its start (or since it stood still for long).
+    /// Whether it has caught up since its start, or since it last stood still for long.
     pub joined: bool,
     pub joining_since_ns: u64,
-    /// The last beat of its heart; a stale one means that it stood still and knows nothing of the world.
+    /// When it last sent heartbeats. A long gap means that the process stood still and knows nothing recent.
     pub beat_ns: u64,
-    /// By shard: the exchange that neighbours must have had before this node serves it.
+    /// By shard: the number of the exchange that neighbours must complete before this node serves the shard.
     pub barrier: Vec<u64>,
     pub handing_back: BTreeSet<u16>,
-    /// By shard: the term in which this node last said that it serves it, if it does.
+    /// By shard: the term in which this node last recorded that it serves the shard, if it does.
     pub serving: Vec<Option<u64>>,
 }
 
@@ -55,9 +55,9 @@ pub(super) struct Node {
     pub layout: Arc<Layout>,
     pub disk: Arc<Mutex<Disk>>,
     pub memory: RefCell<Memory>,
-    /// Rung whenever anything that somebody may wait for has changed.
+    /// Notified whenever the state changes that some task may be waiting for.
     pub changed: Notify,
-    /// Rung to let the heart beat at once.
+    /// Notified to send heartbeats at once.
     pub hurry: Notify,
 }
 
@@ -94,12 +94,12 @@ impl Node {
         self.host.id()
     }
 
-    /// Who holds a shard, as far as this node knows.
+    /// The holder of a shard, as far as this node knows.
     pub fn claim(&self, shard: u16) -> Claim {
         lock(&self.disk).claims[usize::from(shard)]
     }
 
-    /// The heart: a sign of life to everybody at every interval, and a look around.
+    /// Reviews this node's role and sends a heartbeat to every peer, at every interval.
     async fn beat(self: Rc<Self>) {
         loop {
             self.notice_standstill();
@@ -115,12 +115,12 @@ impl Node {
         }
     }
 
-    /// How long the heart may stand still before the process must not trust what it knows.
+    /// How long the process may go without a beat before it must distrust what it knows.
     pub fn longest_standstill(&self) -> Duration {
         self.layout.heartbeat + self.layout.takeover_after / 2
     }
 
-    /// A process that stood still (paused, swapped out) has missed what the others decided: it starts over.
+    /// A process that stood still (paused, swapped out) has missed the others' decisions: it starts over.
     fn notice_standstill(&self) {
         let now_ns = self.host.local_ns();
         let mut memory = self.memory.borrow_mut();
@@ -142,7 +142,7 @@ impl Node {
         }
     }
 
-    /// What this node tells `peer` of itself.
+    /// What this node reports about itself to `peer`.
     pub fn pulse(&self, peer: HostId) -> Pulse {
         let concerns = |claim: &Claim| claim.holder == self.id() || claim.holder == peer;
         let disk = lock(&self.disk);
@@ -176,7 +176,7 @@ impl Node {
         }
     }
 
-    /// Takes updates in; what of them was news.
+    /// Merges updates; returns those that were news.
     pub fn merge(&self, updates: &[Update]) -> Vec<Update> {
         let mut disk = lock(&self.disk);
         let news: Vec<Update> = updates.iter().filter_map(|update| disk.replica.merge(update)).collect();
@@ -186,7 +186,7 @@ impl Node {
         news
     }
 
-    /// The same, for a whole state: what was news here may be news elsewhere, if its author has died.
+    /// Merges a whole state. What was news here is passed on: it may be news elsewhere too if its author has died.
     pub fn merge_and_pass_on(&self, updates: &[Update]) {
         let news = self.merge(updates);
         let contacts = &mut self.memory.borrow_mut().contacts;

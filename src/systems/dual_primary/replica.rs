@@ -28,7 +28,7 @@ pub struct Record {
     pub tag: Tag,
 }
 
-/// What replicas tell each other: a write, a session's progress, or (usually) both.
+/// What replicas send each other: a write, a session's progress, or (usually) both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
     /// A key's record.
@@ -57,7 +57,7 @@ impl Replica {
         self.records.iter().filter_map(|(key, record)| Some((*key, record.value?))).collect()
     }
 
-    /// Applies a write command exactly once, at `now_ns` on `node`; with it what to tell the others.
+    /// Applies a write command exactly once, at `now_ns` on `node`. Also returns the update to replicate, if any.
     pub fn apply(&mut self, command: &Command, now_ns: u64, node: HostId) -> (Applied, Option<Update>) {
         let tag = command.tag;
         match self.sessions.get(&tag.session) {
@@ -84,7 +84,7 @@ impl Replica {
         (Applied::Fresh(outcome), Some(update))
     }
 
-    /// Takes in an update; what of it was news, if anything.
+    /// Merges an update; returns the part that was news, if any.
     pub fn merge(&mut self, update: &Update) -> Option<Update> {
         let write = update.write.filter(|(key, record)| {
             self.clock = self.clock.max(record.version.stamp);
@@ -97,7 +97,7 @@ impl Replica {
         (write.is_some() || session.is_some()).then_some(Update { write, session })
     }
 
-    /// Everything, as updates.
+    /// The whole state, as updates.
     pub fn everything(&self) -> Vec<Update> {
         let writes = self.records.iter().map(|(key, record)| Update { write: Some((*key, *record)), session: None });
         let sessions = self.sessions.iter().map(|(id, session)| Update { write: None, session: Some((*id, *session)) });

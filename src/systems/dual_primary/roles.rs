@@ -1,8 +1,8 @@
-//! Taking over and handing back: who serves a shard.
+//! Taking over and handing back: which node serves a shard.
 //!
-//! The greater claim wins, claims travel with every message. The holder hands a shard back to any node
-//! before it in the line that answers; anybody takes it over when the holder has been silent for
-//! `takeover_after` and nobody before it in the line is there. Nothing here asks a quorum.
+//! The greater claim wins; claims travel with every message. The holder hands a shard back to any node before it in the
+//! line that answers. A node takes a shard over when the holder has been silent for `takeover_after` and no node before
+//! it in the line is alive. No quorum is asked.
 
 use super::node::Node;
 use super::shards::Claim;
@@ -20,7 +20,7 @@ impl Node {
         let is_awake = now_ns - memory.beat_ns <= self.longest_standstill().as_nanos() as u64;
         let holds = claim.holder == self.id() && memory.joined && !memory.handing_back.contains(&shard);
         let barrier = memory.barrier[usize::from(shard)];
-        // Neighbours may have what the last holder had not yet got acknowledged: it must be here first.
+        // Neighbours may have updates that the last holder had not yet acknowledged: this node must get them first.
         let is_level = || {
             self.neighbours().all(|peer| {
                 let level = memory.contacts.peer(peer).is_some_and(|peer| peer.exchange_done >= barrier);
@@ -35,7 +35,7 @@ impl Node {
         self.layout.peers(self.id()).filter(|peer| self.layout.are_neighbours(*peer, self.id()))
     }
 
-    /// Takes in what `peer` says of itself.
+    /// Processes what `peer` reports about itself.
     pub fn take_pulse(self: &Rc<Self>, peer: HostId, pulse: &Pulse) {
         self.memory.borrow_mut().contacts.set_joined(peer, pulse.joined);
         for (shard, claim) in &pulse.claims {
@@ -51,14 +51,15 @@ impl Node {
     fn set_claim(&self, shard: u16, claim: Claim) {
         lock(&self.disk).claims[usize::from(shard)] = claim;
         if claim.holder == self.id() {
-            // Before serving: level with the neighbours. After: let everybody know, and have, everything.
+            // Before it serves, this node must be level with its neighbours. Afterwards every peer must learn of the
+            // claim and get the whole state.
             let mut memory = self.memory.borrow_mut();
             memory.barrier[usize::from(shard)] = memory.contacts.exchange_with_all();
         }
         self.hurry.notify_one();
     }
 
-    /// Looks around: has it caught up, is somebody to be replaced, is somebody back?
+    /// Reviews this node's role: has it caught up, must it replace a holder, has a better holder returned?
     pub fn review(self: &Rc<Self>) {
         let now_ns = self.host.local_ns();
         {
@@ -103,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Stops serving a shard, gives the successor everything, and only then the shard.
+    /// Stops serving a shard, sends the successor the whole state, and only then hands the shard over.
     async fn hand_back(self: Rc<Self>, shard: u16, claim: Claim, successor: HostId) {
         self.record_roles();
         let exchange = self.memory.borrow_mut().contacts.exchange_with(successor);

@@ -1,11 +1,11 @@
-//! Serving clients: here if this node serves the key, else through the node that does.
+//! Serving clients: at this node if it serves the key, else through the node that does.
 
 use super::node::Node;
 use crate::host::lock;
 use crate::host::transport::CallError;
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Applied, Command, Op, Outcome};
 use crate::systems::message::decode;
+use crate::systems::protocol::{Reply, Request};
 use crate::trace::{HostId, MessageKind};
 use std::rc::Rc;
 
@@ -18,8 +18,8 @@ impl Node {
         if holder == self.id() {
             return self.execute(shard, &command).await;
         }
-        // One hop only: two nodes that disagree must not pass a request to and fro. And a witness serves no
-        // clients: it would route around every cut, and quietly be the single point that all depends on.
+        // At most one hop: two nodes that disagree must not pass a request back and forth. And a witness serves no
+        // clients: it would route around every cut, and become a hidden single point of failure.
         if self.memory.borrow().contacts.is_peer(from) || self.layout.is_witness(self.id()) {
             return Reply::Refused { hint: None };
         }
@@ -66,8 +66,8 @@ impl Node {
         }
     }
 
-    /// Waits until every neighbour that answers has every update before `upto`, reads included: what was
-    /// read must survive this node. `false` if this node stops serving the shard in this term first.
+    /// Waits until every neighbour that answers has every update before `upto`. Reads wait too: a value that was read
+    /// must survive this node. `false` if this node stops serving the shard in this term first.
     async fn neighbours_have(&self, shard: u16, term: u64, upto: u64) -> bool {
         loop {
             let changed = self.changed.notified();
@@ -92,7 +92,7 @@ impl Node {
     }
 }
 
-/// The reply to a command that may have been carried out; a read has no effect, so it is merely refused.
+/// The reply to a command that may have been executed. A read has no effect, so it is refused instead.
 fn unknown(command: &Command) -> Reply {
     if command.op.is_write() { Reply::Unknown } else { Reply::Refused { hint: None } }
 }

@@ -1,4 +1,4 @@
-//! Whose keys are whose: shards, the line of nodes that may hold each, and claims to hold them.
+//! Shards of the key space, the line of nodes that may hold each, and claims to hold them.
 
 use crate::kv::Key;
 use crate::systems::Deployment;
@@ -52,14 +52,14 @@ impl Layout {
         (key.0 as usize % self.homes.len()) as u16
     }
 
-    /// Who may hold a shard, the most preferred first: its home's nodes, then those of the next home site
-    /// around the ring, and so on. Nodes of a witness site are not in it.
+    /// The nodes that may hold a shard, the most preferred first: its home's nodes, then those of the next home site
+    /// around the ring, and so on. Nodes of a witness site are left out.
     pub fn line(&self, shard: u16) -> impl Iterator<Item = HostId> + '_ {
         let count = self.homes.len();
         (0..count).flat_map(move |turn| self.homes[(usize::from(shard) + turn) % count].iter().copied())
     }
 
-    /// Whether a node stands in nobody's line: it belongs to a witness site.
+    /// Whether a node is in no shard's line: it belongs to a witness site.
     pub fn is_witness(&self, node: HostId) -> bool {
         !self.homes.iter().flatten().any(|home| *home == node)
     }
@@ -75,7 +75,7 @@ impl Layout {
     }
 }
 
-/// Who holds a shard since which take-over; the greater one wins.
+/// The holder of a shard since a given take-over. The greater claim wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Claim {
     /// How often the shard has changed hands.

@@ -1,4 +1,4 @@
-//! Replication to each peer: updates in batches, resent until acknowledged; after silence, everything.
+//! Replication to each peer: updates in batches, resent until acknowledged; after a silence, the whole state.
 
 use super::node::Node;
 use super::wire::{Batch, Pulse};
@@ -25,7 +25,7 @@ impl Node {
                 self.exchange(peer).await
             } else if has_pending {
                 if !is_neighbour {
-                    // Nobody waits for another site: let a batch gather.
+                    // No client waits for another site, so let a batch gather.
                     self.host.sleep(self.layout.heartbeat / 4).await;
                 }
                 self.ship_batch(peer, is_neighbour).await
@@ -54,7 +54,7 @@ impl Node {
         true
     }
 
-    /// Both sides give each other everything and keep the newer of each.
+    /// Both sides send each other their whole state and keep the newer version of each record.
     async fn exchange(self: &Rc<Self>, peer: HostId) -> bool {
         let number = self.memory.borrow_mut().contacts.begin_exchange(peer);
         let everything = Batch { pulse: self.pulse(peer), updates: lock(&self.disk).replica.everything() };

@@ -1,4 +1,4 @@
-//! What dual-primary promises in health, and what it does when silence is not death.
+//! What dual-primary promises in health, and what happens when a silent node is not dead.
 
 use crate::check::linearizability::{self, Budget};
 use crate::check::split_brain::{self, Suspect};
@@ -113,7 +113,7 @@ impl World {
     }
 }
 
-/// A run with the verdicts that matter here.
+/// A run, with the verdicts that matter here.
 struct Judged {
     seed: u64,
     trace: Trace,

@@ -1,10 +1,10 @@
-//! What nodes tell each other.
+//! The messages between nodes.
 
 use super::replica::Update;
 use super::shards::Claim;
 use serde::{Deserialize, Serialize};
 
-/// A sign of life; comes with every message between nodes, and is the answer to every one.
+/// A sign of life. It travels with every message between nodes and is the answer to each of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulse {
     /// Whether the sender is fit to hold shards: it has caught up since its start.

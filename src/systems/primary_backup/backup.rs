@@ -1,4 +1,4 @@
-//! Obeying: what a node does with the messages of a primary, or of somebody who wants to be one.
+//! The backup's side: what a node does with messages of a primary, or of a node that wants to become one.
 
 use super::Policy;
 use super::node::Node;
@@ -8,7 +8,7 @@ use crate::trace::HostId;
 use std::rc::Rc;
 
 impl Node {
-    /// Does what a message says, and answers when that is durable.
+    /// Does what a message asks, and answers once that is durable.
     pub async fn obey(self: &Rc<Self>, from: HostId, message: Message) -> Option<Answer> {
         let answer = match message {
             Message::Append { epoch, start, previous, updates } => {
@@ -48,7 +48,7 @@ impl Node {
         self.replica.borrow().progress.promised
     }
 
-    /// Obeys the primary of an epoch from now on, unless it knows a newer one.
+    /// Accepts the primary of an epoch and obeys it from now on; `false` if this node knows a newer epoch.
     fn accepts(self: &Rc<Self>, from: HostId, epoch: Epoch) -> bool {
         if epoch < self.promised() || epoch.node == self.id() {
             return false;
@@ -60,7 +60,7 @@ impl Node {
         true
     }
 
-    /// Whether nobody else can hold a lease that this node has granted.
+    /// Whether this node may grant a lease to this epoch: no other node can still hold one that it granted.
     pub fn grants(&self, epoch: Epoch) -> bool {
         let now_ns = self.host.local_ns();
         let promised = self.promised();
@@ -68,7 +68,7 @@ impl Node {
         self.setup.policy == Policy::Lease && epoch > promised && is_free
     }
 
-    /// When, by this node's clock, the lease that it has granted is over; as primary, its own.
+    /// When the lease that this node granted ends, by its own clock; on a primary, its own lease.
     pub fn free_from_ns(&self) -> u64 {
         let memory = self.memory.borrow();
         let over_ns = match &memory.tenure {
@@ -79,7 +79,7 @@ impl Node {
         self.setup.rules.free_from_ns(over_ns, lease_ns)
     }
 
-    /// Accepts an epoch, and grants its primary a lease from now on. Not durable yet.
+    /// Accepts an epoch and grants its primary a lease from now on. Not durable yet.
     pub fn promise(self: &Rc<Self>, epoch: Epoch) {
         let until_ns = self.host.local_ns() + self.setup.patience.as_nanos() as u64;
         self.memory.borrow_mut().granted_until_ns = until_ns;
@@ -102,7 +102,7 @@ impl Node {
         let late = updates.iter().filter(|update| update.position.index <= have.index);
         let rows = late.filter_map(|update| self.setup.rules.apply_late(&mut replica, update));
         rows.for_each(|row| self.journal.change(row));
-        // Otherwise it comes late, or something before it is missing: the answer says where this node stands.
+        // Otherwise the updates are late, or some before them are missing: the answer says how far this node is.
         let Some(skip) = skip else { return };
         for update in &updates[skip..] {
             let rows = self.setup.rules.apply(&mut replica, update);
@@ -115,7 +115,7 @@ impl Node {
         }
     }
 
-    /// Takes a primary's state for its own, unless it comes late.
+    /// Replaces this node's state by a primary's, unless the message is late.
     fn install(&self, epoch: Epoch, state: Replica) {
         let mut replica = self.replica.borrow_mut();
         let progress = replica.progress;

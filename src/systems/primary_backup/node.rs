@@ -16,17 +16,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tokio::sync::Notify;
 
-/// What a process keeps in memory only. Times are by this node's clock.
+/// The part of a process's state that is in memory only. Times are by this node's clock.
 pub(super) struct Memory {
-    /// When a primary was last heard.
+    /// When a primary was last heard from.
     pub heard_ns: u64,
-    /// The primary that was last heard.
+    /// The primary that was last heard from.
     pub primary: Option<HostId>,
-    /// Until when the lease lasts that this node has granted last.
+    /// When the lease ends that this node granted last.
     pub granted_until_ns: u64,
-    /// This node's time as primary.
+    /// This node's tenure as primary, if it is one.
     pub tenure: Option<Tenure>,
-    /// The highest round that was ever heard of.
+    /// The highest round that this process has heard of.
     pub highest_round: u64,
     /// Whether it has recorded that it serves.
     pub serving: bool,
@@ -39,9 +39,9 @@ pub(super) struct Node {
     pub journal: Journal<Change>,
     pub replica: Shared<Replica>,
     pub memory: RefCell<Memory>,
-    /// Rung whenever anything that somebody may wait for has changed.
+    /// Notified whenever the state changes that some task may be waiting for.
     pub changed: Notify,
-    /// Rung whenever there is something to ship.
+    /// Notified whenever there is something to ship.
     pub pushed: Notify,
     has_failed: Cell<bool>,
 }
@@ -51,7 +51,7 @@ impl Node {
     pub fn new(host: &Host, setup: Rc<Setup>, database: Database, replica: Shared<Replica>) -> Rc<Node> {
         let now_ns = host.local_ns();
         let is_blank = *replica.borrow() == Replica::default();
-        // What lease it had granted it does not know any more.
+        // After a restart the node no longer knows which lease it had granted.
         let granted_until_ns = if is_blank { 0 } else { now_ns + setup.patience.as_nanos() as u64 };
         let memory = Memory {
             heard_ns: now_ns,
@@ -117,7 +117,7 @@ impl Node {
         }
     }
 
-    /// Is no primary any more.
+    /// Stops being primary.
     pub fn step_down(&self) {
         self.memory.borrow_mut().tenure = None;
         self.record_role();

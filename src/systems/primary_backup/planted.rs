@@ -1,4 +1,4 @@
-//! Clusters in which one [rule](Rules) is not as it must be: the [bugs](crate::systems::bugs) of these systems.
+//! Clusters in which one rule is broken: the [bugs](crate::systems::bugs) of these systems.
 
 use super::replica::{Replica, Update};
 use super::rules::{Rules, Sound};

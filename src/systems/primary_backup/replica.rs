@@ -1,6 +1,6 @@
-//! The state of one node: values, sessions, and how far in whose history it is.
+//! The state of one node: values, sessions, and its position in the history of an epoch.
 //!
-//! The primary executes commands; what is replicated is what they changed.
+//! The primary executes commands; what is replicated are the changes that they made.
 
 use crate::kv::store::Session;
 use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
@@ -20,11 +20,11 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// Before anybody was primary.
+    /// The epoch before any node was primary.
     pub const NONE: Epoch = Epoch { round: 0, node: HostId::WORLD };
 }
 
-/// A place in a history. An epoch has one primary, so that whatever stands at an equal position is equal.
+/// A position in a history. An epoch has only one primary, so equal positions hold equal updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The epoch in which the update was made.
@@ -75,7 +75,7 @@ pub struct Last {
 pub struct Progress {
     /// The highest epoch that this node has accepted: it obeys no lower one.
     pub promised: Epoch,
-    /// The last epoch in whose history this node has been level with the primary's beginning.
+    /// The last epoch in whose history this node has caught up with the primary's start.
     pub joined: Epoch,
     /// Its last update.
     pub position: Position,
@@ -90,7 +90,7 @@ pub struct Replica {
     sessions: BTreeMap<u64, Last>,
 }
 
-/// What the primary makes of a command.
+/// What executing a command on the primary comes to.
 pub enum Executed {
     /// It takes effect now.
     Fresh(Update),
@@ -158,7 +158,7 @@ impl Replica {
         self.records.get(&key).map(|record| record.stamp)
     }
 
-    /// What a write command does at the next position of `epoch`; nothing is changed yet.
+    /// Executes a write command at the next position of `epoch`, without changing the state yet.
     pub fn execute(&self, command: &Command, epoch: Epoch, stamp: u64) -> Executed {
         let tag = command.tag;
         match self.sessions.get(&tag.session) {
@@ -179,7 +179,7 @@ impl Replica {
         Executed::Fresh(Update { position, tag, key, write, outcome, stamp })
     }
 
-    /// Makes an update that follows this state; with it what changes on the disk.
+    /// Applies an update that follows this state; returns the changes on the disk.
     pub fn apply(&mut self, update: &Update) -> Vec<Change> {
         self.progress.position = update.position;
         let session = Session { last: update.tag.sequence, outcome: update.outcome };
@@ -190,20 +190,20 @@ impl Replica {
         [session, self.progress_row()].into_iter().chain(write).collect()
     }
 
-    /// Writes what an update writes, wherever it stands.
+    /// Writes an update's value, whatever its position.
     pub fn write(&mut self, update: &Update) -> Option<Change> {
         let record = Record { value: update.write?, stamp: update.stamp, tag: update.tag };
         self.records.insert(update.key, record);
         Some(Change::set(&Row::Key(update.key), &record))
     }
 
-    /// Commands whose effects are in here, as far as that can be seen: the last of each session and of each key.
+    /// Commands whose effects are in this state, as far as it shows: the last of each session and of each key.
     pub fn commands(&self) -> impl Iterator<Item = (Tag, Key)> + '_ {
         let tag = |(session, last): (&u64, &Last)| (Tag { session: *session, sequence: last.session.last }, last.key);
         self.sessions.iter().map(tag).chain(self.records.iter().map(|(key, record)| (record.tag, *key)))
     }
 
-    /// The row of how far this is.
+    /// The disk row that holds the progress.
     pub fn progress_row(&self) -> Change {
         Change::set(&Row::Progress, &self.progress)
     }

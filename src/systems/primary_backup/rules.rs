@@ -1,13 +1,13 @@
-//! The decisions that the policies' promises rest on, in one place.
+//! The decisions on which the policies' promises rest, in one place.
 
 use super::Policy;
 use super::replica::{Replica, Update};
 use super::tenure::Tenure;
 use crate::systems::storage::rows::Change;
 
-/// How a node decides. Each rule is as it must be by default.
+/// The rules by which a node decides. Each default is the correct one.
 pub trait Rules {
-    /// How many updates a primary may call confirmed: acknowledge them, and show them to readers.
+    /// How many updates a primary may count as confirmed: those it may acknowledge and show to readers.
     fn confirmed(&self, policy: Policy, tenure: &Tenure) -> u64 {
         match policy {
             Policy::Asynchronous => tenure.durable,
@@ -16,23 +16,23 @@ pub trait Rules {
         }
     }
 
-    /// From when on a node may grant the lease to another one, of a lease of this length that lasts until `until_ns`.
+    /// When a node may grant the lease to another node, given that a lease of this length lasts until `until_ns`.
     fn free_from_ns(&self, until_ns: u64, _lease_ns: u64) -> u64 {
         until_ns
     }
 
-    /// Makes an update that follows the state; with it what changes on the disk.
+    /// Applies an update that follows the state; returns the changes on the disk.
     fn apply(&self, replica: &mut Replica, update: &Update) -> Vec<Change> {
         replica.apply(update)
     }
 
-    /// What a backup makes of an update that it is past already, which comes late or a second time: nothing.
+    /// Handles an update that a backup already has, because it came late or a second time. The correct rule ignores it.
     fn apply_late(&self, _replica: &mut Replica, _update: &Update) -> Option<Change> {
         None
     }
 }
 
-/// Every rule by default.
+/// The correct rules: every default.
 pub struct Sound;
 
 impl Rules for Sound {}

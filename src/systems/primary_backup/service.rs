@@ -2,8 +2,8 @@
 
 use super::node::Node;
 use super::replica::{Epoch, Executed};
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Outcome};
+use crate::systems::protocol::{Reply, Request};
 use std::rc::Rc;
 
 impl Node {
@@ -17,7 +17,7 @@ impl Node {
         let (key, is_write) = (command.op.key(), command.op.is_write());
         let outcome = if is_write { self.write(&command, epoch).await } else { self.read(key, epoch).await };
         let Some(outcome) = outcome else {
-            // A read that was not served has no effect, whatever the reason.
+            // A read that was not answered has no effect, so it can always be refused.
             return if is_write { Reply::Unknown } else { Reply::Refused { hint: None } };
         };
         self.host.record_acknowledge(command.tag, key, epoch.round);
@@ -30,7 +30,7 @@ impl Node {
         self.memory.borrow().tenure.as_ref().map(|tenure| tenure.epoch)
     }
 
-    /// Reads what is confirmed, as this node holds it alone: nobody is asked.
+    /// Reads the confirmed value from this node's own state; no other node is asked.
     async fn read(&self, key: Key, epoch: Epoch) -> Option<Outcome> {
         let start = self.memory.borrow().tenure.as_ref()?.start;
         self.is_confirmed(epoch, start).await.then(|| {
@@ -40,7 +40,7 @@ impl Node {
         })
     }
 
-    /// Executes a write, and waits until it is confirmed; `None` when its outcome is not known.
+    /// Executes a write and waits until it is confirmed; `None` when its outcome is unknown.
     async fn write(self: &Rc<Self>, command: &Command, epoch: Epoch) -> Option<Outcome> {
         let outcome = self.execute(command, epoch)?;
         let upto = self.replica.borrow().progress.position.index;
@@ -71,8 +71,8 @@ impl Node {
         }
     }
 
-    /// Waits until so many updates are as safe as the policy promises; `false` if this node stops serving in this
-    /// epoch first.
+    /// Waits until the first `upto` updates are as safe as the policy promises; `false` if this node stops serving in
+    /// this epoch first.
     async fn is_confirmed(&self, epoch: Epoch, upto: u64) -> bool {
         loop {
             let changed = self.changed.notified();
@@ -86,7 +86,7 @@ impl Node {
         }
     }
 
-    /// Has everything up to `upto` written to the disk, unless it is there.
+    /// Writes everything up to `upto` to the disk, unless it is there already.
     fn make_durable(self: &Rc<Self>, epoch: Epoch, upto: u64) {
         if self.memory.borrow().tenure.as_ref().is_none_or(|tenure| tenure.durable >= upto) {
             return;

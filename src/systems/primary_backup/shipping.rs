@@ -1,4 +1,4 @@
-//! Keeping one backup up to date, and its grant of the lease alive.
+//! Keeps one backup up to date, and its grant of the lease alive.
 
 use super::node::Node;
 use super::replica::Epoch;
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 impl Node {
-    /// Sends a backup what it lacks, and a sign of life at every interval, for as long as the tenure lasts.
+    /// Sends a backup the updates that it lacks, and a sign of life at every interval, for as long as the tenure lasts.
     pub async fn ship_to(self: Rc<Self>, peer: HostId, epoch: Epoch) {
         let mut due_ns = 0;
         while !self.has_failed() {
@@ -42,9 +42,9 @@ impl Node {
         })
     }
 
-    /// Sends one message; `None` unless it was obeyed.
+    /// Sends one message; `None` unless the backup obeyed.
     async fn ship(self: &Rc<Self>, peer: HostId, epoch: Epoch, message: &Message) -> Option<()> {
-        // The lease counts from before it was asked for.
+        // The lease counts from before it was requested.
         let sent_ns = self.host.local_ns();
         let deadline = self.setup.patience / 4;
         let call = self.host.transport();

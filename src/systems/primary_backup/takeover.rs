@@ -1,4 +1,4 @@
-//! Becoming primary, as the policy has it.
+//! Becoming primary, according to the policy.
 
 use super::Policy;
 use super::node::Node;
@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 impl Node {
-    /// Looks whether a primary is needed and this node is the one, for as long as the process runs.
+    /// Checks whether a primary is needed and this node should be it, for as long as the process runs.
     pub async fn watch(self: Rc<Self>) {
         let mut last_ns = self.host.local_ns();
         while !self.has_failed() {
             let now_ns = self.host.local_ns();
             if now_ns - last_ns > 2 * self.setup.heartbeat.as_nanos() as u64 {
-                // It stood still (paused, swapped out): the silence was its own.
+                // This node stood still (paused, swapped out): the silence was its own, not the primary's.
                 self.memory.borrow_mut().heard_ns = now_ns;
             }
             last_ns = now_ns;
@@ -47,7 +47,7 @@ impl Node {
         }
     }
 
-    /// Whether this node is the one that should be primary now, as far as it can tell by itself.
+    /// Whether this node should become primary now, as far as it can tell by itself.
     fn is_due(&self) -> bool {
         if self.memory.borrow().tenure.is_some() {
             return false;
@@ -61,7 +61,7 @@ impl Node {
             Policy::Asynchronous => heard_ns + self.setup.patience.as_nanos() as u64,
             Policy::Lease => self.free_from_ns().max(heard_ns),
         };
-        // In a fixed order, beginning with the last primary itself if it has restarted.
+        // Nodes take turns in a fixed order, beginning with the last primary itself in case it has restarted.
         let place = |node| self.setup.nodes.iter().position(|other| *other == node).unwrap_or(0);
         let nodes = self.setup.nodes.len();
         let turn = (place(self.id()) + nodes - place(promised.node)) % nodes;
@@ -75,14 +75,14 @@ impl Node {
         Epoch { round, node: self.id() }
     }
 
-    /// Becomes primary with what it has.
+    /// Becomes primary with the state that it has.
     async fn take_over(self: &Rc<Self>) {
         let epoch = self.next_epoch();
         self.promise(epoch);
         self.begin_tenure(epoch, None, &[]).await;
     }
 
-    /// Begins to act as primary from a state, its own by default, once that is durable and nobody newer is known.
+    /// Begins to act as primary from a state (by default its own), once that is durable and if no newer epoch is known.
     async fn begin_tenure(self: &Rc<Self>, epoch: Epoch, state: Option<Replica>, grants: &[(HostId, u64)]) {
         {
             let mut replica = self.replica.borrow_mut();
@@ -111,14 +111,14 @@ impl Node {
         }
     }
 
-    /// Asks everybody for a lease; with a majority's, takes over the newest state among them.
+    /// Asks every node for a lease. With a majority's grants, takes over with the newest state among them.
     async fn acquire(self: &Rc<Self>) {
         let epoch = self.next_epoch();
         let (answers, mut arriving) = mpsc::unbounded_channel();
         for peer in self.peers() {
             let (node, answers) = (self.clone(), answers.clone());
             self.host.spawn(async move {
-                // The lease counts from before it was asked for.
+                // The lease counts from before it was requested.
                 let sent_ns = node.host.local_ns();
                 let answer = node.tell(peer, &Message::Acquire { epoch }).await;
                 drop(answers.send((peer, sent_ns, answer)));
@@ -157,7 +157,8 @@ impl Node {
         self.give_up(epoch).await;
     }
 
-    /// Ends an attempt to get the lease: nobody has to wait for it, and this node waits for its turn again.
+    /// Ends an attempt to get the lease: the grantors need not wait for it to expire, and this node waits for its next
+    /// turn.
     async fn give_up(self: &Rc<Self>, epoch: Epoch) {
         for peer in self.peers() {
             let node = self.clone();

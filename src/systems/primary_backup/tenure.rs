@@ -1,23 +1,23 @@
-//! What a primary knows: the history since its beginning, who has how much of it, and until when its lease holds.
+//! What a primary knows: the history since its start, how much of it each backup has, and how long its lease lasts.
 
 use super::replica::{Epoch, Position, Progress, Update};
 use crate::kv::{Key, Value};
 use crate::trace::HostId;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Updates kept for backups that are behind; one further behind gets the whole state.
+/// Updates kept for backups that are behind. A backup further behind gets the whole state.
 const KEPT: usize = 2000;
 /// Updates in one message.
 const BATCH: usize = 256;
 
-/// What a primary knows of a backup.
+/// What a primary knows about a backup.
 #[derive(Debug, Clone, Copy, Default)]
 struct Backup {
-    /// Where it stood when it last answered.
+    /// Its position when it last answered.
     position: Option<Position>,
     /// How much of this history it holds durably.
     acked: u64,
-    /// Until when, by the primary's clock, it grants the lease.
+    /// When its grant of the lease ends, by the primary's clock.
     granted_until_ns: u64,
 }
 
@@ -27,21 +27,21 @@ pub struct Tenure {
     pub epoch: Epoch,
     /// How many updates there were when it began.
     pub start: u64,
-    /// How much is durable here.
+    /// How many updates are durable on this node.
     pub durable: u64,
-    /// What the first kept update follows.
+    /// The position before the first update that is kept.
     base: Position,
     log: VecDeque<Update>,
-    /// Updates that may not be confirmed: index, key, and what the key held before.
+    /// Updates that may be unconfirmed: index, key, and the key's value before.
     unconfirmed: VecDeque<(u64, Key, Option<Value>)>,
     backups: BTreeMap<HostId, Backup>,
 }
 
 /// What a backup needs next.
 pub enum Needed {
-    /// What follows a position; maybe nothing.
+    /// The updates after a position; there may be none.
     Updates(Position, Vec<Update>),
-    /// Everything.
+    /// The whole state.
     State,
 }
 
@@ -60,7 +60,7 @@ impl Tenure {
         }
     }
 
-    /// Takes note of an update that was made, and of what its key held before; `confirmed` updates are safe.
+    /// Records an update and its key's value before it. The first `confirmed` updates are safe.
     pub fn push(&mut self, update: Update, before: Option<Value>, confirmed: u64) {
         let settled = self.unconfirmed.partition_point(|(index, ..)| *index <= confirmed);
         self.unconfirmed.drain(..settled);
@@ -71,13 +71,13 @@ impl Tenure {
         }
     }
 
-    /// What a key held before its first update that is not confirmed, if there is one.
+    /// The value of a key before its first unconfirmed update, if there is one.
     pub fn before(&self, key: Key, confirmed: u64) -> Option<Option<Value>> {
         let mut unconfirmed = self.unconfirmed.iter();
         unconfirmed.find(|(index, other, _)| *index > confirmed && *other == key).map(|(_, _, before)| *before)
     }
 
-    /// Whether this history goes through a position, as far as it is kept.
+    /// Whether this history contains a position, as far as it is kept.
     fn has(&self, position: Position) -> bool {
         let at = position.index.checked_sub(self.base.index + 1);
         position == self.base || at.is_some_and(|at| self.log.get(at as usize).is_some_and(|u| u.position == position))
@@ -90,7 +90,7 @@ impl Tenure {
     /// What to send to a backup.
     pub fn needed(&self, backup: HostId) -> Needed {
         match self.backups.get(&backup).and_then(|backup| backup.position) {
-            // It is asked where it stands.
+            // An empty message asks it how far it is.
             None => Needed::Updates(self.end(), Vec::new()),
             Some(position) if self.has(position) => {
                 let skip = (position.index - self.base.index) as usize;
@@ -100,14 +100,14 @@ impl Tenure {
         }
     }
 
-    /// A node grants the lease, by this node's clock.
+    /// A node grants the lease until `until_ns`, by this node's clock.
     pub fn granted(&mut self, backup: HostId, until_ns: u64) {
         if let Some(known) = self.backups.get_mut(&backup) {
             known.granted_until_ns = known.granted_until_ns.max(until_ns);
         }
     }
 
-    /// A backup has answered, and obeys.
+    /// A backup has answered and obeys.
     pub fn answered(&mut self, backup: HostId, progress: &Progress) {
         let is_level = self.has(progress.position);
         let Some(known) = self.backups.get_mut(&backup) else { return };
@@ -117,19 +117,20 @@ impl Tenure {
         known.position = Some(progress.position);
     }
 
-    /// How much everybody holds durably.
+    /// How many updates every backup holds durably.
     pub fn held_by_all(&self) -> u64 {
         self.backups.values().map(|backup| backup.acked).chain([self.durable]).min().unwrap_or(0)
     }
 
-    /// How much a majority holds durably.
+    /// How many updates a majority holds durably.
     pub fn held_by_majority(&self) -> u64 {
         let mut held: Vec<u64> = self.backups.values().map(|backup| backup.acked).chain([self.durable]).collect();
         held.sort_unstable();
         held[(held.len() - 1) / 2]
     }
 
-    /// Until when, by this node's clock, a majority grants the lease; the primary itself does as long as it is one.
+    /// When the majority's grant of the lease ends, by this node's clock. The primary itself grants it as long as it is
+    /// one.
     pub fn leased_until_ns(&self) -> u64 {
         let grants = self.backups.values().map(|backup| backup.granted_until_ns).chain([u64::MAX]);
         let mut grants: Vec<u64> = grants.collect();

@@ -1,4 +1,4 @@
-//! What each policy keeps and loses, and that each flaw is found.
+//! What each policy keeps and loses; and each planted flaw is found.
 
 use super::{Policy, PrimaryBackupCluster, planted};
 use crate::check::CheckName;
@@ -63,7 +63,7 @@ fn is_safe(run: &Run) -> bool {
     !run.outcome.violations.iter().any(|violation| is_safety(violation.check))
 }
 
-/// Nothing is violated, and everybody is served again.
+/// No check fails, and every client is served again.
 fn assert_clean(run: &Run) {
     let (seed, system) = (run.outcome.seed, &run.outcome.system);
     assert_ne!(run.outcome.verdict, Verdict::Violation, "{system}, seed {seed}: {:?}", run.outcome.violations);
@@ -82,7 +82,7 @@ fn in_health_each_is_linearizable_and_nobody_takes_over() {
             let run = run(if seed % 2 == 0 { &quiet } else { &rough }, policy, None, seed);
             assert_clean(&run);
             assert_eq!(run.outcome.leader_changes, 0, "{policy:?}, seed {seed}");
-            // Waiting for every backup, it waits for every message that is lost.
+            // A primary that waits for every backup also waits for every lost message.
             let least = if policy == Policy::Synchronous { 250 } else { 485 };
             assert!(run.outcome.acked >= least, "{policy:?}, seed {seed}: {} of 500", run.outcome.acked);
         }

@@ -1,4 +1,4 @@
-//! What nodes tell each other. A primary's messages carry its epoch; the receiver of an older one says so.
+//! The messages between nodes. A primary's messages carry its epoch; a receiver that knows a newer one says so.
 
 use super::replica::{Epoch, Position, Progress, Replica, Update};
 use crate::trace::MessageKind;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A message between nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    /// Updates that follow `previous`; none is a sign of life.
+    /// Updates that follow `previous`; without any it is a sign of life.
     Append {
         /// The sender's tenure.
         epoch: Epoch,
@@ -18,7 +18,7 @@ pub enum Message {
         /// In order, without gaps.
         updates: Vec<Update>,
     },
-    /// The primary's whole state, for a node whose history is another or too old.
+    /// The primary's whole state, for a node whose history differs or is too old.
     Install {
         /// The sender's tenure.
         epoch: Epoch,
@@ -38,7 +38,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// What it is to faults and pictures.
+    /// The kind of message that faults and pictures see.
     pub fn kind(&self) -> MessageKind {
         match self {
             Message::Append { updates, .. } if updates.is_empty() => MessageKind::Heartbeat,
@@ -49,13 +49,13 @@ impl Message {
     }
 }
 
-/// An answer. Whatever it says of the sender's state is durable.
+/// An answer. Whatever it says about the sender's state is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The receiver obeys, and is this far.
     Obeyed(Progress),
     /// The lease is granted; this is all that the receiver has.
     Granted(Replica),
-    /// It does not: it has promised this epoch, or has granted a lease that is still in force.
+    /// Refused: the node has promised this epoch, or has granted a lease that is still in force.
     Refused(Epoch),
 }

@@ -1,19 +1,19 @@
-//! Serving clients: any node asks everybody and waits for a majority.
+//! Serving clients: any node asks every node and waits for a majority.
 
 use super::node::Node;
 use super::replica::{Answer, Claim, Found, Message, Record, Version};
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Op, Outcome};
+use crate::systems::protocol::{Reply, Request};
 use std::rc::Rc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-/// What a majority has of a key.
+/// What a majority has for a key.
 struct Majority {
     /// The newest version.
     newest: Option<Record>,
-    /// Whether all have that one.
+    /// Whether all of them have that version.
     is_stored: bool,
-    /// Whether the attempt has its command's claim.
+    /// Whether this attempt holds its command's claim.
     is_claimed: bool,
 }
 
@@ -22,7 +22,7 @@ impl Node {
     pub async fn serve(self: &Rc<Self>, request: Request) -> Reply {
         let command = request.command;
         let refused = Reply::Refused { hint: None };
-        // Until here nothing can have taken effect: a claim alone does nothing.
+        // Nothing can have taken effect up to here: a claim alone changes no value.
         let Some(found) = self.query(&command).await else { return refused };
         let key = command.op.key();
         if !found.is_claimed {
@@ -33,7 +33,8 @@ impl Node {
             Op::Get { .. } => (Outcome::Value(value), None),
             Op::Put { value, .. } => (Outcome::Done, Some(Some(value))),
             Op::Delete { .. } => (Outcome::Done, Some(None)),
-            // Nothing keeps another coordinator from doing the same with the same version.
+            // Nothing keeps another coordinator from doing the same with the same version: this is the flaw of cas
+            // here.
             Op::Cas { expected, new, .. } if value == expected => (Outcome::Swapped, Some(Some(new))),
             Op::Cas { .. } => (Outcome::Mismatch { found: value }, None),
         };
@@ -45,7 +46,7 @@ impl Node {
                     return Reply::Unknown;
                 }
             }
-            // What was read must be read by whoever reads next.
+            // The next reader must not get an older value than this read returned.
             (None, Some(newest)) if !found.is_stored => {
                 if !self.store_at_majority(key, newest).await {
                     return refused;
@@ -56,7 +57,8 @@ impl Node {
         self.acknowledge(&command, outcome)
     }
 
-    /// Another attempt has claimed the command. If it is seen to have written, what it wrote is made sure of.
+    /// Finishes a command that another attempt has claimed. If that attempt is seen to have written, its write is
+    /// stored at a majority.
     async fn finish(self: &Rc<Self>, command: &Command, newest: Option<Record>) -> Reply {
         let Some(record) = newest.filter(|record| record.version.writer == command.tag) else { return Reply::Unknown };
         if !self.store_at_majority(command.op.key(), record).await {
@@ -71,12 +73,12 @@ impl Node {
         Reply::Ok { outcome, acknowledged_by: self.host.id(), term: 0 }
     }
 
-    /// How many nodes are a majority.
+    /// How many nodes make a majority.
     fn majority(&self) -> usize {
         self.setup.nodes.len() / 2 + 1
     }
 
-    /// Sends a message to everybody, this node included; the answers as they come.
+    /// Sends a message to every node, this one included; returns the answers as they arrive.
     fn ask_everybody(self: &Rc<Self>, message: Message) -> UnboundedReceiver<Answer> {
         let (answers, arriving) = mpsc::unbounded_channel();
         for peer in self.peers() {
@@ -116,7 +118,7 @@ impl Node {
         Some(Majority { newest, is_stored: holders >= self.majority(), is_claimed: claimed >= self.majority() })
     }
 
-    /// Stores a version of a key at a majority; `false` if that many do not answer.
+    /// Stores a version of a key at a majority; `false` if no majority answers.
     async fn store_at_majority(self: &Rc<Self>, key: Key, record: Record) -> bool {
         let mut arriving = self.ask_everybody(Message::Store { key, record });
         let mut stored = 0;

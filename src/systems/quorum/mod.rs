@@ -1,17 +1,17 @@
-//! No primary: any node coordinates, and any two majorities meet.
+//! No primary: any node coordinates, and any two majorities intersect.
 //!
-//! A write asks a majority for the newest version of its key and stores a newer one at a majority; a read asks a
-//! majority, answers the newest, and first stores it at a majority if it was not there already (Attiya, Bar-Noy and
-//! Dolev, "Sharing memory robustly in message-passing systems", 1995; with several writers: Lynch and Shvartsman,
-//! 1997). Puts, deletes and gets are linearizable under any faults that leave disks alone, and as available as a
-//! majority. A cas is a read and then a write, with nothing in between that would keep another one out: two of them
-//! may compare the same value and both swap. No repair of reads or writes mends that; it takes an order of all
+//! A write asks a majority for the newest version of its key and stores a newer one at a majority. A read asks a
+//! majority and answers the newest version, which it first stores at a majority if it was not there already (Attiya,
+//! Bar-Noy and Dolev, "Sharing memory robustly in message-passing systems", 1995; with several writers: Lynch and
+//! Shvartsman, 1997). Puts, deletes and gets are linearizable under any faults that leave disks alone, and available
+//! whenever a majority is. A cas is a read and then a write, with nothing in between that excludes another one: two of
+//! them may compare the same value and both swap. Repairing reads or writes does not help. It takes an order of all
 //! operations on a key, which is consensus.
 //!
-//! A command takes effect at most once: an attempt must first claim the command at a majority, and a second attempt
-//! that finds it claimed can only finish what it finds written, or answer that it does not know.
+//! A command takes effect at most once. An attempt must first claim the command at a majority. A second attempt that
+//! finds it claimed can only complete the write that it finds, or answer that the outcome is unknown.
 //!
-//! Nobody is primary, so no role is recorded, and a fault that names the leader finds none.
+//! No node is primary, so no role is recorded, and a fault that targets the leader finds none.
 //!
 //! * `replica`: versions, claims, messages. * `node`: one process. * `coordinator`: serving clients.
 
@@ -33,15 +33,15 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What the first line of a disk says.
+/// The value of a disk's row `format`.
 const FORMAT: &str = "schism quorum storage 1";
 
-/// What all nodes have in common.
+/// The settings that all nodes share.
 struct Setup {
     nodes: Vec<HostId>,
     /// How long a coordinator waits for an answer.
     deadline: Duration,
-    /// Time between two exchanges of everything with another node.
+    /// Time between two full exchanges with another node.
     interval: Duration,
 }
 

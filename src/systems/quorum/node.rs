@@ -21,7 +21,7 @@ pub(super) struct Node {
     pub setup: Rc<Setup>,
     journal: Journal<Change>,
     replica: Shared<Replica>,
-    /// How many changes there were, and how many of them are durable.
+    /// How many changes were made, and how many of them are durable.
     changes: Cell<u64>,
     durable: Cell<u64>,
     has_failed: Cell<bool>,
@@ -48,7 +48,7 @@ impl Node {
         self.setup.nodes.iter().copied().filter(|node| *node != self.host.id())
     }
 
-    /// Answers a message when what the answer says is durable; `None` if the disk has failed.
+    /// Answers a message once everything that the answer says is durable; `None` if the disk has failed.
     pub async fn handle(&self, message: Message) -> Option<Answer> {
         let answer = match message {
             Message::Query { key, claim } => {
@@ -89,7 +89,7 @@ impl Node {
         }
     }
 
-    /// Waits until all that this node has is durable; `None` if the disk has failed, and then the process ends.
+    /// Waits until this node's whole state is durable; `None` if the disk has failed, and then the process ends.
     async fn settled(&self) -> Option<()> {
         let changes = self.changes.get();
         if self.durable.get() >= changes {
@@ -115,7 +115,7 @@ impl Node {
         decode(&answer.ok()?)
     }
 
-    /// Exchanges everything with one node after the other: what a majority has, all shall have.
+    /// Exchanges the whole state with one node after the other, so that a majority's values reach all nodes.
     async fn exchange(self: Rc<Self>) {
         loop {
             for peer in self.peers() {

@@ -1,4 +1,4 @@
-//! The state of one node: the newest version of each key that it has seen, and which commands were claimed by whom.
+//! The state of one node: the newest version of each key that it has seen, and the attempt that claimed each command.
 
 use crate::kv::{Key, Tag, Value};
 use crate::systems::storage::rows::{Change, OpenError, Sealed};
@@ -6,25 +6,25 @@ use crate::systems::storage::states::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Orders the writes of a key. A command writes at most once, so no two writes share one.
+/// Orders the writes of a key. A command writes at most once, so no two writes share a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Version {
-    /// One more than the newest that its coordinator found.
+    /// One more than the newest counter that its coordinator found.
     pub counter: u64,
     /// The command; breaks ties.
     pub writer: Tag,
 }
 
-/// A version of a key.
+/// A value with its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Which.
+    /// Its version.
     pub version: Version,
     /// The value; `None` once removed.
     pub value: Option<Value>,
 }
 
-/// One attempt of a command: the first of a command that a node hears of has its claim.
+/// An attempt's claim on its command. A node grants it to the first attempt that it hears of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The command's number in its session.
@@ -36,7 +36,7 @@ pub struct Claim {
 /// A message between nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    /// Asks for the newest version of a key; a write claims its command too.
+    /// Asks for the newest version of a key; a write also claims its command.
     Query {
         /// The key.
         key: Key,
@@ -50,27 +50,27 @@ pub enum Message {
         /// The version.
         record: Record,
     },
-    /// Everything that the sender has; asks for everything that the receiver has.
+    /// The sender's whole state; the answer is the receiver's.
     Exchange(Vec<(Key, Record)>),
 }
 
-/// An answer. What it says is durable.
+/// An answer. Everything it says is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// To a query.
+    /// The answer to a query.
     Found(Found),
-    /// It is stored, or something newer is.
+    /// The version is stored, or a newer one is.
     Stored,
-    /// Everything.
+    /// The whole state.
     Everything(Vec<(Key, Record)>),
 }
 
-/// What a node has of a key.
+/// What a node has for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// The newest version.
     pub record: Option<Record>,
-    /// Whether the claim was granted; yes where there was none.
+    /// Whether the claim was granted; true if none was made.
     pub is_claimed: bool,
 }
 
@@ -120,7 +120,7 @@ impl Replica {
         self.records.iter().map(|(key, record)| (*key, *record)).collect()
     }
 
-    /// Grants a claim unless another attempt has it, or the session is further; with it what changes on the disk.
+    /// Grants a claim, unless another attempt has it or the session has advanced. Also returns the change on the disk.
     pub fn claim(&mut self, session: u64, claim: Claim) -> (bool, Option<Change>) {
         match self.claims.get(&session) {
             Some(known) if known.sequence >= claim.sequence => (*known == claim, None),
@@ -131,7 +131,7 @@ impl Replica {
         }
     }
 
-    /// Stores a version unless a newer one is there; what changes on the disk, if it was news.
+    /// Stores a version unless a newer one is there; returns the change on the disk if it was news.
     pub fn store(&mut self, key: Key, record: Record) -> Option<Change> {
         if self.records.get(&key).is_some_and(|known| known.version >= record.version) {
             return None;

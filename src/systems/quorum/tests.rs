@@ -1,4 +1,4 @@
-//! What overlapping quorums give, and what they do not.
+//! What overlapping quorums guarantee, and what they do not.
 
 use crate::check::CheckName;
 use crate::fault::generate::Nemesis;

@@ -1,12 +1,12 @@
 //! Faults around any `RaftNetwork`, for openraft applications that bring their own.
 //!
-//! Each RPC is carried as a message of the simulated network: it takes the link's time, and is lost, delayed past
-//! later ones, doubled, held or cut as the faults say, and so is its answer. Only a message that arrives reaches the
-//! wrapped network, whose call is then made as if by the receiver, at once: so the wrapped network should hand the
-//! RPC straight to the target's `Raft`, as the in-process routers of tests and examples do. One that speaks over
-//! [`crate::host::stream`] has these faults already and needs no wrapper.
+//! Each RPC is a message of the simulated network. It takes the link's latency, and the faults may lose it, delay it
+//! past later messages, duplicate it, hold it or cut it off; its answer is a message of the same kind. Only when a
+//! request arrives is the wrapped network called, at once and as if by the receiver. So the wrapped network should hand
+//! the RPC straight to the target's `Raft`, as the in-process routers of tests and examples do. A network that speaks
+//! over [`crate::host::stream`] meets these faults already and needs no wrapper.
 //!
-//! A message belongs to the network once it is sent: it is delivered though its sender has stopped waiting.
+//! A message belongs to the network once it is sent: it is delivered even if its sender has stopped waiting.
 
 use super::types::host_id;
 use crate::host::carrier::{Body, Letter};
@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, oneshot};
 /// openraft's pause before it calls an unreachable node again.
 const BACKOFF: Duration = Duration::from_millis(200);
 
-/// Makes networks whose messages the faults reach.
+/// Makes networks whose messages are exposed to the faults.
 pub struct Chaos<F> {
     host: Host,
     inner: Arc<tokio::sync::Mutex<F>>,
@@ -60,7 +60,7 @@ pub struct ChaosNetwork<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C
     target: u64,
     node: C::Node,
     factory: Arc<tokio::sync::Mutex<F>>,
-    /// Wrapped networks that carry nothing at the moment: calls overlap, and each needs one.
+    /// Wrapped networks that are not in use at the moment: calls overlap, and each call needs a network of its own.
     idle: Arc<Mutex<Vec<F::Network>>>,
 }
 
@@ -77,27 +77,27 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> Clone for ChaosN
 }
 
 type Answer<C, T, E> = Result<T, RPCError<u64, <C as RaftTypeConfig>::Node, E>>;
-/// A call of the wrapped network, which it gives back.
+/// A call of the wrapped network. It returns the network together with the answer.
 type Call<C, N, Q, T, E> = fn(N, Q, RPCOption) -> Pin<Box<dyn Future<Output = (N, Answer<C, T, E>)>>>;
 
-/// No answer in time.
+/// No answer arrived in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer in time")]
 struct Late;
 
-/// The peer's host answers that no process listens.
+/// The peer's host answered that no process listens.
 #[derive(Debug, thiserror::Error)]
 #[error("the peer's process is down")]
 struct Refused;
 
-/// What became of a copy of a message.
+/// What happened to one copy of a message.
 enum Arrival {
     Handled,
     /// Its receiver's process is down.
     Refused,
 }
 
-/// Tells the task that waits for a message of each copy that arrives.
+/// Notifies the task that waits for a message of each copy that arrives.
 struct Notice(mpsc::UnboundedSender<Arrival>);
 
 impl Body for Notice {
@@ -110,7 +110,7 @@ impl Body for Notice {
             fabric.recorder().record(letter.to, letter.delivered());
             Arrival::Handled
         };
-        // Nobody may be waiting any more.
+        // The waiting task may be gone.
         let _ = self.0.send(arrival);
     }
 
@@ -121,7 +121,7 @@ impl Body for Notice {
     }
 }
 
-/// Sends a message: its id, and where its copies are announced, until there is none any more.
+/// Sends a message. Returns its id, and a channel that announces each copy that arrives and closes after the last one.
 fn send(fabric: &Fabric, sending: Sending<'_>, policy: Policy) -> (MessageId, mpsc::UnboundedReceiver<Arrival>) {
     let sent = fabric.send(sending);
     let message = sent.letter.message;
@@ -146,10 +146,10 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
         let bytes = postcard::to_stdvec(&request).map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
         let (from, to) = (self.host.id(), host_id(self.target));
         let sending = Sending { from, to, class: kind, cause: None, payload: &bytes, place: None };
-        // The call is made here, so that it is this host which has to know when the request has arrived.
+        // The call is made here, by the sender: this host must learn when the request has arrived.
         let (message, mut arrivals) = send(self.host.fabric(), sending, Policy::Errand);
         let (answer, answered) = oneshot::channel();
-        // The first answer counts, as with any network that numbers its requests.
+        // The first answer counts, as in any network that numbers its requests.
         let answer = Arc::new(Mutex::new(Some(answer)));
         let (this, ttl) = (self.clone(), option.soft_ttl());
         self.host.spawn(async move {
@@ -170,13 +170,13 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
                         }
                     };
                     if let Some(answer) = lock(&answer).take() {
-                        // Nobody may be waiting any more.
+                        // The waiting task may be gone.
                         let _ = answer.send(result);
                     }
                 });
             }
         });
-        // What is lost shows itself as a deadline only.
+        // A lost message shows only as a missed deadline.
         let answered = async {
             match answered.await {
                 Ok(result) => result,
@@ -189,11 +189,11 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
         }
     }
 
-    /// Sends the peer's answer and waits for it; whether it arrived.
+    /// Sends the peer's answer and waits until it arrives. Returns whether it did.
     async fn answer(&self, class: MessageKind, cause: MessageId) -> bool {
         let (from, to) = (host_id(self.target), self.host.id());
         let sending = Sending { from, to, class, cause: Some(cause), payload: &[], place: None };
-        // The first copy is enough: whoever waits takes one answer.
+        // The first copy is enough: the caller takes one answer.
         let (_, mut arrivals) = send(self.host.fabric(), sending, Policy::Datagram);
         matches!(arrivals.recv().await, Some(Arrival::Handled))
     }

@@ -1,23 +1,24 @@
-//! What a node keeps, and how that changes: plain data, in memory as on the disk.
+//! A node's state and its changes, as plain data: the same in memory and on disk.
 
-use super::types::{Entry, NodeId, StorageError, Types};
+use super::types::{Entry, NodeId, Types};
 use crate::kv::store::Session;
 use crate::kv::{Applied, Key, Store, Value};
-use openraft::{EmptyNode, EntryPayload, LogId, Snapshot, SnapshotMeta, StorageIOError, StoredMembership, Vote};
+use openraft::{EmptyNode, EntryPayload, LogId, Snapshot, SnapshotMeta, StoredMembership, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-/// What a node's disk holds beside the state machine.
+/// What a node's disk holds beside the state machine: Raft's persistent state (Raft paper, figure 2) and the snapshot.
 #[derive(Debug, Default)]
 pub struct Disk {
-    /// The vote saved last.
+    /// The vote that was saved last: `votedFor` and `currentTerm` in one.
     pub vote: Option<Vote<NodeId>>,
-    /// What was last known to be committed: at least all that was ever applied but by a snapshot.
+    /// The highest log id known to be committed. It covers every entry that was ever applied, except through a
+    /// snapshot.
     pub committed: Option<LogId<NodeId>>,
     /// The entries after `purged`.
     pub log: BTreeMap<u64, Entry>,
-    /// The last entry that the log no longer holds.
+    /// The last entry that was purged from the log.
     pub purged: Option<LogId<NodeId>>,
     /// The latest snapshot.
     pub snapshot: Option<StoredSnapshot>,
@@ -26,13 +27,13 @@ pub struct Disk {
 /// A snapshot on disk.
 #[derive(Debug, Clone)]
 pub struct StoredSnapshot {
-    /// What it covers.
+    /// Which entries and which membership it covers.
     pub meta: SnapshotMeta<NodeId, EmptyNode>,
     /// The encoded state machine.
     pub data: Vec<u8>,
 }
 
-/// What a node has applied.
+/// The state machine: all that applying log entries has produced.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Machine {
     /// The store with its sessions.
@@ -44,7 +45,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Applies one entry, and notes in `effects` what it changed.
+    /// Applies one entry and records in `effects` what it changed.
     pub fn apply(&mut self, entry: Entry, effects: &mut Effects) -> Option<Applied> {
         self.applied = Some(entry.log_id);
         effects.upto = self.applied;
@@ -65,12 +66,13 @@ impl Machine {
         }
     }
 
-    /// A snapshot of all of it, sessions included: without them a follower that installs it would apply a retry again.
+    /// A snapshot of the whole machine, with its sessions: without them, a follower that installs the snapshot would
+    /// apply a retry a second time.
     ///
     /// # Errors
-    /// When it cannot be encoded.
-    pub fn snapshot(&self) -> Result<StoredSnapshot, StorageError> {
-        let data = postcard::to_stdvec(self).map_err(|error| StorageIOError::write_snapshot(None, &error))?;
+    /// When the machine cannot be encoded.
+    pub fn snapshot(&self) -> Result<StoredSnapshot, postcard::Error> {
+        let data = postcard::to_stdvec(self)?;
         let snapshot_id = self.applied.map_or_else(String::new, |log_id| log_id.to_string());
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone(), snapshot_id };
         Ok(StoredSnapshot { meta, data })
@@ -78,13 +80,12 @@ impl Machine {
 }
 
 impl StoredSnapshot {
-    /// The machine that it holds.
+    /// The state machine that the snapshot holds.
     ///
     /// # Errors
     /// When it cannot be decoded.
-    pub fn machine(&self) -> Result<Machine, StorageError> {
-        let machine = postcard::from_bytes(&self.data);
-        Ok(machine.map_err(|error| StorageIOError::read_snapshot(Some(self.meta.signature()), &error))?)
+    pub fn machine(&self) -> Result<Machine, postcard::Error> {
+        postcard::from_bytes(&self.data)
     }
 }
 
@@ -94,36 +95,36 @@ impl From<StoredSnapshot> for Snapshot<Types> {
     }
 }
 
-/// One change of a node's durable state. Changes are made in order, many at a time.
+/// One change of a node's durable state. Changes take effect in order; one commit holds many of them.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// The vote.
+    /// A new vote was saved.
     Vote(Vote<NodeId>),
-    /// What is known to be committed: durable before it is applied.
+    /// The log is committed up to here. Durable before any of these entries is applied.
     Committed(Option<LogId<NodeId>>),
-    /// Entries at the log's end.
+    /// Entries were appended at the log's end.
     Append(Vec<Entry>),
-    /// The log ends before this index.
+    /// The log was truncated from this index on, inclusive.
     Truncate(u64),
-    /// The log begins after this position.
+    /// The log was purged up to this position, inclusive.
     Purge(LogId<NodeId>),
     /// Entries were applied.
     Apply(Effects),
-    /// The state machine is this now.
+    /// The state machine was replaced, by an installed snapshot.
     Machine(Box<Machine>),
-    /// The latest snapshot.
+    /// A new snapshot became the latest one.
     Snapshot(StoredSnapshot),
 }
 
-/// What applying some entries changed.
+/// The changes that applying some entries made.
 #[derive(Debug, Clone, Default)]
 pub struct Effects {
     /// The last entry applied.
     pub upto: Option<LogId<NodeId>>,
     /// The membership, if it changed.
     pub membership: Option<StoredMembership<NodeId, EmptyNode>>,
-    /// Keys with their values now.
+    /// Keys that were written, with their new values.
     pub values: Vec<(Key, Option<Value>)>,
-    /// Sessions with their last commands.
+    /// Sessions that advanced, with their last commands.
     pub sessions: Vec<(u64, Session)>,
 }

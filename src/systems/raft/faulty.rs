@@ -1,8 +1,8 @@
 //! A faulty disk under any `RaftLogStorage`.
 //!
-//! Every write asks the node's host first: a slow disk makes it wait, a failing one refuses it with an I/O
-//! error, after which openraft stops the node. What storage keeps in memory and loses with its process is the
-//! application's own affair: it shows at the next kill.
+//! Every write asks the node's host first. A slow disk makes the write wait. A failing disk refuses it with an I/O
+//! error, after which openraft stops the node. If the wrapped storage keeps data in memory that a process loses when it
+//! dies, that is the application's bug, and the next kill shows it.
 
 use crate::host::Host;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
@@ -56,7 +56,8 @@ impl<C: RaftTypeConfig, L: RaftLogStorage<C>> RaftLogStorage<C> for FaultyLog<L>
     }
 
     async fn save_committed(&mut self, committed: Option<LogId<C::NodeId>>) -> Done<C> {
-        // openraft leaves it to the application whether to save this: a disk that it may not write to cannot fail it.
+        // openraft lets the application choose whether to save this. A storage that may skip the write must not fail
+        // it.
         self.inner.save_committed(committed).await
     }
 

@@ -1,16 +1,17 @@
-//! A fence around any client of Raft's network: a node that has voted for a newer leader sends no more entries as the
-//! old one.
+//! A fence around any Raft network client: a node that has voted for a newer leader sends no more entries as the old
+//! one.
 //!
-//! A leader of openraft 0.9 that steps down leaves its replication tasks running: `QuitLeader` drops what the leader
-//! knew, and replication streams are replaced when a node becomes a leader or its members change (read in 0.9.24 and
-//! 0.9.25, and seen in both). A task that has not been told of a higher vote may read the log *after* the new leader's
-//! entries have replaced it, and send them under the old leader's vote behind a `prev_log_id` from the old log. A
-//! follower that has not heard of the new leader accepts that: its log then holds an entry whose predecessor is not the
-//! one it had where it was created, which breaks log matching (Raft paper, 5.3). openraft's maintainers discuss the
-//! hazard, a task that reads changed entries, in its issue #1184.
+//! A leader of openraft 0.9 that steps down leaves its replication tasks running. `QuitLeader` drops the state that the
+//! leader held, but replication streams are replaced only when a node becomes leader or the membership changes (read in
+//! 0.9.24 and 0.9.25, and seen in both). A replication task that has not learned of a higher vote may read the log
+//! *after* the new leader's entries have replaced part of it. It then sends those entries under the old leader's vote,
+//! behind a `prev_log_id` from the old log. A follower that has not heard of the new leader accepts them. Its log now
+//! holds an entry whose predecessor differs from the predecessor that the entry had on the leader that created it,
+//! which breaks log matching (Raft paper, section 5.3). openraft's maintainers discuss this hazard, a task that reads
+//! changed entries, in issue #1184.
 //!
-//! A node saves its new vote before it changes its log. So the exact remedy is to compare, before entries are sent, the
-//! vote that they are sent under with the vote that this node has saved.
+//! A node saves its new vote before it changes its log. So the exact remedy is a comparison before entries are sent:
+//! the vote under which they are sent must equal the vote that this node has saved.
 
 use super::durable::Disk;
 use super::network::Answer;
@@ -33,13 +34,13 @@ pub struct Fenced<N> {
 }
 
 impl<N> Fenced<N> {
-    /// Lets through what is sent under the vote on this disk.
+    /// Lets an RPC through only while the vote on this disk is the vote under which the RPC is sent.
     pub fn new(inner: N, disk: Arc<Mutex<Disk>>) -> Fenced<N> {
         Fenced { inner, disk }
     }
 }
 
-/// This node has voted for a newer leader than the one whose entries it was asked to send.
+/// The error of a deposed leader: this node has saved a newer vote than the one under which it was to send entries.
 #[derive(Debug, thiserror::Error)]
 #[error("this node no longer leads")]
 struct Deposed;
@@ -58,7 +59,8 @@ impl<N: RaftNetwork<Types>> RaftNetwork<Types> for Fenced<N> {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
-        // The entries were read before this: if the vote is still the leader's own, so was the log then.
+        // The entries were read before this check. If the saved vote is still the leader's own now, it was so then, and
+        // the log was the leader's own too.
         if lock(&self.disk).vote != Some(rpc.vote) {
             return Err(RPCError::Network(NetworkError::new(&Deposed)));
         }

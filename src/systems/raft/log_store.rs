@@ -1,13 +1,15 @@
-//! The log, the vote and the snapshot of a node: in memory for reading, and behind a [`Journal`] for keeping.
+//! The log, the vote and the snapshot of a node: read from memory, made durable through a [`Journal`].
 //!
-//! Without a journal (the system `raft-memory`) what is in memory outlives the process, as if every completed write
-//! were synced; with one it is read back from the disk at each start.
+//! Without a journal (the system `raft-memory`) the state in memory outlives the process, as if every completed write
+//! were synced. With a journal it is read back from the disk at each start.
 //!
-//! # What is committed
+//! # The committed index
 //!
-//! openraft's storage contract (`RaftLogStorage::save_committed`) leaves three ways: the state machine is durable when
-//! `apply` returns, or `committed` is, or the application is careful with reads after a restart. Here it is `committed`.
-//! It is queued for the group commit, and the state machine applies, and shows, nothing before that is durable. openraft
+//! openraft's storage contract (`RaftLogStorage::save_committed`) allows three designs: the state machine is durable
+//! when `apply` returns; or the committed log id is durable; or the application takes care with reads after a restart.
+//! This store makes the committed log id durable. `save_committed` queues it for the group commit, and the state
+//! machine applies no entry, and shows none to readers, before it is durable. After a restart openraft applies the log
+//! up to it before the node serves.
 //! applies again up to it before a node begins to serve.
 
 use super::durable::{Change, Disk};
@@ -29,7 +31,7 @@ pub struct LogStore {
 }
 
 impl LogStore {
-    /// The log on this disk; without a journal, in memory only.
+    /// A log store on this disk. Without a journal it is kept in memory only.
     pub fn new(disk: Arc<Mutex<Disk>>, journal: Option<Journal<Change>>) -> LogStore {
         LogStore { disk, journal }
     }
@@ -40,7 +42,7 @@ impl LogStore {
         }
     }
 
-    /// Waits until every change so far is durable.
+    /// Waits until every change made so far is durable.
     async fn flushed(&self) -> io::Result<()> {
         match &self.journal {
             Some(journal) => journal.flushed().await,
@@ -74,7 +76,8 @@ impl RaftLogStorage<Types> for LogStore {
     async fn save_vote(&mut self, vote: &Vote<NodeId>) -> Result<(), StorageError> {
         lock(&self.disk).vote = Some(*vote);
         self.change(|| Change::Vote(*vote));
-        // A vote must not be answered before it is durable: a node that forgets it may vote twice in a term.
+        // A vote must be durable before it is answered: a node that forgot its vote could vote twice in one term, and
+        // the term could get two leaders (Raft paper, section 5.2).
         Ok(self.flushed().await.map_err(|error| StorageIOError::write_vote(&error))?)
     }
 
@@ -85,7 +88,7 @@ impl RaftLogStorage<Types> for LogStore {
     async fn save_committed(&mut self, committed: Option<LogId<NodeId>>) -> Result<(), StorageError> {
         lock(&self.disk).committed = committed;
         self.change(|| Change::Committed(committed));
-        // The state machine waits until it is durable: see the module's header.
+        // Only the state machine waits until this is durable: see the module's header.
         Ok(())
     }
 
@@ -101,9 +104,9 @@ impl RaftLogStorage<Types> for LogStore {
         let entries: Vec<Entry> = entries.into_iter().collect();
         self.change(|| Change::Append(entries.clone()));
         lock(&self.disk).log.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
-        // openraft 0.9 waits for the callback before it goes on, so waiting here costs nothing. It lets a wrapper around
-        // this store (see `observe`) see an entry once it is durable: one that the power took before that was never in the
-        // log.
+        // openraft 0.9 waits for this callback before it goes on, so waiting here costs nothing. A wrapper around this
+        // store (see `observe`) thus records an entry only once it is durable: an entry that a power loss took before
+        // that was never in the log.
         let flushed = self.flushed().await;
         let refused = flushed.as_ref().err().map(StorageIOError::write_logs);
         callback.log_io_completed(flushed);

@@ -1,7 +1,7 @@
-//! Changing who votes, by joint consensus (Raft paper, section 6), as an administrator asks for it.
+//! Membership changes by joint consensus (Raft paper, section 6), as an administrator requests them.
 //!
-//! A node that is new becomes a learner first, which gets entries and does not vote; a node that is left out is
-//! removed altogether, and knows nothing of it unless it gets the entry that says so.
+//! A new node first becomes a learner, which receives entries and does not vote. A node that is no longer a voter is
+//! removed from the cluster altogether. It learns of its removal only if it receives the entry that says so.
 
 use super::types::{NodeId, Raft, host_id, node_id};
 use crate::systems::Reconfigured;
@@ -11,7 +11,7 @@ use openraft::EmptyNode;
 use openraft::error::{ClientWriteError, RaftError};
 use std::collections::BTreeSet;
 
-/// Answers an administrator's encoded set of voters; `None` when it cannot be decoded.
+/// Answers an administrator's encoded request for a set of voters; `None` when it cannot be decoded.
 pub async fn answer(raft: &Raft, payload: &[u8]) -> Option<Vec<u8>> {
     let voters: HostSet = decode(payload)?;
     let voters = voters.iter().map(node_id).collect();
@@ -30,7 +30,8 @@ async fn change(raft: &Raft, voters: BTreeSet<NodeId>) -> Result<Reconfigured, C
     for id in voters.difference(&known) {
         raft.add_learner(*id, EmptyNode {}, false).await?;
     }
-    // Asked a second time it says so again, in a new entry: a leader that only thinks it leads cannot.
+    // If the membership is in force already, this commits it again in a new entry. That proves that this node still
+    // leads: a deposed leader could not commit it.
     raft.change_membership(voters, false).await?;
     Ok(Reconfigured::Done)
 }

@@ -2,14 +2,15 @@
 //!
 //! From the outside in:
 //!
-//! * [`node`]: how a node is put together, and what it answers.
+//! * [`node`]: how a node is put together, and which requests it answers.
 //! * [`service`]: the client protocol. [`members`]: the administrator's.
-//! * [`network`]: RPCs over the host's transport. [`fence`]: what a deposed leader must not send any more.
-//! * [`durable`]: what a node keeps. [`log_store`], [`state_machine`]: the same as openraft sees it. [`tables`]: in redb.
+//! * [`network`]: RPCs over the host's transport. [`fence`]: keeps a deposed leader from replicating.
+//! * [`durable`]: a node's state as plain data. [`log_store`], [`state_machine`]: the same behind openraft's storage
+//!   traits. [`tables`]: the same in redb.
 //! * [`sessions`]: which commands a process has appended.
-//! * [`types`], [`runtime`]: openraft's parameters; time, tasks and randomness from the host.
+//! * [`types`], [`runtime`]: openraft's type parameters; time, tasks and randomness from the host.
 //!
-//! For openraft applications from elsewhere, which change their type parameters and nothing else: [`runtime`], and
+//! For your own openraft application, which changes its type parameters and nothing else: [`runtime`], and
 //!
 //! * [`observe`]: wrappers that record what Raft does to its storage.
 //! * [`chaos`]: faults around any `RaftNetwork`.
@@ -49,14 +50,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use types::node_id;
 
-/// Entries between snapshots. Low, so that snapshots and purging happen several times in a run of seconds.
+/// Log entries between two snapshots. Few, so that a run of seconds builds several snapshots and purges its log.
 const LOGS_PER_SNAPSHOT: u64 = 150;
-/// Entries kept below a snapshot, for followers that are a little behind.
+/// Log entries kept below a snapshot, so that a follower a little behind is sent entries and not a snapshot.
 const LOGS_KEPT: u64 = 30;
-/// A follower further behind than this gets a snapshot.
+/// A follower that lags by more entries than this is sent a snapshot.
 const LAG_FOR_SNAPSHOT: u64 = 300;
 
-/// How the system is built.
+/// The choices that make one of the Raft systems.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Design {
     /// Where nodes keep their state.
@@ -72,10 +73,10 @@ pub struct RaftCluster {
 }
 
 impl RaftCluster {
-    /// A fresh cluster of all nodes of `deployment` as voters.
+    /// A fresh cluster with all nodes of `deployment` as voters.
     ///
     /// # Panics
-    /// If the deployment's time-outs are not a valid Raft configuration; scenarios are validated before.
+    /// If the deployment's time-outs are no valid Raft configuration. Scenarios are validated before, so theirs are.
     pub fn new(deployment: &Deployment, design: Design) -> RaftCluster {
         let millis = |span: Duration| span.as_millis() as u64;
         let config = Config {

@@ -1,4 +1,4 @@
-//! Raft's RPCs over the host's transport: postcard both ways.
+//! Raft's RPCs over the host's transport, encoded with postcard in both directions.
 
 use super::types::{NodeId, Raft, Types, host_id};
 use crate::host::Host;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// openraft's pause before it calls an unreachable node again.
 pub const BACKOFF: Duration = Duration::from_millis(200);
 
-/// What an RPC comes to: the peer's answer, or why there is none.
+/// The result of an RPC: the peer's answer, or the reason why there is none.
 pub type Answer<T, E> = Result<T, RPCError<NodeId, EmptyNode, E>>;
 
 /// Makes the client for each peer.
@@ -42,7 +42,7 @@ impl RaftNetworkFactory<Types> for Network {
     }
 }
 
-/// Calls to one peer. Calls may overlap: openraft replicates, and asks for votes, at the same time.
+/// Calls to one peer. Calls may overlap: openraft replicates and requests votes at the same time.
 pub struct Peer {
     host: Host,
     target: HostId,
@@ -55,22 +55,24 @@ impl Peer {
         T: DeserializeOwned,
         E: std::error::Error + DeserializeOwned,
     {
-        // openraft drops this future at the hard limit; ending at the soft one lets the deadline be counted.
+        // openraft drops this future at the hard limit. Ending at the soft limit lets the transport count the missed
+        // deadline.
         let deadline = option.soft_ttl();
         let reply = self.host.transport().call(self.target, kind, encode(&request), deadline, None).await;
         answer_in(reply, self.target)
     }
 }
 
-/// The answer that `peer` put into a reply.
+/// Decodes the answer that `peer` put into a reply.
+#[expect(clippy::result_large_err, reason = "the error is openraft's")]
 pub fn answer_in<T, E>(reply: Result<Vec<u8>, CallError>, peer: HostId) -> Answer<T, E>
 where
     T: DeserializeOwned,
     E: std::error::Error + DeserializeOwned,
 {
     let bytes = reply.map_err(|error| match error {
-        // openraft pauses before it calls an unreachable peer again. A message that was lost should be sent again at
-        // once, so only one that never left counts as that.
+        // openraft pauses before it calls an unreachable peer again. A lost message should be sent again at once, so
+        // only a request that was never sent counts as unreachable.
         CallError::NotSent => RPCError::Unreachable(Unreachable::new(&error)),
         CallError::Deadline | CallError::Broken => RPCError::Network(NetworkError::new(&error)),
     })?;
@@ -109,7 +111,7 @@ impl RaftNetwork<Types> for Peer {
     }
 }
 
-/// Hands a peer's RPC to the Raft node; `None` when it is no RPC of Raft's or cannot be decoded.
+/// Hands a peer's RPC to the Raft node; `None` when it is not one of Raft's RPCs or cannot be decoded.
 pub async fn answer(raft: &Raft, incoming: &Incoming) -> Option<Vec<u8>> {
     let payload = &incoming.payload;
     match incoming.kind {

@@ -1,4 +1,4 @@
-//! One node: put together from what its disk holds, and what it answers.
+//! One node: how it starts from its disk, and which requests it answers.
 
 use super::durable::{Change, Disk, Machine};
 use super::fence::Fenced;
@@ -26,18 +26,18 @@ use std::sync::{Arc, Mutex};
 /// Where nodes keep their state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Medium {
-    /// A redb database on the host's disk: durable before it is answered.
+    /// A redb database on the host's disk. A write is durable before it is acknowledged.
     #[default]
     Disk,
-    /// Memory that outlives the process: what storage costs shows beside it.
+    /// Memory that outlives the process. Beside `Disk` it shows what storage costs.
     Memory,
 }
 
-/// What all nodes of a cluster have in common.
+/// The settings that all nodes of a cluster share.
 pub struct Setup {
     /// openraft's configuration.
     pub config: Arc<Config>,
-    /// The nodes with which the cluster is founded.
+    /// The nodes that found the cluster, all voters.
     pub members: BTreeMap<NodeId, EmptyNode>,
     /// Where nodes keep their state.
     pub medium: Medium,
@@ -45,25 +45,25 @@ pub struct Setup {
     pub reads: Reads,
 }
 
-/// What outlives a node's processes.
+/// The state that outlives a node's processes.
 #[derive(Default, Clone)]
 pub struct Remains {
-    /// What is kept in memory, with [`Medium::Memory`].
+    /// The node's state with [`Medium::Memory`].
     pub memory: Arc<Mutex<Disk>>,
-    /// The machine of the latest process.
+    /// The state machine of the latest process, for reading a node's state from outside.
     pub machine: Arc<Mutex<Option<Arc<Mutex<Machine>>>>>,
 }
 
-/// A node that runs.
+/// A running node.
 pub struct Node {
     raft: Raft,
     service: Service,
 }
 
-/// Starts a node from what its disk holds.
+/// Starts a node from the state on its disk.
 ///
 /// # Errors
-/// When its storage cannot be opened or read, or Raft does not start on it.
+/// When the storage cannot be opened or read, or Raft cannot start on it.
 pub async fn start(setup: &Setup, host: &Host, remains: &Remains) -> Result<Rc<Node>, Box<dyn Error>> {
     let (disk, machine, journal) = match setup.medium {
         Medium::Memory => (remains.memory.clone(), restore(&remains.memory)?, None),
@@ -85,7 +85,7 @@ pub async fn start(setup: &Setup, host: &Host, remains: &Remains) -> Result<Rc<N
     Ok(Rc::new(Node::new(raft, service)))
 }
 
-/// Starts Raft on a network and a storage, whose calls are recorded, and founds the cluster if that is this node's part.
+/// Starts Raft on a network and a storage whose calls are recorded. The first node also founds the cluster.
 ///
 /// # Errors
 /// When Raft does not start.
@@ -101,7 +101,7 @@ pub async fn join(
     let log = ObservedLog::new(log, host.clone(), appended.clone());
     let machine = ObservedMachine::new(machine, host.clone(), appended);
     let raft = Raft::new(id, setup.config.clone(), network, log, machine).await?;
-    // One node founds the cluster; the others learn of it from its log.
+    // One node founds the cluster. The others learn of it when they receive its log.
     if setup.members.keys().next() == Some(&id) && !raft.is_initialized().await? {
         raft.initialize(setup.members.clone()).await?;
     }
@@ -109,7 +109,7 @@ pub async fn join(
 }
 
 impl Node {
-    /// A node of these parts.
+    /// A node made of these parts.
     pub fn new(raft: Raft, service: Service) -> Node {
         Node { raft, service }
     }
@@ -124,7 +124,7 @@ impl process::Node for Node {
         }
     }
 
-    /// openraft stops by itself when its storage fails.
+    /// Returns when openraft has stopped, as it does by itself when its storage fails.
     async fn failed(&self) {
         let mut metrics = self.raft.metrics();
         while metrics.borrow_and_update().running_state.is_ok() {
@@ -135,7 +135,7 @@ impl process::Node for Node {
     }
 
     async fn ended(&self) {
-        // It has stopped by itself; this waits for its tasks.
+        // openraft has stopped by itself; this waits for its tasks to end.
         let _ = self.raft.shutdown().await;
     }
 }

@@ -1,8 +1,9 @@
-//! What Raft does to its storage, recorded where openraft meets it: what the checks of Raft's invariants read.
+//! Records what Raft does to its storage, at the border between openraft and the store. The checks of Raft's invariants
+//! read these events.
 //!
-//! The wrappers stand outside the store, so that a buggy store cannot hide, and see every call; the
-//! metrics channel of openraft coalesces and would miss short leaderships. They fit the storage of any openraft
-//! application whose node ids are those of hosts (1 for `n1`) and whose snapshots are bytes in memory.
+//! The wrappers are outside the store, so a buggy store cannot hide, and they see every call. openraft's metrics
+//! channel coalesces and would miss short leaderships. The wrappers fit the storage of any openraft application whose
+//! node ids are host ids (1 for `n1`) and whose snapshots are bytes in memory.
 
 use super::types::{host_id, position};
 use crate::host::Host;
@@ -21,22 +22,22 @@ use std::fmt::Debug;
 use std::io::Cursor;
 use std::ops::RangeBounds;
 
-/// What an application can tell about its entries. `()` tells nothing.
+/// What an application can say about its entries. `()` says nothing.
 pub trait Commands<C: RaftTypeConfig>: Clone + Send + Sync + 'static {
     /// An entry was appended to this node's log.
     fn appended(&self, _entry: &C::Entry) {}
 
-    /// The command that an entry carries, if it is a client's.
+    /// The client's command that an entry carries, if it carries one.
     fn command(&self, _entry: &C::Entry) -> Option<(Tag, Key)> {
         None
     }
 
-    /// Whether snapshots of one position are equal on every node, byte for byte.
+    /// Whether snapshots at one position are equal on every node, byte for byte.
     fn compares_snapshots(&self) -> bool {
         false
     }
 
-    /// Whether applying it changed the store, as its response says.
+    /// Whether applying the entry changed the store, according to its response.
     fn took_effect(&self, _response: &C::R) -> bool {
         false
     }
@@ -44,25 +45,25 @@ pub trait Commands<C: RaftTypeConfig>: Clone + Send + Sync + 'static {
 
 impl<C: RaftTypeConfig> Commands<C> for () {}
 
-/// The command that an entry carries; blank entries and changes of the members are nobody's.
+/// The command that an entry carries; none for blank entries and membership changes.
 fn carried<C: RaftTypeConfig>(commands: &impl Commands<C>, entry: &C::Entry) -> Option<(Tag, Key)> {
     let is_internal = entry.is_blank() || entry.get_membership().is_some();
     commands.command(entry).filter(|_| !is_internal)
 }
 
-/// Hash of an entry: equal exactly for equal entries.
+/// Hash of an entry: equal for equal entries, and different for different ones.
 fn entry_hash(entry: &impl Serialize) -> u64 {
     let bytes = postcard::to_stdvec(entry).expect("every entry encodes: it is sent to followers");
     rng::hash_bytes(0, &bytes)
 }
 
-/// The configuration that an entry brings.
+/// The membership that an entry brings into force.
 fn members<N: openraft::Node>(at: LogPosition, membership: &Membership<u64, N>) -> What {
     let configs = membership.get_joint_config();
     let set = |nodes: &BTreeSet<u64>| -> HostSet { nodes.iter().map(|node| host_id(*node)).collect() };
     let config = |index: usize| configs.get(index).map_or(HostSet::EMPTY, set);
     let learners = membership.learner_ids().map(host_id).collect();
-    // The configuration to be stands last.
+    // Of a joint configuration, the new one comes last.
     match configs.len() {
         0 | 1 => What::Members { at, voters: config(0), joint: HostSet::EMPTY, learners },
         _ => What::Members { at, voters: config(1), joint: config(0), learners },
@@ -83,7 +84,8 @@ impl<L, W> ObservedLog<L, W> {
         ObservedLog { inner, host, commands, role: None }
     }
 
-    /// A node is leader exactly while its saved vote is its own and known to be granted by a quorum.
+    /// Records a change of leadership. A node is leader exactly while its saved vote is for itself and committed:
+    /// granted by a quorum.
     fn record_role(&mut self, vote: &Vote<u64>) {
         let own = vote.leader_id.voted_for().map(host_id) == Some(self.host.id());
         let role = match (own, vote.committed) {
@@ -130,7 +132,7 @@ impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogStorage<C>, W: Commands<C>> Raft
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote<u64>>, StorageError<u64>> {
-        // A restarted node whose vote says that it leads resumes leading without an election.
+        // A node that restarts while its saved vote says that it leads resumes leading without an election.
         let vote = self.inner.read_vote().await?;
         if let Some(vote) = &vote {
             self.record_role(vote);
@@ -156,7 +158,8 @@ impl<C: RaftTypeConfig<NodeId = u64>, L: RaftLogStorage<C>, W: Commands<C>> Raft
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<C::Entry> = entries.into_iter().collect();
-        // A command counts as appended even if that fails; an entry is in the log only if it does not.
+        // A command counts as appended even if this append fails, since its entry may be durable all the same. An entry
+        // counts as in the log only if the append succeeds.
         entries.iter().for_each(|entry| self.commands.appended(entry));
         let appended: Vec<_> = entries
             .iter()

@@ -1,8 +1,8 @@
-//! openraft's view of time, tasks and randomness, through the host.
+//! openraft's time, tasks and randomness, provided by the host.
 //!
-//! Tasks are spawned with `spawn_local` under their host (see [`crate::host::task`]); random numbers come
-//! from the host's own stream, so that one node's elections do not depend on what another draws; and time is what the
-//! host's clock counts, right or wrong.
+//! Tasks are spawned with `spawn_local` under their host (see [`crate::host::task`]). Random numbers come from the
+//! host's own stream, so that one node's election time-outs do not depend on what another node draws. Time is the
+//! host's own clock, which may be wrong.
 
 use crate::host::{Host, task};
 use openraft::OptionalSend;
@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostRuntime;
 
-/// An instant by the clock of the host whose task is running.
+/// An instant on the clock of the host whose task is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostInstant(Duration);
 
@@ -63,7 +63,7 @@ impl SubAssign<Duration> for HostInstant {
     }
 }
 
-/// How long a span of the running task's host takes in truth.
+/// The true duration of a span that the running task's host measures on its own clock.
 fn true_span(span: Duration) -> Duration {
     let host = task::current();
     host.fabric().true_span(host.id(), span)

@@ -1,17 +1,17 @@
-//! The client protocol on a Raft node. Writes go through the log. Reads do not: the leader notes how far its log is
-//! committed, has a majority confirm that it still leads, and answers once it has applied as much (ReadIndex; Raft
-//! dissertation, section 6.4; openraft's `ensure_linearizable`).
+//! The client protocol on a Raft node. Writes go through the log. Reads do not (ReadIndex; Raft dissertation, section
+//! 6.4; openraft's `ensure_linearizable`): the leader notes its committed index, has a majority confirm that it still
+//! leads, waits until it has applied the log up to that index, and answers.
 //!
-//! With [`Reads::Local`] a node spares itself that round: it answers a read from what it has applied, whoever leads. The
-//! answer is what was true once; nobody can say when.
+//! With [`Reads::Local`] a node skips that round: it answers a read from the state that it has applied, whether it
+//! leads or not. The value was current at some time; it is unknown when.
 
 use super::durable::Machine;
 use super::sessions::AppendedCommands;
 use super::types::{NodeId, Raft, host_id};
 use crate::host::{Host, lock};
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Applied, Command, Key, Op, Outcome};
 use crate::systems::message::{decode, encode};
+use crate::systems::protocol::{Reply, Request};
 use crate::trace::HostId;
 use openraft::EmptyNode;
 use openraft::error::{ClientWriteError, RaftError};
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 /// What a node does before it answers a read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reads {
-    /// It has a majority confirm that it leads: reads are linearizable.
+    /// The ReadIndex protocol: a majority confirms that this node leads, so reads are linearizable.
     #[default]
     Confirmed,
     /// Nothing.
@@ -40,7 +40,8 @@ pub struct Service {
 type WriteError = RaftError<NodeId, ClientWriteError<NodeId, EmptyNode>>;
 
 impl Service {
-    /// The service of the node `raft` on `host`. `appended` knows which commands this process has appended to its log.
+    /// The service of the node `raft` on `host`. `appended` holds the commands that this process has appended to its
+    /// log.
     pub fn new(
         host: Host,
         raft: Raft,
@@ -74,7 +75,8 @@ impl Service {
         }
     }
 
-    /// openraft answers `ForwardToLeader` also when the entry was appended and truncated since: see [`AppendedCommands`].
+    /// Refuses a write only if that is definite. openraft answers `ForwardToLeader` also for an entry that was appended
+    /// and truncated later: see [`AppendedCommands`].
     fn refuse_write(&self, command: &Command, error: &WriteError) -> Reply {
         match error.forward_to_leader::<EmptyNode>() {
             Some(forward) if !self.appended.contains(command.tag) => {
@@ -84,7 +86,7 @@ impl Service {
         }
     }
 
-    /// Reads a key, after what [`Reads`] asks for.
+    /// Reads a key, once the condition of [`Reads`] is met.
     pub(super) async fn read(&self, command: &Command, key: Key) -> Reply {
         let may_read = match self.reads {
             Reads::Confirmed => self.confirm_leadership().await,
@@ -92,13 +94,13 @@ impl Service {
         };
         match may_read {
             Ok(()) => self.read_applied(command, key),
-            // A read that was not served has no effect, whatever the reason.
+            // A read that was not answered has no effect, so it can always be refused.
             Err(hint) => Reply::Refused { hint },
         }
     }
 
-    /// Waits until a majority has confirmed that this node leads, and until it has applied all that was committed when it
-    /// asked; or says who may lead instead.
+    /// ReadIndex: waits until a majority has confirmed that this node leads, and until this node has applied everything
+    /// that was committed when it asked. The error names the node that may lead instead, if known.
     pub(super) async fn confirm_leadership(&self) -> Result<(), Option<HostId>> {
         match self.raft.ensure_linearizable().await {
             Ok(_) => Ok(()),
@@ -109,7 +111,7 @@ impl Service {
         }
     }
 
-    /// The value of a key as this node has applied it.
+    /// The value of a key in the state that this node has applied.
     pub(super) fn read_applied(&self, command: &Command, key: Key) -> Reply {
         let value = lock(&self.machine).store.get(key);
         let term = self.raft.metrics().borrow().current_term;

@@ -1,4 +1,4 @@
-//! Which commands this process has appended, and what the store's entries mean to whoever observes them.
+//! Which commands this process has appended, and what the wrappers of `observe` need to know of the store's entries.
 
 use super::observe::Commands;
 use super::types::{Entry, Types};
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex};
 
 /// The newest sequence number of each session that this process has appended to its log.
 ///
-/// openraft answers `ForwardToLeader` both before a command is appended and after its entry was
-/// truncated. In the second case another node may still hold the entry and get it committed under a
-/// later leader, so only the first is a definite refusal.
+/// openraft answers `ForwardToLeader` in two cases: the command was never appended, or its entry was appended and then
+/// truncated. In the second case another node may still hold the entry and get it committed under a later leader. So
+/// only the first case is a definite refusal.
 #[derive(Debug, Clone, Default)]
 pub struct AppendedCommands(Arc<Mutex<BTreeMap<u64, u64>>>);
 
 impl AppendedCommands {
-    /// Whether the command has been appended to this node's log by this process.
+    /// Whether this process has appended the command to its log.
     pub fn contains(&self, tag: Tag) -> bool {
         lock(&self.0).get(&tag.session).is_some_and(|last| *last >= tag.sequence)
     }

@@ -1,4 +1,4 @@
-//! The replicated store as openraft's state machine: in memory for reading, and behind a [`Journal`] for keeping.
+//! The replicated store as openraft's state machine: read from memory, made durable through a [`Journal`].
 
 use super::durable::{Change, Disk, Effects, Machine, StoredSnapshot};
 use super::types::{Entry, NodeId, StorageError, Types};
@@ -12,16 +12,16 @@ use openraft::{
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
 
-/// The machine that a process rebuilds from the latest snapshot in memory; openraft applies the log again from there.
+/// Rebuilds the state machine from the latest snapshot in memory. openraft then applies the log from there again.
 ///
 /// # Errors
 /// When the snapshot cannot be decoded.
-pub fn restore(disk: &Mutex<Disk>) -> Result<Machine, StorageError> {
+pub fn restore(disk: &Mutex<Disk>) -> Result<Machine, postcard::Error> {
     let snapshot = lock(disk).snapshot.clone();
     snapshot.map_or_else(|| Ok(Machine::default()), |snapshot| snapshot.machine())
 }
 
-/// openraft's state machine over a [`Machine`], snapshots going to a [`Disk`].
+/// openraft's state machine over a [`Machine`]. Its snapshots go to a [`Disk`].
 #[derive(Clone)]
 pub struct StateMachine {
     machine: Arc<Mutex<Machine>>,
@@ -30,7 +30,7 @@ pub struct StateMachine {
 }
 
 impl StateMachine {
-    /// The machine that a process found on its disk; without a journal, kept in memory only.
+    /// A state machine that starts from `machine`. Without a journal it is kept in memory only.
     pub fn new(machine: Machine, disk: Arc<Mutex<Disk>>, journal: Option<Journal<Change>>) -> StateMachine {
         StateMachine { machine: Arc::new(Mutex::new(machine)), disk, journal }
     }
@@ -40,7 +40,7 @@ impl StateMachine {
         self.machine.clone()
     }
 
-    /// Waits until what openraft has saved as committed is durable.
+    /// Waits until the committed index that openraft has saved is durable.
     pub(super) async fn committed_is_durable(&self) -> Result<(), StorageError> {
         match &self.journal {
             Some(journal) => Ok(journal.flushed().await.map_err(|error| StorageIOError::write(&error))?),
@@ -48,26 +48,26 @@ impl StateMachine {
         }
     }
 
-    /// Applies entries that are durably known to be committed.
+    /// Applies entries. That they are committed must be durable already.
     pub(super) fn apply_committed(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Option<Applied>> {
         let mut machine = lock(&self.machine);
         let mut effects = Effects::default();
         let results = entries.into_iter().map(|entry| machine.apply(entry, &mut effects)).collect();
-        // No need to wait: what is lost of this is applied again from the log.
+        // Not awaited: if this is lost, the entries are applied again from the log.
         if let Some(journal) = &self.journal {
             journal.change(Change::Apply(effects));
         }
         results
     }
 
-    /// Makes a snapshot the latest one, and waits until it is durable: openraft then purges the log that it covers.
+    /// Makes a snapshot the latest one and waits until it is durable: openraft then purges the log that it covers.
     pub(super) async fn keep_snapshot(&self, snapshot: StoredSnapshot) -> Result<(), StorageError> {
         lock(&self.disk).snapshot = Some(snapshot.clone());
         let meta = snapshot.meta.clone();
         self.write(&meta, [Change::Snapshot(snapshot)]).await
     }
 
-    /// Puts the machine that a snapshot holds in the place of this one. Both become durable in one commit.
+    /// Replaces the state machine by the one that a snapshot holds. Both become durable in one commit.
     pub(super) async fn replace(&self, machine: Machine, snapshot: StoredSnapshot) -> Result<(), StorageError> {
         lock(&self.machine).clone_from(&machine);
         lock(&self.disk).snapshot = Some(snapshot.clone());
@@ -75,7 +75,7 @@ impl StateMachine {
         self.write(&meta, [Change::Machine(Box::new(machine)), Change::Snapshot(snapshot)]).await
     }
 
-    /// Makes changes that have to do with a snapshot, and waits until they are durable.
+    /// Makes changes that concern a snapshot, and waits until they are durable.
     pub(super) async fn write(
         &self,
         meta: &SnapshotMeta<NodeId, EmptyNode>,
@@ -90,7 +90,8 @@ impl StateMachine {
 
 impl RaftSnapshotBuilder<Types> for StateMachine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        let snapshot = lock(&self.machine).snapshot()?;
+        let snapshot = lock(&self.machine).snapshot();
+        let snapshot = snapshot.map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         self.keep_snapshot(snapshot.clone()).await?;
         Ok(snapshot.into())
     }
@@ -111,8 +112,8 @@ impl RaftStateMachine<Types> for StateMachine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        // openraft has saved that these entries are committed. Once that is durable, a process that starts after this one
-        // applies them again before it serves.
+        // openraft has saved that these entries are committed. Once that is durable, the next process of this node
+        // applies them again before it serves, so that what a reader saw is not taken back.
         self.committed_is_durable().await?;
         Ok(self.apply_committed(entries))
     }
@@ -131,7 +132,8 @@ impl RaftStateMachine<Types> for StateMachine {
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
         let snapshot = StoredSnapshot { meta: meta.clone(), data: snapshot.into_inner() };
-        let machine = snapshot.machine()?;
+        let machine = snapshot.machine();
+        let machine = machine.map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), &error))?;
         self.replace(machine, snapshot).await
     }
 

@@ -1,8 +1,8 @@
-//! How a node's state lies in its database, and reading it back.
+//! The layout of a node's state in its database, and reading it back.
 //!
-//! One database holds log, vote, state machine and snapshot, so that a commit is one point in the node's history.
-//! Every row but plain numbers ends with a checksum of its own: redb's checksums guard its pages between a crash and
-//! the next opening, ours guard what is read.
+//! One database holds log, vote, state machine and snapshot, so that one commit is one point in the node's history.
+//! Every row except plain numbers ends with a checksum of its own. redb's checksums guard its pages between a crash and
+//! the next opening; the rows' checksums guard every read.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -26,13 +26,13 @@ const VALUES: TableDefinition<'_, u32, u64> = TableDefinition::new("values");
 const SESSIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sessions");
 const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapshot");
 
-/// What the row `format` says.
+/// The value of the row `format`.
 const FORMAT: &str = "schism raft storage 1";
 
-/// Opens the database on a device, or makes one on a blank device.
+/// Opens the database on a device; a blank device gets a new one.
 ///
 /// # Errors
-/// See [`OpenError`]: what is there and is not ours is refused, never overwritten.
+/// See [`OpenError`]. Data that is not ours is refused and never overwritten.
 pub fn open(device: impl StorageBackend) -> Result<Database, OpenError> {
     let database = create(device)?;
     prepare(&database)?;
@@ -42,7 +42,8 @@ pub fn open(device: impl StorageBackend) -> Result<Database, OpenError> {
 fn prepare(database: &Database) -> Result<(), OpenError> {
     let transaction = database.begin_write()?;
     let tables: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
-    // Power may have gone after redb's first page and before our first commit: then there are no tables either.
+    // The power may have gone after redb wrote its first page and before our first commit. Then there are no tables
+    // either.
     if tables.is_empty() {
         let mut meta = transaction.open_table(META)?;
         meta.insert("format", seal(&FORMAT.to_owned()).as_slice())?;
@@ -68,10 +69,10 @@ fn prepare(database: &Database) -> Result<(), OpenError> {
     Ok(transaction.abort()?)
 }
 
-/// Reads everything back.
+/// Reads the whole state.
 ///
 /// # Errors
-/// When a row is damaged, or the database cannot be read.
+/// When a row is damaged or the database cannot be read.
 pub fn load(database: &Database) -> Result<(Disk, Machine), OpenError> {
     let transaction = database.begin_read()?;
     let meta = transaction.open_table(META)?;
@@ -122,7 +123,7 @@ pub fn load(database: &Database) -> Result<(Disk, Machine), OpenError> {
 /// Makes all changes in one commit, which is durable when this returns.
 ///
 /// # Errors
-/// When the disk refuses; then none of them was made.
+/// When the disk refuses. Then none of the changes was made.
 pub fn commit(database: &Database, changes: &[Change]) -> Result<(), OpenError> {
     let transaction = database.begin_write()?;
     for change in changes {

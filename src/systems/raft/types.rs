@@ -1,4 +1,4 @@
-//! openraft's type parameters, and how its identifiers map to the trace's.
+//! openraft's type parameters, and how its ids map to those of the trace.
 
 use super::runtime::HostRuntime;
 use crate::kv::{Applied, Command};
@@ -10,7 +10,7 @@ use std::io::Cursor;
 pub type NodeId = u64;
 
 openraft::declare_raft_types!(
-    /// The store's Raft types. Membership and blank entries are answered with `None`.
+    /// The store's Raft types. The response to membership and blank entries is `None`.
     pub Types:
         D = Command,
         R = Option<Applied>,
@@ -38,7 +38,7 @@ pub fn node_id(host: HostId) -> NodeId {
     u64::from(host.0)
 }
 
-/// A log id, in the trace's terms.
+/// A log id as the trace has it.
 pub fn position(log_id: &LogId<NodeId>) -> LogPosition {
     LogPosition { term: log_id.leader_id.term, leader: host_id(log_id.leader_id.node_id), index: log_id.index }
 }

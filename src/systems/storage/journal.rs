@@ -1,8 +1,8 @@
-//! Group commit: changes are collected, and made durable together while the disk takes its time.
+//! Group commit: changes are queued, and made durable together while the disk takes its time.
 //!
-//! A change is visible at once in the node's memory and is queued here. Whoever must not go on before it is durable
-//! asks for a flush; the first to ask starts it, and all that is queued by the time the disk gets to it goes into one
-//! commit. Between the queueing and the commit the power can go, and then none of it has happened.
+//! A change is visible in the node's memory at once, and is queued here. A task that must not go on before the change
+//! is durable requests a flush. The first request starts it, and one commit takes everything that is queued when the
+//! disk is ready. If the power goes between the queueing and the commit, none of it has happened.
 
 use super::rows::OpenError;
 use crate::host::{Host, lock};
@@ -11,13 +11,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
-/// Told when everything queued before is durable, or why it is not.
+/// Called once everything queued before is durable, or with the reason why it is not.
 type Waiter = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 /// Makes changes in one commit, which is durable when it returns.
 pub type Commit<C> = fn(&Database, &[C]) -> Result<(), OpenError>;
 
-/// The way to a node's disk, for changes of a system's own kind.
+/// The way to a node's disk, for changes of a type that the system chooses.
 pub struct Journal<C> {
     host: Host,
     database: Arc<Database>,
@@ -25,7 +25,7 @@ pub struct Journal<C> {
     queue: Arc<Mutex<Queue<C>>>,
 }
 
-// Derived, it would ask that changes can be cloned.
+// A derived impl would require changes to be cloneable.
 impl<C> Clone for Journal<C> {
     fn clone(&self) -> Journal<C> {
         let (host, database, queue) = (self.host.clone(), self.database.clone(), self.queue.clone());
@@ -37,7 +37,7 @@ struct Queue<C> {
     changes: Vec<C>,
     waiters: Vec<Waiter>,
     is_flushing: bool,
-    /// Why nothing can be written any more: after a failed commit memory and disk have parted.
+    /// Why nothing can be written any more: after a failed commit, memory and disk differ.
     failed: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl<C: 'static> Journal<C> {
         lock(&self.queue).changes.push(change);
     }
 
-    /// Tells `waiter` when all that was queued so far is durable.
+    /// Calls `waiter` when everything queued so far is durable.
     pub fn flush(&self, waiter: impl FnOnce(io::Result<()>) + Send + 'static) {
         let must_start = {
             let mut queue = lock(&self.queue);
@@ -66,13 +66,13 @@ impl<C: 'static> Journal<C> {
         }
     }
 
-    /// Waits until all that was queued so far is durable.
+    /// Waits until everything queued so far is durable.
     ///
     /// # Errors
     /// When the disk refuses.
     pub async fn flushed(&self) -> io::Result<()> {
         let (done, is_done) = oneshot::channel();
-        // A waiter that is gone has lost interest.
+        // The waiting task may be gone.
         self.flush(|result| drop(done.send(result)));
         is_done.await.unwrap_or_else(|_| Err(io::Error::other("the process ended before the disk was done")))
     }

@@ -1,7 +1,7 @@
-//! What systems share that keep their data on the host's disk.
+//! Shared by the systems that keep their data on the host's disk.
 //!
 //! * [`journal`]: group commit.
-//! * [`rows`]: state as rows of a redb table. [`states`]: the states of a cluster's nodes that are kept so.
+//! * [`rows`]: state as rows of a redb table. [`states`]: the states of a cluster's nodes, kept as rows.
 //! * [`process`]: a node that starts again after its storage has failed.
 
 pub mod journal;

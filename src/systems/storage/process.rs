@@ -1,5 +1,5 @@
-//! A process that keeps its data on a disk: it starts from what the disk holds, and starts again after its storage has
-//! failed, as a supervisor would have it.
+//! A process that keeps its data on a disk. It starts from the state on the disk, and starts again after its storage
+//! has failed, as under a supervisor.
 
 use crate::host::Host;
 use crate::host::task::RESTART_PAUSE;
@@ -11,9 +11,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-/// A node that runs.
+/// A running node.
 pub trait Node: 'static {
-    /// Starts what it does by itself.
+    /// Starts the node's own tasks.
     fn begin(self: &Rc<Self>) {}
 
     /// Answers a message; `None` sends no answer.
@@ -22,7 +22,8 @@ pub trait Node: 'static {
     /// Ends when the node must stop because its storage has failed. Its tasks must stop by themselves.
     fn failed(&self) -> impl Future<Output = ()>;
 
-    /// Ends once nothing of the node runs any more, where that can be waited for. Nobody asks it anything by then.
+    /// Returns once none of the node's tasks runs any more, where that can be waited for. The node gets no messages by
+    /// then.
     fn ended(&self) -> impl Future<Output = ()> {
         std::future::ready(())
     }
@@ -52,7 +53,7 @@ pub async fn supervise<N: Node, E: Display>(host: Host, start: impl AsyncFn(&Hos
             Err(error) => tracing::error!("{host:?} does not start: {error}"),
         }
         host.record(What::Crash);
-        // What is left of the old tasks holds a handle that must not write any more.
+        // The remaining old tasks hold a handle that must not write any more.
         host.detach_disk();
         host.sleep(RESTART_PAUSE).await;
         host.record(What::Start);

@@ -1,7 +1,7 @@
-//! State as rows of one redb table: what a system keeps that is not Raft, and the seals that all rows have.
+//! State as rows of one redb table, for the systems that are not Raft; and the checksums that all rows have.
 //!
-//! A row ends with a checksum of its own: redb's checksums guard its pages between a crash and the next opening, ours
-//! guard what is read.
+//! A row ends with a checksum of its own. redb's checksums guard its pages between a crash and the next opening; the
+//! rows' checksums guard every read.
 
 use crate::rng;
 use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
@@ -25,7 +25,7 @@ pub enum OpenError {
         /// What was found.
         found: String,
     },
-    /// A row does not read as it was written.
+    /// A row is not as it was written.
     #[error(
         "row {row} of table `{table}` is damaged; restore the node from another one: wipe its disk and add it anew"
     )]
@@ -64,7 +64,7 @@ pub(in crate::systems) fn seal(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// The value of what [`seal`] made.
+/// Decodes what [`seal`] made, if it is undamaged.
 pub(in crate::systems) fn unseal<T: DeserializeOwned>(
     table: &'static str,
     row: impl std::fmt::Display,
@@ -86,32 +86,33 @@ pub(in crate::systems) fn create(device: impl StorageBackend) -> Result<Database
 /// One change of the rows. Changes are made in order, many at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A row is this now.
+    /// A row has this value now.
     Set {
         /// Its encoded name.
         row: Vec<u8>,
         /// Its sealed value.
         value: Vec<u8>,
     },
-    /// There are no rows.
+    /// All rows are removed.
     Clear,
 }
 
 impl Change {
-    /// The row `name` is `value` now.
+    /// Sets the row `name` to `value`.
     pub fn set(name: &impl Serialize, value: &impl Serialize) -> Change {
         Change::Set { row: postcard::to_stdvec(name).expect("plain data encodes"), value: seal(value) }
     }
 }
 
-/// Opens the database of a system on a device, or makes one on a blank device. `format` says whose rows they are.
+/// Opens a system's database on a device; a blank device gets a new one. `format` says whose rows they are.
 ///
 /// # Errors
-/// See [`OpenError`]: what is there and is not ours is refused, never overwritten.
+/// See [`OpenError`]. Data that is not ours is refused and never overwritten.
 pub fn open(device: impl StorageBackend, format: &str) -> Result<Database, OpenError> {
     let database = create(device)?;
     let transaction = database.begin_write()?;
-    // Power may have gone after redb's first page and before our first commit: then there are no tables either.
+    // The power may have gone after redb wrote its first page and before our first commit. Then there are no tables
+    // either.
     if transaction.list_tables()?.next().is_none() {
         transaction.open_table(META)?.insert("format", seal(&format).as_slice())?;
         drop(transaction.open_table(ROWS)?);
@@ -129,7 +130,7 @@ pub fn open(device: impl StorageBackend, format: &str) -> Result<Database, OpenE
     if found == format { Ok(database) } else { Err(OpenError::Foreign { found: format!("`{found}`") }) }
 }
 
-/// Reads every row back.
+/// Reads every row.
 ///
 /// # Errors
 /// When a row is damaged, or the database cannot be read.
@@ -144,11 +145,11 @@ pub fn load<N: DeserializeOwned>(database: &Database) -> Result<Vec<(N, Sealed)>
     Ok(rows)
 }
 
-/// A row's value as it was read.
+/// A row's value with its checksum, as read.
 pub struct Sealed(Vec<u8>);
 
 impl Sealed {
-    /// The value, if it is as it was written.
+    /// The value, if it is undamaged.
     ///
     /// # Errors
     /// When the row is damaged.
@@ -160,7 +161,7 @@ impl Sealed {
 /// Makes all changes in one commit, which is durable when this returns.
 ///
 /// # Errors
-/// When the disk refuses; then none of them was made.
+/// When the disk refuses. Then none of the changes was made.
 pub fn commit(database: &Database, changes: &[Change]) -> Result<(), OpenError> {
     let transaction = database.begin_write()?;
     {

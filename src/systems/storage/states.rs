@@ -1,5 +1,5 @@
-//! The states of a cluster's nodes: read back from the disk when a process starts, kept in memory while it runs, and
-//! there to be looked at from outside afterwards.
+//! The states of a cluster's nodes: read from the disk when a process starts, kept in memory while it runs, and visible
+//! from outside at any time.
 
 use super::process::{Node, supervise};
 use super::rows::{self, Database, OpenError, Sealed};
@@ -12,22 +12,22 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// What a node keeps as rows.
+/// The state that a node keeps as rows.
 pub trait State: Default + 'static {
     /// The name of a row.
     type Row: DeserializeOwned;
 
-    /// Reads it back.
+    /// Reads the state back.
     ///
     /// # Errors
     /// When a row is damaged.
     fn load(rows: &[(Self::Row, Sealed)]) -> Result<Self, OpenError>;
 
-    /// The key-value map that it comes to.
+    /// The state as a key-value map.
     fn values(&self) -> BTreeMap<Key, Value>;
 }
 
-/// The state of a process, which it shares with whoever looks at it.
+/// The state of a process, shared with those who look at it from outside.
 pub type Shared<S> = Rc<RefCell<S>>;
 
 /// The state of each node's latest process.
@@ -36,12 +36,12 @@ pub struct States<S> {
 }
 
 impl<S: State> States<S> {
-    /// No process has run yet.
+    /// The states of these nodes before any process has run.
     pub fn new(nodes: &[HostId]) -> States<S> {
         States { latest: nodes.iter().map(|node| (*node, Rc::default())).collect() }
     }
 
-    /// A process that keeps rows of this format, and runs what `node` makes of its database and its state.
+    /// A process that keeps rows of this format and runs the node that `node` makes of its database and state.
     pub fn process<N: Node>(
         &self,
         host: Host,
@@ -57,7 +57,7 @@ impl<S: State> States<S> {
         }))
     }
 
-    /// The key-value map of a node as it stands, whether its process runs or not.
+    /// The key-value map of a node at this moment, whether its process runs or not.
     pub fn values(&self, node: HostId) -> BTreeMap<Key, Value> {
         let state = self.latest[&node].borrow().clone();
         state.borrow().values()

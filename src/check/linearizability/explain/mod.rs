@@ -1,4 +1,5 @@
-//! A witness for people: one sentence, a small picture for the terminal ([`diagram`]), the same as SVG (`svg`).
+//! Presents a witness to people: as one sentence, as a small picture for the terminal ([`diagram`]), and as SVG
+//! (`svg`).
 
 mod picture;
 mod svg;
@@ -20,7 +21,7 @@ fn time(ns: u64) -> String {
     match ns {
         NEVER_NS => "never".to_owned(),
         0..1_000_000 => format!("{ns} ns"),
-        // Readers of other forms may have moved an instant by nanoseconds to keep the order of events.
+        // Readers of other formats may have moved an instant by nanoseconds to keep the order of events.
         _ if ns % 1_000_000 < 1_000 => format!("{}.{:03} s", ns / 1_000_000_000, ns % 1_000_000_000 / 1_000_000),
         _ => format!("{}.{:06} s", ns / 1_000_000_000, ns % 1_000_000_000 / 1_000),
     }
@@ -52,7 +53,7 @@ struct Teller<'a> {
     key: String,
 }
 
-/// A chain as a sentence needs it.
+/// A chain, prepared for a sentence.
 struct Told {
     first: Option<Row>,
     last: Option<Row>,
@@ -177,7 +178,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Why every order had to be tried, if these operations say so.
+    /// Why every order had to be tried, if these operations show it.
     fn no_shorter(&self, rows: &[Row]) -> &'static str {
         let mut written: Vec<u64> = rows
             .iter()
@@ -260,7 +261,7 @@ impl Teller<'_> {
         )
     }
 
-    /// Two lives that overlap. The plainest telling is a stale read: a value seen after another had replaced it.
+    /// Two lives that overlap. The plainest explanation is a stale read: a value seen after another had replaced it.
     fn overlap(&self, one: &Life, other: &Life) -> String {
         for (old, new) in [(one, other), (other, one)] {
             if let Some(told) = self.stale(old, new) {

@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// How much of a long argument to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// What the argument cannot do without, and up to [`Extent::MOST`] operations in all.
+    /// The operations that the argument cannot do without, and others up to [`Extent::MOST`] operations in all.
     Core,
     /// Every operation.
     All,
@@ -20,14 +20,14 @@ impl Extent {
     /// More operations than this do not make a picture clearer.
     pub const MOST: usize = 24;
 
-    /// How many writes of the value that was seen are shown before whatever is near.
+    /// How many writes of the value that was seen are shown, before operations that are near in time.
     const WRITES: usize = 3;
 }
 
 /// One line of a picture.
 pub(super) enum Line {
     Bar(Bar),
-    /// So many operations left out.
+    /// A number of operations left out.
     Gap(usize),
 }
 
@@ -41,8 +41,9 @@ pub(super) struct Bar {
     pub to: Option<usize>,
 }
 
-/// Which of the witness's operations a picture shows, in their order. What breaks the history is always among them,
-/// then comes what the argument names, then the nearest writes of the value that was seen, then what is nearest in time.
+/// The witness's operations that a picture shows, in order. They always include the operation that breaks the history.
+/// Then come operations named by the argument, then the nearest writes of the value that was seen, then those nearest
+/// in time.
 pub fn shown(columns: &Columns, witness: &Witness, extent: Extent) -> Vec<u32> {
     let all = &witness.operations;
     if extent == Extent::All || all.len() <= Extent::MOST {
@@ -51,7 +52,7 @@ pub fn shown(columns: &Columns, witness: &Witness, extent: Extent) -> Vec<u32> {
     let row = |id: &u32| columns.find(*id).map(|at| columns.row(at));
     let mut chosen = witness.reason.essential();
     if let Reason::NoOrder { breaks: None, until_ns, .. } = witness.reason {
-        // Which answer breaks it is not known, but it is one of the last.
+        // It is unknown which answer breaks the history, but it is one of the last.
         let last = all.iter().filter(|id| row(id).is_some_and(|row| row.end_ns == until_ns)).copied();
         chosen.splice(..0, last);
     }
@@ -76,8 +77,8 @@ pub fn shown(columns: &Columns, witness: &Witness, extent: Extent) -> Vec<u32> {
     all.iter().copied().filter(|id| distinct.contains(id)).collect()
 }
 
-/// Places the witness's operations on an axis with one step per distinct instant: what matters is what comes before
-/// what, not how long it took. Returns the lines and the number of steps.
+/// Places the witness's operations on an axis with one step per distinct instant: their order matters, not their
+/// duration. Returns the lines and the number of steps.
 pub(super) fn lines(columns: &Columns, witness: &Witness, extent: Extent) -> (Vec<Line>, usize) {
     let shown = shown(columns, witness, extent);
     let rows: Vec<Row> = shown.iter().filter_map(|id| columns.find(*id)).map(|at| columns.row(at)).collect();
@@ -119,7 +120,7 @@ pub(super) fn lines(columns: &Columns, witness: &Witness, extent: Extent) -> (Ve
     (lines, instants.len())
 }
 
-/// What stands where operations are left out.
+/// The text in place of operations that are left out.
 pub(super) fn gap_text(left_out: usize) -> String {
     format!("... {left_out} more operation{} of the argument", if left_out == 1 { "" } else { "s" })
 }
@@ -131,7 +132,7 @@ pub fn diagram(columns: &Columns, witness: &Witness, width: usize, unicode: bool
     let bars = || lines.iter().filter_map(|line| if let Line::Bar(bar) = line { Some(bar) } else { None });
     let longest = |text: fn(&Bar) -> &String| bars().map(|bar| text(bar).chars().count()).max().unwrap_or(0);
     let (who, what, when) = (longest(|bar| &bar.who), longest(|bar| &bar.what), longest(|bar| &bar.when));
-    // At least one column a step, or what came before what would not show.
+    // At least one column for each step, or the order of operations would not show.
     let axis = width.saturating_sub(who + what + when + 6).clamp(steps.max(2), 8 * steps.max(1));
     let place = |step: usize| if steps <= 1 { 0 } else { step * (axis - 1) / (steps - 1) };
     let mut text = String::new();

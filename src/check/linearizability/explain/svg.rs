@@ -1,4 +1,4 @@
-//! The operations of a witness as intervals, as a picture for a page or a slide.
+//! Draws the operations of a witness as intervals, for a page or a slide.
 
 use super::picture::{Extent, Line, gap_text, lines};
 use crate::check::linearizability::Witness;
@@ -13,8 +13,8 @@ const STEP: usize = 48;
 const ROW: usize = 30;
 const MARGIN: usize = 16;
 
-/// Draws a witness as a complete SVG document, with its sentence as title. Colours carry nothing that the text does
-/// not say as well.
+/// Draws a witness as a complete SVG document, with its sentence as the title. Colours carry no information that the
+/// text lacks.
 pub fn svg(columns: &Columns, witness: &Witness, extent: Extent) -> String {
     let (lines, steps) = lines(columns, witness, extent);
     let width = LABEL + STEP * steps.max(1) + 2 * MARGIN;

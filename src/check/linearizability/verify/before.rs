@@ -1,12 +1,12 @@
-//! "Comes before", drawn out until something comes before itself.
+//! Derives "comes before" until some operation comes before itself.
 //!
 //! Rules, for a value `v` that only `w` writes, seen by the operations `O`:
-//! 1. what was over before another began comes before it; `w` comes before each of `O`;
-//! 2. whatever cannot happen while `v` is there (it writes, or saw something else) and comes after `w` comes after
-//!    each of `O` as well; if it comes before one of `O`, it comes before `w`;
+//! 1. an operation that was over before another began comes before it; `w` comes before each of `O`;
+//! 2. an operation that cannot happen while `v` is there (it writes, or saw something else) and comes after `w` also
+//!    comes after each of `O`; if it comes before one of `O`, it comes before `w`;
 //! 3. a cas that took `v` comes after everything else in `O`.
 //!
-//! Each holds in every order, so if some operation comes before itself, there is no order.
+//! Each rule holds in every order, so if some operation comes before itself, there is no order.
 
 use super::{precedes, seen, wrote};
 use crate::history::columns::{Call, Ending, Row};
@@ -115,7 +115,7 @@ fn close(before: &mut [Vec<bool>]) {
     }
 }
 
-/// Applies rule 2 everywhere. Says whether that concluded anything new.
+/// Applies rule 2 everywhere. Returns whether that concluded anything new.
 fn conclude(rows: &[Row], values: &[Value], before: &mut [Vec<bool>]) -> bool {
     let mut news = false;
     for Value { value, writer, seers } in values {

@@ -1,4 +1,4 @@
-//! Counting deletes: reads of absence that each need one of their own, and fewer that can serve them.
+//! Counts deletes: reads of absence that each need a delete of their own, and fewer deletes that can serve them.
 
 use super::super::{DeleteNeeded, Life};
 use super::{Row, before, seen, wrote};
@@ -19,7 +19,8 @@ fn ended(row: &Row) -> u128 {
     if row.end_ns == NEVER_NS { u128::MAX } else { 2 * u128::from(row.end_ns) + 1 }
 }
 
-/// Confirms that the reads of `needs` compete for too few deletes. `rows` are the witness's operations, `all` the key's.
+/// Confirms that the reads of `needs` compete for too few deletes. `rows` are the witness's operations, `all` those of
+/// the key.
 pub(super) fn too_few(
     rows: &[Row],
     all: &[Row],
@@ -34,7 +35,7 @@ pub(super) fn too_few(
     if lives.iter().any(|life| life.low >= life.high) {
         return Err("a chain that fits into one point takes no room from others".to_owned());
     }
-    // Nothing but the chain itself can happen inside its life, so intervals end where one begins.
+    // Only the chain itself can happen inside its life, so intervals end where a life begins.
     let outside = |low: u128, high: u128| {
         let inside = |instant: u128| lives.iter().find(|life| life.low < instant && instant < life.high);
         Stretch { low: inside(low).map_or(low, |life| life.high), high: inside(high).map_or(high, |life| life.low) }
@@ -48,7 +49,7 @@ pub(super) fn too_few(
         let read = outside(began(read), ended(read));
         let chain = stretch(rows, all, &need.after)?;
         let (chain_is_over, delete_after) = match chain.low < chain.high {
-            // Live all over the stretch: a read that does not begin before its end comes after it.
+            // Live during the whole stretch: a read that does not begin before its end comes after it.
             true => (read.low >= chain.high, chain.high),
             // At one point between the last invocation and the first answer.
             false => {

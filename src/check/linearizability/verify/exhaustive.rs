@@ -1,18 +1,18 @@
-//! Every order, tried: the oracle of the fuzzing, and the confirmation of the search's witnesses.
+//! Tries every order: the oracle of the fuzzing, and the confirmation of the search's witnesses.
 
 use super::{Object, Unconfirmed, may_write, precedes, seen, wrote};
 use crate::history::Columns;
 use crate::history::columns::{Call, Ending, Labels, NEVER_NS, Row};
 use std::collections::BTreeSet;
 
-/// How much a confirmation may cost: situations looked at, times operations.
+/// How much a confirmation may cost: situations examined, times operations.
 const WORK: u64 = 20_000_000;
 
 /// More operations than this are not tried at all: the attempt goes as deep as there are operations.
 const MOST: usize = 5_000;
 
 /// Whether some order explains `rows`, operations of one key; `None` if that takes more than `limit`, counted in
-/// situations looked at times operations.
+/// situations examined times operations.
 pub fn orderable(rows: &[Row], labels: &Labels, limit: u64) -> Option<bool> {
     let mut attempt = Attempt { rows, left: limit, dead: BTreeSet::new() };
     // Texts matter to appends only, and are copied at every step.
@@ -24,14 +24,14 @@ pub fn orderable(rows: &[Row], labels: &Labels, limit: u64) -> Option<bool> {
 struct Attempt<'a> {
     rows: &'a [Row],
     left: u64,
-    /// What was done and the state, where going on is known to fail.
+    /// Operations done and the state, where going on is known to fail.
     dead: BTreeSet<(Vec<bool>, Option<u64>)>,
 }
 
 impl Attempt<'_> {
     fn from(&mut self, done: &mut Vec<bool>, object: &Object) -> Option<bool> {
         let missing = |at: &usize| !done[*at] && self.rows[*at].ending == Ending::Ok;
-        // Nothing may go first that began after some missing operation was over.
+        // An operation that began after some missing operation was over cannot go first.
         let first_end_ns = (0..self.rows.len()).filter(missing).map(|at| self.rows[at].end_ns).min();
         let Some(first_end_ns) = first_end_ns else { return Some(true) };
         self.left = self.left.checked_sub(self.rows.len() as u64)?;
@@ -55,9 +55,9 @@ impl Attempt<'_> {
     }
 }
 
-/// Confirms that `rows` have no order even if those running at `until_ns` need not have happened, and that
-/// nothing among `all` which matters was left out. With `since`, a read, the key held what it read when it took
-/// effect: what was over before it began does not matter, and what ran beside it may have come first.
+/// Confirms that `rows` have no order even if the operations running at `until_ns` need not have happened, and that no
+/// operation of `all` which matters was left out. With `since`, a read, the key held what it read when it took effect:
+/// so operations that were over before it began do not matter, and operations that ran beside it may have come first.
 pub(super) fn refutes(
     columns: &Columns,
     rows: &[Row],
@@ -78,7 +78,8 @@ pub(super) fn refutes(
     let over = |row: &Row| since.is_some_and(|since| precedes(row, &since));
     let beside = |row: &Row| since.is_some_and(|since| !precedes(&since, row));
     let rows: Vec<Row> = rows.iter().filter(|row| !over(row)).copied().collect();
-    // What saw a value depends on every write of it. What only knows what the value was not depends on every write.
+    // An operation that saw a value depends on every write of it. One that only knows what the value was not depends on
+    // every write.
     let unclear = |row: &Row| {
         let vague = matches!(row.call, Call::CasMismatch { found: None, .. } | Call::DeleteTold { found: true });
         vague || matches!(row.call, Call::Append(_))
@@ -95,7 +96,7 @@ pub(super) fn refutes(
         .filter(|row| may_write(row) || since.is_some_and(|since| since.id == row.id) || !beside(row))
         .filter(|row| may_write(row) || (row.end_ns <= until_ns && row.ending == Ending::Ok))
         .map(|row| match row.end_ns <= until_ns && row.end_ns != NEVER_NS {
-            // The read becomes what makes the key hold what it read.
+            // The read becomes a write that makes the key hold what it read.
             true if since.is_some_and(|since| since.id == row.id) => {
                 Row { call: held.map_or(Call::Delete, Call::Put), ..*row }
             }

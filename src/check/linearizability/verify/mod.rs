@@ -1,11 +1,11 @@
 //! The verifier: accepts or rejects a verdict by its proof alone, and shares no code with the engines.
 //!
-//! * [`replays`]: an order is replayed, one operation after another.
-//! * [`refutes`]: a witness is confirmed by drawing every conclusion about "comes before" that unique values
-//!   allow, until something comes before itself (`before`); by counting deletes (`deletes`); or, where the
-//!   engine tried every order of a few operations, by trying them again ([`exhaustive`]).
+//! * [`replays`]: replays an order, one operation after another.
+//! * [`refutes`]: confirms a witness. It draws every conclusion about "comes before" that unique values allow, until
+//!   some operation comes before itself (`before`); or counts deletes (`deletes`); or, where the engine tried every
+//!   order of a few operations, tries them again ([`exhaustive`]).
 //!
-//! It is meant to be read in five minutes and is slow on purpose.
+//! It is meant to be read in five minutes, and is slow on purpose.
 
 mod before;
 mod deletes;
@@ -15,13 +15,13 @@ use super::{Answer, Reason, Report, Witness};
 use crate::history::Columns;
 use crate::history::columns::{Call, Ending, Labels, NEVER_NS, Row};
 
-/// Why a verdict is not confirmed. Only the first of the two speaks against it.
+/// Why a verdict is not confirmed. Only [`Unconfirmed::Wrong`] speaks against it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unconfirmed {
     /// The proof does not support the verdict.
     #[error("{0}")]
     Wrong(String),
-    /// The verifier's own budget ended before it had gone through the proof. The verdict may well be right.
+    /// The verifier's own budget ended before it had gone through the proof. The verdict may still be right.
     #[error("{0}")]
     Budget(String),
 }
@@ -35,7 +35,7 @@ impl From<String> for Unconfirmed {
 /// Confirms every key's verdict by its proof. An undecided key claims nothing and passes.
 ///
 /// # Errors
-/// The first claim that its proof does not support; if there is none, the first that took too long to go through.
+/// The first claim that its proof does not support; if there is none, the first proof that took too long.
 pub fn confirms(columns: &Columns, report: &Report) -> Result<(), Unconfirmed> {
     let mut spent = None;
     for key in &report.keys {
@@ -57,7 +57,7 @@ pub fn confirms(columns: &Columns, report: &Report) -> Result<(), Unconfirmed> {
     spent.map_or(Ok(()), Err)
 }
 
-/// Confirms that `order`, a list of operation ids, explains all that happened to `key`.
+/// Confirms that `order`, a list of operation ids, explains everything that happened to `key`.
 ///
 /// # Errors
 /// The first operation that does not fit, in words.
@@ -86,11 +86,11 @@ pub fn replays(columns: &Columns, key: u32, order: &[u32]) -> Result<(), String>
     missing.map_or(Ok(()), |at| Err(format!("operation {} was acknowledged but is not listed", columns.ids[at])))
 }
 
-/// Confirms that no order of the whole history exists, looking only at the witness's operations and, for
-/// uniqueness and for what was left out, at which other writes there are.
+/// Confirms that no order of the whole history exists. It looks only at the witness's operations; and for uniqueness,
+/// and for operations that were left out, at the other writes.
 ///
 /// # Errors
-/// Why the witness does not prove that, or that it took too long to see.
+/// Why the witness does not prove that, or that the proof took too long.
 pub fn refutes(columns: &Columns, witness: &Witness) -> Result<(), Unconfirmed> {
     let key = witness.key.0;
     let mut rows = Vec::new();
@@ -101,7 +101,7 @@ pub fn refutes(columns: &Columns, witness: &Witness) -> Result<(), Unconfirmed> 
         }
         rows.push(row);
     }
-    // A read of unknown outcome says nothing, whatever its line claims it saw.
+    // A read of unknown outcome says nothing, whatever its line claims that it saw.
     let says_nothing = |row: &Row| row.ending == Ending::Fail || (row.ending == Ending::Info && !may_write(row));
     let rest: Vec<Row> = columns.rows().filter(|row| row.key == key && !says_nothing(row)).collect();
     match &witness.reason {
@@ -127,7 +127,7 @@ impl Object {
         Object { state: None, labels }
     }
 
-    /// Performs an operation, unless it cannot give its answer in this state. Says whether it could.
+    /// Performs an operation, unless it cannot give its answer in this state. Returns whether it could.
     pub fn apply(&mut self, call: Call) -> bool {
         let (fits, next) = match call {
             Call::Get(out) => (out == self.state, self.state),
@@ -153,7 +153,8 @@ impl Object {
     }
 }
 
-/// What an operation saw: `Some(None)` is absence. A cas that did not match may only know what it did not see.
+/// The state that an operation saw: `Some(None)` is absence. A cas that did not match may only know what it did not
+/// see.
 fn seen(row: &Row) -> Option<Option<u64>> {
     match row.call {
         Call::Get(out) => Some(out),
@@ -164,7 +165,7 @@ fn seen(row: &Row) -> Option<Option<u64>> {
     }
 }
 
-/// What an operation wrote: `Some(None)` is absence.
+/// The state that an operation wrote: `Some(None)` is absence.
 fn wrote(row: &Row) -> Option<Option<u64>> {
     match row.call {
         Call::Put(value) | Call::Cas { new: value, .. } => Some(Some(value)),

@@ -1,11 +1,11 @@
-//! What would have to come before what.
+//! A graph of operations: which would have to come before which.
 
 /// Edges between numbered nodes.
 #[derive(Debug)]
 pub(super) struct Graph {
     edges: Vec<(u32, u32)>,
     nodes: u32,
-    /// Something was found to come before itself already.
+    /// A node was already found to come before itself.
     pub broken: bool,
 }
 
@@ -14,7 +14,7 @@ impl Graph {
         Graph { edges: Vec::new(), nodes, broken: false }
     }
 
-    /// A further node.
+    /// Adds a node.
     pub fn node(&mut self) -> u32 {
         self.nodes += 1;
         self.nodes - 1

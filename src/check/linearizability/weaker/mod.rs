@@ -1,18 +1,18 @@
-//! What still holds where linearizability does not.
+//! Which weaker consistency models still hold where linearizability does not.
 //!
-//! Each model is judged for one key alone, as Viotti & Vukolić define it ("Consistency in Non-Transactional
-//! Distributed Storage Systems", ACM Computing Surveys 49(1), 2016; the same words on jepsen.io/consistency):
-//! * *sequential consistency* (Lamport 1979): one order of all operations that keeps each client's in the order
-//!   in which it ran them. Nothing is said about time between clients. For a key alone this is what they call
-//!   cache consistency (Goodman 1989); that each key has it does not give it to the history as a whole;
-//! * *monotonic reads* and *read your writes* (Terry et al., "Session Guarantees for Weakly Consistent
-//!   Replicated Data", 1994): see `sessions.rs`. Sequential consistency implies both;
-//! * *k-atomicity* (Aiyer, Alvisi & Bazzi 2005): time, except that a read may return any of the last k values.
+//! Each model is checked for one key alone, as Viotti & Vukolić define it ("Consistency in Non-Transactional
+//! Distributed Storage Systems", ACM Computing Surveys 49(1), 2016; the same terms on jepsen.io/consistency):
+//! * *sequential consistency* (Lamport 1979): one order of all operations that keeps each client's operations in the
+//!   order in which it ran them. It says nothing about time between clients. For a key alone they call it cache
+//!   consistency (Goodman 1989). If each key has it, the history as a whole need not have it;
+//! * *monotonic reads* and *read your writes* (Terry et al., "Session Guarantees for Weakly Consistent Replicated
+//!   Data", 1994): see `sessions.rs`. Sequential consistency implies both;
+//! * *k-atomicity* (Aiyer, Alvisi & Bazzi 2005): order in time, except that a read may return any of the last k values.
 //!   It says nothing about clients, and neither follows from the others nor implies them.
 //!
-//! All is read off the values: a read says which write it saw, since values are unique. Where that does not tell
-//! (repeated values, absence that deletes bring back, a client that runs several operations at once) the answer
-//! is that it is not decided. What one model implies of another is closed at the end, so no answer contradicts another.
+//! All is derived from the values: values are unique, so a read tells which write it saw. Where that does not hold
+//! (repeated values, absence that deletes bring back, a client that runs several operations at once) the answer is "not
+//! decided". At the end the implications between the models are applied, so no answer contradicts another.
 
 mod graph;
 mod sessions;
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 /// Which weaker models one key's history fits. `None`: not decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weaker {
-    /// The key. Nothing is said about others.
+    /// The key. The answers concern this key only.
     pub key: Key,
     /// Sequential consistency of the key alone.
     pub sequential: Option<bool>,
@@ -41,12 +41,12 @@ pub struct Weaker {
     pub monotonic_reads: Option<bool>,
     /// Each client sees what it has written.
     pub read_your_writes: Option<bool>,
-    /// How many values back the reads are at least, or exactly.
+    /// How many values back the reads were, as a minimum or exactly.
     pub staleness: Staleness,
 }
 
 impl Weaker {
-    /// Sequential consistency implies the session guarantees: what is known of one side settles the other.
+    /// Sequential consistency implies the session guarantees: applies that in both directions.
     fn closed(mut self) -> Weaker {
         if self.sequential == Some(true) {
             (self.monotonic_reads, self.read_your_writes) = (Some(true), Some(true));
@@ -58,12 +58,12 @@ impl Weaker {
     }
 }
 
-/// Says what still holds for `key`.
+/// Checks which weaker models hold for `key`.
 pub fn weaker(columns: &Columns, key: Key, budget: Budget) -> Weaker {
     open(columns, key, budget).closed()
 }
 
-/// The answers of each judge on its own.
+/// The answers of each check on its own.
 fn open(columns: &Columns, key: Key, budget: Budget) -> Weaker {
     let by_key = ByKey::new(columns);
     let found = (0..by_key.len()).map(|at| by_key.get(at)).find(|(other, _)| *other == key.0);
@@ -77,7 +77,7 @@ fn open(columns: &Columns, key: Key, budget: Budget) -> Weaker {
     };
     let clients = clients(columns, operations);
     match (zones::chains(operations), &clients) {
-        // No order of the writes at all gives what was seen.
+        // No order of the writes gives what was seen.
         (Err(_), _) => answer.sequential = Some(false),
         (Ok(Some((layout, chains))), Some(clients)) => {
             let versions = Versions { operations, layout: &layout, chains, clients, blind: layout.deletes };
@@ -91,8 +91,8 @@ fn open(columns: &Columns, key: Key, budget: Budget) -> Weaker {
     answer
 }
 
-/// Each client's operations, in the order in which it ran them; `None` if some client ran several at once. What keys
-/// held at first comes first for everybody.
+/// Each client's operations, in the order in which it ran them; `None` if some client ran several at once. The keys'
+/// initial values come first for every client.
 fn clients(columns: &Columns, operations: &[Packed]) -> Option<Vec<Vec<u32>>> {
     let client = |operation: &Packed| columns.clients[operation.row as usize];
     let mut sorted: Vec<u32> = (0..operations.len() as u32).collect();
@@ -104,7 +104,7 @@ fn clients(columns: &Columns, operations: &[Packed]) -> Option<Vec<Vec<u32>>> {
     {
         let mut free = 0;
         for operation in of_client.iter().map(|at| &operations[*at as usize]) {
-            // At equal times it may have gone on at once.
+            // At equal times the client may have gone on at once.
             if operation.start + 1 < free {
                 return None;
             }
@@ -141,7 +141,7 @@ impl Versions<'_> {
         cluster.filter(|cluster| *cluster != NOBODY && self.layout.clusters[*cluster as usize].kept)
     }
 
-    /// Notes that cluster `one` comes before, or is, cluster `other`.
+    /// Records that cluster `one` comes before, or is, cluster `other`.
     fn order(&self, graph: &mut Graph, one: u32, other: u32) {
         let ((chain, place), (other_chain, other_place)) = (self.chains[one as usize], self.chains[other as usize]);
         if chain != other_chain {

@@ -1,20 +1,20 @@
 //! Monotonic reads and read your writes of one key, as Viotti & Vukolić define them.
 //!
-//! Each read sees some of the writes (*visibility*) and returns the last of those in one order of all writes that is
-//! the same for everybody (*arbitration*). That order need not be the order in time. A swap (cas) comes after what
+//! Each read sees some of the writes (*visibility*) and returns the last of them in one order of all writes that is the
+//! same for every client (*arbitration*). That order need not be the order in time. A swap (cas) comes after the value
 //! it took.
 //! * *Monotonic reads*: a client's later read sees every write that its earlier reads saw.
 //! * *Read your writes*: a client's read sees every write that the client has made before.
 //!
-//! With unique values a read tells which write it returned. To see fewer writes never makes that harder, so let each
-//! read see what it returned and what the guarantee obliges it to see: whatever it sees comes before what it returned,
-//! and the guarantee holds if and only if these demands on the arbitration are not circular.
+//! With unique values a read tells which write it returned. Seeing fewer writes never makes that harder. So let each
+//! read see only what it returned and what the guarantee obliges it to see. Whatever it sees comes before what it
+//! returned. The guarantee holds if and only if these demands on the arbitration are not circular.
 
 use super::graph::Graph;
 use crate::check::linearizability::keys::{NEVER, Packed};
 use std::collections::BTreeMap;
 
-/// More single demands than this are not followed up.
+/// Up to this many single demands are followed; with more the answer is "not decided".
 const MOST_EDGES: usize = 4_000_000;
 
 /// Monotonic reads, and read your writes; `None` if not decided. `clients` are each client's operations in order.
@@ -33,7 +33,7 @@ pub(super) fn judge(operations: &[Packed], clients: &[Vec<u32>]) -> (Option<bool
     (answer(session.monotonic_reads(clients)), session.read_your_writes(clients).and_then(answer))
 }
 
-/// Who wrote what.
+/// Which operation wrote which value.
 struct Writes {
     of: BTreeMap<u64, u32>,
     deletes: bool,
@@ -55,8 +55,8 @@ impl Writes {
         Some(writes)
     }
 
-    /// Which operations happened: those answered, and writes that one of them saw. `None` if something was seen that
-    /// nobody wrote.
+    /// Which operations happened: those answered, and writes that one of them saw. `None` if a value was seen that no
+    /// operation wrote.
     fn happened(&self, operations: &[Packed]) -> Option<Vec<bool>> {
         let mut happened = vec![false; operations.len()];
         let mut fresh: Vec<u32> =
@@ -96,7 +96,7 @@ impl Session<'_> {
         }
     }
 
-    /// What holds of every arbitration.
+    /// The demands that hold for every arbitration.
     fn graph(&self) -> Graph {
         let mut graph = Graph::new(self.initial() + 1);
         for at in (0..self.initial()).filter(|at| self.happened[*at as usize]) {
@@ -117,7 +117,7 @@ impl Session<'_> {
         for client in clients {
             let mut last = None;
             for source in client.iter().filter(|at| self.answered(**at)).filter_map(|at| self.source(*at)) {
-                // One after another is enough: what came before comes before by way of the last.
+                // An edge from the last one is enough: earlier ones come before by way of it.
                 if let Some(before) = last.filter(|before| *before != source) {
                     graph.edge(before, source);
                 }
@@ -127,7 +127,7 @@ impl Session<'_> {
         graph
     }
 
-    /// `None` if there is too much to look at.
+    /// `None` if there is too much to examine.
     fn read_your_writes(&self, clients: &[Vec<u32>]) -> Option<Graph> {
         let mut graph = self.graph();
         let mut single = 0;
@@ -135,7 +135,7 @@ impl Session<'_> {
             // The client's writes so far, each with a node that comes after it and all before it.
             let mut own: Vec<(u32, u32)> = Vec::new();
             let mut places: BTreeMap<u32, usize> = BTreeMap::new();
-            // By place: up to which later write of the client the demand has been noted.
+            // By place: up to which later write of the client the demand has been recorded.
             let mut noted: Vec<usize> = Vec::new();
             for at in client.iter().filter(|at| self.answered(**at)) {
                 if let Some(source) = self.source(*at) {

@@ -1,4 +1,4 @@
-//! k-atomicity: how many values back reads were.
+//! k-atomicity: how many values back the reads were.
 //!
 //! A history is k-atomic if it has an order in time in which each read returns one of the last k values written
 //! (Aiyer, Alvisi & Bazzi, "On the Availability of Non-strict Quorum Systems", DISC 2005); 1-atomic is
@@ -18,15 +18,15 @@ use std::collections::BTreeMap;
 pub enum Staleness {
     /// Some order explains the history with reads this many values back, and none with fewer.
     Exactly(u32),
-    /// At least this many; the budget did not allow to find out more.
+    /// At least this many; the budget did not suffice to find out more.
     AtLeast(u32),
-    /// No number of values back explains what was seen: a value nobody had written (yet), say.
+    /// No number of values back explains what was seen: for example a value that was not written (yet).
     Never,
     /// Not decided: answers that only tell what the state was not, or appends.
     Unknown,
 }
 
-/// More than this many values back are not told apart.
+/// More values back than this are not distinguished.
 const MOST: u32 = 16;
 
 /// Finds the smallest k for which one key's operations are k-atomic, starting at 2.
@@ -48,8 +48,8 @@ pub(super) fn staleness(operations: &[Packed], budget: Budget) -> Staleness {
     if everything <= MOST { Staleness::Never } else { Staleness::AtLeast(from.max(MOST + 1)) }
 }
 
-/// One more than the most writes that must lie between a write and a read of its value; `None` if a read saw what
-/// nobody had written by then. Only values with a single writer count.
+/// One more than the most writes that must lie between a write and a read of its value; `None` if a read saw a value
+/// that had not been written by then. Only values with a single writer count.
 fn at_least(operations: &[Packed]) -> Option<u32> {
     let mut writers: BTreeMap<Option<u64>, (usize, &Packed)> = BTreeMap::new();
     let value = |absent: bool, value: u64| (!absent).then_some(value);

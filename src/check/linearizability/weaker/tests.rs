@@ -1,4 +1,4 @@
-//! The weaker models against their definitions, taken word by word on tiny histories, and against each other.
+//! Compares the weaker models with their definitions, taken literally on tiny histories, and with each other.
 
 use super::*;
 use crate::check::linearizability::{Options, check_columns, verify};
@@ -27,7 +27,7 @@ fn a_stale_read_by_another_client_leaves_all_but_time() {
     assert_eq!(of(&rows), expected);
 }
 
-/// None of the models knows time between clients: the writes may be ordered the other way round for everybody.
+/// None of the models knows time between clients: the writes may be ordered the other way round for every client.
 #[test]
 fn a_stale_read_of_ones_own_key_breaks_no_model_that_knows_no_time() {
     let rows = [row(0, 1, Call::Put(1), 0, 1), row(1, 2, Call::Put(2), 2, 3), row(2, 2, Call::Get(Some(1)), 4, 5)];
@@ -119,7 +119,7 @@ fn tiny(seed: u64) -> Vec<Row> {
         let (ending, end_ns) = if lost { (Ending::Info, NEVER_NS) } else { (Ending::Ok, end_ns) };
         rows.push(Row { id, client, key: 7, call, start_ns, end_ns, ending });
     }
-    // Reads of what nobody wrote are dull: mostly let them see what there is.
+    // Reads of values never written are uninteresting: mostly let them see what there is.
     let written: Vec<u64> = rows.iter().filter_map(|row| wrote(row).flatten()).collect();
     for row in &mut rows {
         let repair = |seen: Option<u64>| {
@@ -158,7 +158,7 @@ fn session(rows: &[Row], client: u32) -> Vec<usize> {
     of_client
 }
 
-/// Sequential consistency, word by word: one order of all operations in which each client's stay in order.
+/// Sequential consistency, literally: one order of all operations in which each client's stay in order.
 fn sequential_by_definition(rows: &[Row]) -> bool {
     fn from(rows: &[Row], done: &mut Vec<bool>, object: &verify::Object) -> bool {
         if (0..rows.len()).all(|at| done[at] || rows[at].ending != Ending::Ok) {
@@ -184,7 +184,7 @@ fn sequential_by_definition(rows: &[Row]) -> bool {
 /// A set of operations, as bits.
 type Set = u32;
 
-/// Both session guarantees, word by word: over every choice of what happened, every arbitration and every visibility.
+/// Both session guarantees, literally: over every choice of what happened, every arbitration and every visibility.
 fn sessions_by_definition(rows: &[Row]) -> (bool, bool) {
     let optional: Vec<usize> = (0..rows.len()).filter(|at| rows[*at].ending != Ending::Ok).collect();
     let (mut monotonic, mut own) = (false, false);
@@ -196,7 +196,7 @@ fn sessions_by_definition(rows: &[Row]) -> (bool, bool) {
         let writes: Vec<usize> = (0..rows.len()).filter(|at| happened(*at) && wrote(&rows[*at]).is_some()).collect();
         permutations(&writes, &mut Vec::new(), &mut |arbitration| {
             let place = |at: usize| arbitration.iter().position(|other| *other == at);
-            // What an operation may see and return what it did: a swap sees nothing that comes after it.
+            // What an operation may see and still return what it did: a swap sees nothing that comes after it.
             let views = |at: usize| -> Vec<Set> {
                 let sets = 0..1u32 << rows.len();
                 let fits = |set: &Set| {
@@ -233,7 +233,7 @@ fn sessions_by_definition(rows: &[Row]) -> (bool, bool) {
     (monotonic, own)
 }
 
-/// Whether the reads can see ever more.
+/// Whether each read can see everything that the reads before it saw.
 fn grows(reads: &[usize], views: &[Vec<Set>], so_far: Set) -> bool {
     let Some((first, rest)) = reads.split_first() else { return true };
     views[*first].iter().any(|set| set & so_far == so_far && grows(rest, views, *set))
@@ -251,8 +251,8 @@ fn permutations(rest: &[usize], so_far: &mut Vec<usize>, each: &mut impl FnMut(&
     }
 }
 
-/// What is decided agrees with the definitions, and the answers with each other even before they are closed: what a
-/// stronger model implies is never said to be broken where the stronger one is said to hold.
+/// Decided answers agree with the definitions, and with each other even before implications are applied: a model is
+/// never reported broken where a stronger one is reported to hold.
 #[test]
 fn every_answer_agrees_with_its_definition_and_with_the_others() {
     let mut counts = [[0; 2]; 3];

@@ -1,4 +1,4 @@
-//! Bugs of what is on disk, and when.
+//! Bugs of the log's storage: what reaches the disk, and when.
 
 use crate::host::{Host, lock};
 use crate::systems::bugs::Bug;
@@ -17,13 +17,13 @@ use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// When a vote that nobody syncs reaches the disk, with [`Bug::VoteNotSynced`].
+/// When a vote that is not synced reaches the disk by itself, with [`Bug::VoteNotSynced`].
 const WRITEBACK: Duration = Duration::from_secs(5);
-/// How many entries too many are purged, with [`Bug::PurgePastSnapshot`]: twice as many as are to be kept.
+/// How many entries too many are purged, with [`Bug::PurgePastSnapshot`]: twice as many as should be kept.
 const PURGED_BEYOND: u64 = 2 * LOGS_KEPT;
 
-/// Opens the database on a host's disk; with [`Bug::BlankStart`] an empty one in memory where that fails, as where a
-/// volume is not mounted and an empty folder stands in its place.
+/// Opens the database on a host's disk. With [`Bug::BlankStart`], a database that cannot be opened is replaced by an
+/// empty one in memory, as when a volume is not mounted and an empty folder is in its place.
 pub fn open(host: &Host, bug: Bug) -> Result<Database, OpenError> {
     match tables::open(host.disk()) {
         Err(_) if bug == Bug::BlankStart => tables::open(InMemoryBackend::new()),
@@ -31,7 +31,7 @@ pub fn open(host: &Host, bug: Bug) -> Result<Database, OpenError> {
     }
 }
 
-/// How changes are made durable; with [`Bug::SyncErrorIgnored`] they are said to be so whether they are or not.
+/// How changes are made durable. With [`Bug::SyncErrorIgnored`] they are reported durable even when the commit failed.
 pub fn commit(bug: Bug) -> Commit<Change> {
     match bug {
         Bug::SyncErrorIgnored => |database, changes| {
@@ -116,7 +116,7 @@ impl RaftLogStorage<Types> for BuggedLog {
         let entries: Vec<Entry> = entries.into_iter().collect();
         self.journal.change(Change::Append(entries.clone()));
         lock(&self.disk).log.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
-        // Nobody waits for it.
+        // The bug: openraft is told that the entries are durable before the flush has ended.
         self.journal.flush(|_| ());
         callback.log_io_completed(Ok(()));
         Ok(())

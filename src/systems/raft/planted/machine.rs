@@ -11,7 +11,7 @@ use crate::systems::storage::journal::Journal;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     EmptyNode, EntryPayload, LogId, Membership, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
-    StoredMembership,
+    StorageIOError, StoredMembership,
 };
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -26,20 +26,21 @@ pub struct BuggedMachine {
     inner: StateMachine,
     host: Host,
     journal: Journal<Change>,
-    /// The configuration that the cluster was founded with.
+    /// The membership with which the cluster was founded.
     first: StoredMembership<NodeId, EmptyNode>,
     /// When each session was last used, by this node's clock.
     used_ns: Arc<Mutex<BTreeMap<u64, u64>>>,
     bug: Bug,
 }
 
-/// The configuration that a cluster is founded with.
+/// The membership with which a cluster is founded.
 fn first(setup: &Setup) -> StoredMembership<NodeId, EmptyNode> {
     let voters = setup.members.keys().copied().collect();
     StoredMembership::new(None, Membership::new(vec![voters], None))
 }
 
-/// What a process that starts makes of the machine on its disk: with [`Bug::MembershipNotSaved`] the members are not in it.
+/// The state machine as a starting process reads it from disk. With [`Bug::MembershipNotSaved`] it has the founding
+/// membership.
 pub fn found(mut machine: Machine, setup: &Setup, bug: Bug) -> Machine {
     if bug == Bug::MembershipNotSaved && machine.applied.is_some() {
         machine.membership = first(setup);
@@ -48,12 +49,12 @@ pub fn found(mut machine: Machine, setup: &Setup, bug: Bug) -> Machine {
 }
 
 impl BuggedMachine {
-    /// The machine `inner`, whose changes go to this journal, with a bug.
+    /// The state machine `inner`, whose changes go to this journal, with a bug.
     pub fn new(inner: StateMachine, host: Host, journal: Journal<Change>, setup: &Setup, bug: Bug) -> BuggedMachine {
         BuggedMachine { inner, host, journal, first: first(setup), used_ns: Arc::default(), bug }
     }
 
-    /// Whether the session of a command is forgotten before that is applied.
+    /// Whether the session of a command is forgotten before the command is applied.
     fn forgets(&self, session: u64) -> bool {
         match self.bug {
             Bug::RetryAppliedAgain => true,
@@ -66,7 +67,7 @@ impl BuggedMachine {
         }
     }
 
-    /// As the machine itself does, but for the sessions that it forgets.
+    /// Applies entries as the sound state machine does, except for the sessions that it forgets.
     fn apply_committed(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Option<Applied>> {
         let machine = self.inner.machine();
         let mut machine = lock(&machine);
@@ -86,8 +87,8 @@ impl BuggedMachine {
         results
     }
 
-    /// A snapshot that lacks what it should hold.
-    fn snapshot(&self) -> Result<StoredSnapshot, StorageError> {
+    /// A snapshot; with some of the bugs it lacks a part of the state.
+    fn snapshot(&self) -> Result<StoredSnapshot, postcard::Error> {
         let mut machine = lock(&self.inner.machine()).clone();
         match self.bug {
             Bug::SnapshotWithoutSessions => {
@@ -102,7 +103,8 @@ impl BuggedMachine {
 
 impl RaftSnapshotBuilder<Types> for BuggedMachine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        let mut snapshot = self.snapshot()?;
+        let snapshot = self.snapshot();
+        let mut snapshot = snapshot.map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         if self.bug == Bug::SnapshotBehindItsLabel {
             let meta = snapshot.meta.clone();
             self.inner.write(&meta, [Change::Snapshot(snapshot.clone())]).await?;
@@ -153,7 +155,8 @@ impl RaftStateMachine<Types> for BuggedMachine {
             return self.inner.install_snapshot(meta, snapshot).await;
         }
         let snapshot = StoredSnapshot { meta: meta.clone(), data: snapshot.into_inner() };
-        let mut machine = snapshot.machine()?;
+        let machine = snapshot.machine();
+        let mut machine = machine.map_err(|error| StorageIOError::read_snapshot(Some(meta.signature()), &error))?;
         let mut values = lock(&self.inner.machine()).store.values().clone();
         values.extend(machine.store.values());
         machine.store = Store::from_parts(values, machine.store.sessions().clone());

@@ -1,10 +1,10 @@
-//! The replicated store with one of the [bugs](crate::systems::bugs), a module a layer.
+//! The replicated store with one of the [bugs](crate::systems::bugs); one module for each layer.
 //!
-//! Every bug is wrapped around the parts of the sound store, or stands in the place of one of them. None of those parts
-//! knows of it.
+//! Every bug is wrapped around a part of the sound store, or takes the place of one. The sound parts know nothing of
+//! bugs.
 //!
-//! * [`log`]: what is on disk, and when. [`machine`]: the state machine and its snapshots.
-//! * [`network`]: messages and votes. [`service`]: what clients are told.
+//! * [`log`]: what reaches the disk, and when. [`machine`]: the state machine and its snapshots.
+//! * [`network`]: messages and votes. [`service`]: answers to clients.
 
 pub mod log;
 pub mod machine;
@@ -42,7 +42,7 @@ pub struct BuggedCluster {
 }
 
 impl BuggedCluster {
-    /// A fresh cluster of all nodes of `deployment` as voters, all with this bug.
+    /// A fresh cluster with all nodes of `deployment` as voters, all with this bug.
     ///
     /// # Panics
     /// As [`RaftCluster::new`].
@@ -104,7 +104,8 @@ async fn start(setup: &Setup, host: &Host, remains: &Remains, bug: Bug) -> Resul
         }
         _ => join(setup, host, Fenced::new(network, disk), log, machine, appended.clone()).await?,
     };
-    // What a service does not know to be appended it refuses for good.
+    // The bug: a service that does not know which commands were appended takes each `ForwardToLeader` for a definite
+    // refusal.
     let known = if bug == Bug::RefusedAfterAppend { AppendedCommands::default() } else { appended.clone() };
     let service = Service::new(host.clone(), raft.clone(), store.clone(), known, setup.reads);
     let bugged = BuggedService::new(service.clone(), host.clone(), raft.clone(), store, appended, setup, bug);

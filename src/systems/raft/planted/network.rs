@@ -1,4 +1,4 @@
-//! Bugs of messages, and of who votes for whom.
+//! Bugs of messages and of votes.
 
 use crate::host::transport::{CallError, Incoming};
 use crate::host::{Host, lock};
@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 /// How many entries one read takes in, with [`Bug::TruncatedFrameAccepted`].
 const ENTRIES_READ: usize = 8;
 
-/// A peer's RPC as a node with a bug takes it; `None` when it cannot be decoded.
+/// A peer's RPC as a node with a bug reads it; `None` when it cannot be decoded.
 pub fn received(incoming: Incoming, bug: Bug) -> Option<Incoming> {
     let payload = match (bug, incoming.kind) {
         (Bug::TruncatedFrameAccepted, MessageKind::AppendEntries) => {
@@ -31,7 +31,7 @@ pub fn received(incoming: Incoming, bug: Bug) -> Option<Incoming> {
             rpc.entries.truncate(ENTRIES_READ);
             encode(&rpc)
         }
-        // No log is more up to date than this one.
+        // The bug: a candidate's log seems at least as up to date as any voter's (Raft paper, section 5.4.1).
         (Bug::VoteIgnoresLog, MessageKind::Vote) => {
             let mut rpc: VoteRequest<NodeId> = decode(&incoming.payload)?;
             rpc.last_log_id = Some(LogId::new(*rpc.vote.leader_id(), u64::MAX));
@@ -42,8 +42,8 @@ pub fn received(incoming: Incoming, bug: Bug) -> Option<Incoming> {
     Some(Incoming { payload, ..incoming })
 }
 
-/// Makes clients that take whatever reply comes in for the answer to what was asked last, as on a connection without
-/// request ids ([`Bug::ReplyToWrongRequest`]).
+/// Makes clients that take any reply for the answer to the latest request, as on a connection without request ids
+/// ([`Bug::ReplyToWrongRequest`]).
 pub struct InLine {
     host: Host,
 }
@@ -63,14 +63,14 @@ impl RaftNetworkFactory<Types> for InLine {
     }
 }
 
-/// A reply that nobody waited for any more: of what kind its request was, and its bytes.
+/// A reply that arrived after its caller had given up: the kind of its request, and its bytes.
 type Late = (MessageKind, Vec<u8>);
 
 /// Calls to one peer.
 pub struct InLinePeer {
     host: Host,
     target: HostId,
-    /// The last reply that came too late.
+    /// The last reply that arrived too late.
     late: Arc<Mutex<Option<Late>>>,
 }
 

@@ -1,10 +1,10 @@
-//! Bugs of what clients are told.
+//! Bugs of the answers that clients get.
 
 use crate::host::{Host, lock};
-use crate::kv::protocol::{Reply, Request};
 use crate::kv::{Command, Key, Op, Outcome};
 use crate::systems::bugs::Bug;
 use crate::systems::message::{decode, encode};
+use crate::systems::protocol::{Reply, Request};
 use crate::systems::raft::durable::Machine;
 use crate::systems::raft::node::Setup;
 use crate::systems::raft::service::Service;
@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How long it is remembered who leads, with [`Bug::StaleLeaderCache`].
+/// How long a node caches whether it leads, with [`Bug::StaleLeaderCache`].
 const REMEMBERED: Duration = Duration::from_secs(2);
 
 /// Answers clients on one node, with a bug.
@@ -24,10 +24,10 @@ pub struct BuggedService {
     raft: Raft,
     machine: Arc<Mutex<Machine>>,
     appended: AppendedCommands,
-    /// For how long a follower keeps from electing another leader after it has heard from one.
+    /// How long a follower that has heard from a leader elects no other one.
     lease: Duration,
-    /// Until when reads need nobody, by this host's clock, and what is known until then: whether this node leads, and
-    /// in which term.
+    /// Until when reads are answered without a majority, by this host's clock, and in which term this node leads until
+    /// then, if it does.
     known: Cell<(u64, Option<u64>)>,
     bug: Bug,
 }
@@ -86,7 +86,7 @@ impl BuggedService {
         }
     }
 
-    /// Waits until a command is in this node's log, while it leads.
+    /// Waits until a command is in this node's log, while it leads. Returns the term in which it led.
     async fn appended(&self, command: Command) -> u64 {
         loop {
             match self.leads() {
@@ -96,7 +96,7 @@ impl BuggedService {
         }
     }
 
-    /// The term in which this node takes itself for the leader.
+    /// The term in which this node believes that it leads.
     fn leads(&self) -> Option<u64> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
@@ -127,7 +127,7 @@ impl BuggedService {
         }
     }
 
-    /// Reads without asking anybody, if this node is believed to lead.
+    /// Reads without asking a majority, if this node believes that it leads.
     fn read_believing(&self, leads: Option<u64>, command: &Command, key: Key) -> Reply {
         if leads.is_some() {
             return self.inner.read_applied(command, key);

@@ -1,6 +1,6 @@
 //! The client protocol, the same for every system under test.
 
-use super::{Command, Outcome};
+use crate::kv::{Command, Outcome};
 use crate::trace::HostId;
 use serde::{Deserialize, Serialize};
 

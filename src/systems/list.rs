@@ -1,0 +1,152 @@
+//! The systems, a line each. A new one is a module with a [`Cluster`] and a line here.
+
+use super::bugs::Bug;
+use super::dual_primary::DualPrimaryCluster;
+use super::primary_backup::{self, Policy, PrimaryBackupCluster};
+use super::quorum::QuorumCluster;
+use super::{Cluster, Deployment};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A fresh cluster, or the reason why this build has none.
+type Made = Result<Box<dyn Cluster>, NotBuilt>;
+
+/// Each line: the variant with its documentation, the name in files and commands, and what makes a cluster of it.
+macro_rules! systems {
+    ($($(#[$what:meta])* $system:ident = $name:literal, $make:expr;)*) => {
+        /// The systems under test.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum System {
+            $($(#[$what])* $system,)*
+            /// A system with a planted bug.
+            Bugged(Bug),
+        }
+
+        impl System {
+            /// Every system without a planted bug.
+            pub const SOUND: &'static [System] = &[$(System::$system),*];
+
+            /// The name on the command line and in files.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(System::$system => $name,)*
+                    System::Bugged(bug) => bug.name(),
+                }
+            }
+
+            /// A fresh cluster of this system.
+            ///
+            /// # Errors
+            /// When this build has no such system.
+            pub fn cluster(self, deployment: &Deployment) -> Made {
+                let make: fn(System, &Deployment) -> Made = match self {
+                    $(System::$system => $make,)*
+                    System::Bugged(_) => bugged,
+                };
+                make(self, deployment)
+            }
+        }
+    };
+}
+
+systems! {
+    /// The replicated store on openraft.
+    Raft = "raft", on_openraft;
+    /// The same, but every node answers reads from its own state, which may be stale.
+    RaftLocalReads = "raft-local-reads", on_openraft;
+    /// Two primaries that take each other's place.
+    DualPrimary = "dual-primary", |_, deployment| Ok(Box::new(DualPrimaryCluster::new(deployment)));
+    /// The replicated store on openraft, kept in memory that outlives the process: the difference to `raft` is the cost of
+    /// disks.
+    RaftMemory = "raft-memory", on_openraft;
+    /// A primary that acknowledges at once and ships afterwards; the next node takes over from a silent one.
+    PrimaryBackupAsync = "primary-backup-async", |_, deployment| primary_backup(deployment, Policy::Asynchronous);
+    /// A primary that acknowledges what every backup has; no node takes over.
+    PrimaryBackupSync = "primary-backup-sync", |_, deployment| primary_backup(deployment, Policy::Synchronous);
+    /// A primary that holds a lease of a majority: safe as long as all clocks run at one rate.
+    Lease = "lease", |_, deployment| primary_backup(deployment, Policy::Lease);
+    /// No primary: any node reads and writes overlapping quorums.
+    Quorum = "quorum", |_, deployment| Ok(Box::new(QuorumCluster::new(deployment)));
+}
+
+impl System {
+    /// Every system, those with a bug last.
+    pub fn all() -> impl Iterator<Item = System> {
+        System::SOUND.iter().copied().chain(Bug::ALL.iter().copied().map(System::Bugged))
+    }
+
+    /// The names of all systems.
+    pub fn names() -> Vec<&'static str> {
+        System::all().map(System::name).collect()
+    }
+}
+
+fn primary_backup(deployment: &Deployment, policy: Policy) -> Made {
+    Ok(Box::new(PrimaryBackupCluster::new(deployment, policy)))
+}
+
+fn bugged(system: System, deployment: &Deployment) -> Made {
+    let System::Bugged(bug) = system else { unreachable!("only systems with a bug are made here") };
+    let planted = |policy| -> Made { Ok(Box::new(primary_backup::planted::cluster(deployment, policy, bug))) };
+    match bug.species().system {
+        System::PrimaryBackupSync => planted(Policy::Synchronous),
+        System::Lease => planted(Policy::Lease),
+        _ => on_openraft(system, deployment),
+    }
+}
+
+#[cfg(feature = "openraft")]
+fn on_openraft(system: System, deployment: &Deployment) -> Made {
+    use super::raft::planted::BuggedCluster;
+    use super::raft::{Design, RaftCluster, node::Medium, service::Reads};
+    let design = match system {
+        System::Bugged(bug) => return Ok(Box::new(BuggedCluster::new(deployment, bug))),
+        System::RaftLocalReads => Design { reads: Reads::Local, ..Design::default() },
+        System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
+        _ => Design::default(),
+    };
+    Ok(Box::new(RaftCluster::new(deployment, design)))
+}
+
+#[cfg(not(feature = "openraft"))]
+fn on_openraft(system: System, _: &Deployment) -> Made {
+    Err(NotBuilt(system))
+}
+
+/// A system that this build leaves out: its name is known, so that files which name it can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this build has no openraft, on which `{0}` runs: enable the feature `openraft` of the crate `schism`")]
+pub struct NotBuilt(pub System);
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for System {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for System {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<System, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A name that is no system's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown system `{0}`; the systems are {names}", names = System::names().join(", "))]
+pub struct UnknownSystem(pub String);
+
+impl FromStr for System {
+    type Err = UnknownSystem;
+
+    fn from_str(name: &str) -> Result<System, UnknownSystem> {
+        System::all().find(|system| system.name() == name).ok_or_else(|| UnknownSystem(name.to_owned()))
+    }
+}
