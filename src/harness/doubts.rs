@@ -5,22 +5,11 @@
 //! answer of the checker, acknowledgements, a fault that acted) is its own affair, and how many such seeds a test bears
 //! is its author's decision.
 
+use super::failure::Failure;
 use super::runner::Ran;
-use super::test::Failure;
+use super::settings::Inconclusive;
 use crate::run::Lack;
 use std::collections::BTreeMap;
-
-/// What becomes of a test some of whose seeds prove nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Inconclusive {
-    /// It fails.
-    #[default]
-    Fail,
-    /// It passes, whatever the runs lacked, and says so on standard error.
-    Allow,
-    /// It passes if they are no more than this share of all seeds, from 0 to 1.
-    UpTo(f64),
-}
 
 /// What the seeds of a test lacked.
 #[derive(Default)]

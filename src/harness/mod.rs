@@ -18,27 +18,32 @@
 //! * `attempts`: what clients asked, and what each attempt came to.
 //! * `judge`: the verdict on objects that are not the key-value store.
 //! * `cluster`: the service as the simulator sees it.
-//! * `test`: the test and its settings.
-//! * `course`: which runs are made, in which order, and what fails the test.
-//! * `doubts`: what follows from seeds that prove nothing.
+//! * `settings`: what the test says of itself.
+//! * `variables`: what the environment says.
+//! * `failure`: why a test fails.
+//! * `story`: what a failing test prints.
 //! * `runner`: one run, on a thread of its own or in a process of its own.
 //! * `prints`: what nodes print and log while one seed is replayed.
-//! * `story`: what a failing test prints.
+//! * `doubts`: what follows from seeds that prove nothing.
+//! * `course`: which runs are made, in which order, and what fails the test.
+//! * `test`: the test, which puts all of this together.
 
 mod attempts;
 mod cluster;
 mod course;
 mod doubts;
+mod failure;
 mod judge;
 pub mod prelude;
 mod prints;
 mod runner;
 mod service;
+mod settings;
 mod story;
 mod test;
+mod variables;
 
 pub use cluster::subject;
-pub use doubts::Inconclusive;
-pub use runner::Isolation;
 pub use service::{Answer, Call, KeyValue, Object, Service};
-pub use test::{Place, Test};
+pub use settings::{Inconclusive, Isolation, Place};
+pub use test::Test;

@@ -82,41 +82,46 @@ fn small_of(seed: u64, creates: bool) -> Columns {
         });
     }
     if shape.plausible {
-        effects.sort_unstable();
-        let spoilt = random.gen_range(0..2 * shape.operations);
-        let mut holds = None;
-        for (_, at) in effects {
-            let lost = rows[at].ending == Ending::Info && random.gen_bool(0.3);
-            if at == spoilt || lost {
-                continue;
-            }
-            let call = match rows[at].call {
-                Call::Get(_) => Call::Get(holds),
-                Call::Cas { new, expected } => {
-                    // Mostly expect the current value, or hardly any cas would match.
-                    let expected =
-                        if random.gen_bool(0.7) && (shape.creates || holds.is_some()) { holds } else { expected };
-                    match holds == expected || rows[at].ending == Ending::Info {
-                        true => Call::Cas { expected, new },
-                        false => Call::CasMismatch { expected, new, found: Some(holds) },
-                    }
-                }
-                Call::CasMismatch { expected, new, found } if holds != expected => {
-                    Call::CasMismatch { expected, new, found: found.map(|_| holds) }
-                }
-                Call::DeleteTold { .. } => Call::DeleteTold { found: holds.is_some() },
-                call => call,
-            };
-            rows[at].call = call;
-            match call {
-                Call::Put(value) => holds = Some(value),
-                Call::Cas { expected, new } if holds == expected => holds = Some(new),
-                Call::Delete | Call::DeleteTold { .. } => holds = None,
-                _ => {}
-            }
-        }
+        answer(shape, &mut random, &mut rows, effects);
     }
     rows.into_iter().collect()
+}
+
+/// Lets a simulated store answer, which each operation reaches at its instant of `effects`; one answer may be spoilt.
+fn answer(shape: Small, random: &mut impl Rng, rows: &mut [Row], mut effects: Vec<(u64, usize)>) {
+    effects.sort_unstable();
+    let spoilt = random.gen_range(0..2 * shape.operations);
+    let mut holds = None;
+    for (_, at) in effects {
+        let lost = rows[at].ending == Ending::Info && random.gen_bool(0.3);
+        if at == spoilt || lost {
+            continue;
+        }
+        let call = match rows[at].call {
+            Call::Get(_) => Call::Get(holds),
+            Call::Cas { new, expected } => {
+                // Mostly expect the current value, or hardly any cas would match.
+                let expected =
+                    if random.gen_bool(0.7) && (shape.creates || holds.is_some()) { holds } else { expected };
+                match holds == expected || rows[at].ending == Ending::Info {
+                    true => Call::Cas { expected, new },
+                    false => Call::CasMismatch { expected, new, found: Some(holds) },
+                }
+            }
+            Call::CasMismatch { expected, new, found } if holds != expected => {
+                Call::CasMismatch { expected, new, found: found.map(|_| holds) }
+            }
+            Call::DeleteTold { .. } => Call::DeleteTold { found: holds.is_some() },
+            call => call,
+        };
+        rows[at].call = call;
+        match call {
+            Call::Put(value) => holds = Some(value),
+            Call::Cas { expected, new } if holds == expected => holds = Some(new),
+            Call::Delete | Call::DeleteTold { .. } => holds = None,
+            _ => {}
+        }
+    }
 }
 
 /// One line an operation, for failures.
