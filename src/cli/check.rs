@@ -9,7 +9,7 @@ use clap::Args;
 use schism::check::linearizability::explain::{self, Extent};
 use schism::check::linearizability::verify::{self, Unconfirmed};
 use schism::check::linearizability::weaker::{Staleness, Weaker, weaker};
-use schism::check::linearizability::{Answer, Budget, Engine, Options, Report, Verdict, Witness, check_columns};
+use schism::check::linearizability::{Budget, Decision, Engine, Options, Report, Verdict, Witness, check_columns};
 use schism::history::Columns;
 use schism::history::formats::Initial;
 use schism::report::file::write_whole;
@@ -171,7 +171,7 @@ struct Judged<'a> {
 }
 
 fn unknown(report: &Report) -> usize {
-    report.keys.iter().filter(|key| key.answer == Answer::Unknown).count()
+    report.keys.iter().filter(|key| key.answer == Decision::Unknown).count()
 }
 
 fn still_holds(columns: &Columns, witness: &Witness) -> Weaker {

@@ -37,7 +37,7 @@ impl<S: Service> ServiceCluster<S> {
         lock(&self.dialogue).entry(attempt.operation).or_insert_with(decide).op.clone()
     }
 
-    fn attempted(&self, attempt: &Attempt<'_>, answer: Answer<<S::Object as Model>::Ret>) -> systems::Answer {
+    fn attempted(&self, attempt: &Attempt<'_>, answer: Answer<<S::Object as Model>::Ret>) -> systems::Attempted {
         match answer {
             Answer::Ok(ret) => {
                 let outcome = self.object.outcome(&ret);
@@ -46,7 +46,7 @@ impl<S: Service> ServiceCluster<S> {
                 let asked = &mut lock(&self.dialogue);
                 asked.get_mut(&attempt.operation).expect("it was asked before it was answered").ret = Some(ret);
                 let reply = Reply::Ok { outcome, acknowledged_by: attempt.node, term: 0 };
-                systems::Answer { reply, hash: rng::hash_bytes(0, json.as_bytes()) }
+                systems::Attempted { reply, hash: rng::hash_bytes(0, json.as_bytes()) }
             }
             Answer::Refused { instead } => {
                 let hint = instead.and_then(|name| attempt.client.fabric().host(&name));

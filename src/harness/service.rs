@@ -2,7 +2,7 @@
 
 use crate::check::linearizability::model::Model;
 use crate::host::Host;
-use crate::kv::{self, Outcome, Tag, Value};
+use crate::kv::{self, Response, Tag, Value};
 use serde::Serialize;
 use std::fmt::Debug;
 use std::future::Future;
@@ -61,8 +61,8 @@ pub trait Object: Model<Op: Clone + Debug, Ret: Clone + Debug + Serialize> + 'st
     }
 
     /// The answer in the store's words, if it has any: a script's cas expects the last value its client saw.
-    fn outcome(&self, _ret: &Self::Ret) -> Outcome {
-        Outcome::Done
+    fn outcome(&self, _ret: &Self::Ret) -> Response {
+        Response::Done
     }
 
     /// Whether this is the key-value store itself, which has faster and sharper checks of its own.
@@ -76,19 +76,19 @@ pub struct KeyValue;
 impl Model for KeyValue {
     type State = Option<Value>;
     type Op = kv::Op;
-    type Ret = Outcome;
+    type Ret = Response;
 
     fn initial(&self) -> Option<Value> {
         None
     }
 
-    fn step(&self, state: &Option<Value>, op: &kv::Op, ret: Option<&Outcome>) -> Option<Option<Value>> {
+    fn step(&self, state: &Option<Value>, op: &kv::Op, ret: Option<&Response>) -> Option<Option<Value>> {
         let (after, answer) = match *op {
-            kv::Op::Get { .. } => (*state, Outcome::Value(*state)),
-            kv::Op::Put { value, .. } => (Some(value), Outcome::Done),
-            kv::Op::Delete { .. } => (None, Outcome::Done),
-            kv::Op::Cas { expected, new, .. } if expected == *state => (Some(new), Outcome::Swapped),
-            kv::Op::Cas { .. } => (*state, Outcome::Mismatch { found: *state }),
+            kv::Op::Get { .. } => (*state, Response::Value(*state)),
+            kv::Op::Put { value, .. } => (Some(value), Response::Done),
+            kv::Op::Delete { .. } => (None, Response::Done),
+            kv::Op::Cas { expected, new, .. } if expected == *state => (Some(new), Response::Swapped),
+            kv::Op::Cas { .. } => (*state, Response::Mismatch { found: *state }),
         };
         ret.is_none_or(|ret| *ret == answer).then_some(after)
     }
@@ -107,7 +107,7 @@ impl Object for KeyValue {
         *op
     }
 
-    fn outcome(&self, ret: &Outcome) -> Outcome {
+    fn outcome(&self, ret: &Response) -> Response {
         *ret
     }
 

@@ -10,7 +10,7 @@ use super::link::Policy;
 pub use super::mailbox::Datagram;
 use super::mailbox::Mailbox;
 use super::{Host, lock};
-use crate::trace::{Drop as DropReason, HostId, MessageKind};
+use crate::trace::{DropReason, HostId, MessageKind};
 use std::io;
 use std::sync::Arc;
 

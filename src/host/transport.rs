@@ -9,7 +9,7 @@ use super::carrier::{Body, Letter, Sent};
 use super::fabric::{Fabric, Sending};
 use super::link::{Flow, Policy};
 use super::{Host, lock, task};
-use crate::trace::{Drop as DropReason, HostId, MessageKind, What};
+use crate::trace::{DropReason, HostId, MessageKind, What};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;

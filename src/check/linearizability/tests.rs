@@ -174,7 +174,7 @@ fn engines_agree_where_absence_is_expected() {
     let mut decided = [0; 2];
     seeds(30_000).for_each(|seed| {
         for key in agrees(seed, &small_of(seed, true)).keys {
-            let passes = matches!(key.answer, Answer::Linearizable { .. });
+            let passes = matches!(key.answer, Decision::Linearizable { .. });
             decided[usize::from(passes)] += u32::from(key.engine == Engine::Presence);
         }
     });
@@ -324,7 +324,7 @@ fn an_unknown_write_explains_a_read_but_needs_no_explanation() {
     .collect();
     let report = check_columns(&columns, Options::default());
     assert_eq!(report.verdict, Verdict::Linearizable);
-    assert_eq!(report.keys[0].answer, Answer::Linearizable { order: Some(vec![0, 3, 1, 4]) });
+    assert_eq!(report.keys[0].answer, Decision::Linearizable { order: Some(vec![0, 3, 1, 4]) });
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn a_spent_budget_is_unknown_and_never_a_pass() {
 #[test]
 fn our_own_histories_are_judged_without_conversion() {
     use crate::history::{History, Operation, Status};
-    use crate::kv::{Op, Outcome, Tag};
+    use crate::kv::{Op, Response, Tag};
     let operation = |id: u32, op, outcome, start_ns, end_ns| Operation {
         id,
         client: id,
@@ -355,9 +355,9 @@ fn our_own_histories_are_judged_without_conversion() {
     let key = Key(7);
     let mut history = History {
         operations: vec![
-            operation(10, Op::Put { key, value: 1 }, Outcome::Done, 0, 5),
-            operation(11, Op::Put { key, value: 2 }, Outcome::Done, 6, 8),
-            operation(12, Op::Get { key }, Outcome::Value(Some(1)), 9, 10),
+            operation(10, Op::Put { key, value: 1 }, Response::Done, 0, 5),
+            operation(11, Op::Put { key, value: 2 }, Response::Done, 6, 8),
+            operation(12, Op::Get { key }, Response::Value(Some(1)), 9, 10),
         ],
     };
     let report = check(&history, Budget::default());
@@ -558,7 +558,7 @@ mod generated {
     fn spoilt_proofs_are_rejected() {
         let columns = generate(BASE, 1);
         let report = check_columns(&columns, Options::default());
-        let Answer::Linearizable { order: Some(order) } = &report.keys[0].answer else { panic!("{report:?}") };
+        let Decision::Linearizable { order: Some(order) } = &report.keys[0].answer else { panic!("{report:?}") };
         let key = report.keys[0].key.0;
         verify::replays(&columns, key, order).unwrap();
         let mut swapped = order.clone();
