@@ -198,8 +198,8 @@ impl FaultKind {
     }
 }
 
-// In the order in which tables and errors name them, and in which the nemesis deals them: a new kind goes to the end,
-// so that the schedules of the seeds that others have written down stay.
+// In the order in which tables and errors name them, and in which the nemesis deals them: another order gives every seed
+// another schedule.
 kinds! {
     partition::Partition,
     one_way::OneWay,
