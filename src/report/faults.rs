@@ -36,7 +36,7 @@ fn row(sort: &Sort) -> String {
 
 /// What is made of the document: which kinds take roles, and a row for each kind.
 fn table() -> String {
-    let roles = format!("Roles may stand in {}; the others name hosts.", FaultKind::role_takers().join(", "));
+    let roles = format!("Roles are allowed in {}; the others name hosts.", FaultKind::role_takers().join(", "));
     let rows: String = FaultKind::SORTS.iter().map(row).collect();
     let head = "| fault | fields | what happens | the nemesis draws it |\n|---|---|---|---|\n";
     format!("\n{}\n\n{head}{rows}\n", wrap(&roles, COLUMNS, 0))
