@@ -1,4 +1,4 @@
-//! Which runs a test makes, in which order, and what fails it.
+//! Which runs a test makes, in which order, and what makes it fail.
 
 use super::doubts::{Inconclusive, Tally};
 use super::runner::{Candidates, Case, Isolation, Ran, Runner, Wish};
@@ -27,10 +27,10 @@ const JOBS: &str = "SCHISM_JOBS";
 pub(super) const SHRINK: &str = "SCHISM_SHRINK";
 /// Where regressions are kept, from the crate's root.
 const REGRESSIONS: &str = "sims/regressions";
-/// What shrinking may spend at least, unless told otherwise, in simulated milliseconds.
+/// The least budget of shrinking, unless the test sets one, in simulated milliseconds.
 const SHRINK_MS: u64 = 2_000_000;
-/// And at least as much as this many runs of the length of the failing one: a run of a minute needs more than one of ten
-/// seconds before it is small.
+/// The budget is also at least this many runs as long as the failing one: shrinking a run of a minute takes more than
+/// shrinking one of ten seconds.
 const SHRINK_RUNS: u64 = 250;
 
 impl Test {
@@ -38,7 +38,7 @@ impl Test {
         if let Some(file) = std::env::var_os(REPLAY) {
             return self.replay(runner, Path::new(&file), Origin::Replay);
         }
-        // Who names a seed wants to see that seed.
+        // A user who names a seed wants to see that seed.
         let is_one = std::env::var_os(SEED).is_some();
         if !is_one {
             for file in self.regressions()? {
@@ -75,8 +75,8 @@ impl Test {
         Ok(())
     }
 
-    /// Two runs of one seed must be the same; where they share a process, also after another seed. The first of them also
-    /// tells whether the service says who leads, which faults on a leader need under whatever seed.
+    /// Checks that two runs of one seed are the same; where runs share a process, also after another seed. The first
+    /// run also shows whether the service records who leads, which faults on a leader need under every seed.
     fn repeats(&self, runner: &Arc<Runner>, seed: u64, all: &[u64]) -> Result<(), Failure> {
         let wish = Wish { trace: true, ..Wish::default() };
         let run = |seed, wish| runner.run(Case::Seed(seed), wish).map_err(Failure::Harness);
@@ -108,7 +108,7 @@ impl Test {
         Err(Failure::Harness(format!("seed {seed} gave two different runs, so nothing would replay: {parts}; {cure}")))
     }
 
-    /// Runs a file; it fails the test if anything fails, whatever was recorded.
+    /// Runs a file. The test fails if any check fails, whatever the file has recorded.
     fn replay(&self, runner: &Arc<Runner>, file: &Path, origin: fn(PathBuf) -> Origin) -> Result<(), Failure> {
         let scenario = scenario::load(&file.display().to_string()).map_err(|error| Failure::Harness(error.plain()))?;
         let origin = origin(file.to_owned());
@@ -135,7 +135,7 @@ impl Test {
         files.into_iter().filter_map(|path| is_own(&path).map(|own| own.then_some(path)).transpose()).collect()
     }
 
-    /// Shrinks a failing run, writes it down, and says what there is to say.
+    /// Shrinks a failing run, writes it to a file, and reports it.
     fn broken(&self, runner: &Arc<Runner>, origin: Origin, ran: &Ran, jobs: usize) -> Broken {
         let Origin::Seed { seed, .. } = origin else { unreachable!("only seeds are shrunk here") };
         let failed = ran.failed.clone();
@@ -153,7 +153,7 @@ impl Test {
             Some(Ok(shrunk)) => {
                 let path = runner.folder.join(format!("{stem}-shrunk.toml"));
                 let text = shrunk.scenario.to_toml();
-                // Its own attempts, which shrinking had no use for.
+                // The attempts of the shrunk run, which shrinking itself did not need.
                 if let Ok(small) = runner.run(Case::Explicit(&shrunk.scenario), Wish::default()) {
                     attempts = small.attempts;
                 }
@@ -162,14 +162,14 @@ impl Test {
             // A run that does not fail again under the same seed cannot be shrunk; the whole of it is kept.
             Some(Err(_)) | None => (None, (runner.folder.join(format!("{stem}.toml")), recorded.to_toml())),
         };
-        // What cannot be written is not there to be replayed; the seed still is.
+        // A run that cannot be written cannot be replayed from a file, but its seed can.
         let written = write_whole(&kept.0, &kept.1);
         let smaller = smaller.filter(|_| written.is_ok());
         let saved = self.save(&kept.0, &kept.1);
         Broken { origin, failed, attempts, smaller, saved, page: ran.page.clone() }
     }
 
-    /// Keeps a run among the regressions, if that is asked for.
+    /// Keeps a run among the regressions, if requested.
     fn save(&self, written: &Path, text: &str) -> Option<Result<PathBuf, String>> {
         if std::env::var(SAVE).map_or(true, |wish| wish == "0") {
             return None;
@@ -196,7 +196,7 @@ fn on_a_role(scenario: &Scenario, seeds: &[u64]) -> Option<(u64, &'static str)> 
     })
 }
 
-/// What shrinking a run of this many simulated milliseconds may spend, in the same; 0: it is not wanted.
+/// The budget for shrinking a run of this many simulated milliseconds, in the same unit; 0: do not shrink.
 fn shrink_ms(run_ms: u64) -> Result<u64, String> {
     let usual = SHRINK_MS.max(run_ms.saturating_mul(SHRINK_RUNS));
     let Ok(text) = std::env::var(SHRINK) else { return Ok(usual) };
@@ -206,7 +206,7 @@ fn shrink_ms(run_ms: u64) -> Result<u64, String> {
     Ok(seconds.saturating_mul(1000))
 }
 
-/// How many runs are made at once; one, unless told otherwise: `cargo test` runs several tests already.
+/// How many runs are made at once; one by default, since `cargo test` runs several tests already.
 fn jobs() -> Result<usize, String> {
     match std::env::var(JOBS) {
         Err(_) => Ok(1),

@@ -1,6 +1,6 @@
-//! What a failing test prints: what broke, the evidence, how little it takes, and what to paste.
+//! What a failing test prints: what broke, the evidence, the shrunk run, and the commands to paste.
 //!
-//! At most [`LINES`] lines, the commands last: a failing test is read in a log, by somebody in a hurry.
+//! At most [`LINES`] lines, the commands last: people read a failing test in a log, in a hurry.
 
 use super::course::{REPLAY, SAVE, SHRINK};
 use super::test::{Failure, Test};
@@ -15,7 +15,7 @@ const LINES: usize = 18;
 const WIDTH: usize = 100;
 /// Lines of evidence.
 const EVIDENCE: usize = 4;
-/// Operations whose attempts are told, and lines for each.
+/// How many operations are shown with their attempts, and the lines for each.
 const ATTEMPTS: (usize, usize) = (2, 2);
 
 /// A run that broke something.
@@ -27,7 +27,7 @@ pub(super) struct Broken {
     pub attempts: Vec<String>,
     /// The same, shrunk.
     pub smaller: Option<Smaller>,
-    /// Where it was kept among the regressions, if that was asked for.
+    /// Where it was kept among the regressions, if that was requested.
     pub saved: Option<Result<PathBuf, String>>,
     /// Its page, if one was asked for.
     pub page: Option<PathBuf>,
@@ -39,7 +39,7 @@ pub(super) enum Origin {
     Seed { seed: u64, count: u64, seeds: u64 },
     /// A file kept among the regressions.
     Regression(PathBuf),
-    /// A file that was asked for.
+    /// A file that the user named.
     Replay(PathBuf),
 }
 
@@ -57,11 +57,11 @@ pub(super) struct Smaller {
 /// Always.
 pub(super) fn fail(test: &Test, failure: &Failure) {
     eprintln!("{}", lines(test, failure).join("\n"));
-    // What there is to say is said: no message of Rust's, no location in this crate.
+    // Everything has been printed: no message of Rust's, no location in this crate.
     std::panic::resume_unwind(Box::new("the test failed; what there is to say is on stderr"));
 }
 
-/// Says something about a test that passes.
+/// Prints a remark about a test that passes.
 pub(super) fn note(test: &Test, text: &str) {
     eprintln!("{} passes, but {text}", test.name_in_binary());
 }
@@ -74,7 +74,7 @@ pub(super) fn printed(lines: &[String]) {
 fn lines(test: &Test, failure: &Failure) -> Vec<String> {
     let name = test.name_in_binary();
     match failure {
-        // What has lines of its own points at a place in one of them.
+        // An error of several lines points at a place in one of them, so it is not wrapped.
         Failure::Harness(why) if why.contains('\n') => {
             format!("{name} could not be run:\n{why}").lines().map(str::to_owned).collect()
         }
@@ -128,14 +128,14 @@ fn broken(test: &Test, broken: &Broken) -> Vec<String> {
             shrunk.trials,
             if shrunk.finished { String::new() } else { unfinished(broken) },
         ));
-        // The evidence of the small run: that of the large one drowns in operations that do not matter.
+        // The evidence of the small run: that of the large one is buried in operations that do not matter.
         lines.extend(shrunk.sentence.iter().flat_map(|sentence| text(sentence, EVIDENCE, 2)));
     }
     let attempts = broken.attempts.iter().take(ATTEMPTS.0);
     lines.extend(attempts.flat_map(|attempts| text(attempts, ATTEMPTS.1, 2)));
     if let Some(shrunk) = small {
         let shown = LINES - 4 - usize::from(broken.page.is_some()) - lines.len();
-        // What the run fails without as well explains nothing.
+        // A part without which the run fails as well explains nothing.
         let needed: Vec<_> = shrunk.necessity.iter().filter(|left| left.needed).collect();
         for left in needed.iter().take(shown) {
             lines.extend(text(&format!("{}; without it: {}", left.what, left.without), 1, 2));
@@ -185,7 +185,7 @@ fn text(text: &str, most: usize, indent: usize) -> Vec<String> {
     lines
 }
 
-/// A path as the test itself understands it: its working folder is the package's.
+/// A path relative to the test's working folder, which is the package's.
 fn shown(test: &Test, path: &Path) -> String {
     path.strip_prefix(test.place.folder).unwrap_or(path).display().to_string()
 }
@@ -194,7 +194,7 @@ fn shown(test: &Test, path: &Path) -> String {
 pub(super) fn command(test: &Test, variable: &str, value: &str) -> String {
     let (package, name) = (test.place.package, test.name_in_binary());
     let target = target(test);
-    // A test that is ignored must be asked for again.
+    // An ignored test must be requested explicitly.
     let is_ignored = std::env::args().any(|word| word == "--ignored" || word == "--include-ignored");
     let run = match (std::env::var_os("NEXTEST").is_some(), is_ignored) {
         (true, false) => format!("cargo nextest run -p {package} {target} -E 'test(={name})'"),
@@ -213,7 +213,7 @@ fn target(test: &Test) -> String {
         let at = parts.iter().rposition(|part| *part == folder)?;
         parts.get(at + 1).map(|part| part.trim_end_matches(".rs").to_owned())
     };
-    // The file's own name tells hyphens from underscores, where it is the target's.
+    // Only the file's own name distinguishes hyphens from underscores, where it is the target's.
     let is_crate = |stem: &String| stem.replace('-', "_") == name;
     match below("tests").filter(is_crate) {
         Some(stem) => format!("--test {stem}"),

@@ -1,4 +1,4 @@
-//! What a test is: where it stands, which scenario it runs, and its settings.
+//! A test: where it is in the source, which scenario it runs, and its settings.
 
 use super::attempts::Attempts;
 use super::course::{self, REPLAY};
@@ -12,7 +12,7 @@ use crate::scenario::{self, Nemesis, Scenario};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where a test stands: what `#[schism::test]` knows about the function.
+/// Where a test is: what `#[schism::test]` knows about the function.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The module of the test function, its crate first: `module_path!()`.
@@ -53,10 +53,10 @@ pub(super) enum Failure {
         count: u64,
         /// Of how many.
         seeds: u64,
-        /// How many the test bears.
+        /// How many the test tolerates.
         most: u64,
     },
-    /// What any seed may lack, all of them lacked.
+    /// All seeds lacked something that a single seed may lack.
     Never {
         /// The first seed.
         seed: u64,
@@ -88,13 +88,13 @@ impl Test {
         Test { isolation, ..self }
     }
 
-    /// What becomes of the test if seeds prove nothing.
+    /// What happens to the test if seeds prove nothing.
     #[must_use]
     pub fn inconclusive(self, inconclusive: Inconclusive) -> Test {
         Test { inconclusive, ..self }
     }
 
-    /// What judging one key of a run may cost.
+    /// What checking one key of a run may cost.
     #[must_use]
     pub fn budget(self, budget: Budget) -> Test {
         Test { budget, ..self }
@@ -110,10 +110,10 @@ impl Test {
     /// Runs the test.
     ///
     /// # Panics
-    /// When the test fails; what there is to say is on stderr.
+    /// When the test fails; the report is on stderr.
     pub fn check<S: Service>(&self, make: fn() -> S) {
         let is_shown = [SEED, REPLAY].iter().any(|variable| std::env::var_os(variable).is_some());
-        // What one run prints is told apart by its process.
+        // Only a process of its own separates what one run prints from the rest.
         let isolation = if is_shown { Isolation::Process } else { self.isolation };
         Test { isolation, ..self.clone() }.check_in(make);
     }
