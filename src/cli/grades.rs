@@ -24,7 +24,7 @@ pub struct Grade {
     csv: bool,
 }
 
-/// What an answer's file is worth.
+/// The state of an answer's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -47,7 +47,7 @@ impl State {
     }
 }
 
-/// The score and the number of questions; or what an answer is instead of ok, and why.
+/// The score and the number of questions; or the state of an answer that is not ok, and why.
 type Checked = Result<(usize, usize), (State, String)>;
 
 /// One file, graded.
@@ -128,7 +128,7 @@ impl Grade {
             }
         };
         let is_named = |file: &Path| file.file_name().and_then(|name| name.to_str()) == Some(&answer.file_name());
-        // A copy is the copy's fault, not the original's: of files that say the same, the first counts.
+        // Of several files with the same content, the first counts as the original.
         let at = all_read.iter().position(|(other, _)| other == file);
         let twin = all_read.iter().enumerate().find(|(other, (path, read))| {
             let same = |read: &HandedIn| read.student == answer.student && read.lesson == answer.lesson;
@@ -217,13 +217,13 @@ impl Grade {
     }
 }
 
-/// Another digest than this build's: edited by somebody who knows the seal, or made by another build.
+/// Explains a digest that differs from this build's: an edit with a correct seal, or another build.
 fn different(ours: Digest) -> String {
     format!("the runs of this build have the digest {ours}: made by another build, or by hand")
 }
 
-/// Every JSON file below a folder, those of a folder before those of folders within it. A link to a folder is not
-/// followed, nor is anything read that is no file: a folder that holds itself has no end, and a pipe keeps its readers.
+/// Every JSON file below a folder, those of a folder before those of its subfolders. Links to folders are not followed,
+/// since a folder may contain itself, and only regular files are read, since reading a pipe may block for ever.
 fn answers(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let refused = |error| Failure::input(format!("{}: {error}", folder.display()));
     let (mut files, mut folders) = (Vec::new(), Vec::new());
@@ -261,7 +261,8 @@ fn read(file: &Path) -> Result<HandedIn, String> {
     serde_json::from_str(&text).map_err(|error| format!("it is no answer: {error}"))
 }
 
-/// A cell as a spreadsheet shows it: what it would take for a formula begins with an apostrophe (OWASP, "CSV injection").
+/// A cell for a spreadsheet: text that it would take for a formula gets an apostrophe in front (OWASP, "CSV
+/// injection").
 fn cell(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     format!("{}{}", if is_formula { "'" } else { "" }, visible(text))

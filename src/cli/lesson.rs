@@ -1,4 +1,4 @@
-//! `schism lesson`: a story told to a class, with a question before the answer.
+//! `schism lesson`: a story for a class, with a question before the answer.
 
 use super::OneSeed;
 use super::exit::{Exit, Failure};
@@ -81,7 +81,7 @@ pub struct HandedIn {
     pub answer: Vec<String>,
     /// The digest of the runs.
     pub digest: Digest,
-    /// A digest of all of this: shows what was changed by hand. It is no signature.
+    /// A digest of all fields, which shows changes by hand. It is no signature.
     pub seal: Digest,
 }
 
@@ -103,7 +103,7 @@ impl HandedIn {
         handed_in
     }
 
-    /// The seal that belongs to what it says.
+    /// The seal that fits its content.
     pub fn sealed(&self) -> Digest {
         let content = (&self.lesson, self.lesson_version, &self.student, self.seed, &self.answer, self.digest);
         digest::of(&("schism answer", self.schema, &self.kind, content))
@@ -140,7 +140,7 @@ struct ToldLine<'a> {
     questions: Vec<AskedLine<'a>>,
 }
 
-/// A question without what would answer it.
+/// A question without its answer.
 #[derive(Serialize)]
 struct AskedLine<'a> {
     ask: &'a str,
@@ -279,7 +279,7 @@ impl Lesson {
     }
 }
 
-/// The lesson of this name or in the file at this path; without one, the code is that of any input that cannot be used.
+/// The lesson of this name or in the file at this path; if there is none, the error is that of unusable input.
 fn lesson(name: &str) -> Result<Box<StoryFile>, Failure> {
     match named(name) {
         Ok(Named::Story(story, _)) => Ok(story),
@@ -365,12 +365,12 @@ fn question_text(number: usize, question: &Question) -> String {
     lines.join("\n")
 }
 
-/// What is said of a choice, behind its letter.
+/// The explanation of a choice, after its letter.
 fn choice_text(letter: char, text: &str) -> String {
     hang(&format!("   {letter}) "), text, 6)
 }
 
-/// Asks whoever sits at the terminal, until each question has an answer.
+/// Asks the user at the terminal, until each question has an answer.
 fn ask(story: &StoryFile, terminal: &mut Terminal) -> Result<Vec<String>, Failure> {
     let mut answers = Vec::new();
     let mut lines = std::io::stdin().lock().lines();
@@ -391,7 +391,7 @@ fn ask(story: &StoryFile, terminal: &mut Terminal) -> Result<Vec<String>, Failur
     Ok(answers)
 }
 
-/// Writes an answer's file; one that is there already stays.
+/// Writes an answer's file, unless one exists already.
 fn hand_in(answer: &HandedIn, path: &Path) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(answer).expect("an answer is plain data") + "\n";
     let refused = |error| Failure::Harness(format!("{}: {error}", path.display()));
