@@ -152,9 +152,9 @@ impl<'a> Search<'a> {
         candidates.iter().map(|(_, candidate, key)| verdict(self, candidate, *key)).collect()
     }
 
-    /// Whether a candidate fails as the recorded run did. Every run closes with operations that are not in the script,
-    /// which may show the damage as well. But if the recorded evidence is in the script, it must stay there: a violation
-    /// that a person can see in the script is easier to understand.
+    /// Whether a candidate fails as the recorded run did. Every run closes with operations that are not in the
+    /// script, which may show the damage as well. But if the recorded evidence is in the script, it must stay there:
+    /// a violation that a person can see in the script is easier to understand.
     fn keeps(&self, trial: &Trial, candidate: &Scenario) -> bool {
         if self.scripted {
             rests_on_the_script(trial, self.kept, candidate)

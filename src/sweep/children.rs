@@ -1,9 +1,9 @@
 //! Seeds in child processes, so that a crash of a process costs the seed that it was running and no other.
 //!
 //! A child reads lines on its standard input: first a greeting that says what to run, then one seed per line. It
-//! answers each seed with one line. Several seeds share a child, one after the other: a process for each would cost more, and
-//! would reveal less about state that is kept from run to run. A child whose parent has died sees the end of its input,
-//! and must end at once.
+//! answers each seed with one line. Several seeds share a child, one after the other: a process for each would cost
+//! more, and would reveal less about state that is kept from run to run. A child whose parent has died sees the end of
+//! its input, and must end at once.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
