@@ -12,19 +12,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! From the top; a module uses those below it only (`docs/ARCHITECTURE.md` says more):
+//! The modules from the top; each uses only those below it (`docs/ARCHITECTURE.md` says more):
 //!
-//! * [`harness`]: `cargo test` for systems that are not ours, with the attribute [`macro@test`] and a [`prelude`].
+//! * [`harness`]: `cargo test` for your own service, with the attribute [`macro@test`] and a [`prelude`].
 //! * [`lab`]: the playground's engine, one JSON interface.
-//! * `zoo` (feature `cli`): what the testbed finds of planted bugs, and how fast.
-//! * [`report`]: what people and scripts read. [`sweep`]: many seeds on all cores.
-//! * [`shrink`](mod@shrink): the same violation from less.
+//! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
+//! * [`report`]: output for people and scripts. [`sweep`]: many seeds on all cores.
+//! * [`shrink`](mod@shrink): finds the same violation with fewer faults, operations and hosts.
 //! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
-//! * [`run`](mod@run): from a scenario to a judged outcome; [`run::compare`](mod@run::compare) drives several systems alike.
-//! * [`clients`]: who asks what of a system. [`scenario`]: the file format. [`check`]: one property a file.
-//! * [`systems`]: what is tested. [`history`]: what clients saw. [`sim`]: the simulated world.
-//! * [`fault`]: what breaks, as data.
-//! * [`host`]: how a node touches the world.
+//! * [`run`](mod@run): from a scenario to an outcome; [`run::compare`](mod@run::compare) drives several systems alike.
+//! * [`clients`]: the clients of a system. [`scenario`]: the file format. [`check`]: the checks, one property per file.
+//! * [`systems`]: the systems under test. [`history`]: what clients asked and were answered.
+//! * [`sim`]: the simulated world. [`fault`]: faults as data.
+//! * [`host`]: network, clock, disk and randomness of a node.
 //! * [`kv`]: the store. [`trace`]: the event log and its digest. [`rng`]: all entropy of a run.
 //!
 //! The crate needs `--cfg tokio_unstable`, without which no seed replays; a run says how to set it.

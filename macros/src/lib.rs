@@ -15,7 +15,7 @@ use syn::{Error, Expr, ItemFn, Lit, MetaNameValue, ReturnType, Token, parse_macr
 /// * `inconclusive = "allow"` lets the test pass whatever its runs prove, `inconclusive = 0.1` if at most a tenth of the
 ///   seeds prove nothing; the default is `"fail"`.
 /// * `nemesis = "faults = 4, max_ms = 2000, ranges = { drift_ppm = 200 }"` replaces fields of the scenario's nemesis.
-/// * `check_steps = 5_000_000` and `check_memory_mb = 512` are what judging one key of a run may cost.
+/// * `check_steps = 5_000_000` and `check_memory_mb = 512` limit what checking one key of a run may cost.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as Arguments);
@@ -74,7 +74,7 @@ impl Parse for Arguments {
     }
 }
 
-/// What becomes of a test some of whose seeds prove nothing: a variant of `Inconclusive`.
+/// What happens to a test if some of its seeds prove nothing: a variant of `Inconclusive`.
 fn inconclusive(value: &Lit) -> syn::Result<Tokens> {
     let help = "inconclusive is \"fail\", \"allow\", or a share of the seeds from 0.0 to 1.0";
     match value {

@@ -1,4 +1,4 @@
-//! `schism check`: is a history, of whatever system, linearizable?
+//! `schism check`: is a history, of any system, linearizable?
 
 use super::Jobs;
 use super::exit::{Exit, Failure};
@@ -54,10 +54,10 @@ pub struct Check {
     initial: Vec<Initial>,
 }
 
-/// More violated keys than this are counted, not told.
+/// More violated keys than this are counted, not listed.
 const TOLD: usize = 3;
 
-/// Steps that may go into saying what still holds, per key.
+/// Steps per key for finding out which weaker models still hold.
 const WEAKER_STEPS: u64 = 200_000;
 
 #[derive(Serialize)]
@@ -139,7 +139,7 @@ impl Check {
         if self.all { Extent::All } else { Extent::Core }
     }
 
-    /// The picture must not take the place of a history.
+    /// The picture must not overwrite a history.
     fn spares_its_input(&self) -> Result<(), Failure> {
         let Some(picture) = self.svg.as_ref().and_then(|path| path.canonicalize().ok()) else { return Ok(()) };
         let same = self.files.iter().find(|file| Path::new(file).canonicalize().is_ok_and(|path| path == picture));
@@ -166,7 +166,7 @@ struct Judged<'a> {
     report: &'a Report,
     read_s: f64,
     check_s: f64,
-    /// Whether the proofs were confirmed, if that was asked for.
+    /// Whether the proofs were confirmed, if requested.
     verified: Option<Result<(), Unconfirmed>>,
 }
 

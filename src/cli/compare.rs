@@ -134,7 +134,7 @@ fn named_by(scenario: &Scenario) -> Vec<System> {
     if named.is_empty() { vec![System::Raft, System::DualPrimary] } else { named }
 }
 
-/// 0 when every system behaved as expected; what is wrong outweighs what is inconclusive.
+/// 0 when every system behaved as expected; a failed expectation outweighs an inconclusive run.
 fn exit(compared: &Comparison) -> Exit {
     if compared.as_expected {
         Exit::Expected

@@ -1,4 +1,4 @@
-//! `--check-determinism`: the same run again, with everything different that must not matter.
+//! `--check-determinism`: the same run again, under circumstances that must not matter.
 
 use super::exit::Failure;
 use super::recordings::build;
@@ -44,8 +44,8 @@ struct Conclusion {
     conclusion: String,
 }
 
-/// One thing that is different around a run in a fresh process. What the hour is in UTC cannot be told otherwise to one
-/// process alone; what the hour is here can.
+/// One circumstance that differs for a run in a fresh process. The local hour can be changed for a single process; the
+/// hour in UTC cannot.
 struct Varied {
     name: &'static str,
     apply: fn(&mut Command, &Path),
@@ -65,7 +65,7 @@ const VARIED: [Varied; 7] = [
     Varied::by("PATH", |command, folder| {
         command.env("PATH", folder);
     }),
-    // In this form no table of zones is needed. Nowhere else is it that time.
+    // In this form no table of zones is needed. No real zone has this offset.
     Varied::by("the time zone (with it the hour and the date here)", |command, _| {
         command.env("TZ", "SCH-11:47");
     }),
@@ -147,8 +147,8 @@ impl Again<'_> {
     }
 }
 
-/// Which kind of leak it is, from where the run was the same: repeated in this process, in a fresh one, in a fresh one with
-/// everything around it different.
+/// The kind of leak, concluded from where the run was the same: repeated in this process, in a fresh one, in a fresh
+/// one with everything around it different.
 fn conclude(here: bool, fresh: bool, elsewhere: bool, culprits: &[&str]) -> Option<String> {
     let text = match (here, fresh, elsewhere) {
         (true, true, true) => return None,
@@ -174,7 +174,7 @@ fn conclude(here: bool, fresh: bool, elsewhere: bool, culprits: &[&str]) -> Opti
     Some(text)
 }
 
-/// Does something that starts a process; that process may run on one processor only.
+/// Calls `work`, which starts a process; that process may run on one processor only.
 #[cfg(target_os = "linux")]
 fn on_one_processor<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -186,7 +186,7 @@ fn on_one_processor<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     };
     // Processes inherit it from the thread that starts them, and this thread ends here.
     let work = || {
-        // Where it is refused the process runs on all: one circumstance less, and no wrong answer.
+        // If that is refused, the process runs on all: one circumstance less, but no wrong answer.
         let _ = bound();
         work()
     };
@@ -232,7 +232,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed is left to the system's own cleaning of its temporary folder.
+        // If it cannot be removed, the operating system cleans its temporary folder at some time.
         let _ = std::fs::remove_dir_all(Path::new(&self.0));
     }
 }

@@ -40,11 +40,11 @@ impl From<Verdict> for Exit {
     }
 }
 
-/// Lets diagnostics break lines at spaces alone: half of `dns-failover` is the name of nothing.
+/// Makes diagnostics break lines at spaces only, since half of a name such as `dns-failover` is useless.
 pub fn keep_names_whole() {
     let splitter = textwrap::WordSplitter::NoHyphenation;
     let handler = MietteHandlerOpts::new().word_splitter(splitter);
-    // Refused where there is a hook already, and then that one decides.
+    // Refused if a hook exists already; then that one decides.
     let _ = miette::set_hook(Box::new(move |_| Box::new(handler.clone().build())));
 }
 
@@ -56,7 +56,7 @@ pub enum Failure {
     Input(Box<dyn Diagnostic + Send + Sync>),
     /// The harness failed: it cannot run, or is not deterministic.
     Harness(String),
-    /// Nobody reads a file that was named for output any more (`--out /dev/stdout | head`): no error at all.
+    /// The reader of an output file has gone (`--out /dev/stdout | head`), which is no error.
     Closed,
 }
 
@@ -98,7 +98,7 @@ impl Failure {
     }
 }
 
-/// A diagnostic that is its text.
+/// A diagnostic that consists of its text only.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{0}")]
 struct Plain(String);

@@ -23,7 +23,7 @@ pub struct Grade {
     csv: bool,
 }
 
-/// What an answer's file is worth.
+/// The state of an answer's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -46,7 +46,7 @@ impl State {
     }
 }
 
-/// The score and the number of questions; or what an answer is instead of ok, and why.
+/// The score and the number of questions; or the state of an answer that is not ok, and why.
 type Checked = Result<(usize, usize), (State, String)>;
 
 /// One file, graded.
@@ -127,7 +127,7 @@ impl Grade {
             }
         };
         let is_named = |file: &Path| file.file_name().and_then(|name| name.to_str()) == Some(&answer.file_name());
-        // A copy is the copy's fault, not the original's: of files that say the same, the first counts.
+        // Of several files with the same content, the first counts as the original.
         let at = all_read.iter().position(|(other, _)| other == file);
         let twin = all_read.iter().enumerate().find(|(other, (path, read))| {
             let same = |read: &HandedIn| read.student == answer.student && read.lesson == answer.lesson;
@@ -216,13 +216,13 @@ impl Grade {
     }
 }
 
-/// Another digest than this build's: edited by somebody who knows the seal, or made by another build.
+/// Explains a digest that differs from this build's: an edit with a correct seal, or another build.
 fn different(ours: Digest) -> String {
     format!("the runs of this build have the digest {ours}: made by another build, or by hand")
 }
 
-/// Every JSON file below a folder, those of a folder before those of folders within it. A link to a folder is not
-/// followed, nor is anything read that is no file: a folder that holds itself has no end, and a pipe keeps its readers.
+/// Every JSON file below a folder, those of a folder before those of its subfolders. Links to folders are not followed,
+/// since a folder may contain itself, and only regular files are read, since reading a pipe may block for ever.
 fn answers(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let refused = |error| Failure::input(format!("{}: {error}", folder.display()));
     let (mut files, mut folders) = (Vec::new(), Vec::new());

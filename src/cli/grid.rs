@@ -11,13 +11,13 @@ use std::time::Duration;
 /// Wall-clock time after which a run counts as hung.
 const WATCHDOG: Duration = Duration::from_secs(120);
 
-/// Which runs are made, and how they are called.
+/// Which runs are made, and their names.
 pub struct Grid<'a> {
     /// The command, for the progress bar.
     pub name: &'static str,
-    /// What stands in the rows.
+    /// The names of the rows.
     pub rows: Vec<&'a str>,
-    /// What stands in the columns.
+    /// The names of the columns.
     pub columns: Vec<&'a str>,
     /// The seeds of each cell.
     pub seeds: Seeds,

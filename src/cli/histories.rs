@@ -55,7 +55,7 @@ impl Reading {
     }
 }
 
-/// The text in a file, decompressed. What is plainly no history is not read to its end, if it has one.
+/// The text in a file, decompressed. Input that is plainly no history is not read to its end, which it may not have.
 fn bytes(file: &str, form: Option<Form>, limit_mib: u32, terminal: &Terminal) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| Failure::input(format!("{file}: {error}"));
     let (source, length): (Box<dyn Read>, u64) = if file == "-" {
@@ -95,10 +95,10 @@ fn bytes(file: &str, form: Option<Form>, limit_mib: u32, terminal: &Terminal) ->
     Ok(bytes)
 }
 
-/// How gzipped bytes begin.
+/// The first bytes of gzipped data.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Reads until `into` is full or the source ends; how much that was.
+/// Reads until `into` is full or the source ends; returns how much that was.
 fn fill(source: &mut impl Read, into: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {

@@ -14,15 +14,15 @@ impl Interrupt {
     pub fn listen() -> Result<Interrupt, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // In this order: what ends the process is looked at before the first signal sets the flag. The code is the
-            // shell's for a process that a signal ended.
+            // The order matters: the handler that ends the process must look at the flag before the first signal sets
+            // it. The exit code is the shell's for a process that a signal ended.
             flag::register_conditional_shutdown(signal, 128 + signal, asked.clone())?;
             flag::register(signal, asked.clone())?;
         }
         Ok(Interrupt(asked))
     }
 
-    /// Lets signals pass that are meant for the parent: a terminal sends Ctrl-C to all processes of a command.
+    /// Ignores signals that are meant for the parent: a terminal sends Ctrl-C to all processes of a command.
     pub fn leave_to_parent() -> Result<(), Failure> {
         for signal in [SIGINT, SIGTERM] {
             flag::register(signal, Arc::new(AtomicBool::new(false)))?;

@@ -1,8 +1,8 @@
 //! How the seeds of a sweep are kept apart, and whether that makes a difference.
 //!
-//! Several seeds share a process beside this one: what ends the process costs one seed, which is then named, and
-//! memory that a run leaves behind goes with it. A sample of the seeds is run in a process of its own as well: whatever
-//! is kept from run to run shows as a second digest.
+//! Several seeds share a child process. A crash of that process costs one seed, which is then named, and memory that
+//! runs leave behind is freed when the process ends. A sample of the seeds also runs alone in a fresh process: state
+//! that is kept from run to run shows as a second digest.
 
 use super::warn::warn;
 use super::worker::{Worker, WorkerReply};
@@ -23,7 +23,7 @@ pub const FILES: usize = 100;
 /// Where seeds run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// So many, one after the other, in each process beside this one.
+    /// This many, one after the other, in each child process.
     Beside(u64),
     /// All in this process.
     Here,
@@ -35,9 +35,9 @@ pub struct Done {
     pub outcome: Outcome,
     /// The outcome as a line of a log.
     pub line: String,
-    /// The run in explicit form, where it may be wanted.
+    /// The run in explicit form, where it may be needed.
     pub recording: Option<String>,
-    /// If the seed is of the sample: whether its other run was the same, and what it was otherwise.
+    /// For a seed of the sample: whether its other run was the same, and if not, how they differ.
     pub compared: Option<Result<(), String>>,
 }
 
@@ -59,7 +59,7 @@ pub struct Isolation {
     pub system: System,
     /// The options of each run.
     pub options: Options,
-    /// Whether violations are worth a recording.
+    /// Whether violations are recorded.
     pub record: bool,
     /// Where.
     pub place: Place,
@@ -78,7 +78,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// So many of these seeds, or one and another for each fifty, up to five.
+    /// This many of these seeds; by default one, and one more for each fifty, up to five.
     pub fn of(seeds: Seeds, count: Option<u64>) -> Sample {
         let usual = || (1 + seeds.count() / 50).min(5);
         Sample { seeds, count: count.unwrap_or_else(usual).min(seeds.count()) }
@@ -92,7 +92,7 @@ impl Sample {
 }
 
 impl Isolation {
-    /// Runs seeds of a scenario with a system in processes that may map so much memory, and take so long for a seed.
+    /// Runs seeds of a scenario with a system in processes with a limit of memory, and of time for each seed.
     pub fn new(
         scenario: &Scenario,
         (system, options): (System, Options),
@@ -137,7 +137,7 @@ impl Isolation {
         Ok(Done { line: json::outcome(&run.outcome), outcome: run.outcome, recording, compared: None })
     }
 
-    /// What the two runs of a seed have to say about each other.
+    /// Compares the two runs of a seed.
     fn compare(&self, digest: Digest, other: Result<Done, NoRun>) -> Result<(), String> {
         let other = match other {
             Ok(other) if other.outcome.digest == digest => return Ok(()),
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(chosen("4", Some(0)), [0; 0]);
     }
 
-    /// Seeds of which each is answered with a digest that counts the runs of its process.
+    /// A worker that answers each seed with a digest that counts the runs of its process.
     #[cfg(unix)]
     fn leaky(place: Place, leaks: bool) -> Isolation {
         let scenario = schism::scenario::load("split-brain").unwrap();

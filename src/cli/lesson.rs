@@ -1,4 +1,4 @@
-//! `schism lesson`: a story told to a class, with a question before the answer.
+//! `schism lesson`: a story for a class, with a question before the answer.
 
 use super::OneSeed;
 use super::answer::{HandedIn, file_name, hand_in};
@@ -84,7 +84,7 @@ struct ToldLine<'a> {
     questions: Vec<AskedLine<'a>>,
 }
 
-/// A question without what would answer it.
+/// A question without its answer.
 #[derive(Serialize)]
 struct AskedLine<'a> {
     ask: &'a str,
@@ -223,7 +223,7 @@ impl Lesson {
     }
 }
 
-/// The lesson of this name or in the file at this path; without one, the code is that of any input that cannot be used.
+/// The lesson of this name or in the file at this path; if there is none, the error is that of unusable input.
 fn lesson(name: &str) -> Result<Box<StoryFile>, Failure> {
     match named(name) {
         Ok(Named::Story(story, _)) => Ok(story),
@@ -309,12 +309,12 @@ fn question_text(number: usize, question: &Question) -> String {
     lines.join("\n")
 }
 
-/// What is said of a choice, behind its letter.
+/// The explanation of a choice, after its letter.
 fn choice_text(letter: char, text: &str) -> String {
     hang(&format!("   {letter}) "), text, 6)
 }
 
-/// Asks whoever sits at the terminal, until each question has an answer.
+/// Asks the user at the terminal, until each question has an answer.
 fn ask(story: &StoryFile, terminal: &mut Terminal) -> Result<Vec<String>, Failure> {
     let mut answers = Vec::new();
     let mut lines = std::io::stdin().lock().lines();

@@ -1,4 +1,4 @@
-//! The command line: arguments, exit codes, progress. One file a command.
+//! The command line: arguments, exit codes, progress. One file per command.
 
 mod answer;
 mod check;
@@ -209,7 +209,7 @@ fn parse_bug(text: &str) -> Result<Bug, String> {
     Bug::named(text).ok_or_else(|| unknown("bug", text, names()))
 }
 
-/// What is said of a name in the arguments that nothing has. The parser breaks no lines.
+/// The error about an unknown name in the arguments. The parser does not wrap lines, so they are wrapped here.
 fn unknown(what: &str, text: &str, names: Vec<&str>) -> String {
     format!("there is no {what} `{text}`\n{}", hang("  ", &allowed(text, names), 2))
 }
@@ -219,7 +219,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Only a closed pipe can fail here, and then nobody is left to tell.
+            // Only a closed pipe can fail here, and then there is no reader to tell.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             return if asked { Exit::Expected } else { Exit::Usage }.into();

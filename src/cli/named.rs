@@ -1,4 +1,4 @@
-//! What a name on the command line means: one thing, whatever is done with it.
+//! What a name on the command line means: the same for every command.
 
 use super::exit::Failure;
 use schism::scenario::{self, Scenario, bounds};
@@ -16,13 +16,13 @@ pub enum Named {
     Scenario(Box<Scenario>),
 }
 
-/// What is meant by this name, or what the file at this path holds.
+/// The meaning of a name, or the content of the file at this path.
 pub fn named(name_or_path: &str) -> Result<Named, Failure> {
     if let Some((story, listed)) = stories::find(name_or_path).zip(listed(name_or_path)) {
         let scenario = listed.scenario.map(scenario).transpose()?;
         return Ok(Named::Story(Box::new(story), scenario));
     }
-    // What cannot be read is told by whoever reads scenarios.
+    // The reader of scenarios reports a file that cannot be read.
     let is_name = scenario::embedded().iter().any(|(name, _)| *name == name_or_path);
     let text = if is_name { String::new() } else { bounds::read(Path::new(name_or_path)).unwrap_or_default() };
     if is_story(&text) {
@@ -32,7 +32,7 @@ pub fn named(name_or_path: &str) -> Result<Named, Failure> {
     Ok(Named::Scenario(scenario(name_or_path)?))
 }
 
-/// The scenario that is meant by a name or a path; it may only speak of systems that exist.
+/// The scenario of a name or a path; it may only name systems that exist.
 pub fn load(name_or_path: &str) -> Result<Scenario, Failure> {
     match named(name_or_path)? {
         Named::Story(_, Some(scenario)) | Named::Scenario(scenario) => Ok(*scenario),

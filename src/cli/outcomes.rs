@@ -1,4 +1,4 @@
-//! `schism outcomes`: what the logs of a sweep say, whether or not it came to its end.
+//! `schism outcomes`: what the logs of a sweep say, even of one that did not come to its end.
 
 use super::exit::{Exit, Failure};
 use super::recordings::quoted;
@@ -26,7 +26,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Reads all files, and prints what is not as expected, then the summary.
+    /// Reads all files, and prints the seeds that are not as expected, then the summary.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let log = self.read()?;
         let Some(header) = log.headers.first() else { return Err(Failure::input("no log")) };

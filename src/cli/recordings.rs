@@ -8,9 +8,9 @@ use schism::run::Run;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Recorded runs go here unless asked otherwise.
+/// The default folder for recorded runs.
 pub const FOLDER: &str = "target/schism";
-/// Only `--save` writes here, and never in CI: it is part of the source tree.
+/// The folder of regressions. Only `--save` writes here, and never in CI: it is part of the source tree.
 pub const REGRESSIONS: &str = "sims/regressions";
 
 /// Identifies this executable: its version and a hash of its bytes.
@@ -71,7 +71,7 @@ pub fn write_page(page: &str, path: &Path, terminal: &mut Terminal) -> Result<()
     terminal.remark(&format!("page: {}", path.display()))
 }
 
-/// A scenario as its argument named it, for a command that others are to run: without the folders of this machine.
+/// A scenario as its argument named it, for a command that others may run: without the folders of this machine.
 pub fn portable(scenario: &str) -> String {
     let path = Path::new(scenario);
     let name = path.file_name().filter(|_| path.is_absolute()).and_then(|name| name.to_str());

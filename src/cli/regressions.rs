@@ -29,7 +29,7 @@ pub struct Regressions {
     check_steps: Option<u64>,
 }
 
-/// What has become of a kept run.
+/// The state of a kept run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
@@ -62,7 +62,7 @@ struct Summary {
     refreshed: usize,
 }
 
-/// A kept run, judged.
+/// A kept run and its state.
 struct Judged {
     state: State,
     why: Option<String>,
@@ -127,11 +127,11 @@ impl Regressions {
     }
 }
 
-/// Where a run parts from its recording, if a trace lies beside that.
+/// Where a run parts from its recording, if the recording has a trace.
 fn parts(file: &Path, now: &Run) -> Option<String> {
     match recordings::trace_beside(file) {
         Ok(recorded) => event::divergence(&recorded?.trace, &now.trace),
-        // What only serves to explain must not hide the verdict.
+        // An error in a trace, which only serves to explain, must not hide the verdict.
         Err(failure) => Some(failure.into_text()),
     }
 }

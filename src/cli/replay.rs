@@ -60,7 +60,7 @@ struct Replayed {
     /// The run, for scripts.
     json: String,
     result: Went,
-    /// What `result` means here, for people, and why it may be so.
+    /// The meaning of `result` for people, and a possible reason.
     said: Vec<String>,
     first_diverging_event: Option<String>,
     same_build: Option<bool>,
@@ -96,7 +96,7 @@ impl Replay {
         })?;
         let system = self.which.named().unwrap_or(recorded_with);
         let now = run(scenario, system, explicit.seed, &options(self.check_steps))?;
-        // Another system goes another way, and that says nothing about the build.
+        // Another system behaves differently, which says nothing about the build.
         let trace = if system == recorded_with { trace_beside(&self.file)? } else { None };
         let same_build = trace.as_ref().map(|recorded| recorded.build == build());
         let recorded = &explicit.verdict;
@@ -140,7 +140,7 @@ fn variant(story: &StoryFile, file: &str) -> Result<Replayed, Failure> {
     Ok(Replayed { text, json, result, said, first_diverging_event, same_build, exit })
 }
 
-/// How a run went, beside what was recorded.
+/// How a run went, compared with what was recorded.
 pub fn compare(recorded: &Recorded, now: &Outcome) -> Went {
     if recorded.digest == now.digest {
         return Went::Identical;

@@ -51,7 +51,7 @@ impl RunOne {
         let scenario = self.subject.load()?;
         let options = self.subject.options();
         let done = run(&scenario, self.which.or_raft(), self.seed.seed, &options)?;
-        // What cannot be written is said, and never in place of the verdict.
+        // A file that cannot be written is reported, and never in place of the verdict.
         let mut unwritten = Unwritten::default();
         let mut is_recorded = false;
         if let Some(path) = &self.trace_out {
@@ -90,7 +90,7 @@ impl RunOne {
                 terminal.remark(&format!("saved: {}", recordings::replay_command(&path)))?;
             }
         }
-        // Where the file that was named cannot be written, the usual one is better than none.
+        // If the named file cannot be written, the default one is better than none.
         let is_to_be_kept = done.outcome.verdict == Verdict::Violation && !is_recorded && !self.no_record;
         if is_to_be_kept && let Some(path) = unwritten.attempt(recordings::keep(&done), ELSEWHERE)? {
             terminal.remark(&format!("again: {}", recordings::replay_command(&path)))?;

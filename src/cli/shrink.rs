@@ -43,7 +43,7 @@ pub struct Shrink {
 }
 
 impl Shrink {
-    /// Shrinks, writes the result, prints what is left.
+    /// Shrinks, writes the result, prints what remains.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         if self.save {
             // Before the work, not after it.
@@ -55,7 +55,7 @@ impl Shrink {
         let (system, seed) = self.choose(&scenario)?;
         let oracle = RunOracle { system, options };
         let recorded = if scenario.explicit.is_some() { scenario } else { scenario.materialised(system.name(), seed) };
-        // The first trial decides what is kept, and is the one that shrinking begins with.
+        // The first trial decides which failure is kept; shrinking begins with it.
         let first = oracle.run(&recorded);
         let Some(kept) = self.kept(&first)? else { return self.nothing(&recorded, &first, terminal) };
         let first = First { oracle, recorded: &recorded, trial: first };
@@ -77,8 +77,8 @@ impl Shrink {
         Ok(unwritten.exit(Exit::Expected))
     }
 
-    /// Runs what is left once more, and writes it with its trace. Where it lies, and how long that run took, in seconds; a
-    /// run that panics has neither trace nor verdict, and its file alone is written.
+    /// Runs the shrunk scenario once more, and writes it with its trace. Returns its path, and how long that run took,
+    /// in seconds. A run that panics has neither trace nor verdict, and only its file is written.
     fn write(
         &self,
         shrunk: &Shrunk,
@@ -174,13 +174,14 @@ impl Oracle for First<'_> {
     }
 }
 
-/// Writes what took long to find where it was asked for, or else among the temporary files; where it lies now.
+/// Writes the result, which took long to find, to the requested path or, failing that, among the temporary files.
+/// Returns where it is.
 fn somewhere(
     path: PathBuf,
     write: impl Fn(&Path) -> Result<(), Failure>,
     unwritten: &mut Unwritten,
 ) -> Result<PathBuf, Failure> {
-    // A folder of this process's own: names among the temporary files are anybody's.
+    // A folder of this process's own: any user may take a name among the temporary files.
     let folder = std::env::temp_dir().join(format!("schism-{}", std::process::id()));
     let elsewhere = folder.join(path.file_name().unwrap_or_default());
     let cure = format!("it is {} now", elsewhere.display());

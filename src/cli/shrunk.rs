@@ -1,4 +1,4 @@
-//! What shrinking has left of a run, for people and for scripts.
+//! The result of shrinking a run, for people and for scripts.
 
 use schism::fault::words;
 use schism::kv::Op;
@@ -45,7 +45,7 @@ struct Row<'a> {
     needed: bool,
 }
 
-/// The explicit form, which whatever is shrunk has.
+/// The explicit form, which every shrunk scenario has.
 pub fn form(scenario: &Scenario) -> &Explicit {
     scenario.explicit.as_ref().expect("shrinking yields explicit forms")
 }
@@ -83,7 +83,7 @@ pub fn line<'a>(kept: &'a str, shrunk: &'a Shrunk, (elapsed_s, replay_s): (f64, 
     }
 }
 
-/// So many operations and acts are shown; the file has them all.
+/// How many operations and acts are shown; the file has them all.
 const SHOWN: usize = 20;
 
 /// The same in at most 80 columns.

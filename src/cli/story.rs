@@ -16,8 +16,8 @@ pub fn variant(story: &StoryFile, name: &str) -> Result<&'static Variant, Failur
     })
 }
 
-/// Writes each run into a folder: of a system as any run of one, of a world of the story's own as the story with what was
-/// drawn.
+/// Writes each run into a folder: a run of a system as a scenario file, a run of the story's own world as the story's
+/// file with what was drawn.
 pub fn write(story: &StoryFile, told: &Telling, folder: &Path) -> Result<(), Failure> {
     for run in &told.runs {
         let path = folder.join(format!("{}-{}-{}.toml", story.name, run.setup.variant, told.seed));

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How many seeds share a process: what starting one costs is then nothing beside them.
+/// How many seeds share a process: enough to make the cost of starting it negligible.
 const SEEDS_A_PROCESS: u64 = 50;
 
 /// Arguments of `schism sweep`.
@@ -85,7 +85,7 @@ pub struct Trouble {
     pub replay: String,
 }
 
-/// What a sweep has found so far, and where it goes.
+/// What a sweep has found so far, and where that is written.
 struct Booking<'a> {
     sweep: &'a Sweep,
     isolation: Arc<Isolation>,
@@ -129,7 +129,7 @@ impl Sweep {
             |seed, fate| {
                 let booked = booking.take(seed, fate, &scenario);
                 booking.bar.inc(1);
-                // With neither a reader nor a file there is nobody to run the rest for.
+                // With neither a reader nor a file, the results of further seeds would be lost.
                 let nobody = booking.terminal.is_closed() && booking.log.is_none();
                 wrong = booked.err();
                 if wrong.is_some() || nobody { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -157,7 +157,7 @@ impl Sweep {
             scenario,
             (self.which.or_raft(), self.subject.options()),
             (place, Sample::of(self.seeds, self.sample)),
-            // What a sweep expects is not worth a file a seed.
+            // Expected violations need no file for each seed.
             self.expect == Expect::Pass,
             (Duration::from_secs(self.watchdog), self.memory),
         )
@@ -188,7 +188,7 @@ impl Sweep {
 }
 
 impl Booking<'_> {
-    /// Books one seed, in whatever order they end, and says at once what is wrong with it.
+    /// Adds one seed, in the order in which they end, and reports at once what is wrong with it.
     fn take(&mut self, seed: u64, fate: Fate<Result<Done, NoRun>>, scenario: &Scenario) -> Result<(), Failure> {
         let (how, why) = match fate {
             Fate::Done(Ok(done)) => return self.ran(seed, &done, scenario),
@@ -210,7 +210,7 @@ impl Booking<'_> {
         self.tell(Trouble { seed, why: none.why, replay: self.sweep.command(seed) }, scenario)
     }
 
-    /// Books a seed that has an outcome.
+    /// Adds a seed that has an outcome.
     fn ran(&mut self, seed: u64, done: &Done, scenario: &Scenario) -> Result<(), Failure> {
         self.summary.add(&done.outcome);
         if let Some(log) = &mut self.log {
@@ -237,16 +237,16 @@ impl Booking<'_> {
         self.tell(Trouble { seed, why, replay }, scenario)
     }
 
-    /// Keeps a violation; the command that replays it. That it cannot be kept changes nothing about it.
+    /// Records a violation and returns the command that replays it. It stays a violation if it cannot be recorded.
     fn record(&mut self, outcome: &Outcome, text: &str) -> Result<Option<String>, Failure> {
         let path = Path::new(FOLDER).join(format!("{}-{}-{}.toml", outcome.scenario, outcome.system, outcome.seed));
         if let Err(error) = write_whole(&path, text) {
-            // Once is enough: the rest will fare alike.
+            // One warning is enough: the others would fail alike.
             self.isolation.recorded.store(FILES, Ordering::Relaxed);
             return self.bar.suspend(|| self.unwritten.attempt::<String>(Err(error.into()), ELSEWHERE));
         }
         self.isolation.recorded.fetch_add(1, Ordering::Relaxed);
-        // A trace of an earlier run of this name would be taken for this one's.
+        // The trace of an earlier run of this name would be mistaken for this one's.
         let _ = std::fs::remove_file(recording::trace_path(&path));
         Ok(Some(recordings::replay_command(&path)))
     }
@@ -271,7 +271,7 @@ impl Expect {
         }
     }
 
-    /// A fault of the harness outweighs everything: with it, no other figure can be trusted. What was found outweighs
+    /// An error of the harness outweighs everything: with it, no other figure can be trusted. A finding outweighs
     /// that the sweep was stopped, but seeds that did not run prove nothing.
     pub fn exit(self, summary: &Summary) -> Exit {
         let as_expected = match self {
@@ -299,7 +299,7 @@ pub fn tell(trouble: &Trouble, terminal: &mut Terminal) -> Result<(), Failure> {
     terminal.line(&terminal.style.plain_text(&format!("{}\n  {}", wrap(&text, WIDTH, 2), trouble.replay)))
 }
 
-/// A summary, and what it is worth if nothing failed.
+/// A summary, and how much it proves if nothing failed.
 #[derive(Serialize)]
 struct Worth<'a> {
     #[serde(flatten)]

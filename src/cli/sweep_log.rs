@@ -10,7 +10,7 @@ use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Beyond so many bytes a log is left in the order in which its lines came: whoever reads it sorts.
+/// A log of more bytes than this keeps the order in which its lines came; its readers sort them.
 const MOST_SORTED: u64 = 256 << 20;
 
 /// A log that is being written.
@@ -26,8 +26,8 @@ pub struct SweepLog {
 }
 
 impl SweepLog {
-    /// Begins a log. What an earlier sweep left in the file is kept beside it; while another sweep writes there, it is
-    /// refused.
+    /// Begins a log. The content of an earlier sweep is kept in a file beside it; a file that another sweep is writing
+    /// is refused.
     pub fn create(path: &Path, header: &Header) -> Result<SweepLog, Failure> {
         let refused = |error: io::Error| Failure::from(unwritten(path, &error));
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -52,12 +52,12 @@ impl SweepLog {
             is_in_order: true,
             has_failed: false,
         };
-        // A full disk is said before the work.
+        // A full disk is reported before the work begins.
         log.write(&json::line("log", header)).map_err(refused)?;
         Ok(log)
     }
 
-    /// Writes down what became of a seed, given the line of its outcome or why there is none.
+    /// Logs a seed, given the line of its outcome or why there is none.
     pub fn add(&mut self, seed: u64, line: Result<&str, &NoOutcome>) {
         self.is_in_order &= self.last.is_none_or(|last| last < seed);
         self.last = Some(seed);
@@ -73,7 +73,7 @@ impl SweepLog {
         }
     }
 
-    /// Puts the lines into the order of the seeds. Whether every line was written.
+    /// Puts the lines into the order of the seeds. Returns whether every line was written.
     pub fn finish(self) -> bool {
         if self.is_in_order || self.has_failed || !self.file.metadata().is_ok_and(is_sortable) {
             return !self.has_failed;
@@ -85,7 +85,7 @@ impl SweepLog {
         true
     }
 
-    /// One line, at once: what kills this process leaves whole lines behind.
+    /// Writes one line in one piece: if this process is killed, the file holds whole lines.
     fn write(&mut self, line: &str) -> io::Result<()> {
         let start = if self.is_torn { "\n" } else { "" };
         self.is_torn = true;
@@ -106,7 +106,7 @@ fn lock(file: &File, path: &Path) -> Result<(), Failure> {
             let path = path.display();
             Err(Failure::Usage(format!("{path}: another sweep is writing to this file; name another one with --out")))
         }
-        // Where the file system knows no locks, and for what is no file, there is none.
+        // There is no lock if the file system has none, or if this is no regular file.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }

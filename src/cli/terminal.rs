@@ -17,8 +17,8 @@ pub struct Terminal {
     pub style: Style,
     /// Whether output is JSON lines.
     pub json: bool,
-    /// What standard output refused first: nothing more is written there, and the work goes on. What it finds is still
-    /// told by the exit code.
+    /// The first error of standard output: nothing more is written there, and the work goes on. The exit code still
+    /// reports what it finds.
     refused: Option<io::Error>,
 }
 
@@ -32,7 +32,7 @@ impl Terminal {
         Terminal { style, json: output.format == Format::Json, refused: None }
     }
 
-    /// Writes text; what acts on a terminal is written out, save our own colours.
+    /// Writes text; control characters are escaped, except for our own colours.
     pub fn print(&mut self, text: &str) -> Result<(), Failure> {
         if self.refused.is_none() {
             self.refused = stdout().lock().write_all(self.style.shown(text).as_bytes()).err();
@@ -40,7 +40,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// Whether nobody reads standard output any more (`schism sweep | head -1`), or it is full.
+    /// Whether standard output has no reader any more (`schism sweep | head -1`), or is full.
     pub fn is_closed(&self) -> bool {
         self.refused.is_some()
     }
@@ -60,7 +60,7 @@ impl Terminal {
         }
     }
 
-    /// Shows what was written, before somebody is asked.
+    /// Shows what was written, before the user is asked.
     pub fn flush(&mut self) -> Result<(), Failure> {
         if self.refused.is_none() {
             self.refused = stdout().lock().flush().err();
@@ -73,7 +73,7 @@ impl Terminal {
         self.print(&format!("{text}\n"))
     }
 
-    /// Writes a remark: for people beside the result, so to stderr when stdout carries JSON.
+    /// Writes a remark for people, which is not part of the result: to stderr when stdout carries JSON.
     pub fn remark(&mut self, text: &str) -> Result<(), Failure> {
         if self.json {
             warn(text);

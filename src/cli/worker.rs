@@ -34,14 +34,14 @@ pub struct Worker {
     memory: Option<u64>,
 }
 
-/// What became of a seed.
+/// The result of a seed.
 #[derive(Serialize, Deserialize)]
 pub enum WorkerReply {
     /// It ran to its end.
     Ran {
-        /// The line of its outcome, as it stands in a log.
+        /// The line of its outcome, as in a log.
         outcome: String,
-        /// The run in explicit form, if it is a violation and recordings are wanted.
+        /// The run in explicit form, if it is a violation and recordings are requested.
         recording: Option<String>,
     },
     /// The harness refused to run it.
@@ -53,7 +53,7 @@ pub enum WorkerReply {
 impl Worker {
     /// The command that starts one.
     pub fn command(system: System, options: &Options, record: bool, memory_mb: u64) -> Command {
-        // The very program that runs now, though a build has put another in its place meanwhile.
+        // The program that runs now, even if a build has replaced its file meanwhile.
         let program = if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
         let mut command = Command::new(program.unwrap_or_else(|_| "schism".into()));
         command.args(["worker", "--system", system.name(), "--check-steps", &options.budget.steps.to_string()]);
@@ -63,7 +63,7 @@ impl Worker {
         command
     }
 
-    /// What a worker is told first.
+    /// The first line that a worker reads.
     pub fn greeting(scenario: &Scenario) -> String {
         serde_json::to_string(&scenario.to_toml()).expect("text is JSON")
     }
@@ -105,7 +105,7 @@ impl Worker {
     }
 }
 
-/// Bounds what this process may map: beyond that an allocation fails, which ends it. Only Linux keeps such a bound.
+/// Limits the memory that this process may map: beyond that an allocation fails, which ends it. Only Linux enforces it.
 #[cfg(target_os = "linux")]
 fn bound_memory(memory_mb: Option<u64>) -> Result<(), Failure> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

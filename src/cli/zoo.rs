@@ -123,7 +123,7 @@ impl Zoo {
             terminal.line(&if terminal.json { json::line("bug", line(&entry)) } else { table::line(&entry) })?;
             entries.push(entry);
             if terminal.is_closed() {
-                // Nobody reads on, and a table in part proves nothing.
+                // The reader has gone, and a partial table proves nothing.
                 return Ok(Exit::Inconclusive);
             }
         }

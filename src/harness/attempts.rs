@@ -1,4 +1,4 @@
-//! What clients asked in a run, and what each of their attempts came to.
+//! The operations of a run's clients, and how each attempt ended.
 
 use crate::history::Operation;
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ pub(super) struct Attempted {
     pub node: String,
     /// When, in simulated nanoseconds.
     pub start_ns: u64,
-    /// The answer in words, and when it came; none if the run ended first.
+    /// The answer as text, and when it came; none if the run ended first.
     pub answer: Option<(String, u64)>,
 }
 
 /// The attempts of a run, by operation, each operation's in order.
 pub(super) type Attempts = Arc<Mutex<BTreeMap<u32, Vec<Attempted>>>>;
 
-/// More attempts of one operation than this are counted instead of told.
+/// More attempts of one operation than this are counted, not listed.
 const TOLD: usize = 6;
 
 /// The attempts of an operation as a line: `#12 of client 0: n2 at 0.414 s unknown at 0.564 s; n1 at 0.600 s Total(12) at

@@ -1,4 +1,4 @@
-//! Which runs a test makes, in which order, and what fails it.
+//! Which runs a test makes, in which order, and what makes it fail.
 
 use super::doubts::Tally;
 use super::failure::{Broken, Failure, Origin, Smaller};
@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 /// Where regressions are kept, from the crate's root.
 const REGRESSIONS: &str = "sims/regressions";
-/// What shrinking may spend at least, unless told otherwise, in simulated milliseconds.
+/// The least budget of shrinking, unless the test sets one, in simulated milliseconds.
 const SHRINK_MS: u64 = 2_000_000;
-/// And at least as much as this many runs of the length of the failing one: a run of a minute needs more than one of ten
-/// seconds before it is small.
+/// The budget is also at least this many runs as long as the failing one: shrinking a run of a minute takes more than
+/// shrinking one of ten seconds.
 const SHRINK_RUNS: u64 = 250;
 
 /// The runs of one test.
@@ -40,7 +40,7 @@ impl Course {
         if let Some(file) = std::env::var_os(REPLAY) {
             return self.replay(Path::new(&file), Origin::Replay);
         }
-        // Who names a seed wants to see that seed.
+        // A user who names a seed wants to see that seed.
         let is_one = std::env::var_os(SEED).is_some();
         if !is_one {
             for file in self.regressions()? {
@@ -165,14 +165,14 @@ impl Course {
             // A run that does not fail again under the same seed cannot be shrunk; the whole of it is kept.
             Some(Err(_)) | None => (None, (self.runner.folder.join(format!("{stem}.toml")), recorded.to_toml())),
         };
-        // What cannot be written is not there to be replayed; the seed still is.
+        // A run that cannot be written cannot be replayed from a file, but its seed can.
         let written = write_whole(&kept.0, &kept.1);
         let smaller = smaller.filter(|_| written.is_ok());
         let saved = self.save(&kept.0, &kept.1);
         Broken { origin, failed, attempts, smaller, saved, page: ran.page.clone() }
     }
 
-    /// Keeps a run among the regressions, if that is asked for.
+    /// Keeps a run among the regressions, if requested.
     fn save(&self, written: &Path, text: &str) -> Option<Result<PathBuf, String>> {
         if std::env::var(SAVE).map_or(true, |wish| wish == "0") {
             return None;
@@ -199,7 +199,7 @@ fn on_a_role(scenario: &Scenario, seeds: &[u64]) -> Option<(u64, &'static str)> 
     })
 }
 
-/// What shrinking a run of this many simulated milliseconds may spend, in the same; 0: it is not wanted.
+/// The budget for shrinking a run of this many simulated milliseconds, in the same unit; 0: do not shrink.
 fn shrink_ms(run_ms: u64) -> Result<u64, String> {
     let usual = SHRINK_MS.max(run_ms.saturating_mul(SHRINK_RUNS));
     let Ok(text) = std::env::var(SHRINK) else { return Ok(usual) };
@@ -209,7 +209,7 @@ fn shrink_ms(run_ms: u64) -> Result<u64, String> {
     Ok(seconds.saturating_mul(1000))
 }
 
-/// How many runs are made at once; one, unless told otherwise: `cargo test` runs several tests already.
+/// How many runs are made at once; one by default, since `cargo test` runs several tests already.
 fn jobs() -> Result<usize, String> {
     match std::env::var(JOBS) {
         Err(_) => Ok(1),

@@ -1,9 +1,9 @@
 //! What a test may conclude from seeds that prove nothing.
 //!
-//! Some of what a run lacks is a matter of luck: that a second leader acknowledged anything, that a situation occurred. Of
-//! that it is enough if one seed of the test had it, so it is asked of the test as a whole. What else a run may lack (an
-//! answer of the checker, acknowledgements, a fault that acted) is its own affair, and how many such seeds a test bears
-//! is its author's decision.
+//! A run may lack some things by chance: no second leader acknowledged anything, or a situation did not occur. It is
+//! enough if one seed of the test had them, so they are required of the test as a whole. Everything else that a run
+//! may lack (an answer of the checker, acknowledgements, a fault that had an effect) counts against its seed, and the
+//! author of the test decides how many such seeds it tolerates.
 
 use super::failure::Failure;
 use super::runner::Ran;
@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct Tally {
     seeds: u64,
-    /// Seeds that prove nothing on their own account, and why.
+    /// Seeds that lack something that every seed needs, and why.
     own: Vec<(u64, String)>,
-    /// What may be a matter of luck: in how many seeds it was lacking, and what the first of them said.
+    /// What seeds may lack by chance: how many lacked it, and the reason that the first of them gave.
     luck: BTreeMap<Lack, (u64, u64, String)>,
 }
 
 impl Tally {
-    /// Enters a seed that failed nothing.
+    /// Adds a seed without failures.
     pub fn add(&mut self, seed: u64, ran: &Ran) {
         self.seeds += 1;
         let is_luck = |lack: Lack| matches!(lack, Lack::SecondLeader | Lack::Situation(_));
@@ -33,8 +33,8 @@ impl Tally {
         self.own.extend(own.map(|doubt| (seed, doubt.why.clone())));
     }
 
-    /// Why the test fails for what its seeds lacked, if it does. `is_whole` says whether they are all that it asks for:
-    /// of a few of them nobody expects everything.
+    /// Why the test fails because of what its seeds lacked, if it does. `is_whole` says whether these are all seeds of
+    /// the test: a few of them need not have everything.
     pub fn verdict(&self, policy: Inconclusive, is_whole: bool) -> Result<(), Failure> {
         let most = match policy {
             Inconclusive::Fail => 0,
@@ -52,7 +52,7 @@ impl Tally {
         }
     }
 
-    /// What is to be said of a test that passes all the same.
+    /// The remark about a test that passes although some seeds prove nothing.
     pub fn note(&self) -> Option<String> {
         let (seed, why) = self.own.first()?;
         Some(format!("{} of {} seeds prove nothing; seed {seed}: {why}", self.own.len(), self.seeds))

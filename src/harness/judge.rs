@@ -10,7 +10,7 @@ use crate::run::{Judge, Judged};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// More operations than this are counted instead of told.
+/// More operations than this are counted, not listed.
 const TOLD: usize = 5;
 
 /// What was asked and answered in a run, by operation.
@@ -25,7 +25,7 @@ pub(super) struct Asked<O: Object> {
 /// What an object was asked and answered, as its model's checker reads it.
 type Call<O> = Invocation<<O as Model>::Op, <O as Model>::Ret>;
 
-/// Judges by an object's model, from what clients asked and were answered.
+/// Checks the clients' operations and answers against the object's model.
 pub(super) struct ObjectJudge<O: Object> {
     pub object: Arc<O>,
     pub dialogue: Dialogue<O>,
@@ -34,7 +34,7 @@ pub(super) struct ObjectJudge<O: Object> {
 impl<O: Object> Judge for ObjectJudge<O> {
     fn judge(&self, history: &History, budget: Budget) -> Judged {
         let dialogue = lock(&self.dialogue);
-        // What definitely failed did not happen, and neither did what was never asked.
+        // Operations that definitely failed, or were never sent, did not happen.
         let (operations, invocations): (Vec<&Operation>, Vec<Call<O>>) = history
             .operations
             .iter()
@@ -63,7 +63,7 @@ impl<O: Object> Judge for ObjectJudge<O> {
 }
 
 impl<O: Object> ObjectJudge<O> {
-    /// The shortest beginning of a key's history that has no order, and the answer that made it so.
+    /// The shortest prefix of a key's history that no order explains, and the answer that made it so.
     fn violation(
         &self,
         key: u64,
@@ -76,7 +76,7 @@ impl<O: Object> ObjectJudge<O> {
         let mut ends: Vec<u64> =
             of_key.iter().filter(|at| invocations[**at].ret.is_some()).map(|at| invocations[*at].end_ns).collect();
         ends.sort_unstable();
-        // What began before an instant had by then either its answer or none.
+        // An operation that began before an instant had either its answer by then, or none.
         let until = |at_ns: u64| -> Vec<Invocation<O::Op, O::Ret>> {
             let begun = of_key.iter().map(|at| &invocations[*at]).filter(|invocation| invocation.start_ns <= at_ns);
             let seen = |invocation: &Invocation<O::Op, O::Ret>| Invocation {

@@ -1,4 +1,4 @@
-//! `cargo test` for systems that are not ours.
+//! `cargo test` for your own service.
 //!
 //! A crate that depends on this one describes its service ([`Service`]), and an attribute makes a test of it:
 //!
@@ -10,12 +10,12 @@
 //! ```
 //!
 //! Each seed is a run of the scenario: the service's nodes on simulated hosts, clients that follow a script, and
-//! faults. A seed that fails is shrunk, written to a file, and told in a few lines with the command that shows it
+//! faults. A seed that fails is shrunk, written to a file, and reported in a few lines with the command that shows it
 //! again. `docs/TESTING.md` is the tutorial.
 //!
 //! * [`prelude`]: the names that a test needs.
-//! * `service`: what the test is told about the service.
-//! * `attempts`: what clients asked, and what each attempt came to.
+//! * `service`: what a test must know about a service.
+//! * `attempts`: the clients' operations, and how each attempt ended.
 //! * `judge`: the verdict on objects that are not the key-value store.
 //! * `cluster`: the service as the simulator sees it.
 //! * `settings`: what the test says of itself.

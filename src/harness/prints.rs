@@ -1,8 +1,8 @@
 //! What nodes print and log while one seed is replayed: shown with host and simulated time.
 //!
-//! Whatever the process of the run writes to its standard streams comes through (`host/echo.rs` marks whose it is), and so
-//! do the events of `tracing`: a subscriber for the run's thread writes them to standard error. A subscriber of the
-//! service's own may be installed all the same; on that thread this one goes first.
+//! Everything that the process of the run writes to its standard streams is shown (`host/echo.rs` marks which host
+//! wrote it), and so are the events of `tracing`: a subscriber for the run's thread writes them to standard error. The
+//! service may install a subscriber of its own; on that thread this one takes precedence.
 
 use crate::host::echo;
 use tracing_subscriber::filter::Targets;
@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 /// The variable that says which events are shown, as everywhere: `info`, `my_service=debug`.
 const FILTER: &str = "RUST_LOG";
-/// What is shown unless that is said: what the simulator's own crates have to tell is of no use here.
+/// What is shown by default: the events of the simulator's own crates are of no use here.
 const USUAL: &str = "info,turmoil=off,openraft=warn";
 
 /// From here on the events of this thread go to standard error, until the guard is dropped.

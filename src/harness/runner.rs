@@ -45,7 +45,7 @@ const CHILD_ECHO: &str = "SCHISM_CHILD_ECHO";
 const THREAD: &str = "schism run";
 /// Wall-clock time after which a run counts as hung. A simulated minute takes about a second.
 const WATCHDOG: Duration = Duration::from_secs(120);
-/// What a run that hung failed, beside the names of checks and [`PANIC`].
+/// The name under which a run that hung fails, beside the names of checks and [`PANIC`].
 const HANG: &str = "hang";
 
 /// What became of one run.
@@ -53,13 +53,13 @@ const HANG: &str = "hang";
 pub(super) struct Ran {
     /// What failed, strongest first: checks, or a panic, or a hang.
     pub failed: Vec<Failed>,
-    /// When it was undeniable, in simulated nanoseconds.
+    /// When the failure was undeniable, in simulated nanoseconds.
     pub at_ns: Option<u64>,
     /// Why the run proves nothing, if nothing failed.
     pub doubts: Vec<Doubt>,
     /// Whether any node ever recorded that it leads.
     pub leads: bool,
-    /// What clients attempted of the operations that the first failure rests on, a line for each operation.
+    /// The attempts of the operations that the first failure rests on, a line for each operation.
     pub attempts: Vec<String>,
     /// The events, if they were asked for.
     #[serde(skip)]
@@ -108,7 +108,7 @@ fn attempts_of_the_failure(run: &Run, attempts: &Attempts) -> Vec<String> {
     told.into_iter().map(|(operation, attempts)| attempts::line(operation, attempts)).collect()
 }
 
-/// What is wanted of a run besides its result.
+/// What a run should yield besides its result.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wish {
     /// Its events.
@@ -128,7 +128,7 @@ pub(super) enum Case<'a> {
 pub(super) struct Runner {
     pub settings: Settings,
     pub scenario: Scenario,
-    /// A fresh service, and where the attempts of its clients are written down.
+    /// Makes a fresh service, given the place where the attempts of its clients are recorded.
     pub make: Box<dyn Fn() -> (Subject, Attempts) + Send + Sync>,
     /// Folder for what runs leave behind.
     pub folder: PathBuf,
@@ -138,7 +138,7 @@ impl Runner {
     /// One run.
     ///
     /// # Errors
-    /// When it could not be carried out, which is nobody's failure but the test's own.
+    /// When it could not be carried out: an error of the test, not of the service.
     pub fn run(self: &Arc<Self>, case: Case<'_>, wish: Wish) -> Result<Ran, String> {
         match self.settings.isolation {
             Isolation::Thread => self.on_thread(case, wish),
@@ -183,7 +183,7 @@ impl Runner {
             (Case::Explicit(_), Some(explicit)) => explicit.seed,
             (Case::Explicit(_), None) => return Err("the file carries no recorded run".into()),
         };
-        // Of the hundreds of runs while one is shrunk nobody wants a page; a file that was asked for is not shrunk.
+        // The hundreds of runs during shrinking need no page; a file that the user named is not shrunk.
         let is_shown = std::env::var(HTML).is_ok_and(|wish| wish != "0")
             && (matches!(case, Case::Seed(_)) || std::env::var_os(REPLAY).is_some());
         let (runner, (done, result)) = (Arc::clone(self), std::sync::mpsc::channel());
@@ -199,14 +199,14 @@ impl Runner {
                     let page = (is_shown && run.outcome.verdict == Verdict::Violation).then(|| runner.show(&run));
                     Ok(Ran { page: page.flatten(), ..Ran::of(run, &attempts, wish) })
                 }
-                // A node whose process ends or fails is the service's doing; the rest is the test's.
+                // The service causes a node's process to end or fail; all other errors are the test's.
                 Ok(Err(RunError::Simulation(error @ SimulationError::Host(_)))) => {
                     Ok(Ran::broken(PANIC, error.to_string()))
                 }
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Ok(Ran::broken(PANIC, PANICKED.take().unwrap_or_else(|| "a node panicked".into()))),
             };
-            // Nobody waits any more for a run that was given up.
+            // The receiver is gone if the run was given up.
             let _ = done.send(ran);
         };
         std::thread::Builder::new().name(THREAD.into()).spawn(job).map_err(|error| error.to_string())?;
@@ -280,7 +280,7 @@ fn finish(mut command: Command, answer: &Path, is_shown: bool) -> Result<Ran, St
     }
 }
 
-/// A stream that is read beside everything else.
+/// A stream that a thread of its own reads.
 struct Reading {
     bytes: Arc<Mutex<Vec<u8>>>,
     ended: Receiver<()>,
@@ -292,7 +292,7 @@ impl Reading {
         let reading = Reading { bytes: bytes.clone(), ended };
         std::thread::spawn(move || {
             let mut chunk = [0; 1 << 16];
-            // What was read before an error is all there is, and nobody may be waiting for the end any more.
+            // What was read before an error is all there is, and the receiver may be gone.
             while let Ok(count @ 1..) = stream.read(&mut chunk) {
                 lock(&bytes).extend_from_slice(&chunk[..count]);
             }
@@ -308,7 +308,7 @@ impl Reading {
     }
 }
 
-/// Waits for a child, and kills it if it hangs; whether it did.
+/// Waits for a child, and kills it if it hangs; returns whether it did.
 fn waited_in_vain(child: &mut Child) -> Result<bool, String> {
     let (mut waited, pause) = (Duration::ZERO, Duration::from_millis(1));
     while child.try_wait().map_err(|error| error.to_string())?.is_none() {
@@ -344,7 +344,7 @@ fn quiet_panics() {
     });
 }
 
-/// What the shrinker asks.
+/// The oracle that the shrinker calls.
 pub(super) struct Candidates(pub Arc<Runner>);
 
 impl Oracle for Candidates {

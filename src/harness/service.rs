@@ -10,10 +10,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A service to be tested: what each node runs, and how a client asks it.
+/// A service to be tested: what each node runs, and how a client calls it.
 ///
-/// One value of it is made for each run. What it holds outlives the processes of its nodes: it is where a
-/// node keeps what its disk would hold. Everything else dies with the process.
+/// Each run has one value of it. Its contents outlive the processes of its nodes, so a node keeps here what its disk
+/// would hold. Everything else dies with the process.
 pub trait Service: 'static {
     /// What the service is for its clients.
     type Object: Object;
@@ -35,27 +35,27 @@ pub trait Service: 'static {
     ) -> impl Future<Output = Answer<<Self::Object as Model>::Ret>>;
 
     /// Whether a client may send `op` again, as the same operation, after an attempt whose outcome is unknown. It may
-    /// where the service knows the operation by [`Call::tag`] and does not do it twice, and where doing it twice is as
-    /// good as once. Unless you say so the first [`Answer::Unknown`] is final: a client that repeats what it cannot
-    /// repeat makes a right service look wrong.
+    /// if the service recognises the operation by [`Call::tag`] and does not do it twice, or if doing it twice is as
+    /// good as once. By default the first [`Answer::Unknown`] is final: a client that repeats an operation that must
+    /// not be repeated makes a correct service look wrong.
     fn is_idempotent(&self, _op: &<Self::Object as Model>::Op) -> bool {
         false
     }
 }
 
-/// A sequential object, and how to ask for it in the words of a scenario's script.
+/// A sequential object, and how the operations of a scenario's script translate to it.
 ///
 /// [`KeyValue`] is one; a counter, a queue or a lock is another.
 pub trait Object: Model<Op: Clone + Debug, Ret: Clone + Debug + Serialize> + 'static {
     /// What a scripted operation asks of this object. A script knows get, put, delete and cas, on keys, with
     /// values that are unique in the run: a queue may read `put k1=7` as "enqueue 7 in queue 1". Must be a pure
-    /// function. A get is also what ends every run: each client's last word, and one of every key at every node.
+    /// function. Every run also ends with gets: one of each client, and one of every key at every node.
     fn operation(&self, op: &kv::Op) -> Self::Op;
 
-    /// The same, by a client that has seen an answer: `last` is the last one that it got to an operation on the same
-    /// scripted key, and `None` before the first. A client that holds a lock under a token releases it with that token; one
-    /// that writes only over the version it has read sends that version. Asked once for each operation, before its first
-    /// attempt; as it stands, what [`Object::operation`] says.
+    /// The same, for a client that may use an earlier answer: `last` is the client's last answer to an operation on
+    /// the same scripted key, and `None` before the first. A client that holds a lock under a token releases it with
+    /// that token; one that writes only over the version it has read sends that version. Called once for each
+    /// operation, before its first attempt; the default is [`Object::operation`].
     fn operation_after(&self, op: &kv::Op, _last: Option<&Self::Ret>) -> Self::Op {
         self.operation(op)
     }
@@ -65,7 +65,7 @@ pub trait Object: Model<Op: Clone + Debug, Ret: Clone + Debug + Serialize> + 'st
         Response::Done
     }
 
-    /// Whether this is the key-value store itself, which has faster and sharper checks of its own.
+    /// Whether this is the key-value store itself, for which there are faster and more precise checks.
     const IS_STORE: bool = false;
 }
 

@@ -1,6 +1,6 @@
-//! What a failing test prints: what broke, the evidence, how little it takes, and what to paste.
+//! What a failing test prints: what broke, the evidence, the shrunk run, and the commands to paste.
 //!
-//! At most [`LINES`] lines, the commands last: a failing test is read in a log, by somebody in a hurry.
+//! At most [`LINES`] lines, the commands last: people read a failing test in a log, in a hurry.
 
 use super::failure::{Broken, Failure, Origin, Smaller};
 use super::settings::Settings;
@@ -16,7 +16,7 @@ const LINES: usize = 18;
 const WIDTH: usize = 100;
 /// Lines of evidence.
 const EVIDENCE: usize = 4;
-/// Operations whose attempts are told, and lines for each.
+/// How many operations are shown with their attempts, and the lines for each.
 const ATTEMPTS: (usize, usize) = (2, 2);
 
 /// Says why a test fails, and fails it.
@@ -25,7 +25,7 @@ const ATTEMPTS: (usize, usize) = (2, 2);
 /// Always.
 pub(super) fn fail(test: &Settings, failure: &Failure) {
     eprintln!("{}", lines(test, failure).join("\n"));
-    // What there is to say is said: no message of Rust's, no location in this crate.
+    // Everything has been printed: no message of Rust's, no location in this crate.
     std::panic::resume_unwind(Box::new("the test failed; what there is to say is on stderr"));
 }
 
@@ -42,7 +42,7 @@ pub(super) fn printed(lines: &[String]) {
 fn lines(test: &Settings, failure: &Failure) -> Vec<String> {
     let name = test.name_in_binary();
     match failure {
-        // What has lines of its own points at a place in one of them.
+        // An error of several lines points at a place in one of them, so it is not wrapped.
         Failure::Harness(why) if why.contains('\n') => {
             format!("{name} could not be run:\n{why}").lines().map(str::to_owned).collect()
         }
@@ -96,14 +96,14 @@ fn broken(test: &Settings, broken: &Broken) -> Vec<String> {
             shrunk.trials,
             if shrunk.finished { String::new() } else { unfinished(broken) },
         ));
-        // The evidence of the small run: that of the large one drowns in operations that do not matter.
+        // The evidence of the small run: that of the large one is buried in operations that do not matter.
         lines.extend(shrunk.sentence.iter().flat_map(|sentence| text(sentence, EVIDENCE, 2)));
     }
     let attempts = broken.attempts.iter().take(ATTEMPTS.0);
     lines.extend(attempts.flat_map(|attempts| text(attempts, ATTEMPTS.1, 2)));
     if let Some(shrunk) = small {
         let shown = LINES - 4 - usize::from(broken.page.is_some()) - lines.len();
-        // What the run fails without as well explains nothing.
+        // A part without which the run fails as well explains nothing.
         let needed: Vec<_> = shrunk.necessity.iter().filter(|left| left.needed).collect();
         for left in needed.iter().take(shown) {
             lines.extend(text(&format!("{}; without it: {}", left.what, left.without), 1, 2));
@@ -162,7 +162,7 @@ fn shown(test: &Settings, path: &Path) -> String {
 pub(super) fn command(test: &Settings, variable: &str, value: &str) -> String {
     let (package, name) = (test.place.package, test.name_in_binary());
     let target = target(test);
-    // A test that is ignored must be asked for again.
+    // An ignored test must be requested explicitly.
     let is_ignored = std::env::args().any(|word| word == "--ignored" || word == "--include-ignored");
     let run = match (std::env::var_os("NEXTEST").is_some(), is_ignored) {
         (true, false) => format!("cargo nextest run -p {package} {target} -E 'test(={name})'"),
@@ -181,7 +181,7 @@ fn target(test: &Settings) -> String {
         let at = parts.iter().rposition(|part| *part == folder)?;
         parts.get(at + 1).map(|part| part.trim_end_matches(".rs").to_owned())
     };
-    // The file's own name tells hyphens from underscores, where it is the target's.
+    // Only the file's own name distinguishes hyphens from underscores, where it is the target's.
     let is_crate = |stem: &String| stem.replace('-', "_") == name;
     match below("tests").filter(is_crate) {
         Some(stem) => format!("--test {stem}"),

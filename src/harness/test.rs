@@ -41,13 +41,13 @@ impl Test {
         Test { settings: Settings { isolation, ..self.settings } }
     }
 
-    /// What becomes of the test if seeds prove nothing.
+    /// What happens to the test if seeds prove nothing.
     #[must_use]
     pub fn inconclusive(self, inconclusive: Inconclusive) -> Test {
         Test { settings: Settings { inconclusive, ..self.settings } }
     }
 
-    /// What judging one key of a run may cost.
+    /// What checking one key of a run may cost.
     #[must_use]
     pub fn budget(self, budget: Budget) -> Test {
         Test { settings: Settings { budget, ..self.settings } }
@@ -63,7 +63,7 @@ impl Test {
     /// Runs the test.
     ///
     /// # Panics
-    /// When the test fails; what there is to say is on stderr.
+    /// When the test fails; the report is on stderr.
     pub fn check<S: Service>(&self, make: fn() -> S) {
         let is_shown = [SEED, REPLAY].iter().any(|variable| std::env::var_os(variable).is_some());
         // What one run prints is told apart by its process.

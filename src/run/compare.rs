@@ -42,7 +42,7 @@ pub struct Difference {
     pub operation: u32,
     /// The client that ran it.
     pub client: u32,
-    /// When the script wanted it to start, in simulated nanoseconds.
+    /// When the script planned its start, in simulated nanoseconds.
     pub planned_ns: u64,
     /// How it ended under each system, in the order of the runs.
     pub saw: Vec<Seen>,
@@ -65,7 +65,7 @@ pub struct Seen {
     pub by: Option<String>,
 }
 
-/// The three ends of an operation, without their details.
+/// The three ways in which an operation can end, without details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
@@ -77,7 +77,7 @@ pub enum Ended {
     Info,
 }
 
-/// What a target named by role ("the leader") was when its fault began.
+/// Which host a target named by role ("the leader") was when its fault began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolved {
     /// The fault's index in the schedule.
@@ -88,7 +88,7 @@ pub struct Resolved {
     pub host: String,
 }
 
-/// Runs every system under the same schedule and script, and compares what clients saw.
+/// Runs every system under the same schedule and script, and compares the histories.
 ///
 /// # Errors
 /// As [`run`](super::run()), for the first system that cannot be run.
@@ -140,7 +140,7 @@ pub fn judge(scenario: &Scenario, runs: Vec<Run>) -> Comparison {
     }
 }
 
-/// Whether a check is about safety: what it finds can never be made good by waiting.
+/// Whether a check is about safety: waiting can never repair what it finds.
 pub fn is_safety(check: CheckName) -> bool {
     !matches!(check, CheckName::Liveness | CheckName::Convergence)
 }
@@ -171,7 +171,7 @@ fn first(runs: &[Run], wanted: impl Fn(u32, &[Ended]) -> bool) -> Option<Differe
         }
     }
     by_id.into_iter().find_map(|(id, ends)| {
-        // An operation that one run never invoked is no difference between systems but a cut-off run.
+        // An operation that one run never invoked shows that the run was cut off, not that the systems differ.
         let (_, one) = ends.first().filter(|_| ends.len() == runs.len())?;
         let statuses: Vec<Ended> = ends.iter().map(|(_, operation)| Ended::of(operation)).collect();
         let same = ends.iter().all(|(_, other)| {

@@ -44,7 +44,7 @@ pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
     counters
 }
 
-/// Notes that a frame was handled, and tells how often it has been.
+/// Notes that a frame was handled, and returns how often it has been.
 fn note(handled: &mut [Vec<u8>], message: MessageId) -> u8 {
     let counts = &mut handled[message.host.index()];
     let at = message.number as usize;
@@ -55,11 +55,11 @@ fn note(handled: &mut [Vec<u8>], message: MessageId) -> u8 {
     counts[at]
 }
 
-/// Availability per site and period, in the order of sites: the whole run; while faults are active; and
-/// the same once three maximum election time-outs have passed. Offered is what the script planned for the
-/// period, whether or not a client stuck in earlier operations found time for it: so the figure is the
-/// same for every system, and waiting counts as being refused. The deadline runs from the planned instant, by
-/// the scenario's time-out of an operation, which is the same for every system too.
+/// Availability per site and period, in the order of sites. The periods are the whole run, the time while faults are
+/// active, and the same from three maximum election time-outs on. Offered are all operations that the script planned
+/// for the period, even if a client was too busy with earlier ones to send them: so the figure is the same for every
+/// system, and waiting counts like a refusal. The deadline is the planned instant plus the scenario's time-out of an
+/// operation, which is the same for every system too.
 pub fn availability(scenario: &Scenario, plan: &Plan, history: &History) -> Vec<Availability> {
     let (end_ns, timeline) = (plan.world.duration_ms * 1_000_000, plan.world.timeline());
     let mut periods = vec![("run", 0, None)];
@@ -120,7 +120,7 @@ mod tests {
         let script = &plan.load.script;
         let deadline_ns = plan.load.operation_timeout_ms * 1_000_000;
         let mut history = History::default();
-        // By fours: in time to the nanosecond, a nanosecond late, unknown, never sent.
+        // Four cases in turn: in time to the nanosecond, a nanosecond late, unknown, never sent.
         for op in script.iter().filter(|op| op.id % 4 != 3) {
             let planned_ns = op.at_us * 1000;
             let status = match op.id % 4 {
@@ -156,7 +156,7 @@ mod tests {
         for during in ["faults", "settled"] {
             let Served { offered, served_in_time, late, unserved } = sum(during);
             assert_eq!(offered, served_in_time + late + unserved, "{during}");
-            // What is acknowledged only after the cut was not served under it.
+            // An operation that is acknowledged only after the cut was not served during the cut.
             assert!(late > served_in_time / 2 && served_in_time > 0 && late > offered / 4, "{during}: {late}");
         }
         assert_eq!((rows[1].from_ms, rows[1].until_ms), (8000, 20_000));

@@ -1,4 +1,4 @@
-//! Every check on the evidence of a run, and the verdict.
+//! All checks on the evidence of a run, and the verdict.
 
 use super::outcome::{Doubt, Lack, Liveness, Outcome, Run, Verdict};
 use super::plan::Plan;
@@ -12,7 +12,7 @@ use crate::sim::Evidence;
 use crate::trace::{Trace, digest};
 use std::collections::BTreeMap;
 
-/// Judges what a run left behind.
+/// Checks the evidence of a run.
 pub fn judge(
     scenario: &Scenario,
     subject: &Subject,
@@ -30,7 +30,7 @@ pub fn judge(
     Run { scenario, plan, outcome, acts, trace, history, doubts }
 }
 
-/// What is judged.
+/// The evidence.
 struct Case<'a> {
     scenario: &'a Scenario,
     subject: &'a Subject,
@@ -175,7 +175,7 @@ impl Case<'_> {
     }
 }
 
-/// What clients can see to be wrong: split-brain first, since it explains the others.
+/// Violations that show in the history: split-brain first, since it explains the others.
 fn client_visible(history: &History, trace: &Trace, report: &linearizability::Report) -> Vec<Violation> {
     let suspects: Vec<_> = report
         .witnesses()
@@ -262,7 +262,7 @@ mod tests {
         }
     }
 
-    /// The node is back before anybody misses it: no other check has anything to say.
+    /// The node is back before it is missed, so no other check fails.
     #[test]
     fn a_panic_is_a_violation_though_everything_else_is_well() {
         let scenario = Scenario { faults: Vec::new(), ..sample::scenario() };

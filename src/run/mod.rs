@@ -2,11 +2,11 @@
 //!
 //! * [`plan`](mod@plan): what the generators of a scenario make of a seed.
 //! * [`judge`](mod@judge): every check, and the verdict.
-//! * [`powerless`]: faults that could not do to a system what they ask for.
+//! * [`powerless`]: faults that could have no effect on a system.
 //! * [`figures`]: what is counted.
-//! * [`situations`]: what occurred that is worth meeting.
+//! * [`situations`]: which situations worth testing occurred.
 //! * [`compare`](mod@compare): the same schedule and script for several systems.
-//! * [`repeat`]: the same run in other circumstances.
+//! * [`repeat`]: the same run under other circumstances.
 
 pub mod compare;
 pub mod figures;
@@ -28,7 +28,7 @@ use crate::scenario::Scenario;
 use crate::sim::{SimulationError, simulate_while};
 use crate::systems::{NotBuilt, System};
 
-/// A run that has no outcome: a fault of the harness or of the scenario, never of the system under test.
+/// Why a run has no outcome: an error of the harness or of the scenario, never of the system under test.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The simulation could not be carried out.
@@ -39,7 +39,7 @@ pub enum RunError {
     NotBuilt(#[from] NotBuilt),
 }
 
-/// Runs a scenario with one system and one seed, and judges it.
+/// Runs a scenario with one system and one seed, and checks the run.
 ///
 /// # Errors
 /// When the schedule does not fit the topology, the build is not deterministic, or it leaves the system out.
@@ -70,7 +70,7 @@ pub fn run_while(
     run_plan(scenario, plan, &subject, options, is_wanted)
 }
 
-/// As [`run`], with a subject from elsewhere.
+/// As [`run`], with a subject that the caller supplies.
 ///
 /// # Errors
 /// As [`run`].

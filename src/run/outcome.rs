@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 /// A finished run with all its evidence.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// What was run, as its file says it.
+    /// The scenario, as in its file.
     pub scenario: Scenario,
-    /// What the seed made of it: hosts, links, faults, script.
+    /// What the scenario and the seed determine: hosts, links, faults, script.
     pub plan: Plan,
     /// The judgement and the figures.
     pub outcome: Outcome,
@@ -23,7 +23,7 @@ pub struct Run {
     pub acts: Vec<Act>,
     /// Every event, in order.
     pub trace: Trace,
-    /// What clients saw.
+    /// What clients asked and were answered.
     pub history: History,
     /// Why the run proves nothing or little, whatever its verdict; the sentences are those of
     /// [`Outcome::inconclusive`], in the same order.
@@ -50,7 +50,7 @@ impl Run {
     }
 }
 
-/// A reason for which a run proves nothing, or less than was hoped.
+/// A reason why a run proves nothing, or less than it should.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
     /// What it lacked.
@@ -73,7 +73,7 @@ pub enum Lack {
     Situation(Situation),
     /// A fault names a role that no node ever claimed.
     Role,
-    /// A fault could not do to this system what it asks for.
+    /// A fault could have no effect on this system.
     Power,
 }
 
@@ -135,7 +135,7 @@ impl std::ops::AddAssign for Served {
 /// What became of the operations offered at a site in a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Availability {
-    /// The site whose clients are meant.
+    /// The site of the clients.
     pub site: String,
     /// `run` (all of it), `faults` (from the first fault's beginning to the last's end), or
     /// `settled` (the same, from three maximum election time-outs after the first fault's beginning).
@@ -156,7 +156,7 @@ pub struct Counters {
     pub messages_sent: u64,
     /// Frames that never reached a handler.
     pub messages_dropped: u64,
-    /// Frames handled after one that was sent later on the same directed pair.
+    /// Frames handled after a frame that was sent later in the same direction between the same hosts.
     pub messages_reordered: u64,
     /// Frames handled twice.
     pub messages_duplicated: u64,

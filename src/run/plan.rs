@@ -8,10 +8,10 @@ use crate::sim::World;
 use crate::systems::{Deployment, SiteNodes};
 use std::time::Duration;
 
-/// How many maximum election time-outs the system may take to serve everybody after the last fault.
+/// How many maximum election time-outs the system may take to serve every client after the last fault.
 pub const LIVENESS_ELECTIONS: u64 = 10;
 
-/// A run, materialised.
+/// Everything that determines a run, with all generated parts filled in.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Hosts, links and faults.
@@ -52,7 +52,7 @@ pub fn plan(scenario: &Scenario, seed: u64) -> Plan {
     Plan { world, load }
 }
 
-/// What a system is told about its deployment.
+/// What a system knows about its deployment.
 pub fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
     let millis = Duration::from_millis;
     let timing = &scenario.timing;

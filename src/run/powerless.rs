@@ -1,10 +1,10 @@
-//! Faults that could not do to a system what they ask for. Such a run proves nothing about them, and must
-//! say so: a test that cuts links which nobody uses passes for the wrong reason.
+//! Faults that could have no effect on a system. A run with such a fault proves nothing about it, and must
+//! say so: a test that cuts links without traffic passes for the wrong reason.
 //!
-//! A fault on a role is a case of its own: that a service never says who leads is no accident of one seed, and whoever
-//! wrote it can be told so at once.
+//! A fault on a role is a case of its own: a service that never says who leads does so under every seed, so its author
+//! gets an error at once.
 //!
-//! What shows itself only while the run goes on (a pause that some tasks escape) is reported by the host.
+//! The host reports what shows only during the run (a pause that some tasks escape).
 
 use crate::fault::fold::{Resolved, links_of};
 use crate::sim::World;
@@ -20,15 +20,15 @@ pub enum Lack {
     Target,
 }
 
-/// What to do about a fault on a role that nobody claims.
+/// What to do about a fault on a role that no node claims.
 pub const ROLE_CURE: &str = "call Host::record_role(Role::Primary, Scope::All, term) where a node begins to lead, and \
                              with Role::Follower where it stops; or name a node instead";
 
-/// What the faults of a world could not do, a sentence each, in the order of the sentences.
+/// The faults of a world that could have no effect, a sentence each, in the order of the sentences.
 pub fn check(world: &World, trace: &Trace) -> Vec<(Lack, String)> {
     let topology = &world.topology;
     let is_node = |host: HostId| (1..=topology.nodes).contains(&host.index());
-    // Nodes with nodes, or clients with nodes: which of these two ever sent a message that faults can reach.
+    // Which of the two (nodes to nodes, clients with nodes) ever sent a message that faults can reach.
     let mut reached = BTreeSet::new();
     let (mut has_primary, mut has_disk) = (false, false);
     for event in &trace.events {

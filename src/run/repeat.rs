@@ -1,14 +1,14 @@
-//! The same run again, with everything different that must not matter.
+//! The same run again under circumstances that must not matter.
 //!
-//! A run that depends on a hash map's order, the real clock, a process-wide counter or the thread it
-//! runs on differs from itself in one of these circumstances. A fresh process is one more, which only
-//! an executable can arrange.
+//! A run that depends on a hash map's order, the real clock, a process-wide counter or its thread gives
+//! another result under one of these circumstances. A fresh process is one more, which only an
+//! executable can arrange.
 
-/// How many other seeds run in between: enough to move every process-wide counter.
+/// How many other seeds run in between: enough to advance every process-wide counter.
 const OTHER_SEEDS: u64 = 2;
 
-/// Repeats a run in every circumstance that one process can arrange; each result with the
-/// circumstance's name, to be compared with the first run's.
+/// Repeats a run under every circumstance that one process can arrange. Returns each result with the
+/// circumstance's name; the caller compares them with the first run.
 ///
 /// # Errors
 /// The first error of a run.

@@ -1,4 +1,4 @@
-//! Which situations occurred in a run, and how often: read off the trace and the faults that were active.
+//! Which situations occurred in a run, and how often: derived from the trace and the faults that were active.
 
 use crate::fault::fold::Active;
 use crate::fault::model::FaultKind;
@@ -7,7 +7,7 @@ use crate::sim::World;
 use crate::trace::{Event, HostId, HostSet, MessageKind, Role, Trace, What};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Counts the situations; those that did not occur are there with 0.
+/// Counts the situations; those that did not occur are included with 0.
 pub fn count(world: &World, trace: &Trace) -> BTreeMap<Situation, u64> {
     let mut scene = Scene {
         world,
@@ -20,11 +20,11 @@ pub fn count(world: &World, trace: &Trace) -> BTreeMap<Situation, u64> {
     scene.counts
 }
 
-/// A node, as far as situations go.
+/// What is tracked of a node.
 #[derive(Clone, Default)]
 struct Node {
     leads: bool,
-    /// The end of its log, and up to where it knows it to be committed.
+    /// The end of its log, and the last index that it knows to be committed.
     last: u64,
     commit: u64,
     /// It has begun to receive a snapshot.
@@ -64,7 +64,7 @@ impl Scene<'_> {
         self.nodes.iter().any(|node| node.members.is_some_and(|(_, joint)| !joint.is_empty()))
     }
 
-    /// Whether messages between this node and a majority of the others are cut, in one direction at least.
+    /// Whether messages between this node and a majority of the others are cut, in at least one direction.
     fn is_cut_off(&self, host: HostId) -> bool {
         let others = self.node_ids().filter(|other| *other != host);
         let cut =
@@ -136,7 +136,7 @@ impl Scene<'_> {
             What::PowerOff { lost } => self.met_if(lost > 0, Situation::PowerLostBeforeSync),
             What::Crash => {
                 self.met_if(self.nodes[at].leads, Situation::LeaderKilled);
-                // Killed by a fault, a node is down in the fold; else it went by itself.
+                // A node that a fault killed is down in the fold; otherwise it stopped by itself.
                 self.met_if(!self.active.process(event.host).is_dead(), Situation::NodeStopped);
                 (self.nodes[at].leads, self.nodes[at].receiving) = (false, false);
             }

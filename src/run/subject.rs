@@ -1,4 +1,4 @@
-//! What is run, and how what its clients saw is judged.
+//! What is run, and how its history is checked.
 
 use crate::check::Violation;
 use crate::check::linearizability::Budget;
@@ -6,17 +6,17 @@ use crate::history::History;
 use crate::systems::Cluster;
 use std::sync::Arc;
 
-/// What is run: a cluster, and how what its clients saw is judged.
+/// What is run: a cluster, and how its history is checked.
 pub struct Subject {
     /// The name in outcomes and files.
     pub name: String,
     /// A fresh cluster.
     pub cluster: Arc<dyn Cluster>,
-    /// Judges a history of an object that is not the key-value store; `None`: it is.
+    /// Checks the history if the object is not the key-value store; `None`: it is.
     pub object: Option<Arc<dyn Judge>>,
 }
 
-/// Judges what clients saw of an object that is not the key-value store.
+/// Checks the history of an object that is not the key-value store.
 pub trait Judge {
     /// The verdict on a history.
     fn judge(&self, history: &History, budget: Budget) -> Judged;
@@ -31,7 +31,7 @@ pub struct Judged {
     pub violations: Vec<Violation>,
 }
 
-/// What a run may spend on being judged.
+/// What the checks of a run may cost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Budget of the linearizability search, where zones do not apply.

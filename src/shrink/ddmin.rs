@@ -1,11 +1,11 @@
-//! Delta debugging: leaving out as many items of a list as can be, large parts first.
+//! Delta debugging: leaves out as many items of a list as possible, large parts first.
 
 use super::search::Search;
 use crate::scenario::Scenario;
 
 /// Leaves out items of the best scenario, in parts that are halved down to `finest` items; with `finest` 1
-/// no single item that is left can be left out. `items` says how many there are; `without` leaves out those
-/// from the first index up to the second. Whether anything was left out.
+/// none of the remaining items can be left out alone. `items` returns how many there are; `without` leaves out
+/// those from the first index up to the second. Returns whether anything was left out.
 pub(super) fn ddmin(
     search: &mut Search<'_>,
     finest: usize,
@@ -23,7 +23,7 @@ pub(super) fn ddmin(
             let starts = (at..count).step_by(part);
             let parts = starts.map(|start| without(base, start, (start + part).min(count)));
             match search.first(parts) {
-                // What follows the gap has moved up to it.
+                // The items after the gap have moved up into it.
                 Some(place) => at += place * part,
                 None => break,
             }
@@ -35,7 +35,7 @@ pub(super) fn ddmin(
         }
         let count = items(search.best());
         part = match part {
-            // Another round, since what was needed before may not be now.
+            // Another round: an item that was needed before may not be needed now.
             1 if removed => 1,
             1 => 0,
             part => (part.min(count.max(1)) / 2).max(1),

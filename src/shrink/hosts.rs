@@ -1,4 +1,4 @@
-//! Reductions of the cast: nodes, sites and clients leave, and everything that names the others follows.
+//! Reductions of the hosts: leaves out nodes, sites and clients, and renumbers everything that names the others.
 
 use super::plain::truthful;
 use super::search::explicit;
@@ -43,7 +43,7 @@ pub(super) fn without_idle_clients(base: &Scenario) -> Option<Scenario> {
     keep(base, |_| true, |client| script.iter().any(|op| op.client as usize == client))
 }
 
-/// With the operations of one client done by another, and without the one.
+/// With one client's operations given to another client, and without the first.
 pub(super) fn merged(base: &Scenario, gone: usize, into: usize) -> Option<Scenario> {
     let moved = super::search::with_explicit(base, |explicit| {
         let script = explicit.script.iter_mut();
@@ -52,8 +52,8 @@ pub(super) fn merged(base: &Scenario, gone: usize, into: usize) -> Option<Scenar
     without_clients(&moved, gone, gone + 1)
 }
 
-/// Keeps some nodes (numbered from 0) and some clients; `None` if nobody would be left to ask or to answer.
-/// A site without nodes is no site, and its clients go with it.
+/// Keeps some nodes (numbered from 0) and some clients; `None` if no node or no client would be left.
+/// A site without nodes is left out, together with its clients.
 fn keep(base: &Scenario, node: impl Fn(usize) -> bool, client: impl Fn(usize) -> bool) -> Option<Scenario> {
     let old = base.topology();
     let client_sites = base.client_sites();
@@ -112,7 +112,7 @@ impl<'a> Moves<'a> {
         Some(act)
     }
 
-    /// The new name of a target, if it is still there.
+    /// The new name of a target, if it still exists.
     fn target(&self, target: &Target) -> Option<Target> {
         let node = self.old.node_ids().find(|node| self.old.name(*node) == target.0);
         match node {

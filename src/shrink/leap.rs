@@ -1,9 +1,9 @@
-//! Leaps for runs that hang on a race.
+//! Leaps for violations that depend on a race.
 //!
-//! Where a violation needs two things to happen within milliseconds, leaving anything out moves them apart,
-//! and every part seems to be needed. But small scenarios hit races too, if enough are tried, and each costs
-//! little: so small ones are drawn, with a few neighbouring operations, no acts, and the edges of faults moved
-//! by some ticks. What is drawn is a hash of the draw's number, so shrinking stays a pure function.
+//! Where a violation needs two events within milliseconds, leaving anything out moves them apart, and every part
+//! seems to be needed. But small scenarios hit races too, if enough are tried, and each costs little. So small
+//! scenarios are drawn, with a few neighbouring operations, no acts, and the edges of faults moved by some ticks.
+//! A draw is a hash of its number, so shrinking stays a pure function.
 
 use super::hosts::without_idle_clients;
 use super::plain::{truthful, without_acts, without_jitter};
@@ -14,7 +14,7 @@ use crate::scenario::Scenario;
 
 /// How many scenarios are drawn of each size.
 const DRAWS: u64 = 24;
-/// How far an edge of a fault moves at most, in ticks: now less, now more.
+/// How far an edge of a fault may move, in ticks; the draws alternate between these limits.
 const TICKS: [u64; 3] = [3, 12, 60];
 /// Sizes of scripts to draw.
 const OPERATIONS: [usize; 7] = [0, 1, 2, 4, 8, 16, 32];

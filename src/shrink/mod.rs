@@ -1,16 +1,16 @@
 //! Shrinking: the same violation from fewer faults, acts, operations and hosts, and in less time.
 //!
 //! It works on the *explicit form* of a failing run: schedule, script and acts are lists, and leaving
-//! something out shifts nothing else. The seed stays; everything else gets smaller as long as the check
-//! that failed still fails. Every candidate is a scenario that could have been written by hand, and every
-//! success is run, not guessed: the result carries the verdict and the digest of its own run.
+//! something out changes nothing else. The seed stays; everything else gets smaller as long as the check
+//! that failed still fails. Every candidate is a scenario that could have been written by hand, and is
+//! really run: the result carries the verdict and the digest of its own run.
 //!
-//! * `oracle`: what judges a candidate.
-//! * `search`: trying candidates side by side, within a budget, with a result that depends on neither.
-//! * `ddmin`: leaving out parts of a list, large ones first.
+//! * `oracle`: runs a candidate and says what failed.
+//! * `search`: tries candidates in parallel, within a budget; the result does not depend on how many run at once.
+//! * `ddmin`: leaves out parts of a list, large ones first.
 //! * `plain`, `time`, `hosts`: the reductions.
-//! * `leap`: draws for runs that hang on a race.
-//! * `necessity`: what would happen without each thing that is left.
+//! * `leap`: draws for violations that depend on a race.
+//! * `necessity`: what would happen without each remaining part.
 
 mod ddmin;
 mod hosts;
@@ -29,7 +29,7 @@ use crate::scenario::Scenario;
 use ddmin::ddmin;
 use search::{Search, explicit};
 
-/// What shrinking may use.
+/// The resources that shrinking may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How many candidates run at once; the result does not depend on it.
@@ -66,9 +66,9 @@ pub struct Shrunk {
     pub before: Size,
     /// How large it is now.
     pub after: Size,
-    /// The evidence of the failure that was kept, in a sentence, if there is any.
+    /// The evidence of the failure that shrinking kept, in a sentence, if there is any.
     pub sentence: Option<String>,
-    /// What would happen without each fault, each act and the jitter that are left.
+    /// What would happen without each remaining fault and act, and without the jitter.
     pub necessity: Vec<Necessity>,
     /// How many candidates were run.
     pub trials: u64,
@@ -87,7 +87,7 @@ pub struct Necessity {
     pub needed: bool,
 }
 
-/// The run does not fail as it should, so there is nothing to shrink.
+/// The run does not fail in the given way, so there is nothing to shrink.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the run does not fail {kept}: it {verdict}")]
 pub struct NotReproduced {
@@ -126,7 +126,8 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
     let title = format!("{kept} under {}, shrunk from a run of {}", explicit(recorded).system, recorded.name);
     begin(&mut search, &title);
     to_the_end(&mut search);
-    // Where the script alone is not to be had in time, the damage that a run's closing operations show will do.
+    // If the budget is too small for a failure that rests on the script alone, one that the run's closing operations
+    // show is accepted.
     if search.is_spent() && search.give_up_the_script() {
         to_the_end(&mut search);
     }
@@ -147,13 +148,13 @@ pub fn shrink(recorded: &Scenario, kept: &str, oracle: &dyn Oracle, limits: &Lim
     })
 }
 
-/// Leaves out what the violation does not need, one thing after the other, where the budget ended before it came to that:
-/// a fault that stands in a shrunk run is read as a cause. Costs a run for each fault that is left, twice at most.
+/// Leaves out what the violation does not need, one part after the other, if the budget ended before that was tried:
+/// readers take a fault in a shrunk run for a cause. Costs at most two runs for each remaining fault.
 fn drop_what_has_no_effect(search: &mut Search<'_>) {
     for _ in 0..2 {
         let faults = explicit(search.best()).schedule.len();
         let mut changed = false;
-        // From the end, so that the places of those before stay what they are.
+        // From the end, so that the indices of earlier ones stay valid.
         for at in (0..faults).rev() {
             let without = plain::without_faults(search.best(), at, at + 1);
             changed |= search.at_any_price(without);
@@ -168,8 +169,8 @@ fn drop_what_has_no_effect(search: &mut Search<'_>) {
     }
 }
 
-/// Rounds of every reduction until nothing changes or the budget ends; coarse ones first, since what is dear to run
-/// is not worth fine work.
+/// Rounds of every reduction until nothing changes or the budget ends; coarse ones first, since fine reductions would
+/// cost too much while each run is still long.
 fn to_the_end(search: &mut Search<'_>) {
     let mut grain = 8;
     loop {
@@ -181,10 +182,10 @@ fn to_the_end(search: &mut Search<'_>) {
     }
 }
 
-/// Leaves out what no run looks at, and cuts the time short: together, since each trial here is a dear one.
+/// Leaves out what no run looks at, and cuts the time short: together, since each trial is expensive here.
 fn begin(search: &mut Search<'_>, title: &str) {
     let bare = plain::bare(search.best(), title);
-    // What is expected of a system decides whether liveness is asked for, and nothing else.
+    // The expectations only decide whether liveness is required.
     let unexpecting = Scenario { expect: Default::default(), ..bare.clone() };
     let at_ms = search.trial().at_ns.map(|ns| ns / 1_000_000);
     for base in [unexpecting, bare] {
@@ -195,13 +196,13 @@ fn begin(search: &mut Search<'_>, title: &str) {
     }
 }
 
-/// More operations or acts than this are too many for a person.
+/// More operations or acts than this are too many for a person to read.
 const LARGE: usize = 8;
 
 /// How often a leap is tried in a round.
 const LEAPS: u64 = 2;
 
-/// One round of every reduction; lists are cut into up to `grain` parts. Whether anything got smaller.
+/// One round of every reduction; lists are cut into up to `grain` parts. Returns whether anything got smaller.
 fn round(search: &mut Search<'_>, grain: usize) -> bool {
     let size = |search: &Search<'_>| Size::of(search.best());
     let finest = |items: usize| (items / grain).max(1);
@@ -224,7 +225,7 @@ fn round(search: &mut Search<'_>, grain: usize) -> bool {
     );
     let selections = plain::around_the_evidence(search.best(), &search.trial().evidence());
     changed |= search.first(selections.into_iter().map(Some)).is_some();
-    // What is still large after that hangs on a race, or takes long to shrink.
+    // A scenario that is still large after that depends on a race, or takes long to shrink.
     for draw in 0..LEAPS {
         if size(search).operations > LARGE || size(search).acts > LARGE {
             let base = search.best().clone();
@@ -283,7 +284,7 @@ fn cast(search: &mut Search<'_>) -> bool {
         let base = search.best().clone();
         let clients = hosts::clients(&base);
         let pairs = (0..clients).flat_map(|gone| (0..clients).map(move |into| (gone, into)));
-        // With many clients the pairs are too many, and leaving operations out makes them few anyway.
+        // Many clients make too many pairs, and leaving operations out removes most clients anyway.
         let merged = pairs.filter(|(gone, into)| gone != into && clients <= 6);
         if search.first(merged.map(|(gone, into)| hosts::merged(&base, gone, into))).is_none() {
             break;
@@ -295,7 +296,7 @@ fn cast(search: &mut Search<'_>) -> bool {
     changed
 }
 
-/// Less time, in fewer and rounder moments. Slices are at least a `grain`-th of the run.
+/// Less time, and fewer and rounder instants. Slices are at least a `grain`-th of the run.
 fn moments(search: &mut Search<'_>, grain: usize) -> bool {
     const SLICE_MS: u64 = 50;
     let base = search.best().clone();

@@ -1,10 +1,10 @@
-//! What would happen without each thing that is left.
+//! What would happen without each remaining part.
 
 use super::search::{Search, explicit};
 use super::{Necessity, plain};
 use crate::fault::words;
 
-/// More acts than this are told as one: a table of hundreds explains nothing.
+/// More acts than this share one row: a table of hundreds explains nothing.
 const ACTS: usize = 24;
 
 /// One row for each fault, each act, and the jitter.

@@ -1,4 +1,4 @@
-//! What judges a candidate: a run in this process, or whatever a caller brings.
+//! What says whether a candidate fails: a run in this process, or an oracle of the caller.
 
 use crate::run::{Options, Run, Verdict, run};
 use crate::scenario::Scenario;
@@ -6,14 +6,14 @@ use crate::systems::System;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs a candidate. Shared between threads: candidates are tried side by side.
+/// Runs a candidate. Shared between threads: candidates are tried in parallel.
 pub trait Oracle: Sync {
-    /// What becomes of the candidate, which is always a valid scenario in explicit form. The same candidate
-    /// must always give the same answer.
+    /// The result of the candidate, which is always a valid scenario in explicit form. The same candidate
+    /// must always give the same result.
     fn run(&self, candidate: &Scenario) -> Trial;
 }
 
-/// What became of one candidate.
+/// The result of one candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trial {
     /// What went wrong, the strongest first. Empty: nothing.
@@ -22,8 +22,8 @@ pub struct Trial {
     pub verdict: String,
     /// When the first violation was undeniable, in simulated nanoseconds, if that is known.
     pub at_ns: Option<u64>,
-    /// What the trial cost, in simulated milliseconds. Not in seconds of the machine: what a shrinker finds
-    /// within its budget must not depend on how fast it ran.
+    /// What the trial cost, in simulated milliseconds, not in wall-clock time: what a shrinker finds within its
+    /// budget must not depend on how fast it ran.
     pub simulated_ms: u64,
     /// The run in explicit form, with the acts and the verdict that it really had; `None` if it has none.
     pub explicit: Option<Scenario>,
@@ -52,7 +52,7 @@ impl Failed {
 pub struct RunOracle {
     /// The system to run.
     pub system: System,
-    /// What judging may cost.
+    /// What the checks may cost.
     pub options: Options,
 }
 
@@ -62,7 +62,7 @@ pub const PANIC: &str = "panic";
 impl Oracle for RunOracle {
     fn run(&self, candidate: &Scenario) -> Trial {
         let seed = candidate.explicit.as_ref().map_or(0, |explicit| explicit.seed);
-        // A run leaves nothing behind that a later one could see, so what a panic breaks is gone with it.
+        // A run leaves no state that a later one could see, so a panic cannot break later runs.
         let done = catch_unwind(AssertUnwindSafe(|| run(candidate, self.system, seed, &self.options)));
         match done {
             Ok(Ok(run)) => Trial::of(run),
@@ -83,12 +83,12 @@ pub fn names(failed: &[Failed]) -> String {
 }
 
 impl Trial {
-    /// What went wrong under this name.
+    /// The failure of this name.
     pub(super) fn failure(&self, check: &str) -> Option<&Failed> {
         self.failed.iter().find(|failed| failed.check == check)
     }
 
-    /// The ids of the operations in the certificates: where to look first for what matters.
+    /// The ids of the operations in the certificates: the first candidates for what the violation needs.
     pub(super) fn evidence(&self) -> Vec<u32> {
         self.failed.iter().flat_map(|failed| failed.operations.iter().flatten().copied()).collect()
     }

@@ -1,4 +1,4 @@
-//! Reductions that leave out a part as a whole: what the explicit form replaces, acts, faults, operations, keys.
+//! Reductions that leave out whole parts: what the explicit form replaces, acts, faults, operations, keys.
 
 use super::search::{explicit, with_explicit};
 use crate::fault::kind::Family;
@@ -16,7 +16,7 @@ pub(super) fn bare(base: &Scenario, title: &str) -> Scenario {
     bare.faults = Vec::new();
     bare.nemesis = None;
     if explicit(base).acts.is_some() {
-        // Jitter is no act: it stays a hash.
+        // Jitter is not listed as acts: it stays a hash.
         bare.messages = Chaos { jitter_ms: base.messages.jitter_ms, ..Chaos::default() };
     }
     bare
@@ -94,7 +94,7 @@ pub(super) fn around_the_evidence(base: &Scenario, evidence: &[u32]) -> Vec<Scen
 }
 
 /// With keys numbered without gaps, or else without some of those above the last one in use: every key is read
-/// when a run closes, so that keys nobody writes have an effect.
+/// when a run closes, so even keys that are never written have an effect.
 pub(super) fn fewer_keys(base: &Scenario) -> Vec<Scenario> {
     let used: BTreeSet<Key> = explicit(base).script.iter().map(|op| op.op.key()).collect();
     let used: Vec<Key> = used.into_iter().collect();
@@ -124,7 +124,7 @@ fn with_key(op: Op, key: Key) -> Op {
     }
 }
 
-/// With the cas at this place of the script a put of the same value.
+/// With the cas at this place of the script replaced by a put of the same value.
 pub(super) fn put_for_cas(base: &Scenario, at: usize) -> Option<Scenario> {
     let Op::Cas { key, new: value, .. } = explicit(base).script.get(at)?.op else { return None };
     Some(truthful(&with_explicit(base, |explicit| {

@@ -1,8 +1,9 @@
-//! The best scenario so far, and trying others in its place: side by side, but as if one after the other.
+//! The best scenario so far, and the search for a better one: candidates run in parallel, with the same result as
+//! one after the other.
 //!
 //! Of the candidates of a step the lowest-numbered one that still fails is taken, and only those up to it are
-//! paid for. What ran beside them in vain is remembered, not charged: so neither the result nor the moment at
-//! which the budget ends depends on how many ran at once.
+//! charged to the budget. Results of later ones that ran in parallel are remembered, not charged: so neither the
+//! result nor the moment at which the budget ends depends on how many ran at once.
 
 use super::oracle::{Oracle, Trial};
 use super::{Limits, NotReproduced};
@@ -19,7 +20,7 @@ pub(super) struct Search<'a> {
     limits: Limits,
     best: Scenario,
     trial: Trial,
-    /// What is known of other candidates, by the hash of their text.
+    /// Results of other candidates, by the hash of their text.
     known: BTreeMap<u64, Known>,
     spent_ms: u64,
     trials: u64,
@@ -58,7 +59,7 @@ impl<'a> Search<'a> {
         &self.trial
     }
 
-    /// How many candidates were paid for.
+    /// How many candidates were charged to the budget.
     pub(super) fn trials(&self) -> u64 {
         self.trials
     }
@@ -68,14 +69,14 @@ impl<'a> Search<'a> {
         self.spent_ms >= self.limits.simulated_ms / if self.scripted { 2 } else { 1 }
     }
 
-    /// Lets the failure rest on a run's closing operations as well; whether it had to rest on the script before.
+    /// Lets the failure rest on a run's closing operations too. Returns whether it had to rest on the script before.
     pub(super) fn give_up_the_script(&mut self) -> bool {
         std::mem::replace(&mut self.scripted, false)
     }
 
     /// Tries candidates in order until one fails as the recorded run did; it becomes the best, and its place
-    /// in the order is returned. `None` among the candidates is a place without one. What makes no sense as
-    /// a scenario, or changes nothing, is passed over without cost.
+    /// in the order is returned. `None` among the candidates is a place without one. Invalid scenarios, and those
+    /// that change nothing, are skipped without cost.
     pub(super) fn first(&mut self, candidates: impl IntoIterator<Item = Option<Scenario>>) -> Option<usize> {
         let mut candidates = candidates.into_iter().enumerate();
         let jobs = self.limits.jobs.max(1);
@@ -86,7 +87,7 @@ impl<'a> Search<'a> {
                 let sound = candidate.filter(|candidate| *candidate != self.best && candidate.check().is_ok());
                 if let Some(candidate) = sound {
                     let key = key(&candidate);
-                    // What is known to pass needs no thread, and must not hold up the others.
+                    // A candidate that is known to pass needs no thread, and must not delay the others.
                     if self.known.get(&key).is_some_and(|known| known.paid && !self.keeps(&known.trial, &candidate)) {
                         continue;
                     }
@@ -112,7 +113,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Takes a candidate if it fails as the recorded run did, budget or not; whoever asks this asks little.
+    /// Takes a candidate if it fails as the recorded run did, even if the budget has ended; callers try few of these.
     pub(super) fn at_any_price(&mut self, candidate: Scenario) -> bool {
         if candidate == self.best || candidate.check().is_err() {
             return false;
@@ -134,7 +135,7 @@ impl<'a> Search<'a> {
         true
     }
 
-    /// What becomes of each candidate, budget or not; whoever asks this asks little.
+    /// The result of each candidate, even when the budget has ended; callers try few of these.
     pub(super) fn verdicts(&mut self, candidates: Vec<Scenario>) -> Vec<(String, bool)> {
         let candidates: Vec<_> = candidates
             .into_iter()
@@ -151,9 +152,9 @@ impl<'a> Search<'a> {
         candidates.iter().map(|(_, candidate, key)| verdict(self, candidate, *key)).collect()
     }
 
-    /// Whether a candidate fails as the recorded run did. Every run closes with operations of its own, which may show
-    /// the damage as well; but if the recorded evidence lies in the script, it must stay there: a violation that a
-    /// person can read off the script is the better lesson.
+    /// Whether a candidate fails as the recorded run did. Every run closes with operations that are not in the
+    /// script, which may show the damage as well. But if the recorded evidence is in the script, it must stay there:
+    /// a violation that a person can see in the script is easier to understand.
     fn keeps(&self, trial: &Trial, candidate: &Scenario) -> bool {
         if self.scripted {
             rests_on_the_script(trial, self.kept, candidate)
@@ -170,7 +171,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Runs those of a batch that are not known, each on a thread of its own.
+    /// Runs the candidates of a batch without a known result, each on a thread of its own.
     fn run(&mut self, batch: &[(usize, Scenario, u64)]) {
         let unknown: Vec<_> = batch.iter().filter(|(_, _, key)| !self.known.contains_key(key)).collect();
         let (oracle, kept) = (self.oracle, self.kept);
@@ -189,7 +190,7 @@ impl<'a> Search<'a> {
         };
         for (key, mut trial) in trials {
             if trial.failure(kept).is_none() {
-                // Only its verdict will be asked for, and a script is large.
+                // Only its verdict will be needed, and a script is large.
                 trial.explicit = None;
             }
             self.known.insert(key, Known { trial, paid: false });
@@ -217,7 +218,7 @@ fn rests_on_the_script(trial: &Trial, kept: &str, scenario: &Scenario) -> bool {
 }
 
 fn key(scenario: &Scenario) -> u64 {
-    // The verdict that a candidate carries is that of another run, and no part of what it asks for.
+    // The verdict that a candidate carries is that of another run, so it is no part of the candidate's identity.
     let text = serde_json::to_string(&(
         (&scenario.sites, &scenario.latency, &scenario.timing, &scenario.workload, &scenario.messages),
         (&scenario.expect, &scenario.nemesis),

@@ -1,4 +1,4 @@
-//! Against oracles that simulate nothing: what is needed is known, so what is left can be checked.
+//! Tests with oracles that simulate nothing: what a failure needs is known, so what shrinking leaves can be checked.
 
 use super::search::with_explicit;
 use super::*;
@@ -100,7 +100,7 @@ fn a_fault_without_effect_is_not_left_where_the_budget_ends() {
     assert!(shrunk.necessity.iter().all(|row| row.needed), "{:?}", shrunk.necessity);
 }
 
-/// An oracle to which some things matter, drawn from a number: a few faults, operations, nodes, some length.
+/// An oracle whose failure needs a few parts, drawn from a number: faults, operations, nodes, some length.
 fn whimsical(seed: u64) -> impl Fn(&Scenario) -> bool + Sync {
     move |scenario: &Scenario| {
         let ask = |question: u64, bound: u64| rng::below(rng::hash(seed, &[question]), bound);
@@ -163,7 +163,7 @@ fn a_spent_budget_leaves_something_that_fails() {
     assert!(!shrunk.finished && fails(&shrunk.scenario));
     // The table of what is needed is made in any case: a trial for each thing that is left.
     let table = shrunk.after.duration_ms * shrunk.necessity.len() as u64;
-    // And what has no effect is left out in any case: two passes over faults, acts and jitter at most.
+    // And parts without effect are left out in any case: at most two passes over faults, acts and jitter.
     let leftovers = shrunk.after.duration_ms * 2 * (shrunk.before.faults as u64 + 2);
     assert!(cost.into_inner() <= 160_000 + table + leftovers);
 }

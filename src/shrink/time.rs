@@ -1,11 +1,11 @@
-//! Reductions of time: an early end, stretches cut out, shorter faults, rounder moments.
+//! Reductions of time: an early end, stretches cut out, shorter faults, rounder instants.
 
 use super::plain::truthful;
 use super::search::{explicit, with_explicit};
 use crate::fault::model::Fault;
 use crate::scenario::Scenario;
 
-/// Ends the run's activity at `until_ms`: what begins later is left out, a fault that lasts longer ends then.
+/// Ends the run's activity at `until_ms`: later faults and operations are left out, longer faults end then.
 pub(super) fn cut(base: &Scenario, until_ms: u64) -> Option<Scenario> {
     let until_ms = on_tick(base, until_ms);
     if until_ms == 0 || until_ms >= base.timing.duration_ms {
@@ -38,7 +38,7 @@ pub(super) fn ends(duration_ms: u64, at_ms: Option<u64>) -> Vec<u64> {
     ends
 }
 
-/// Takes the time between two moments out: what lies in it happens at its beginning, what follows earlier.
+/// Takes out the time between two instants: events within it happen at its beginning, later ones that much earlier.
 pub(super) fn excise(base: &Scenario, from_ms: u64, to_ms: u64) -> Option<Scenario> {
     let (from_ms, to_ms) = (on_tick(base, from_ms), on_tick(base, to_ms.min(base.timing.duration_ms)));
     if from_ms >= to_ms || to_ms - from_ms >= base.timing.duration_ms {

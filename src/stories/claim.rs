@@ -1,7 +1,7 @@
 //! What a story predicts, what its run measured, and whether the two agree.
 //!
-//! A prediction is made by a function of the parameters alone; it is given no run. A measurement is joined to it
-//! by name. Nothing that was predicted may go unmeasured, so that a claim cannot hold by never being looked at.
+//! A prediction is a function of the parameters alone; it sees no run. A measurement is joined to it by name.
+//! Every prediction must be measured, so that a claim cannot hold merely because nothing checked it.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub enum Tolerance {
     Within(f64),
 }
 
-/// What a story says of one variant before anything runs.
+/// What a story predicts of one variant before anything runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// What is predicted, the same for all variants.
@@ -56,7 +56,7 @@ pub struct Claim {
     pub variant: String,
     /// What the parameters predict.
     pub predicted: f64,
-    /// What the run showed; `None`: nothing, and the claim does not hold.
+    /// What the run measured; `None`: nothing, and the claim does not hold.
     pub measured: Option<f64>,
     /// The unit of both, `%` for shares.
     pub unit: String,

@@ -1,4 +1,4 @@
-//! The stories about the systems of the testbed: their scenarios with other sites and faults, run and judged as
+//! The stories about the systems of the testbed: their scenarios with other sites and faults, run and checked as
 //! everywhere.
 
 use super::claim::Measurement;
@@ -34,13 +34,13 @@ pub fn cut(groups: [&[&str]; 2], at_s: f64, for_s: f64) -> Fault {
     lasting(at_s, for_s, Partition { groups: groups.map(targets).to_vec() }.into())
 }
 
-/// A fault from a moment on, for a time, both in seconds.
+/// A fault, given its beginning and its length, both in seconds.
 pub fn lasting(at_s: f64, for_s: f64, kind: FaultKind) -> Fault {
     let ms = |s: f64| (s * 1000.0).round() as u64;
     Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind }
 }
 
-/// How long after a cut everybody has decided what to do, in maximum election time-outs.
+/// How long after a cut every node has reacted to it, in maximum election time-outs.
 pub const SETTLED: f64 = 3.0;
 /// How long clients go on after the last fault, in seconds.
 const AFTER_S: f64 = 8.0;
@@ -50,14 +50,14 @@ pub fn timeout_s(scenario: &Scenario) -> f64 {
     scenario.timing.operation_timeout_ms as f64 / 1000.0
 }
 
-/// The part of a cut in which everybody has decided what to do, in seconds. It ends a client's time-out before the cut
-/// does, so that nothing that is offered in it can be answered in time by the end of the cut.
+/// The part of a cut in which every node has reacted to it, in seconds. It ends a client's time-out before the cut
+/// does, so that no operation offered in it can still be answered in time when the cut ends.
 pub fn settled_s(scenario: &Scenario, cut_at_s: f64, cut_s: f64) -> (f64, f64) {
     let election_s = scenario.timing.election_max_ms as f64 / 1000.0;
     (cut_at_s + SETTLED * election_s, cut_at_s + cut_s - timeout_s(scenario))
 }
 
-/// What [`settled_s`] and [`served`] come to, in words.
+/// Describes what [`settled_s`] and [`served`] measure.
 pub fn settled(scenario: &Scenario, cut_at_s: f64, cut_s: f64) -> String {
     let (from_s, until_s) = settled_s(scenario, cut_at_s, cut_s);
     let timeout_s = timeout_s(scenario);
@@ -100,14 +100,14 @@ pub fn judged(
 pub struct Offered<'a> {
     /// Clients of these sites.
     pub sites: &'a [&'a str],
-    /// Planned from the first to before the second moment, in seconds.
+    /// Planned at or after the first instant and before the second, in seconds.
     pub period_s: (f64, f64),
     /// Writes only, or reads only; `None`: both.
     pub writes: Option<bool>,
 }
 
-/// The percentage of the operations offered that were served in time: acknowledged within the client's time-out of when
-/// they were planned. What is planned and never asked, because its client is stuck in the one before, is not served.
+/// The percentage of the operations offered that were served in time: acknowledged within the client's time-out of the
+/// planned instant. An operation that is never sent, because its client is stuck in the one before, is not served.
 pub fn served(run: &Run, offered: Offered<'_>) -> f64 {
     let Offered { sites, period_s: (from_s, until_s), writes } = offered;
     let clients = run.scenario.client_sites();
@@ -130,7 +130,7 @@ pub fn served(run: &Run, offered: Offered<'_>) -> f64 {
     percent(run.history.operations.iter().filter(is_in_time).count(), offered.len())
 }
 
-/// 1 if it is so, 0 if not: what a claim that something happens is measured by.
+/// 1 if true, 0 if not: the measurement of a claim that something happens.
 pub fn yes(it_is: bool) -> f64 {
     f64::from(u8::from(it_is))
 }
@@ -162,7 +162,7 @@ pub fn seen(run: &Run) -> Table {
     table
 }
 
-/// For how long each node has heard nothing, at a moment, in seconds: what its log would say, and all that it knows.
+/// For how long each node has heard nothing, at an instant, in seconds: what its log would show, and all that it knows.
 pub fn silence(run: &Run, at_s: f64) -> Table {
     let at_ns = (at_s * 1e9) as u64;
     let nodes: Vec<HostId> = run.trace.node_ids().collect();

@@ -1,9 +1,10 @@
-//! consistency-or-availability: every design of the ladder under one cut. What a design asks for before it answers a
-//! read, and before it acknowledges a write, says who is served, and whether what two sides say can contradict.
+//! consistency-or-availability: every design of the ladder under one cut. What a design requires before it answers a
+//! read, and before it acknowledges a write, determines which clients are served, and whether the answers of the two
+//! sides can contradict each other.
 //!
-//! A client waits for the answer to its operation before it comes to the next. One that both read and wrote would be
-//! stuck in a write that cannot be acknowledged, and its reads would seem to be refused; so half of the clients of each
-//! site read and the others write.
+//! A client waits for the answer to its operation before it sends the next. A client that both reads and writes would
+//! be stuck in a write that cannot be acknowledged, and its reads would seem to be refused; so half of the clients of
+//! each site read and the others write.
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::consensus::{
@@ -24,12 +25,12 @@ const LINEARIZABLE: &str = "linearizable (1: yes)";
 /// Clients of each site that read, and as many that write.
 const EACH: u16 = 3;
 
-/// What a design asks for before it answers.
+/// What a design requires before it answers.
 #[derive(Clone, Copy, PartialEq)]
 enum Asks {
     /// Any node.
     One,
-    /// The primary, which is in the east, and which nobody takes over from.
+    /// The primary, which is in the east; no other node takes over from it.
     Primary,
     /// Every node.
     All,
@@ -37,7 +38,7 @@ enum Asks {
     Majority,
 }
 
-/// Each design with what it asks for a read and for a write.
+/// Each design with what it requires for a read and for a write.
 const DESIGNS: [(System, Asks, Asks); 6] = [
     (System::DualPrimary, Asks::One, Asks::One),
     (System::PrimaryBackupAsync, Asks::One, Asks::One),
@@ -62,7 +63,7 @@ pub(super) struct ConsistencyOrAvailability {
 }
 
 impl ConsistencyOrAvailability {
-    /// Which sides, east and west, have what is asked for.
+    /// Which sides, east and west, have what is required.
     fn served(&self, asks: Asks) -> [bool; 2] {
         let all = self.east + self.west;
         match asks {
@@ -154,7 +155,7 @@ impl Model for ConsistencyOrAvailability {
                     predictions.push(Prediction::new(claim, variant.name, share, within, because));
                 }
             }
-            // Where only one side writes, the other has nothing to contradict with.
+            // If only one side writes, the other cannot contradict it.
             let contradicts = self.served(*writes) == [true, true];
             let because = if contradicts { "both sides write" } else { "at most one side writes" };
             let linearizable = (yes(!contradicts), "");

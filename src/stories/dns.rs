@@ -24,7 +24,7 @@ pub enum Answer {
     Address(Ipv4Addr, u32),
     /// Ask the server at this address, for so many seconds.
     Delegation(Ipv4Addr, u32),
-    /// It cannot be told now.
+    /// No answer is possible now.
     Failure,
 }
 
@@ -116,10 +116,10 @@ where
     }
 }
 
-/// Finds names from the root on, and remembers who is in charge.
+/// Resolves names from the root on, and remembers which server is responsible.
 #[derive(Debug, Clone, Copy)]
 pub struct Recursion {
-    /// Whom to ask first.
+    /// The server to ask first.
     server: HostId,
 }
 

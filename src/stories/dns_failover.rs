@@ -39,7 +39,7 @@ const NAME: &str = "www.shop.example.";
 const DNS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long delegations are good for, in seconds.
 const DELEGATION_TTL_S: u32 = 86_400;
-/// How far from the moment that is judged a request may be, in minutes of the story.
+/// How far from the measured instant a request may be, in minutes of the story.
 const AROUND_S: f64 = 5.0;
 
 /// The story: what may be changed about it.
@@ -69,7 +69,7 @@ pub(super) struct DnsFailover {
 }
 
 /// A minute of the story is a second of the simulation: names that end with `min` count the story's time, and the same
-/// numbers are seconds (`s`) where the simulator is told of them.
+/// numbers are seconds (`s`) where they are passed to the simulator.
 impl DnsFailover {
     fn old_s(&self) -> f64 {
         f64::from(self.old_ttl_min)
@@ -106,13 +106,13 @@ struct Request {
     ok: bool,
 }
 
-/// What is noted down while a run goes on.
+/// What is recorded during a run.
 #[derive(Default)]
 struct Log {
     requests: Vec<Request>,
     /// When the authority was asked.
     queries_s: Vec<f64>,
-    /// What some caches said when somebody looked: (client, address is the old one, seconds left).
+    /// The content of some caches when they were inspected: (client, address is the old one, seconds left).
     looked: Vec<(usize, Option<(bool, f64)>)>,
 }
 
@@ -195,7 +195,7 @@ impl Model for DnsFailover {
         if (half_s - flip_s).abs() > AROUND_S {
             say(OLD, RESOLVER, share(before), none, because);
         }
-        // Who asks for the first time after the move goes to the new address.
+        // A client that asks for the first time after the move goes to the new address.
         let known = 1.0 - (-self.requests_per_min * self.move_at_min).exp();
         let because = "an open connection asks no resolver";
         say(OLD, KEEP_ALIVE, share(known), of_chance(known, 0.02), because);
@@ -250,7 +250,7 @@ impl Model for DnsFailover {
     }
 }
 
-/// A name server that knows who knows.
+/// A name server that delegates.
 async fn delegate(host: Host, to: &'static str) {
     let next = Answer::Delegation(address(named(&host, to)), DELEGATION_TTL_S);
     dns::serve(host, move |_| std::future::ready(next)).await;

@@ -1,8 +1,8 @@
-//! dns-outage: an authoritative server cannot be reached, and what the layers above it make of one question.
+//! dns-outage: an authoritative server cannot be reached, and the layers above it multiply each question.
 //!
 //! Each of L layers asks the one below up to A times. If a try at the bottom fails with probability p, a request
-//! makes (1 - p^(A^L)) / (1 - p) of them on average: A^L when nothing gets through. To whoever runs the authority, the
-//! outage of the network in front of it looks like an attack.
+//! makes (1 - p^(A^L)) / (1 - p) of them on average: A^L when nothing gets through. To the operator of the authority,
+//! the outage of the network in front of it looks like an attack.
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, address, ask};
@@ -35,7 +35,7 @@ const QUERIES: [&str; 4] = [
 ];
 const SERVED: [&str; 4] =
     ["served in time, cut off", "served in time, most lost", "served in time, half lost", "served in time, slow"];
-/// The trouble in which everything is lost, that in which most is, half is, and all is late.
+/// The troubles: every message is lost, most are lost, half are lost, all are late.
 const CUT_OFF: usize = 0;
 const SLOW: usize = 3;
 
@@ -88,7 +88,8 @@ impl DnsOutage {
         self.trouble(SLOW).1 + 1.0
     }
 
-    /// How long a request may take: what is left out at the end of a trouble, so that each judged one ends within it.
+    /// How long a request may take. So much time at the end of a trouble is left out, so that each measured request
+    /// ends within it.
     fn longest_s(&self) -> f64 {
         let [app, stub, resolver] = self.tries(NAIVE).map(f64::from);
         let hops_ms = app * (stub + 1.0) * (8.0 * self.latency_ms as f64 + 4.0 * self.tick_ms as f64);
@@ -174,7 +175,7 @@ impl Model for DnsOutage {
             ("half_lost", self.half_lost, 0.01..=0.99),
             ("slow_s", self.slow_s, self.try_timeout_ms as f64 / 1000.0..=60.0),
             ("trouble_s", self.trouble_s, (self.longest_s() + 4.0).ceil()..=60.0),
-            // Each is asked for, and so known, before the first trouble.
+            // Each name is asked for, and so known, before the first trouble.
             ("names", f64::from(self.names), 1.0..=(self.requests_per_s * self.trouble_s / 6.0).floor()),
             ("ttl_s", f64::from(self.ttl_s), 1.0..=3600.0),
             ("latency_ms", self.latency_ms as f64, 1.0..=100.0),
@@ -233,7 +234,7 @@ impl Model for DnsOutage {
                 let because = "what was known once is served, however old";
                 predictions.push(Prediction::new(served, variant, (100.0, "%"), Tolerance::Within(1.0), because));
             }
-            // Each name is asked for once in RECHECK, by whoever comes first.
+            // Each name is asked for once in RECHECK, by the first request in that time.
             let recheck_s = RECHECK_MS as f64 / 1000.0;
             let queries = f64::from(self.names * self.tries(variant)[2]) / (recheck_s * self.requests_per_s);
             let because = "each name is asked for once in the time for which a failure is remembered";
@@ -322,7 +323,7 @@ impl Scene {
         [STALE, BOTH].contains(&self.variant)
     }
 
-    /// The recursive resolver. A name is `request.name.example.`: the first label says whose question it is.
+    /// The recursive resolver. A name is `request.name.example.`: the first label says which request asks.
     async fn resolver(self: Rc<Self>, host: Host) {
         let cache: Rc<RefCell<BTreeMap<String, Known>>> = Rc::default();
         let own = host.clone();
@@ -337,7 +338,7 @@ impl Scene {
             if known.until_ns > host.now_ns() {
                 return Answer::Address(known.address, self.p.ttl_s);
             }
-            // While this one asks, the others are served what there is.
+            // While this request asks, others are served from the cache.
             let until_ns = host.now_ns() + RECHECK_MS * 1_000_000;
             cache.borrow_mut().insert(name.into(), Known { until_ns, ..known });
         }

@@ -1,4 +1,4 @@
-//! The tables that somebody on call would have: latencies, error counts, sockets, resolver timings.
+//! The tables that an engineer on call would have: latencies, error counts, sockets, resolver timings.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The files of `sims/stories/`: which story, its parameters, the one that breaks its claims, and what a class is asked.
+//! The files of `sims/stories/`: the story's name, its parameters, a change that breaks its claims, and its questions.
 
 use super::lesson::Lesson;
 use super::list::{Listed, STORIES, listed, names};
@@ -36,11 +36,11 @@ fn own(story: &Listed) -> StoryFile {
 
 /// Whether a TOML text is a story's and not a scenario's.
 pub fn is_story(text: &str) -> bool {
-    // What is too much to be read is told by whoever reads it.
+    // The reader reports a text that is too large.
     values(text) <= VALUES && DeTable::parse(text).is_ok_and(|root| root.get_ref().contains_key("model"))
 }
 
-/// A story's file, read once: all in it is of its type from here on.
+/// A story's file after parsing, with typed fields.
 #[derive(Clone)]
 pub struct StoryFile {
     /// The name on the command line.
@@ -50,9 +50,9 @@ pub struct StoryFile {
     listed: &'static Listed,
     /// The story with its parameters.
     pub model: Arc<dyn Model>,
-    /// The same with the parameters changed with which a claim made without knowing of it fails.
+    /// The same with changed parameters, under which a claim that was made from the original ones fails.
     pub perturbed: Arc<dyn Model>,
-    /// What a class is told and asked.
+    /// The text and the questions for a class.
     pub lesson: Lesson,
     /// A recorded run, if the file carries one.
     pub recording: Option<Recording>,
@@ -64,7 +64,7 @@ impl std::fmt::Debug for StoryFile {
     }
 }
 
-/// The parts of a file that are read as they stand.
+/// The parts of a file that serde reads.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -75,7 +75,7 @@ struct Head {
     model: String,
     lesson: Lesson,
     explicit: Option<Explicit>,
-    // Read apart; named here so that errors list them.
+    // Read separately; named here so that errors list them.
     #[serde(rename = "parameters")]
     _parameters: serde::de::IgnoredAny,
     #[serde(rename = "perturbed")]

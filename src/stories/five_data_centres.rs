@@ -27,15 +27,14 @@ const READ_NEAR: &str = "a read from Frankfurt";
 const ONE_DOWN: &str = "served in time, one site down";
 const TWO_DOWN: &str = "served in time, two sites down";
 
-/// When the largest site dies, when the two largest do, for how long, and how soon after it everybody has noticed, in
-/// seconds.
+/// When the largest site dies, when the two largest do, for how long, and how soon every node has noticed, in seconds.
 const ONE_DOWN_S: f64 = 42.0;
 const TWO_DOWN_S: f64 = 76.0;
 const DOWN_S: f64 = 24.0;
 const NOTICED_S: f64 = 12.0;
 /// Latencies are taken from before the first fault, and from when a leader has been found.
 const QUIET_S: (f64, f64) = (8.0, 41.0);
-/// The share of the operations that nothing gets in the way of, at least.
+/// The least share of operations that nothing delays.
 const UNDISTURBED: f64 = 0.25;
 
 /// The story: what may be changed about it.
@@ -48,7 +47,7 @@ pub(super) struct FiveDataCentres {
     tokyo_ms: u64,
 }
 
-/// The cities with voters, by how many, the leader's first.
+/// The cities with voters and how many each has, the leader's city first.
 fn voters(variant: &str) -> &'static [(&'static str, u16)] {
     match variant {
         TOKYO => &[("tokyo", 1), ("frankfurt", 1), ("dublin", 1), ("virginia", 1), ("oregon", 1)],
@@ -76,7 +75,7 @@ impl FiveDataCentres {
         }
         scenario.timing.duration_ms = ((TWO_DOWN_S + DOWN_S + 4.0) * 1000.0) as u64;
         scenario.workload.operations = (self.operations_per_s * scenario.timing.duration_ms as f64 / 1000.0) as u32;
-        // Own keys would not matter: operations are so far apart that they hardly meet.
+        // Separate keys would change nothing: operations are so far apart that they hardly meet.
         scenario.workload.cas = 0;
         scenario
     }

@@ -57,7 +57,7 @@ where
             .auto_date_header(false)
             .serve_connection(TokioIo::new(stream), service);
         host.spawn(async move {
-            // A client that went away is its own affair.
+            // A client that went away is no error of the server.
             let _ = connection.await;
         });
     }
@@ -78,7 +78,7 @@ impl Connection {
         let (requests, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         host.spawn(async move {
-            // How it ended shows in the requests.
+            // An error of the connection shows in its requests.
             let _ = connection.await;
         });
         Ok(Connection { requests })

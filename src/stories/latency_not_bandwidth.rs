@@ -1,7 +1,7 @@
 //! latency-not-bandwidth: a page of many small resources, one after the other, far away.
 //!
-//! Its time is n (RTT + wait + work + bytes / bandwidth), and a connection's round trip. Where RTT is the largest by
-//! far, ten times the bandwidth changes nothing.
+//! Its time is n (RTT + wait + work + bytes / bandwidth), plus a connection's round trip. If RTT is by far the largest
+//! term, ten times the bandwidth changes nothing.
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percentile};
@@ -68,7 +68,7 @@ impl LatencyNotBandwidth {
         if variant == FEWER { (1, self.resources) } else { (self.resources, 1) }
     }
 
-    /// Milliseconds of distance, waiting and everything, of a page.
+    /// Milliseconds of a page: for distance, for waiting, in all.
     fn page_ms(&self, variant: &str) -> (f64, f64, f64) {
         let (requests, each) = self.requests(variant);
         let round_trip_ms = 2.0 * self.latency(variant) as f64;
@@ -275,7 +275,7 @@ fn measure(pages: &[Page]) -> Vec<Measurement> {
     ]
 }
 
-/// What the browser and the server's log show of pages.
+/// Page loads, as the browser and the server's log show them.
 fn on_call(pages: &[Page]) -> Table {
     let mut table =
         Table::new("page loads: the browser's clock beside the server's log, in ms", &["", "median", "90 %"]);

@@ -1,7 +1,7 @@
-//! What a class is told and asked about a story, and how an answer is judged.
+//! The text and the questions of a story's lesson, and how an answer is graded.
 //!
-//! A lesson's text is in the story's file. A question is a choice, or a number that a run decides; the outcome and the
-//! reasons are behind [`grade`], which wants an answer.
+//! A lesson's text is in the story's file. A question is a choice, or a number that a run decides. The outcome and the
+//! reasons are available only from [`grade`], which needs an answer.
 
 use super::claim::Claim;
 use super::model::{Complaint, Model};
@@ -10,11 +10,11 @@ use super::trial;
 use crate::rng;
 use serde::{Deserialize, Serialize};
 
-/// What a class is told and asked.
+/// The text and the questions for a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lesson {
-    /// Raised with every change after which an old answer means something else.
+    /// The version: raised with every change that gives an old answer another meaning.
     pub version: u32,
     /// What is known before anything is run; gives nothing away.
     pub setting: String,
@@ -81,7 +81,7 @@ impl Lesson {
     }
 }
 
-/// Judges an answer to every question by what was measured.
+/// Grades the answers to all questions by what was measured.
 pub fn grade(lesson: &Lesson, answer: &[String], claims: &[Claim]) -> Vec<Judged> {
     lesson.questions.iter().zip(answer).map(|(question, answer)| question.judge(answer, claims)).collect()
 }

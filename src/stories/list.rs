@@ -1,6 +1,6 @@
 //! The list of the stories: each with its name, its code and its file.
 //!
-//! A name means one thing. Where a scenario has a story's name, it is that story's: the line here says so.
+//! A name has one meaning. If a scenario has a story's name, it belongs to that story, and its line here says so.
 
 use super::model::{Model, read};
 use crate::scenario::{Document, ScenarioError};
@@ -18,7 +18,7 @@ pub struct Listed {
     pub name: &'static str,
     /// The text of its file in `sims/stories/`.
     pub text: &'static str,
-    /// The scenario that is meant where a story's name stands for a scenario: it has the systems that the story is about.
+    /// The scenario used where a story's name is given for a scenario: it has the systems that the story is about.
     pub scenario: Option<&'static str>,
     pub(super) read: Read,
 }

@@ -4,9 +4,10 @@
 //! * [`list`](mod@list): every story, its name, its code and its file. To add one: `docs/GROWING.md`.
 //! * [`model`]: what a story's code implements. [`claim`]: prediction beside measurement.
 //! * [`file`](mod@file): the format of `sims/stories/`. [`recording`]: a recorded run in it.
-//! * [`lesson`]: what a class is asked. [`question`]: how an answer is judged. [`trial`]: choices that can be run.
-//! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that somebody on call would have.
-//! * `world`: servers and clients inside the simulator. `http`, `dns`: what they speak, over hyper and hickory.
+//! * [`lesson`]: text and questions for a class. [`question`]: how an answer is graded. [`trial`]: choices that can be
+//!   run.
+//! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
+//! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory.
 //! * `consensus`: the testbed's own systems as variants.
 
 pub mod claim;

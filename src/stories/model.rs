@@ -13,7 +13,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// What can be wrong with parameters, a lesson or an answer: the problem, and what is allowed.
+/// An error in parameters, a lesson or an answer: the problem, and what is allowed.
 pub type Complaint = (String, String);
 
 /// One way to build the thing that the story is about.
@@ -32,11 +32,11 @@ pub struct Variant {
 pub struct Arrival {
     /// When it comes, in simulated microseconds since the start.
     pub at_us: u64,
-    /// Of which sort it is, where a story tells sorts apart.
+    /// Its sort, if the story distinguishes sorts.
     pub sort: u32,
 }
 
-/// What a story is told about one run.
+/// The input of one run of a story.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setup {
     /// The variant.
@@ -49,12 +49,12 @@ pub struct Setup {
     pub faults: Vec<Fault>,
 }
 
-/// What a run left behind.
+/// The results of a run.
 #[derive(Debug, Clone)]
 pub struct Observed {
     /// What it measured.
     pub measured: Vec<Measurement>,
-    /// What somebody on call would have seen.
+    /// What an engineer on call would have seen.
     pub evidence: Vec<Table>,
     /// Of every event.
     pub trace: Digest,
@@ -116,7 +116,7 @@ impl dyn Model + '_ {
         self.variants().iter().map(|variant| variant.name).collect()
     }
 
-    /// What a variant is told about its run under this seed.
+    /// The input of a variant's run under this seed.
     pub fn setup(&self, variant: &Variant, seed: u64) -> Setup {
         Setup { variant: variant.name, seed, load: self.load(seed), faults: self.faults() }
     }

@@ -2,7 +2,7 @@
 //!
 //! A pool of N connections serves two sorts of calls. Little's law: a sort that comes lambda times a second and holds a
 //! connection for W seconds keeps lambda W of them busy. When one sort slows down, the sum exceeds N; the pool then
-//! hands out N / (mean hold) connections a second, to whoever waits longest, slow or fast.
+//! hands out N / (mean hold) connections a second, to the call that has waited longest, slow or fast.
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
@@ -80,7 +80,8 @@ impl PoolExhaustion {
         work_s + self.round_trip_s()
     }
 
-    /// What a shared pool of `connections` comes to: calls of each sort a second, and how long a slow one holds.
+    /// What a shared pool of `connections` serves: calls of each sort a second, and how long a slow one holds a
+    /// connection.
     fn shared(&self, connections: u32) -> (f64, f64) {
         let (fast_s, slow_s) = (self.hold_s(self.work_s), self.hold_s(self.slow_work_s));
         let most = f64::from(self.slow_at_once) / self.slow_work_s;
@@ -88,7 +89,7 @@ impl PoolExhaustion {
         if each <= most { (each, slow_s) } else { (most, f64::from(connections) / most - fast_s) }
     }
 
-    /// The period whose calls are judged: the pool is as it will stay, and every call ends before the run does.
+    /// The period whose calls are measured: the pool has settled, and every call ends before the run does.
     fn judged_s(&self) -> (f64, f64) {
         (self.slow_at_s + 6.0 + self.patience_s, self.duration_s - 4.0 - self.patience_s)
     }
@@ -105,7 +106,7 @@ struct Called {
     ok: bool,
 }
 
-/// What is noted down while a run goes on.
+/// What is recorded during a run.
 #[derive(Default)]
 struct Log {
     calls: Vec<Called>,
@@ -318,7 +319,7 @@ impl Service {
         .await;
     }
 
-    /// Notes down what the pool says of itself, step by step.
+    /// Records the pool's own figures, step by step.
     async fn watch(self, host: Host, pool: Pool<Connections>) {
         loop {
             let status = pool.status();
@@ -341,7 +342,7 @@ impl Service {
         let answered = tokio::time::timeout(Duration::from_secs_f64(limit), connection.get(path)).await;
         let ok = matches!(answered, Ok(Ok(_)));
         if !ok {
-            // An answer may still come on it: it is of no use to anybody else.
+            // An answer may still come on it, so no other call can use it.
             drop(Object::take(connection));
         }
         let ended_ns = host.now_ns();

@@ -1,4 +1,4 @@
-//! A question of a lesson: what can be answered, and how an answer is judged.
+//! A question of a lesson: the possible answers, and how an answer is graded.
 
 use super::claim::{Claim, Prediction};
 use super::model::Complaint;
@@ -22,7 +22,7 @@ pub struct Question {
     /// The claim's unit, known once the file has been read.
     #[serde(skip)]
     unit: &'static str,
-    /// What must come of the choice that is right, and of no other.
+    /// The results that the right choice must have, and no other choice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trials: Vec<Trial>,
     /// What can be chosen; one is right.
@@ -44,7 +44,7 @@ pub struct Choice {
     /// What it stands for in a run, where the question has trials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plays: Option<Play>,
-    /// Why no run can show what comes of it, where the question has trials and this cannot be run.
+    /// Why no run can show its result, if the question has trials and this choice cannot be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unplayed: Option<String>,
 }
@@ -60,7 +60,7 @@ pub struct Play {
     pub parameters: toml::Table,
 }
 
-/// What must come of a choice that is right.
+/// A result that the right choice must have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
@@ -77,21 +77,21 @@ pub struct Trial {
     pub at_most: Option<f64>,
 }
 
-/// How one answer was judged.
+/// How one answer was graded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Judged {
     /// What was answered.
     pub answer: String,
     /// Whether it is right.
     pub right: bool,
-    /// What would have been: a letter, or what was measured.
+    /// What would have been right: a letter, or what was measured.
     pub solution: String,
     /// Why.
     pub because: String,
 }
 
 impl Trial {
-    /// Whether a measurement is what is asked; NaN, a share of nothing, is not.
+    /// Whether a measurement meets the trial; NaN, a share of nothing, does not.
     pub(super) fn is_met(&self, measured: f64) -> bool {
         measured >= self.at_least.unwrap_or(f64::NEG_INFINITY) && measured <= self.at_most.unwrap_or(f64::INFINITY)
     }

@@ -1,8 +1,8 @@
-//! A recorded run of a variant in a world of the story's own: what was drawn from the seed, and what came of it.
+//! A recorded run of a variant in a world of the story's own: what was drawn from the seed, and the result.
 //!
-//! It is not the explicit form of a scenario, whose script is operations on keys, each of a client, and whose verdict is
-//! the checks'. A story's hosts know no keys: its load is moments and sorts, and its verdict is its claims, which follow
-//! from the measurements. A variant that *is* a system under a scenario is recorded as that
+//! It is not the explicit form of a scenario, whose script is operations of clients on keys, and whose verdict comes
+//! from the checks. A story's hosts know no keys: its load is instants and sorts, and its verdict is its claims, which
+//! follow from the measurements. A variant that *is* a system under a scenario is recorded as such
 //! ([`Observed::scenario`](super::model::Observed)).
 
 use super::model::{Arrival, Complaint, Model, Setup};
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 /// A recorded run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    /// What the run was told.
+    /// The input of the run.
     pub setup: Setup,
     /// Its digest.
     pub digest: Digest,
 }
 
-/// A recorded run as it stands in a file.
+/// A recorded run as in a file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Explicit {

@@ -1,9 +1,9 @@
-//! retry-storm: a server stalls for a moment, and what its clients' retries make of it.
+//! retry-storm: a server stalls for a moment, and its clients' retries keep it overloaded.
 //!
 //! A stall of D seconds leaves a backlog. If each client gives up after T and asks again up to r times, the backlog
-//! holds every try: lambda (D + (D - T) + (D - 2T) + ...). If it takes longer than T to serve, all that is served is too
-//! late, everybody asks again, and load stays at lambda (1 + r) > mu for ever: a metastable failure (Bronson et al.,
-//! HotOS 2021). Spreading the same number of tries over more time changes nothing about their rate.
+//! holds every try: lambda (D + (D - T) + (D - 2T) + ...). If it takes longer than T to serve, every answer is too
+//! late, every client asks again, and load stays at lambda (1 + r) > mu for ever: a metastable failure (Bronson et
+//! al., HotOS 2021). Spreading the same number of tries over more time does not change their rate.
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
@@ -36,12 +36,12 @@ const BEFORE: &str = "served in time before the stall";
 const BACKLOG: &str = "queue when the stall ends";
 const AFTER: &str = "served in time long after it";
 
-/// How often a budget forgets what it was paid, in seconds.
+/// After how many seconds a deposit in the retry budget expires.
 const BUDGET_WINDOW_S: u64 = 10;
 /// The shortest and the longest pause of the back-off, in seconds; jitter takes up to all of it away.
 const PAUSES_S: (f64, f64) = (0.2, 2.0);
 
-/// The length of the period that is judged after the stall, in seconds.
+/// The length of the period that is measured after the stall, in seconds.
 const JUDGED_S: f64 = 6.0;
 
 /// The story: what may be changed about it.
@@ -95,13 +95,13 @@ impl RetryStorm {
         self.timeout_s * (1.0 + f64::from(self.retries)) + PAUSES_S.1 * f64::from(self.retries)
     }
 
-    /// Requests that are judged after the stall come in this period.
+    /// Requests that are measured after the stall come in this period.
     fn after_s(&self) -> (f64, f64) {
         let until = self.duration_s - self.spent_s();
         (until - JUDGED_S, until)
     }
 
-    /// When who is to recover has: the queue of requests that are asked once is shorter than T again.
+    /// When the variants that should recover have done so: with requests asked once, the queue is shorter than T again.
     fn recovered_s(&self) -> f64 {
         let spare_per_s = self.served_per_s - self.requests_per_s * (1.0 + self.budget_share);
         let too_much = (self.backlog(0) - self.served_per_s * self.timeout_s).max(0.0);
@@ -119,7 +119,7 @@ struct Asked {
     ok: bool,
 }
 
-/// What is noted down while a run goes on.
+/// What is recorded during a run.
 #[derive(Default)]
 struct Log {
     asked: Vec<Asked>,
@@ -214,7 +214,7 @@ impl Model for RetryStorm {
                     ((0.0, "%"), because.to_string())
                 }
                 IMMEDIATE | BACKOFF => (healthy, "the queue is served within T, and nobody asks again".to_string()),
-                // Retries are paid for by successes, so that it may get well all the same; nothing is claimed.
+                // Successes pay for retries, so it may recover all the same; nothing is claimed.
                 BUDGET if self.requests_per_s * (1.0 + self.budget_share) >= self.served_per_s => continue,
                 BUDGET => (healthy, "lambda (1 + b) < mu: the queue shrinks".to_string()),
                 DEADLINE => (healthy, "what is served is never too late".to_string()),
@@ -250,7 +250,7 @@ impl Model for RetryStorm {
 
 /// A try in the server's queue.
 struct Job {
-    /// When nobody waits for it any more.
+    /// When its client stops waiting for it.
     deadline_ns: u64,
     done: oneshot::Sender<()>,
 }
@@ -329,8 +329,8 @@ impl Server {
                 sleep_until(&host, stalled_ns).await;
             }
             let now_ns = host.now_ns();
-            // To drop only what is late already would be too late: a FIFO queue hands out what is about to be, and the
-            // work would be done for an answer that comes just after its deadline.
+            // Dropping only tries that are late already is not enough: a FIFO queue would hand out tries that are
+            // about to be late, and the work would be done for an answer that comes just after its deadline.
             if self.drops_late_work && job.deadline_ns < now_ns + self.service_ns + self.way_back_ns {
                 self.queued(&host, -1);
                 continue;
@@ -338,7 +338,7 @@ impl Server {
             free_ns = now_ns.max(free_ns) + self.service_ns;
             sleep_until(&host, free_ns).await;
             self.queued(&host, -1);
-            // Nobody may be waiting any more: the work was done all the same.
+            // The client may have stopped waiting: the work was done all the same.
             let _ = job.done.send(());
         }
     }

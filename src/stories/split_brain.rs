@@ -1,7 +1,8 @@
-//! split-brain as a lesson: who is served on either side of a cut, and whether the two sides contradict each other.
+//! split-brain as a lesson: which clients are served on either side of a cut, and whether the two sides contradict each
+//! other.
 //!
-//! A side is served where it has what the design asks for: with consensus, a majority of all voters; with two
-//! primaries, any one node. At most one side can have a majority, so at most one is served, and so nothing contradicts.
+//! A side is served if it has what the design requires: with consensus, a majority of all voters; with two primaries,
+//! any one node. At most one side can have a majority, so at most one is served, and no answers contradict.
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::consensus::{
@@ -24,7 +25,7 @@ const EAST: &str = "served in time, east";
 const WEST: &str = "served in time, west";
 const FORKED: &str = "split-brain certified (1: yes)";
 
-/// How long after the cut somebody looks at the servers, in seconds: nothing has been decided yet.
+/// How long after the cut the servers' logs are read, in seconds: no node has reacted yet.
 const LOOKED_S: f64 = 0.5;
 
 /// The story: what may be changed about it.
@@ -72,8 +73,8 @@ impl SplitBrain {
         self.east_beside_witness + self.west_beside_witness + 1
     }
 
-    /// What cuts the witness off from one of the sides. Customers of the other can ask it: it may be elected, and a leader
-    /// that no customer reaches serves nobody.
+    /// What cuts the witness off from one of the sides. Customers of the other side can ask it, since it may be
+    /// elected and a leader that no customer reaches serves no request.
     fn witness_cut(&self) -> Fault {
         let silent = if self.witness_hears == Side::East { "west" } else { "east" };
         cut([&["north"], &[silent]], self.cut_at_s, self.cut_s)

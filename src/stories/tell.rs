@@ -1,4 +1,4 @@
-//! Runs of a story's variants, and what was predicted beside what they measured.
+//! Runs of a story's variants, and predictions beside measurements.
 
 use super::claim::{Claim, join};
 use super::model::{Model, Observed, Setup, Variant};
@@ -8,9 +8,9 @@ use crate::trace::digest::{Digest, Hasher, of};
 /// One variant's run.
 #[derive(Debug, Clone)]
 pub struct StoryRun {
-    /// What it was told.
+    /// Its input.
     pub setup: Setup,
-    /// What it left behind.
+    /// Its results.
     pub observed: Observed,
     /// Its digest: events, load, faults and measurements.
     pub digest: Digest,
@@ -21,14 +21,14 @@ pub struct StoryRun {
 pub struct Telling {
     /// The seed.
     pub seed: u64,
-    /// One run a variant.
+    /// One run per variant.
     pub runs: Vec<StoryRun>,
-    /// What was predicted beside what was measured.
+    /// Predictions beside measurements.
     pub claims: Vec<Claim>,
 }
 
 impl Telling {
-    /// Whether every claim holds. Without claims there is nothing that could.
+    /// Whether every claim holds; false without claims.
     pub fn holds(&self) -> bool {
         !self.claims.is_empty() && self.claims.iter().all(|claim| claim.holds)
     }

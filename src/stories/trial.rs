@@ -1,8 +1,8 @@
 //! Choices that can be run: what a choice stands for, and what a run must show for it to be the cure.
 //!
 //! A lesson that marks a choice wrong makes a claim about the world, as a prediction does. So a choice that is a variant
-//! or a parameter says which, its question says what must come of it, and a test runs every one: the right choice meets
-//! all that is asked, each wrong one fails some of it.
+//! or a parameter says which, its question says which results are required, and a test runs every one: the right choice
+//! meets all requirements, each wrong one fails at least one.
 
 use super::claim::Measurement;
 use super::model::{Complaint, Model};
@@ -12,14 +12,14 @@ use crate::run::RunError;
 use crate::scenario::suggest::allowed;
 use std::sync::Arc;
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tried {
     /// What was measured.
     pub claim: String,
     /// Its value, in the claim's unit; `None`: nothing was measured.
     pub measured: Option<f64>,
-    /// Whether that is what is asked.
+    /// Whether it meets the requirement.
     pub met: bool,
 }
 
@@ -67,7 +67,7 @@ pub fn check(model: &dyn Model, question: &Question) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// What a choice and the circumstances change about the parameters; the choice has the last word.
+/// What a choice and the circumstances change about the parameters; the choice takes precedence.
 fn changes(play: &Play, trial: &Trial) -> toml::Table {
     trial.parameters.clone().into_iter().chain(play.parameters.clone()).collect()
 }

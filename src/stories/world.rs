@@ -1,4 +1,4 @@
-//! Servers and clients inside the simulator: hosts by name, each with a process, and what they noted down.
+//! Servers and clients inside the simulator: hosts by name, each with a process, and what they recorded.
 
 use super::claim::Measurement;
 use super::evidence::Table;
@@ -31,7 +31,7 @@ pub struct World {
     hosts: Vec<(String, Start)>,
 }
 
-/// What a world leaves behind.
+/// The results of a world.
 pub struct Ran {
     /// Of every event.
     pub digest: Digest,
@@ -44,7 +44,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// What a story tells of it.
+    /// What the story adds to it.
     pub fn observed(self, measured: Vec<Measurement>, evidence: Vec<Table>) -> Observed {
         let Ran { digest: trace, simulated_s, tick_ms, hosts } = self;
         Observed { measured, evidence, trace, simulated_s, tick_ms, hosts, scenario: None }
@@ -113,7 +113,7 @@ impl World {
     }
 }
 
-/// What the hosts of a world note down for whoever measures: not part of the world.
+/// What the hosts of a world record for the measurements: not part of the world.
 pub struct Notes<T>(Arc<Mutex<T>>);
 
 impl<T> Clone for Notes<T> {
@@ -123,7 +123,7 @@ impl<T> Clone for Notes<T> {
 }
 
 impl<T> Notes<T> {
-    /// Notes that begin like this.
+    /// Notes with this initial content.
     pub fn new(notes: T) -> Notes<T> {
         Notes(Arc::new(Mutex::new(notes)))
     }
@@ -141,7 +141,7 @@ impl<T: Default> Notes<T> {
     }
 }
 
-/// Waits until a moment of simulated time.
+/// Waits until an instant of simulated time.
 pub async fn sleep_until(host: &Host, t_ns: u64) {
     let now_ns = host.now_ns();
     if t_ns > now_ns {
@@ -149,7 +149,7 @@ pub async fn sleep_until(host: &Host, t_ns: u64) {
     }
 }
 
-/// Starts a task for each request of the load when its time comes; `request` is told its number.
+/// Starts a task for each request of the load when its time comes; `request` gets its number.
 pub async fn drive<F>(host: Host, load: Rc<[Arrival]>, request: impl Fn(usize, Arrival) -> F)
 where
     F: Future<Output = ()> + 'static,
@@ -162,7 +162,7 @@ where
 }
 
 /// Requests at `per_s` a second from 0 on, one at a random place within each interval of 1 / `per_s`: the rate is exact,
-/// the moments are not.
+/// the instants are random.
 pub fn paced(stream: &mut Stream, per_s: f64, until_s: f64, sort: u32) -> Vec<Arrival> {
     let count = (per_s * until_s).floor() as u64;
     let interval_us = 1e6 / per_s;

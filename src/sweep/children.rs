@@ -1,9 +1,9 @@
-//! Seeds in processes beside this one, so that whatever ends a process costs the seed that it was on and no other.
+//! Seeds in child processes, so that a crash of a process costs the seed that it was running and no other.
 //!
-//! A child reads lines on its standard input: first a greeting that tells it what to run, then one seed each. It answers
-//! each seed with one line. Several seeds share a child, one after the other: to start a process for each would cost
-//! more, and says less about what is kept from run to run. A child whose parent has died sees the end of its input,
-//! and is to end at once.
+//! A child reads lines on its standard input: first a greeting that says what to run, then one seed per line. It
+//! answers each seed with one line. Several seeds share a child, one after the other: a process for each would cost
+//! more, and would reveal less about state that is kept from run to run. A child whose parent has died sees the end of
+//! its input, and must end at once.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -13,20 +13,20 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How much of what a child said on its standard error is kept for the case that it dies, in lines.
+/// How many lines of a child's standard error are kept in case it dies.
 const LAST_WORDS: usize = 12;
 
-/// Makes children and keeps those that wait for a seed.
+/// Starts children and keeps those that wait for a seed.
 pub struct Children {
     /// Starts a child; standard input, output and error are set here.
     pub command: Box<dyn Fn() -> Command + Send + Sync>,
-    /// What each is told first: one line, without its end.
+    /// What each is sent first: one line, without its line break.
     pub greeting: String,
     /// How many seeds a child runs before another takes its place; at least one.
     pub seeds_each: u64,
     /// Wall-clock time after which a seed counts as hung.
     pub watchdog: Duration,
-    /// What is done with each line that a child writes to its standard error.
+    /// Receives each line that a child writes to its standard error.
     pub heard: Arc<dyn Fn(&str) + Send + Sync>,
     idle: Mutex<Vec<Running>>,
 }
@@ -34,7 +34,7 @@ pub struct Children {
 /// Why a child gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// Its process ended: how, and its last words.
+    /// Its process ended: how, and its last lines of output.
     Died(String),
     /// It overran the watchdog and was killed.
     Hung,
@@ -42,7 +42,7 @@ pub enum NoAnswer {
     NotStarted(String),
 }
 
-/// A child that runs.
+/// A running child.
 struct Running {
     process: Child,
     stdin: ChildStdin,
@@ -132,7 +132,7 @@ impl Children {
         let words: Arc<Mutex<VecDeque<String>>> = Arc::default();
         let (last, heard) = (words.clone(), self.heard.clone());
         let listener = std::thread::spawn(move || {
-            // What is not text is heard all the same.
+            // Bytes that are not UTF-8 are kept all the same.
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 heard(&line);
@@ -145,7 +145,7 @@ impl Children {
                 last.drain(..over);
             }
         });
-        // A child that does not even read this has died, which its first answer, missing, will tell.
+        // A child that does not even read this has died; its missing first answer will show that.
         let _ = writeln!(stdin, "{}", self.greeting);
         Ok(Running { process, stdin, answers, words, listener: Some(listener), answered: 0 })
     }
@@ -153,7 +153,7 @@ impl Children {
 
 impl Running {
     fn answer(&mut self, seed: u64, watchdog: Duration) -> Result<String, NoAnswer> {
-        // As above: that it cannot be asked shows in that it does not answer.
+        // As above: a child that cannot be asked does not answer.
         let _ = writeln!(self.stdin, "{seed}").and_then(|()| self.stdin.flush());
         match self.answers.recv_timeout(watchdog) {
             Ok(line) => {
@@ -167,10 +167,10 @@ impl Running {
 
     /// How the process ended, and what it said last.
     fn last_words(&mut self) -> String {
-        // It may have closed its output and live on.
+        // It may have closed its output and still be running.
         let _ = self.process.kill();
         let how = self.process.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        // Its last words may still be in the pipe; a process of its own making may hold that open for ever.
+        // Its last lines may still be in the pipe, which a process that it started may hold open for ever.
         for _ in 0..100 {
             if self.listener.as_ref().is_none_or(JoinHandle::is_finished) {
                 break;
@@ -187,7 +187,7 @@ impl Running {
     }
 }
 
-/// Whether a line says where something happened and not what.
+/// Whether a line says only where something happened, and not what.
 fn is_of_a_backtrace(line: &str) -> bool {
     line.starts_with(' ') || line.starts_with("stack backtrace:") || line.starts_with("note: ")
 }
@@ -245,7 +245,7 @@ mod tests {
         let patient = children("[ $seed = 1 ] && exec sleep 3600; echo $seed", 100);
         let children = Children { watchdog: Duration::from_millis(300), ..patient };
         assert_eq!(children.ask(1), Err(NoAnswer::Hung));
-        // Whoever is slow to start is no hang: the machine may be busy.
+        // A child that is slow to start does not hang: the machine may be busy.
         assert!((0..50).any(|_| children.ask(2) == Ok("2".into())));
     }
 

@@ -1,9 +1,9 @@
-//! The file in which a sweep writes down each seed as soon as it is done: JSON lines that say what they are about.
+//! The log of a sweep: a file of JSON lines, to which each seed is written as soon as it is done.
 //!
-//! The first line, of kind `log`, says what was swept and with which build. Then comes one line a seed, in any order: its
-//! `outcome`, or `no_outcome` and why there is none. A line is written at once and whole, so a sweep that is killed
-//! loses at most the line that it was writing; [`Log::read`] says so and takes the rest. Several logs of the same
-//! sweep, one after the other in one file or read one by one, are one log.
+//! The first line, of kind `log`, says what was swept and with which build. Then comes one line per seed, in any order:
+//! its `outcome`, or `no_outcome` and why there is none. Each line is written in one piece, so a sweep that is killed
+//! loses at most the line that it was writing; [`Log::read`] reports that and uses the rest. Several logs of the same
+//! sweep, one after the other in one file or read one by one, count as one log.
 
 use crate::run::Outcome;
 use crate::trace::digest::Digest;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
-/// The longest line in bytes. An outcome has a few thousand; what is longer is no log, and may have no end.
+/// The longest line in bytes. An outcome has a few thousand; a longer line is not from a log, and may have no end.
 const LONGEST_LINE: u64 = 16 << 20;
 
 /// What was swept.
@@ -21,7 +21,7 @@ pub struct Header {
     pub scenario: String,
     /// The scenario as it was named on the command line.
     pub argument: String,
-    /// Digest of the scenario, faults and clients and expectations and all.
+    /// Digest of the whole scenario, including faults, clients and expectations.
     pub scenario_digest: Digest,
     /// The system.
     pub system: String,
@@ -36,7 +36,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Whether both are about the same runs, whatever the seeds and wherever the scenario lies.
+    /// Whether both are about the same runs, apart from the seeds and the place of the scenario's file.
     pub fn is_same_sweep(&self, other: &Header) -> bool {
         let runs = |header: &Header| Header { first_seed: 0, seeds: 0, argument: String::new(), ..header.clone() };
         runs(self) == runs(other)
@@ -48,13 +48,13 @@ impl Header {
 pub struct NoOutcome {
     /// The seed.
     pub seed: u64,
-    /// Of which kind that is.
+    /// The kind of reason.
     pub how: How,
     /// Why, in words.
     pub why: String,
 }
 
-/// How a seed came to have no outcome.
+/// Why a seed has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
@@ -87,19 +87,19 @@ pub enum Entry {
 /// A log as read: its seeds in order, whatever the order in which they were written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
-    /// What was swept, as far as headers tell; more than one if several logs were read.
+    /// What was swept, by the headers; more than one if several logs were read.
     pub headers: Vec<Header>,
     /// The seeds.
     pub entries: BTreeMap<u64, Entry>,
     /// Seeds with two outcomes that differ: the runs are not deterministic.
     pub contradictions: Vec<u64>,
-    /// Lines that are no line of a log, but for the last: the disk was full, or somebody else wrote there.
+    /// Lines, except for the last, that do not belong to a log: the disk was full, or another program wrote there.
     pub broken_lines: u64,
     /// Whether the last line broke off: the sweep was killed while it wrote.
     pub is_cut_off: bool,
 }
 
-/// A file that cannot be read as a log.
+/// Why a file cannot be read as a log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// It cannot be read at all.
@@ -163,7 +163,7 @@ impl Log {
                     self.contradictions.push(seed);
                 }
             }
-            // That a seed hung or died once says less than that it ran.
+            // An outcome replaces an earlier hang or crash of the same seed.
             (Some(Entry::Outcome(_)), Entry::NoOutcome(_)) => {}
             _ => {
                 self.entries.insert(seed, entry);
@@ -236,7 +236,7 @@ mod tests {
             let cut = read(&[&text[..end]]).unwrap();
             assert_eq!((cut.entries.len(), cut.missing(), cut.is_cut_off), (2, 2, true));
         }
-        // A line whose end alone is missing is whole.
+        // A line that lacks only its line break is complete.
         let cut = read(&[text.trim_end()]).unwrap();
         assert_eq!((cut.entries.len(), cut.is_cut_off), (3, false));
     }

@@ -1,10 +1,10 @@
 //! Many seeds on all cores, each isolated from the others.
 //!
 //! A seed that panics or hangs costs that seed only: a panic is caught, a thread that overruns the
-//! watchdog is abandoned and replaced. What ends the whole process (an abort, a stack overflow, memory gone) costs
-//! one seed only if the seeds run in processes beside: [`children`].
+//! watchdog is abandoned and replaced. A crash of the whole process (an abort, a stack overflow, no memory left) costs
+//! only one seed if the seeds run in child processes: [`children`].
 //!
-//! [`log`] is the file in which a sweep writes down each seed as soon as it is done.
+//! [`log`] is the file to which a sweep writes each seed as soon as it is done.
 
 pub mod children;
 pub mod log;
@@ -42,7 +42,7 @@ pub enum Fate<T> {
     Hung,
 }
 
-/// One worker's current seed, and whether the worker has been given up. Both under one lock: a worker that
+/// One worker's current seed, and whether the worker has been abandoned. Both are under one lock: a worker that
 /// ends just as its watchdog fires is either in time or abandoned, never both.
 #[derive(Default)]
 struct Slot {
@@ -77,7 +77,7 @@ where
     });
 }
 
-/// As [`sweep`], in the order in which the seeds end: nothing waits for a slower seed before it.
+/// As [`sweep`], but in the order in which the seeds end: no seed waits for a slower one before it.
 ///
 /// When `is_stopped` says so, or `each` breaks, the sweep ends within a tenth of a second: no further seed begins, and what
 /// runs then is abandoned. Every seed that had ended has been handed to `each` by then, unless that broke.
@@ -97,7 +97,7 @@ pub fn sweep_as_they_end<T, F>(
         Arc::new(Shared { job, next: AtomicU64::new(range.start), end: range.end, results: Mutex::new(sender) });
     let jobs = (pool.jobs.max(1) as u64).min(seeds.count());
     let mut slots: Vec<Arc<Mutex<Slot>>> = (0..jobs).map(|_| spawn(&shared)).collect();
-    // Early enough that a hang is noticed within a quarter of the watchdog's time, and a wish to stop at once.
+    // Often enough to notice a hang within a quarter of the watchdog's time, and a request to stop at once.
     let patience = (pool.watchdog / 4).clamp(Duration::from_millis(1), Duration::from_millis(100));
     let mut left = seeds.count();
     while left > 0 {
@@ -153,7 +153,7 @@ fn work<T, F: Fn(u64) -> T>(shared: &Shared<T, F>, slot: &Mutex<Slot>) {
         let after = |seed: u64| (seed < shared.end).then_some(seed + 1);
         let Ok(seed) = shared.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after) else { return };
         lock(slot).current = Some((seed, Instant::now()));
-        // The job only sees its seed and its own captures; what a panic leaves behind in it is never reused.
+        // The job only sees its seed and its own captures, so state that a panic leaves broken is never reused.
         let fate = match catch_unwind(AssertUnwindSafe(|| (shared.job)(seed))) {
             Ok(result) => Fate::Done(result),
             Err(payload) => Fate::Panicked(said(payload.as_ref())),
@@ -176,7 +176,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub fn said(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panicked without a message".into())

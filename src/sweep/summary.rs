@@ -29,11 +29,11 @@ pub struct Summary {
     pub panics: u64,
     /// Seeds that overran the watchdog.
     pub hangs: u64,
-    /// Seeds that ended their process: an abort, a stack overflow, memory gone.
+    /// Seeds that crashed their process: an abort, a stack overflow, no memory left.
     pub deaths: u64,
     /// Seeds that ran twice, alone in a process and after others in one.
     pub compared: u64,
-    /// Seeds of these whose two runs differ: something is kept from run to run.
+    /// Those of them whose two runs differ: some state is kept from run to run.
     pub differing: Vec<u64>,
     /// Seeds that were asked for and not run, because the sweep was stopped.
     pub not_run: u64,
@@ -72,7 +72,7 @@ pub struct Summary {
     pub hosts: usize,
     /// `debug` or `release`: whether assertions were on.
     pub profile: &'static str,
-    /// Per figure, its distribution over the seeds: a total hides that a fault never happened in most runs.
+    /// The distribution of each figure over the seeds: a total hides that a fault never happened in most runs.
     pub per_seed: BTreeMap<&'static str, Spread>,
     /// In nanoseconds: whole numbers add up to the same in any order.
     #[serde(skip)]
@@ -171,13 +171,13 @@ impl Summary {
         self.hangs += 1;
     }
 
-    /// Adds a seed that ended its process.
+    /// Adds a seed that crashed its process.
     pub fn add_death(&mut self) {
         self.seeds += 1;
         self.deaths += 1;
     }
 
-    /// Adds what the same seed gave in another process: whether that was the same.
+    /// Adds whether the same seed gave the same in another process.
     pub fn add_compared(&mut self, seed: u64, is_same: bool) {
         self.compared += 1;
         if !is_same {
@@ -185,12 +185,12 @@ impl Summary {
         }
     }
 
-    /// How many seeds the harness has to answer for: with any of them, no other figure can be trusted.
+    /// How many seeds failed because of the harness: with any of them, no other figure can be trusted.
     pub fn faults_of_the_harness(&self) -> u64 {
         self.panics + self.hangs + self.deaths + self.differing.len() as u64
     }
 
-    /// Fills in what is known only at the end: how long it took (zero: nobody knows), and how many seeds were asked for.
+    /// Fills in what is known only at the end: how long it took (zero: unknown), and how many seeds were asked for.
     pub fn finish(&mut self, wall: Duration, asked: u64) {
         self.not_run = asked.saturating_sub(self.seeds);
         self.differing.sort_unstable();

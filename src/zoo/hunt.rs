@@ -1,8 +1,8 @@
 //! How many seeds it takes to find a bug.
 //!
-//! A seed finds a bug if, with it, a check of what clients saw or of the protocol fails, the same run shows again, and
-//! the system without the bug passes the same seed. A panic alone does not count, nor does a hang: those are found by
-//! anybody.
+//! A seed finds a bug if a check of the history or of the protocol fails under it, the same run shows it again, and
+//! the system without the bug passes the same seed. A panic or a hang alone does not count: no checks are needed to
+//! find those.
 
 use crate::check::CheckName;
 use crate::rng::seeds::Seeds;
@@ -38,7 +38,7 @@ pub struct Hunted {
     pub first: Option<u64>,
     /// The checks that failed at the detections, and at how many of them.
     pub checks: BTreeMap<CheckName, u64>,
-    /// The check that spoke first at the first detection.
+    /// The check that failed first at the first detection.
     pub strongest: Option<CheckName>,
     /// Seeds in which a process panicked and no check failed.
     pub panics: u64,
@@ -89,10 +89,10 @@ fn failed(outcome: &Outcome) -> Vec<CheckName> {
     checks.filter(|check| *check != CheckName::Panic && seen.insert(*check)).collect()
 }
 
-/// Runs a seed with the bug, and as often as it takes to know what that says.
+/// Runs a seed with the bug, and again (with it and without it) as often as needed to decide what it shows.
 ///
 /// # Panics
-/// If a run is refused, or two runs of the seed differ: neither is the bug's doing.
+/// If a run is refused, or two runs of the seed differ: the bug causes neither.
 fn look(scenario: &Scenario, bug: Bug, seed: u64, options: &Options) -> Sighting {
     let ran = |system| run(scenario, system, seed, options).expect("the embedded scenario fits itself").outcome;
     let outcome = ran(System::Bugged(bug));
@@ -107,7 +107,7 @@ fn look(scenario: &Scenario, bug: Bug, seed: u64, options: &Options) -> Sighting
     Sighting::Found(checks)
 }
 
-/// Hunts a bug; `each` is told of every seed that was run.
+/// Hunts a bug; calls `each` for every seed that was run.
 pub fn hunt(scenario: &Scenario, bug: Bug, terms: &Terms, options: &Options, mut each: impl FnMut()) -> Hunted {
     let mut hunted = Hunted::default();
     let chunk = terms.pool.jobs.max(1) as u64 * 2;
@@ -123,7 +123,7 @@ pub fn hunt(scenario: &Scenario, bug: Bug, terms: &Terms, options: &Options, mut
                 &terms.pool,
                 move |seed| look(&scenario, bug, seed, &options),
                 |seed, fate| {
-                    // What a chunk ran beyond the seed that found it is not counted.
+                    // Seeds of a chunk after the one that found it are not counted.
                     if is_found {
                         return;
                     }

@@ -1,7 +1,7 @@
 //! What the testbed finds, measured: every planted bug is hunted with one nemesis.
 //!
 //! * [`hunt`](mod@hunt): how many seeds it takes to find a bug.
-//! * [`rates`]: how rare bugs are, and what a clean sweep is worth then.
+//! * [`rates`]: how rare bugs are, and how much a clean sweep therefore proves.
 //! * [`table`]: the result, for people.
 
 pub mod hunt;

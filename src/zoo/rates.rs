@@ -1,8 +1,8 @@
-//! How rare bugs are, and what a clean sweep is worth then.
+//! How rare bugs are, and how much a clean sweep therefore proves.
 //!
 //! A hunt that found a bug `k` times in `n` seeds bounds its rate from below, with 95 % confidence on one side, by the
 //! rate `p` at which `k` or more detections in `n` seeds have a probability of 5 % (Clopper and Pearson 1934). `N` clean
-//! seeds would have missed a bug as rare with a probability of at most (1 - p)^N. Without any hunt, `N` clean seeds
+//! seeds would have missed a bug of that rate with a probability of at most (1 - p)^N. Without a hunt, `N` clean seeds
 //! exclude, with 95 % confidence, every rate above 1 - 0.05^(1/N), which is about 3 / N.
 
 use super::{Census, SCENARIO};
@@ -13,7 +13,7 @@ use statrs::distribution::{Beta, ContinuousCDF};
 
 /// One minus the confidence.
 const ALPHA: f64 = 0.05;
-/// What `schism zoo --write` measured last.
+/// The latest measurements of `schism zoo --write`.
 const MEASURED: &str = include_str!("rates.json");
 
 /// How often a hunt found a bug.
@@ -63,14 +63,14 @@ impl Rates {
         Rates { scenario: scenario_digest(), bugs: census.entries.iter().map(rate).collect() }
     }
 
-    /// The rates measured last, if they were measured with the zoo's scenario as it is.
+    /// The latest rates, if they were measured with the zoo's scenario as it is now.
     pub fn measured() -> Option<Rates> {
         let rates: Rates = serde_json::from_str(MEASURED).ok()?;
         (rates.scenario == scenario_digest()).then_some(rates)
     }
 }
 
-/// Digest of the zoo's scenario, as far as it decides what happens.
+/// Digest of those parts of the zoo's scenario that affect a run.
 fn scenario_digest() -> Digest {
     let scenario = scenario::load(SCENARIO).expect("it is embedded");
     let (title, story, expect) = Default::default();
@@ -81,13 +81,13 @@ fn scenario_digest() -> Digest {
 /// What a clean sweep is worth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Power {
-    /// Seeds that were clean and proved something.
+    /// Seeds that passed, without the inconclusive ones.
     pub clean_seeds: u64,
     /// With 95 % confidence no failure occurs in a larger share of seeds than this.
     pub excluded_rate: f64,
     /// The rarest bug of the zoo that was ever found, where its rate was measured under this scenario.
     pub rarest: Option<Missed>,
-    /// How many of the zoo's bugs these seeds would have missed with at most 5 %, and how many there are.
+    /// How many of the zoo's bugs these seeds would have missed with at most 5 % probability, and how many there are.
     pub hardly_missed: Option<(usize, usize)>,
 }
 
