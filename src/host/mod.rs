@@ -117,7 +117,7 @@ impl Host {
         &self.inner.fabric
     }
 
-    /// Calls to and from other hosts. Each process has its own: see [`Host::restart`].
+    /// Calls to and from other hosts. Each process has its own: see [`Host::boot`].
     pub fn transport(&self) -> Transport {
         lock(&self.inner.transport).clone()
     }

@@ -10,7 +10,8 @@ use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
-use crate::fault::model::{Fault, FaultKind, Target};
+use crate::fault::kinds::Isolate;
+use crate::fault::model::{Fault, Target};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
@@ -287,7 +288,7 @@ impl Model for CentralOrPeer {
         let dies = |at_s, name: String| Fault {
             at_ms: ms(at_s),
             for_ms: Some(ms(self.dead_s)),
-            kind: FaultKind::Isolate { target: Target(name), from_clients: true },
+            kind: Isolate { target: Target(name), from_clients: true }.into(),
         };
         vec![dies(SERVER_DIES_S, server(0)), dies(self.balancer_dies_s(), balancer(0))]
     }
