@@ -32,8 +32,9 @@ pub struct Check {
     /// need none.
     #[arg(long, value_name = "STEPS")]
     check_steps: Option<u64>,
-    /// Memory for situations that the search remembers, over all keys at a time, in MiB; when it is full the verdict is unknown.
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Memory for situations that the search remembers, over all keys at a time, in MiB: each job has its share. When
+    /// that is full the verdict is unknown.
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     check_memory: u32,
     #[command(flatten)]
     jobs: Jobs,
