@@ -25,6 +25,7 @@ mod dns;
 mod http;
 mod world;
 
+mod central_or_peer;
 mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
