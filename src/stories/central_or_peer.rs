@@ -32,7 +32,7 @@ const WAY: &str = "of a request's time, on the way";
 const MET: &str = "tries that met the dead server";
 const SERVER: &str = "served in time, a server dead";
 const BALANCER: &str = "served in time, a balancer dead";
-const RUSH: &str = "served in time, late in the rush";
+const RUSH: &str = "served in time, in the rush";
 
 /// How often a client asks for the same thing, at most.
 const TRIES: u32 = 2;
@@ -218,7 +218,7 @@ impl Model for CentralOrPeer {
                 self.dead_s,
                 self.balancer_dies_s()
             ),
-            format!("late in the rush: requests offered in its last {JUDGED_S} s"),
+            format!("in the rush: of the requests offered in its last {JUDGED_S} s"),
         ]
     }
 
@@ -263,9 +263,13 @@ impl Model for CentralOrPeer {
                 say(RUSH, variant, (late, "%"), served, because);
             }
         }
-        for variant in [TURNS, CHOICES] {
+        let drawn = clients * (1.0 - (-self.requests_per_s * self.dead_s / servers / clients).exp());
+        for (variant, met, because) in [
+            (TURNS, clients, "c: the turn of each client comes, and then not again before it has learnt"),
+            (CHOICES, drawn, "c (1 - e^(-lambda D / (n c))): each client that draws it, and does not wait for others"),
+        ] {
             say(WAY, variant, (2.0 * round_trip_ms, "ms"), share, "a connection and a round trip");
-            say(MET, variant, (clients, "tries"), share, "each client learns of it by a try of its own, once");
+            say(MET, variant, (met, "tries"), share, because);
             say(SERVER, variant, (100.0, "%"), served, "the second try goes to another one");
             say(BALANCER, variant, (100.0, "%"), served, "nothing passes through it");
             say(RUSH, variant, (100.0, "%"), served, "lambda' < n mu");
