@@ -61,7 +61,7 @@ export function setUpSearch(view, runs, choose, reveal) {
     const items = found.slice(0, RESULTS).map((one) => element("li", {}, element("button", {
       type: "button", class: "link",
       onclick: () => {
-        // The list would cover what it leads to.
+        // The list would cover the place that it leads to.
         results.hidden = true;
         if (one.operation) return choose(one.operation);
         view.go(one.t, one.node ? { node: one.node } : {});
@@ -211,7 +211,7 @@ export function setUpCopy() {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
     } catch {
-      // A page from disk may not be allowed to: then the text is selected, to be copied by hand.
+      // A page from disk may lack the permission to copy: then the text is selected, to be copied by hand.
       getSelection().selectAllChildren(document.getElementById("command"));
       button.textContent = "Selected";
     }

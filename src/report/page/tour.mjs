@@ -46,7 +46,8 @@ function faultStop(runs, fault) {
 }
 
 function primariesStop(run) {
-  // A deposed leader believes in itself for a while: without conflicting acknowledgements two are no news.
+  // A deposed leader believes in itself for a while: two leaders without conflicting acknowledgements are not worth a
+  // stop.
   if (!run.overlaps.length || !run.outcome.conflicting_acks) return null;
   const overlap = run.overlaps.reduce((best, span) => (span.until - span.from > best.until - best.from ? span : best));
   return {
