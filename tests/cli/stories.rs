@@ -1,4 +1,4 @@
-//! The stories keep their word: predictions are met, by every seed; a parameter changed behind the prediction's back
+//! The stories' claims hold: every seed meets the predictions; a parameter changed without the prediction's knowledge
 //! breaks it; and two processes, one of them without any network, show the same.
 
 use super::{Desk, Ran};
@@ -31,8 +31,8 @@ fn broken(claims: &[Claim]) -> Vec<String> {
     claims.iter().filter(|claim| !claim.holds).map(shown).collect()
 }
 
-/// Of each question that asks for a number: answers that a student can reach from the lesson's text, exactly or with a
-/// shortcut that a teacher would let pass, and answers that come of the mistakes which the lesson is about.
+/// For each question that asks for a number: answers that a student can reach from the lesson's text, exactly or with a
+/// shortcut that a teacher would accept, and answers that result from the mistakes which the lesson is about.
 fn follows_from_the_text(story: &str) -> Vec<(usize, &'static [f64], &'static [f64])> {
     match story {
         // Two of five votes are no majority; a server on either side, and each answers for all of the list.
@@ -79,7 +79,7 @@ fn every_seed_meets_every_prediction() {
                     question + 1
                 );
             }
-            // A formula that is the least that distance allows must not be above what is measured.
+            // A formula for the least latency that distance allows must not be above the measurement.
             for claim in told.claims.iter().filter(|claim| story.name == "five-data-centres" && claim.unit == "ms") {
                 assert!(claim.measured >= Some(claim.predicted), "seed {seed}: {claim:?}");
             }
@@ -129,7 +129,7 @@ fn wrong_marks(story: &StoryFile, seed: u64) -> Vec<String> {
         if question.trials.is_empty() {
             return wrong("its question has no trials");
         }
-        // What cannot be run says why; the file is refused otherwise.
+        // A choice that cannot be run says why; otherwise the file is refused.
         let tried = play(&*story.model, question, choice, seed).unwrap()?;
         let cures = tried.iter().all(|tried| tried.met);
         if cures == choice.right { None } else { wrong(&format!("{tried:?}")) }
@@ -158,7 +158,7 @@ fn a_choice_that_is_marked_wrongly_is_noticed() {
         ("split-brain", "east_beside_witness = 2, west", "east_beside_witness = 3, west", "one in the third place"),
         // A database that can do all audit records at once: then a bigger pool is what is missing.
         ("pool-exhaustion", "slow_at_once = 100", "slow_at_once = 250", "Give the pool more connections"),
-        // Half a second of backlog is served before anybody's patience ends, whatever the clients do.
+        // Half a second of backlog is served before any client gives up, whatever the clients do.
         ("retry-storm", "stall_s = 2.0", "stall_s = 0.4", "Exponential back-off"),
     ] {
         let text = listed(name).unwrap().text;
@@ -183,7 +183,7 @@ fn nothing_is_refused_before_the_move() {
     }
 }
 
-/// The proof that the claims can fail: the runs go by another parameter than the prediction was told of.
+/// The proof that the claims can fail: the runs use another parameter than the prediction.
 #[test]
 fn a_parameter_changed_behind_its_back_breaks_the_prediction() {
     for story in catalogue() {
@@ -209,7 +209,7 @@ fn a_recorded_variant_replays_and_an_edited_one_is_noticed() {
     assert_eq!(other.last()["result"], "diverged");
 }
 
-/// However far a parameter is from what makes sense: a clear error or a run, never a panic.
+/// Any parameter, however absurd, gives a clear error or a run, never a panic.
 #[test]
 fn no_parameter_makes_it_panic() {
     for Listed { name, text, .. } in STORIES {
