@@ -23,7 +23,7 @@ pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
         return std::fs::write(path, content).map_err(refused);
     }
     if path.is_symlink() {
-        let why = "it is a symbolic link, and whoever made it may have meant another file; name the file itself";
+        let why = "it is a symbolic link, which may lead to another file than intended; name the file itself";
         return Err(refused(io::Error::new(io::ErrorKind::InvalidInput, why)));
     }
     let (beside, opened) = beside(path);

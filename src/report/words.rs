@@ -33,7 +33,7 @@ pub fn words(what: &What) -> &'static str {
     match what {
         What::Send { .. } => concat!("sends {class} ", message!(), " to {to:host}"),
         What::Deliver { .. } => concat!("handles {class} ", message!(), " from {from:host}"),
-        What::Discard { .. } => concat!("discards {class} ", message!(), " from {from:host}: nobody waits for it"),
+        What::Discard { .. } => concat!("discards {class} ", message!(), " from {from:host}: no call waits for it"),
         What::Drop { .. } => concat!("loses {class} ", message!(), " to {to:host} ({reason})"),
         What::Delay { .. } => concat!("delays ", message!(), " to {to:host} by {by_ns:seconds}"),
         What::Hold { .. } => concat!("holds back ", message!(), " to {to:host}"),

@@ -121,7 +121,7 @@ function choose(name) {
   show();
 }
 
-/** Asks for the plan of a setting: what its scenario draws from the seed, its faults in words, and whether it can be run. */
+/** Asks for a setting's plan: what its scenario draws from the seed, its faults in words, and whether it can be run. */
 async function refresh() {
   const asked = setting;
   // An error of a plan is an error of the next run too, and is shown there.

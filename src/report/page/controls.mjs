@@ -45,7 +45,7 @@ export function messageLabel(run, message) {
   const fates = {
     delivered: `delivered after ${Math.round(message.end - message.sent)} ms`,
     dropped: `lost (${message.reason})`,
-    discarded: "came too late: nobody waited for it",
+    discarded: "came too late: no call waited for it",
     open: "still under way at the end",
   };
   const more = [message.held ? "held back" : "", message.delay ? `delayed by ${Math.round(message.delay)} ms` : "", message.copies > 1 ? "duplicated" : "", message.quiet ? "changed nothing" : ""];
