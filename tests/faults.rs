@@ -3,7 +3,7 @@
 use schism::run::{Options, Run, run};
 use schism::scenario::Scenario;
 use schism::systems::System;
-use schism::trace::{Drop, MessageId, What};
+use schism::trace::{DropReason, MessageId, What};
 use std::collections::BTreeMap;
 
 const HELD_AND_CUT: &str = r#"
@@ -30,7 +30,7 @@ groups = [["east"], ["west"]]
 "#;
 
 /// When each message was held back, and its fate: handled, or dropped for a reason.
-fn fates(run: &Run) -> BTreeMap<MessageId, (u64, Vec<Option<Drop>>)> {
+fn fates(run: &Run) -> BTreeMap<MessageId, (u64, Vec<Option<DropReason>>)> {
     let mut fates = BTreeMap::new();
     for event in &run.trace.events {
         if let What::Hold { message, .. } = event.what {

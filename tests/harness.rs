@@ -6,7 +6,7 @@ mod strangers;
 use schism::harness::{Answer, Call, KeyValue, Service};
 use schism::host::Host;
 use schism::host::stream::Stream;
-use schism::kv::{Command, Op, Outcome, Store};
+use schism::kv::{Command, Op, Response, Store};
 use schism::trace::What;
 use std::collections::HashMap;
 use std::process::{Command as Process, Output};
@@ -89,7 +89,7 @@ impl Service for Single {
         }
     }
 
-    async fn call(&self, client: &Host, call: Call<'_, Op>) -> Answer<Outcome> {
+    async fn call(&self, client: &Host, call: Call<'_, Op>) -> Answer<Response> {
         let mut stream = match client.connect(call.node, 7).await {
             Ok(stream) => stream,
             Err(error) => return error.into(),

@@ -182,6 +182,6 @@ fn each_kind_of_fault_has_its_effect_on_each_kind_of_message() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let covered = |name: &str| TABLE.iter().any(|(fault, _)| fault.contains(&format!("fault = \"{name}\"")));
     for name in FaultKind::NAMES {
-        assert!(covered(name) != OTHERS.contains(&name), "{name} needs a row, or is no fault of links");
+        assert!(covered(name) != OTHERS.contains(name), "{name} needs a row, or is no fault of links");
     }
 }

@@ -97,7 +97,7 @@ pub fn check(history: &History, trace: &Trace, params: &Params) -> Report {
 mod tests {
     use super::*;
     use crate::history::{Operation, Status};
-    use crate::kv::{Key, Outcome, Tag};
+    use crate::kv::{Key, Response, Tag};
     use crate::trace::{Event, HostId, What};
 
     const PARAMS: Params = Params { last_fault_end_ns: 100, limit_ns: 50, clients: 2, required: true };
@@ -106,9 +106,9 @@ mod tests {
     fn operation(client: u32, write: bool, start_ns: u64, end_ns: u64, acked: bool) -> Operation {
         let key = Key(1);
         let (op, outcome) = if write {
-            (Op::Put { key, value: start_ns }, Outcome::Done)
+            (Op::Put { key, value: start_ns }, Response::Done)
         } else {
-            (Op::Get { key }, Outcome::Value(None))
+            (Op::Get { key }, Response::Value(None))
         };
         let status = if acked { Status::Ok { outcome, by: None } } else { Status::Info };
         let tag = Tag { session: 0, sequence: 0 };

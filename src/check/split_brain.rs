@@ -201,7 +201,7 @@ fn certify(a: Ack, b: Ack, trace: &Trace) -> Violation {
 mod tests {
     use super::*;
     use crate::history::{Acknowledger, Status};
-    use crate::kv::{Op, Outcome};
+    use crate::kv::{Op, Response};
     use crate::trace::{Event, LogPosition, Role, Scope};
 
     const KEY: Key = Key(3);
@@ -210,14 +210,14 @@ mod tests {
         Tag { session: u64::from(id), sequence: 1 }
     }
 
-    fn operation(id: u32, node: u16, op: Op, outcome: Outcome) -> Operation {
+    fn operation(id: u32, node: u16, op: Op, outcome: Response) -> Operation {
         let by = Some(Acknowledger { node: HostId(node), term: 0 });
         let status = Status::Ok { outcome, by };
         Operation { id, client: id, tag: tag(id), op, planned_ns: 0, start_ns: 0, end_ns: 100, status, attempts: 1 }
     }
 
     fn put(id: u32, node: u16) -> Operation {
-        operation(id, node, Op::Put { key: KEY, value: u64::from(id) }, Outcome::Done)
+        operation(id, node, Op::Put { key: KEY, value: u64::from(id) }, Response::Done)
     }
 
     fn primary(shard: u16, term: u64) -> What {
@@ -290,10 +290,10 @@ mod tests {
 
     #[test]
     fn a_stale_read_alone_is_not_split_brain() {
-        let get = operation(2, 2, Op::Get { key: KEY }, Outcome::Value(None));
+        let get = operation(2, 2, Op::Get { key: KEY }, Response::Value(None));
         assert!(certificates(&[put(1, 1), get], &fork()).is_empty());
         let missed =
-            operation(2, 2, Op::Cas { key: KEY, expected: None, new: 5 }, Outcome::Mismatch { found: Some(9) });
+            operation(2, 2, Op::Cas { key: KEY, expected: None, new: 5 }, Response::Mismatch { found: Some(9) });
         assert!(certificates(&[put(1, 1), missed], &fork()).is_empty());
     }
 

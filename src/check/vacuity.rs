@@ -56,12 +56,12 @@ pub fn check(history: &History, params: &Params) -> Vec<(Lack, String)> {
 mod tests {
     use super::*;
     use crate::history::{Acknowledger, Operation, Status};
-    use crate::kv::{Op, Outcome, Tag};
+    use crate::kv::{Op, Response, Tag};
     use crate::trace::HostId;
 
     fn get(key: u32, start_ns: u64, by: Option<(u16, u64)>) -> Operation {
         let ok = |(node, term)| Status::Ok {
-            outcome: Outcome::Value(None),
+            outcome: Response::Value(None),
             by: Some(Acknowledger { node: HostId(node), term }),
         };
         Operation {

@@ -9,7 +9,7 @@ use clap::Args;
 use schism::check::linearizability::explain::{self, Extent};
 use schism::check::linearizability::verify::{self, Unconfirmed};
 use schism::check::linearizability::weaker::{Staleness, Weaker, weaker};
-use schism::check::linearizability::{Answer, Budget, Engine, Options, Report, Verdict, Witness, check_columns};
+use schism::check::linearizability::{Budget, Decision, Engine, Options, Report, Verdict, Witness, check_columns};
 use schism::history::Columns;
 use schism::history::formats::Initial;
 use schism::report::file::write_whole;
@@ -32,8 +32,9 @@ pub struct Check {
     /// need none.
     #[arg(long, value_name = "STEPS")]
     check_steps: Option<u64>,
-    /// Memory for situations that the search remembers, over all keys at a time, in MiB; when it is full the verdict is unknown.
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Memory for situations that the search remembers, over all keys at a time, in MiB: each job has its share. When
+    /// that is full the verdict is unknown.
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     check_memory: u32,
     #[command(flatten)]
     jobs: Jobs,
@@ -171,7 +172,7 @@ struct Judged<'a> {
 }
 
 fn unknown(report: &Report) -> usize {
-    report.keys.iter().filter(|key| key.answer == Answer::Unknown).count()
+    report.keys.iter().filter(|key| key.answer == Decision::Unknown).count()
 }
 
 fn still_holds(columns: &Columns, witness: &Witness) -> Weaker {

@@ -1,6 +1,6 @@
 //! Exit codes, and errors that carry one.
 
-use super::terminal::{warn, warn_painted};
+use super::warn::{warn, warn_painted};
 use miette::{Diagnostic, MietteHandlerOpts};
 use schism::history::visible::visible;
 use schism::run::{RunError, Verdict};

@@ -1,7 +1,7 @@
 //! `schism lesson grade`: the answers of a class, run again and scored.
 
+use super::answer::{HandedIn, read};
 use super::exit::{Exit, Failure};
-use super::lesson::HandedIn;
 use super::terminal::Terminal;
 use clap::Args;
 use schism::history::visible::visible;
@@ -11,7 +11,6 @@ use schism::stories::{self, StoryFile};
 use schism::trace::digest::Digest;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `schism lesson grade`.
@@ -244,25 +243,7 @@ fn answers(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// The longest answer in bytes; what `schism lesson` writes has less than one thousand.
-const LONGEST: u64 = 64 << 10;
-
-fn read(file: &Path) -> Result<HandedIn, String> {
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(|error| error.to_string())?;
-    let length = opened.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if length as u64 > LONGEST {
-        return Err(format!("it is longer than an answer may be ({} KiB)", LONGEST >> 10));
-    }
-    serde_json::from_str(&text).map_err(|error| format!("it is no answer: {error}"))
-}
-
-/// A cell for a spreadsheet: text that it would take for a formula gets an apostrophe in front (OWASP, "CSV
-/// injection").
+/// A cell as a spreadsheet shows it: what it would take for a formula begins with an apostrophe (OWASP, "CSV injection").
 fn cell(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     format!("{}{}", if is_formula { "'" } else { "" }, visible(text))

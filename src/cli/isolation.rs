@@ -4,8 +4,8 @@
 //! runs leave behind is freed when the process ends. A sample of the seeds also runs alone in a fresh process: state
 //! that is kept from run to run shows as a second digest.
 
-use super::terminal::warn;
-use super::worker::{Answer, Worker};
+use super::warn::warn;
+use super::worker::{Worker, WorkerReply};
 use schism::report::json;
 use schism::rng::seeds::Seeds;
 use schism::run::{Options, Outcome, Verdict, run};
@@ -163,10 +163,10 @@ fn read(answer: Result<String, NoAnswer>) -> Result<Done, NoRun> {
     })?;
     let garbled = |error: serde_json::Error| NoRun::Refused(format!("its process answered something else: {error}"));
     match serde_json::from_str(&answer).map_err(garbled)? {
-        Answer::Ran { outcome: line, recording } => {
+        WorkerReply::Ran { outcome: line, recording } => {
             Ok(Done { outcome: serde_json::from_str(&line).map_err(garbled)?, line, recording, compared: None })
         }
-        Answer::Refused(why) | Answer::Panicked(why) => Err(NoRun::Refused(why)),
+        WorkerReply::Refused(why) | WorkerReply::Panicked(why) => Err(NoRun::Refused(why)),
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
         let scenario = schism::scenario::load("split-brain").unwrap();
         let mut outcome = run(&scenario, System::Raft, 0, &Options::default()).unwrap().outcome;
         outcome.digest = Digest(0);
-        let answer = Answer::Ran { outcome: json::outcome(&outcome), recording: None };
+        let answer = WorkerReply::Ran { outcome: json::outcome(&outcome), recording: None };
         let answer = serde_json::to_string(&answer).unwrap();
         let digest = Digest(0).to_string();
         let (before, after) = answer.split_once(&digest).unwrap();

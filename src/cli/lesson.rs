@@ -1,6 +1,7 @@
 //! `schism lesson`: a story for a class, with a question before the answer.
 
 use super::OneSeed;
+use super::answer::{HandedIn, file_name, hand_in};
 use super::exit::{Exit, Failure};
 use super::grades::Grade;
 use super::named::{Named, named};
@@ -16,8 +17,8 @@ use schism::stories::lesson::{grade, score, seed_of};
 use schism::stories::model::Complaint;
 use schism::stories::question::{Judged, Question};
 use schism::stories::{self, StoryFile, Telling};
-use schism::trace::digest::{self, Digest};
-use serde::{Deserialize, Serialize};
+use schism::trace::digest::Digest;
+use serde::Serialize;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -61,63 +62,6 @@ fn parse_student(text: &str) -> Result<String, String> {
     let allowed =
         "an ID is up to 64 of the characters A to Z, a to z, 0 to 9, `.`, `_` and `-`, a letter or digit first";
     if is_fine { Ok(text.to_string()) } else { Err(allowed.into()) }
-}
-
-/// An answer as a student hands it in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HandedIn {
-    schema: u32,
-    kind: String,
-    /// The lesson's name.
-    pub lesson: String,
-    /// Its version.
-    pub lesson_version: u32,
-    /// Who answered.
-    pub student: String,
-    /// The seed that the ID leads to.
-    pub seed: u64,
-    /// One answer a question.
-    pub answer: Vec<String>,
-    /// The digest of the runs.
-    pub digest: Digest,
-    /// A digest of all fields, which shows changes by hand. It is no signature.
-    pub seal: Digest,
-}
-
-impl HandedIn {
-    /// The answer of a student, sealed.
-    pub fn new(story: &StoryFile, student: &str, seed: u64, answer: Vec<String>, digest: Digest) -> HandedIn {
-        let mut handed_in = HandedIn {
-            schema: json::SCHEMA,
-            kind: "answer".into(),
-            lesson: story.name.clone(),
-            lesson_version: story.lesson.version,
-            student: student.into(),
-            seed,
-            answer,
-            digest,
-            seal: digest::of(""),
-        };
-        handed_in.seal = handed_in.sealed();
-        handed_in
-    }
-
-    /// The seal that fits its content.
-    pub fn sealed(&self) -> Digest {
-        let content = (&self.lesson, self.lesson_version, &self.student, self.seed, &self.answer, self.digest);
-        digest::of(&("schism answer", self.schema, &self.kind, content))
-    }
-
-    /// The name of its file.
-    pub fn file_name(&self) -> String {
-        file_name(&self.student, &self.lesson)
-    }
-}
-
-/// The name of the file with a student's answer to a lesson.
-fn file_name(student: &str, lesson: &str) -> String {
-    format!("{student}-{lesson}.json")
 }
 
 #[derive(Serialize)]
@@ -391,17 +335,6 @@ fn ask(story: &StoryFile, terminal: &mut Terminal) -> Result<Vec<String>, Failur
     Ok(answers)
 }
 
-/// Writes an answer's file, unless one exists already.
-fn hand_in(answer: &HandedIn, path: &Path) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(answer).expect("an answer is plain data") + "\n";
-    let refused = |error| Failure::Harness(format!("{}: {error}", path.display()));
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(refused)?;
-    }
-    let mut file = std::fs::File::create_new(path).map_err(refused)?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(refused)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,26 +346,6 @@ mod tests {
         }
         for id in ["", "../ada", "a/b", "ada lovelace", "-x", ".ada", &"x".repeat(65)] {
             assert!(parse_student(id).is_err(), "{id}");
-        }
-    }
-
-    #[test]
-    fn the_seal_covers_everything() {
-        let story = stories::find("retry-storm").unwrap();
-        let answer = HandedIn::new(&story, "ada", 7, vec!["0".into(), "c".into()], digest::of("runs"));
-        assert_eq!(answer.seal, answer.sealed());
-        let changes: [fn(&mut HandedIn); 6] = [
-            |a| a.lesson.push('x'),
-            |a| a.lesson_version += 1,
-            |a| a.student.push('x'),
-            |a| a.seed += 1,
-            |a| a.answer[1] = "b".into(),
-            |a| a.digest = digest::of("other runs"),
-        ];
-        for change in changes {
-            let mut edited = answer.clone();
-            change(&mut edited);
-            assert_ne!(edited.sealed(), answer.seal);
         }
     }
 }

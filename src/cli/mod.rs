@@ -1,5 +1,6 @@
 //! The command line: arguments, exit codes, progress. One file per command.
 
+mod answer;
 mod check;
 mod compare;
 mod determinism;
@@ -29,6 +30,7 @@ mod sweep;
 mod sweep_log;
 mod terminal;
 mod unwritten;
+mod warn;
 mod worker;
 mod zoo;
 

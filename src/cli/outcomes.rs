@@ -3,7 +3,8 @@
 use super::exit::{Exit, Failure};
 use super::recordings::quoted;
 use super::sweep::{Expect, Trouble, print, tell};
-use super::terminal::{Terminal, warn};
+use super::terminal::Terminal;
+use super::warn::warn;
 use clap::Args;
 use schism::report::json;
 use schism::sweep::Summary;

@@ -1,9 +1,10 @@
 //! Variants of stories on the command line, and the files that they are recorded in.
 
 use super::exit::Failure;
-use super::terminal::warn;
+use super::warn::warn;
 use schism::report::file::write_whole;
 use schism::report::recording::save_scenario;
+use schism::scenario::Scenario;
 use schism::scenario::suggest::allowed;
 use schism::stories::{StoryFile, Telling, Variant};
 use std::path::Path;
@@ -22,7 +23,10 @@ pub fn write(story: &StoryFile, told: &Telling, folder: &Path) -> Result<(), Fai
     for run in &told.runs {
         let path = folder.join(format!("{}-{}-{}.toml", story.name, run.setup.variant, told.seed));
         match &run.observed.scenario {
-            Some(scenario) => save_scenario(scenario, &path)?,
+            Some(scenario) => {
+                let (name, title) = (story.name.clone(), format!("{}: {}", run.setup.variant, story.title));
+                save_scenario(&Scenario { name, title, story: String::new(), ..(**scenario).clone() }, &path)?;
+            }
             None => write_whole(&path, story.record(run))?,
         }
         warn(&format!("recorded: {}", super::recordings::replay_command(&path)));

@@ -317,7 +317,8 @@ pub fn print(summary: &Summary, terminal: &mut Terminal) -> Result<(), Failure> 
     terminal.print(&text(summary, power.as_ref(), terminal.style))
 }
 
-fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
+/// What was found, in one line.
+fn verdicts(summary: &Summary, style: Style) -> String {
     let mut verdicts = vec![count(summary.violations, "violation"), format!("{} inconclusive", summary.inconclusive)];
     if summary.liveness_failures > 0 {
         verdicts.push(format!("{} not live", summary.liveness_failures));
@@ -332,7 +333,11 @@ fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
         verdicts.push(format!("{} not deterministic", count(summary.differing.len() as u64, "seed")));
     }
     let bad = summary.violations + summary.faults_of_the_harness() > 0;
-    let verdicts = style.paint(if bad { Tone::Bad } else { Tone::Good }, &verdicts.join(", "));
+    style.paint(if bad { Tone::Bad } else { Tone::Good }, &verdicts.join(", "))
+}
+
+fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
+    let verdicts = verdicts(summary, style);
     let mut lines =
         vec![format!("{} under {}, {}: {verdicts}", summary.scenario, summary.system, count(summary.seeds, "seed"))];
     let mut figure = |name: &str, text: String| lines.push(hang(&format!("  {name:<11}"), &text, 13));

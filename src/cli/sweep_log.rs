@@ -1,7 +1,7 @@
 //! The file of `sweep --out`: each seed at once, in any order; in the order of the seeds once all are done.
 
 use super::exit::Failure;
-use super::terminal::warn;
+use super::warn::warn;
 use schism::report::file::{unwritten, write_whole};
 use schism::report::json;
 use schism::sweep::log::{Header, NoOutcome};

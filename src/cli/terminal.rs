@@ -1,6 +1,7 @@
 //! Where output goes and what the receiver can show.
 
 use super::exit::{Exit, Failure};
+use super::warn::warn;
 use super::{Format, Output};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use schism::history::visible::visible;
@@ -19,16 +20,6 @@ pub struct Terminal {
     /// The first error of standard output: nothing more is written there, and the work goes on. The exit code still
     /// reports what it finds.
     refused: Option<io::Error>,
-}
-
-/// Writes a warning to stderr, with control characters escaped. If stderr is closed or full, it is lost.
-pub fn warn(text: &str) {
-    warn_painted(&visible(text));
-}
-
-/// As [`warn`], for text that is coloured on purpose.
-pub fn warn_painted(text: &str) {
-    let _ = writeln!(stderr().lock(), "{text}");
 }
 
 impl Terminal {

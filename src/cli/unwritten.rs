@@ -1,7 +1,7 @@
 //! Files that cannot be written: reported with path and cure, and never in place of what was found.
 
 use super::exit::{Exit, Failure};
-use super::terminal::warn;
+use super::warn::warn;
 
 /// What to do when the folder for recordings cannot be written.
 pub const ELSEWHERE: &str = "run it in a folder that you may write to, or name a file with --out";

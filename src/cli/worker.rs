@@ -1,7 +1,7 @@
 //! `schism worker`: runs the seeds that a sweep asks for, one after the other. Not for people.
 //!
-//! Standard input: the scenario as a JSON string of its file, then a seed per line. Standard output: an [`Answer`] per
-//! line. When the input ends, so does the process, at once: its parent is done with it, or dead.
+//! Standard input: the scenario as a JSON string of its file, then a seed a line. Standard output: a [`WorkerReply`] a line.
+//! When the input ends, so does the process, at once: its parent is done with it, or dead.
 
 use super::exit::{Exit, Failure};
 use super::interrupt::Interrupt;
@@ -36,7 +36,7 @@ pub struct Worker {
 
 /// The result of a seed.
 #[derive(Serialize, Deserialize)]
-pub enum Answer {
+pub enum WorkerReply {
     /// It ran to its end.
     Ran {
         /// The line of its outcome, as in a log.
@@ -91,16 +91,16 @@ impl Worker {
         Ok(Exit::Expected)
     }
 
-    fn answer(&self, scenario: &Scenario, seed: u64) -> Answer {
+    fn answer(&self, scenario: &Scenario, seed: u64) -> WorkerReply {
         let options = options(Some(self.check_steps));
         match catch_unwind(AssertUnwindSafe(|| run(scenario, self.which.or_raft(), seed, &options))) {
             Ok(Ok(run)) => {
                 let wanted = self.record && run.outcome.verdict == Verdict::Violation;
                 let recording = wanted.then(|| run.recording().to_toml());
-                Answer::Ran { outcome: json::outcome(&run.outcome), recording }
+                WorkerReply::Ran { outcome: json::outcome(&run.outcome), recording }
             }
-            Ok(Err(error)) => Answer::Refused(error.to_string()),
-            Err(payload) => Answer::Panicked(said(payload.as_ref())),
+            Ok(Err(error)) => WorkerReply::Refused(error.to_string()),
+            Err(payload) => WorkerReply::Panicked(said(payload.as_ref())),
         }
     }
 }

@@ -185,7 +185,7 @@ fn line(entry: &Entry) -> BugLine {
     let (species, hunted) = (entry.bug.species(), &entry.hunted);
     BugLine {
         name: species.name,
-        system: species.system.name(),
+        system: species.base.system().name(),
         layer: species.layer.name(),
         found: hunted.is_found(),
         seeds_to_detection: hunted.median(),
@@ -230,7 +230,7 @@ fn list(bugs: &[Bug], terminal: &mut Terminal) -> Result<Exit, Failure> {
         let species = bug.species();
         let (seen, address) = species.seen;
         if terminal.json {
-            let (name, system, layer) = (species.name, species.system.name(), species.layer.name());
+            let (name, system, layer) = (species.name, species.base.system().name(), species.layer.name());
             terminal.line(&json::line("species", Listed { name, system, layer, does: species.does, seen, address }))?;
         } else {
             let text = format!("{} Seen in {seen}.", species.does);

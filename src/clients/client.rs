@@ -8,10 +8,10 @@
 use super::desk::Desk;
 use crate::history::{Acknowledger, Operation, Status};
 use crate::host::Host;
-use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
+use crate::kv::{Command, Key, Op, Response, Tag, Value};
 use crate::scenario::ScriptedOp;
 use crate::systems::protocol::Reply;
-use crate::systems::{Answer, Attempt};
+use crate::systems::{Attempt, Attempted};
 use crate::trace::{HostId, What};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -156,10 +156,10 @@ impl Client {
         status
     }
 
-    fn saw(&mut self, op: &Op, outcome: Outcome) {
+    fn saw(&mut self, op: &Op, outcome: Response) {
         let value = match (*op, outcome) {
-            (_, Outcome::Value(found) | Outcome::Mismatch { found }) => found,
-            (op, Outcome::Done | Outcome::Swapped) => op.written(),
+            (_, Response::Value(found) | Response::Mismatch { found }) => found,
+            (op, Response::Done | Response::Swapped) => op.written(),
         };
         self.seen.insert(op.key(), value);
     }
@@ -181,7 +181,7 @@ impl Client {
             let client = &self.host;
             let attempt = Attempt { client, node, command, by: self.id, operation: id, number: attempts, timeout };
             attempts += 1;
-            let Answer { reply, hash } = self.desk.cluster.attempt(attempt).await;
+            let Attempted { reply, hash } = self.desk.cluster.attempt(attempt).await;
             let hint = match reply {
                 Reply::Ok { outcome, acknowledged_by, term } => {
                     let by = Some(Acknowledger { node: acknowledged_by, term });

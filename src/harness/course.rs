@@ -1,9 +1,11 @@
 //! Which runs a test makes, in which order, and what makes it fail.
 
-use super::doubts::{Inconclusive, Tally};
-use super::runner::{Candidates, Case, Isolation, Ran, Runner, Wish};
-use super::story::{self, Broken, Origin, Smaller};
-use super::test::{Failure, Test};
+use super::doubts::Tally;
+use super::failure::{Broken, Failure, Origin, Smaller};
+use super::runner::{Candidates, Case, Ran, Runner, Wish};
+use super::settings::{Inconclusive, Isolation, Settings};
+use super::story;
+use super::variables::{JOBS, REPLAY, SAVE, SHRINK};
 use crate::fault::fold::Resolved;
 use crate::fault::model::Fault;
 use crate::report::event::what_differs;
@@ -15,16 +17,6 @@ use crate::shrink::{Limits, shrink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Names a file to run instead of seeds.
-pub(super) const REPLAY: &str = "SCHISM_REPLAY";
-/// Whether a failing run is shown as a page.
-pub(super) const HTML: &str = "SCHISM_HTML";
-/// Whether a failing run is kept among the regressions.
-pub(super) const SAVE: &str = "SCHISM_SAVE";
-/// How many runs are made at once.
-const JOBS: &str = "SCHISM_JOBS";
-/// What shrinking may spend, in simulated seconds; 0 turns it off.
-pub(super) const SHRINK: &str = "SCHISM_SHRINK";
 /// Where regressions are kept, from the crate's root.
 const REGRESSIONS: &str = "sims/regressions";
 /// The least budget of shrinking, unless the test sets one, in simulated milliseconds.
@@ -33,28 +25,39 @@ const SHRINK_MS: u64 = 2_000_000;
 /// shrinking one of ten seconds.
 const SHRINK_RUNS: u64 = 250;
 
-impl Test {
-    pub(super) fn carry_out(&self, runner: &Arc<Runner>) -> Result<(), Failure> {
+/// The runs of one test.
+pub(super) struct Course {
+    pub runner: Arc<Runner>,
+}
+
+impl Course {
+    fn settings(&self) -> &Settings {
+        &self.runner.settings
+    }
+
+    /// Makes them: first what is kept of earlier failures, then the seeds, until one fails.
+    pub fn carry_out(&self) -> Result<(), Failure> {
         if let Some(file) = std::env::var_os(REPLAY) {
-            return self.replay(runner, Path::new(&file), Origin::Replay);
+            return self.replay(Path::new(&file), Origin::Replay);
         }
         // A user who names a seed wants to see that seed.
         let is_one = std::env::var_os(SEED).is_some();
         if !is_one {
             for file in self.regressions()? {
-                self.replay(runner, &file, Origin::Regression)?;
+                self.replay(&file, Origin::Regression)?;
             }
         }
-        let seeds = Seeds::from_environment(self.seeds).map_err(|error| Failure::Harness(error.to_string()))?;
+        let seeds =
+            Seeds::from_environment(self.settings().seeds).map_err(|error| Failure::Harness(error.to_string()))?;
         let jobs = jobs().map_err(Failure::Harness)?;
         shrink_ms(0).map_err(Failure::Harness)?;
         let all: Vec<u64> = seeds.iter().collect();
-        self.repeats(runner, all[0], &all)?;
+        self.repeats(all[0], &all)?;
         let wish = Wish { echo: is_one, ..Wish::default() };
         let mut tally = Tally::default();
         for (index, batch) in all.chunks(jobs).enumerate() {
             let ran: Vec<Result<Ran, String>> = std::thread::scope(|scope| {
-                let run = |seed| runner.run(Case::Seed(seed), wish);
+                let run = |seed| self.runner.run(Case::Seed(seed), wish);
                 let running: Vec<_> = batch.iter().map(|seed| scope.spawn(move || run(*seed))).collect();
                 running.into_iter().map(|run| run.join().expect("a runner catches what a run throws")).collect()
             });
@@ -63,39 +66,39 @@ impl Test {
                 let count = (index * jobs + at + 1) as u64;
                 if !ran.failed.is_empty() {
                     let origin = Origin::Seed { seed: *seed, count, seeds: seeds.count() };
-                    return Err(Failure::Broken(Box::new(self.broken(runner, origin, &ran, jobs))));
+                    return Err(Failure::Broken(Box::new(self.broken(origin, &ran, jobs))));
                 }
                 tally.add(*seed, &ran);
             }
         }
-        tally.verdict(self.inconclusive, !is_one && seeds.count() >= self.seeds)?;
+        tally.verdict(self.settings().inconclusive, !is_one && seeds.count() >= self.settings().seeds)?;
         if let Some(note) = tally.note() {
-            story::note(self, &note);
+            story::note(self.settings(), &note);
         }
         Ok(())
     }
 
-    /// Checks that two runs of one seed are the same; where runs share a process, also after another seed. The first
-    /// run also shows whether the service records who leads, which faults on a leader need under every seed.
-    fn repeats(&self, runner: &Arc<Runner>, seed: u64, all: &[u64]) -> Result<(), Failure> {
+    /// Two runs of one seed must be the same; where they share a process, also after another seed. The first of them also
+    /// tells whether the service says who leads, which faults on a leader need under whatever seed.
+    fn repeats(&self, seed: u64, all: &[u64]) -> Result<(), Failure> {
         let wish = Wish { trace: true, ..Wish::default() };
-        let run = |seed, wish| runner.run(Case::Seed(seed), wish).map_err(Failure::Harness);
+        let run = |seed, wish| self.runner.run(Case::Seed(seed), wish).map_err(Failure::Harness);
         let first = run(seed, wish)?;
-        let says_nothing = !first.leads && first.failed.is_empty() && self.inconclusive != Inconclusive::Allow;
-        if let Some((seed, fault)) = Some(()).filter(|()| says_nothing).and_then(|()| on_a_role(&runner.scenario, all))
-        {
+        let says_nothing =
+            !first.leads && first.failed.is_empty() && self.settings().inconclusive != Inconclusive::Allow;
+        if let Some((seed, fault)) = says_nothing.then(|| on_a_role(&self.runner.scenario, all)).flatten() {
             return Err(Failure::Harness(format!(
                 "the schedule of seed {seed} has a fault on a role ({fault}), and no node ever said that it leads: {ROLE_CURE}"
             )));
         }
-        if self.isolation == Isolation::Thread {
+        if self.settings().isolation == Isolation::Thread {
             run(seed.wrapping_add(1), Wish::default())?;
         }
         let again = run(seed, wish)?;
         if first.digest == again.digest {
             return Ok(());
         }
-        let cure = match self.isolation {
+        let cure = match self.settings().isolation {
             Isolation::Thread => {
                 "start every task with Host::spawn, or let each run have a process: isolation = \"process\""
             }
@@ -108,13 +111,13 @@ impl Test {
         Err(Failure::Harness(format!("seed {seed} gave two different runs, so nothing would replay: {parts}; {cure}")))
     }
 
-    /// Runs a file. The test fails if any check fails, whatever the file has recorded.
-    fn replay(&self, runner: &Arc<Runner>, file: &Path, origin: fn(PathBuf) -> Origin) -> Result<(), Failure> {
+    /// Runs a file; it fails the test if anything fails, whatever was recorded.
+    fn replay(&self, file: &Path, origin: fn(PathBuf) -> Origin) -> Result<(), Failure> {
         let scenario = scenario::load(&file.display().to_string()).map_err(|error| Failure::Harness(error.plain()))?;
         let origin = origin(file.to_owned());
         let wish = Wish { echo: matches!(origin, Origin::Replay(_)), ..Wish::default() };
         let Ran { failed, attempts, page, .. } =
-            runner.run(Case::Explicit(&scenario), wish).map_err(Failure::Harness)?;
+            self.runner.run(Case::Explicit(&scenario), wish).map_err(Failure::Harness)?;
         if failed.is_empty() {
             return Ok(());
         }
@@ -123,44 +126,44 @@ impl Test {
 
     /// The files kept for this test, in order of their names.
     fn regressions(&self) -> Result<Vec<PathBuf>, Failure> {
-        let folder = Path::new(self.place.folder).join(REGRESSIONS);
+        let folder = Path::new(self.settings().place.folder).join(REGRESSIONS);
         let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
         let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         files.sort();
         let is_own = |path: &PathBuf| -> Result<bool, Failure> {
             let kept = scenario::load(&path.display().to_string()).map_err(|error| Failure::Harness(error.plain()))?;
-            Ok(kept.explicit.is_some_and(|explicit| explicit.system == self.name()))
+            Ok(kept.explicit.is_some_and(|explicit| explicit.system == self.settings().name()))
         };
         files.into_iter().filter_map(|path| is_own(&path).map(|own| own.then_some(path)).transpose()).collect()
     }
 
-    /// Shrinks a failing run, writes it to a file, and reports it.
-    fn broken(&self, runner: &Arc<Runner>, origin: Origin, ran: &Ran, jobs: usize) -> Broken {
+    /// Shrinks a failing run, writes it down, and says what there is to say.
+    fn broken(&self, origin: Origin, ran: &Ran, jobs: usize) -> Broken {
         let Origin::Seed { seed, .. } = origin else { unreachable!("only seeds are shrunk here") };
         let failed = ran.failed.clone();
         let recorded = match &ran.explicit {
             Some(text) => Scenario::parse("the run's own record", text).expect("a run writes what it can read"),
-            None => runner.scenario.materialised(&self.name(), seed),
+            None => self.runner.scenario.materialised(&self.settings().name(), seed),
         };
         let budget = shrink_ms(ran.simulated_ms).expect("it was read before any run");
         let limits = Limits { jobs, simulated_ms: budget };
-        let candidates = Candidates(runner.clone());
+        let candidates = Candidates(self.runner.clone());
         let shrunk = (budget > 0).then(|| shrink(&recorded, &failed[0].check, &candidates, &limits));
         let mut attempts = ran.attempts.clone();
-        let stem = format!("{}-{seed}", self.place.function);
+        let stem = format!("{}-{seed}", self.settings().place.function);
         let (smaller, kept) = match shrunk {
             Some(Ok(shrunk)) => {
-                let path = runner.folder.join(format!("{stem}-shrunk.toml"));
+                let path = self.runner.folder.join(format!("{stem}-shrunk.toml"));
                 let text = shrunk.scenario.to_toml();
-                // The attempts of the shrunk run, which shrinking itself did not need.
-                if let Ok(small) = runner.run(Case::Explicit(&shrunk.scenario), Wish::default()) {
+                // Its own attempts, which shrinking had no use for.
+                if let Ok(small) = self.runner.run(Case::Explicit(&shrunk.scenario), Wish::default()) {
                     attempts = small.attempts;
                 }
                 (Some(Smaller { file: path.clone(), shrunk, budget_s: budget / 1000 }), (path, text))
             }
             // A run that does not fail again under the same seed cannot be shrunk; the whole of it is kept.
-            Some(Err(_)) | None => (None, (runner.folder.join(format!("{stem}.toml")), recorded.to_toml())),
+            Some(Err(_)) | None => (None, (self.runner.folder.join(format!("{stem}.toml")), recorded.to_toml())),
         };
         // A run that cannot be written cannot be replayed from a file, but its seed can.
         let written = write_whole(&kept.0, &kept.1);
@@ -177,7 +180,7 @@ impl Test {
         if std::env::var_os("CI").is_some() {
             return Some(Err(format!("{SAVE} writes into the source tree, which is off while CI is set")));
         }
-        let folder = Path::new(self.place.folder).join(REGRESSIONS);
+        let folder = Path::new(self.settings().place.folder).join(REGRESSIONS);
         let path = folder.join(written.file_name().expect("a run's file has a name"));
         Some(write_whole(&path, text).map(|()| path).map_err(|error| error.to_string()))
     }

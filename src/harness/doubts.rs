@@ -5,22 +5,11 @@
 //! may lack (an answer of the checker, acknowledgements, a fault that had an effect) counts against its seed, and the
 //! author of the test decides how many such seeds it tolerates.
 
+use super::failure::Failure;
 use super::runner::Ran;
-use super::test::Failure;
+use super::settings::Inconclusive;
 use crate::run::Lack;
 use std::collections::BTreeMap;
-
-/// What happens to a test if some of its seeds prove nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Inconclusive {
-    /// It fails.
-    #[default]
-    Fail,
-    /// It passes, whatever the runs lacked, and says so on standard error.
-    Allow,
-    /// It passes if they are at most this share of all seeds, from 0 to 1.
-    UpTo(f64),
-}
 
 /// What the seeds of a test lacked.
 #[derive(Default)]

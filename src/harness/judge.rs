@@ -1,18 +1,28 @@
 //! The verdict on a history of an object that is not the key-value store.
 
-use super::service::{Dialogue, Object};
+use super::service::Object;
 use crate::check::linearizability::Budget;
 use crate::check::linearizability::model::{Invocation, Model, ModelAnswer, check_model};
 use crate::check::{Certificate, CheckName, Violation};
 use crate::history::{History, Operation, Status};
 use crate::host::lock;
 use crate::run::{Judge, Judged};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 /// More operations than this are counted, not listed.
 const TOLD: usize = 5;
 
-/// An object's operations and answers, as its model's checker reads them.
+/// What was asked and answered in a run, by operation.
+pub(super) type Dialogue<O> = Arc<Mutex<BTreeMap<u32, Asked<O>>>>;
+
+/// One operation: what was asked, and the answer, if one came.
+pub(super) struct Asked<O: Object> {
+    pub op: O::Op,
+    pub ret: Option<O::Ret>,
+}
+
+/// What an object was asked and answered, as its model's checker reads it.
 type Call<O> = Invocation<<O as Model>::Op, <O as Model>::Ret>;
 
 /// Checks the clients' operations and answers against the object's model.

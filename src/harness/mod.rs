@@ -17,25 +17,33 @@
 //! * `service`: what a test must know about a service.
 //! * `attempts`: the clients' operations, and how each attempt ended.
 //! * `judge`: the verdict on objects that are not the key-value store.
-//! * `test`: the test and its settings.
-//! * `course`: which runs are made, in which order, and what makes the test fail.
-//! * `doubts`: what follows from seeds that prove nothing.
+//! * `cluster`: the service as the simulator sees it.
+//! * `settings`: what the test says of itself.
+//! * `variables`: what the environment says.
+//! * `failure`: why a test fails.
+//! * `story`: what a failing test prints.
 //! * `runner`: one run, on a thread of its own or in a process of its own.
 //! * `prints`: what nodes print and log while one seed is replayed.
-//! * `story`: what a failing test prints.
+//! * `doubts`: what follows from seeds that prove nothing.
+//! * `course`: which runs are made, in which order, and what fails the test.
+//! * `test`: the test, which puts all of this together.
 
 mod attempts;
+mod cluster;
 mod course;
 mod doubts;
+mod failure;
 mod judge;
 pub mod prelude;
 mod prints;
 mod runner;
 mod service;
+mod settings;
 mod story;
 mod test;
+mod variables;
 
-pub use doubts::Inconclusive;
-pub use runner::Isolation;
-pub use service::{Answer, Call, KeyValue, Object, Service, subject};
-pub use test::{Place, Test};
+pub use cluster::subject;
+pub use service::{Answer, Call, KeyValue, Object, Service};
+pub use settings::{Inconclusive, Isolation, Place};
+pub use test::Test;

@@ -6,5 +6,5 @@ pub use crate::check::linearizability::model::{Model, Times};
 pub use crate::harness::{Answer, Call, KeyValue, Object, Service};
 pub use crate::host::Host;
 pub use crate::host::stream::{Listener, Stream};
-pub use crate::kv::{self, Op, Outcome, Tag};
+pub use crate::kv::{self, Op, Response, Tag};
 pub use crate::trace::{Role, Scope};

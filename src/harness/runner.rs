@@ -6,8 +6,8 @@
 //! Code that starts all its tasks with `Host::spawn` may share a process, which is faster.
 
 use super::attempts::{self, Attempts};
-use super::course::{HTML, REPLAY};
-use super::test::Test;
+use super::settings::{Isolation, Settings};
+use super::variables::{HTML, REPLAY};
 use super::{prints, story};
 use crate::host::panics::describe;
 use crate::host::{echo, lock};
@@ -48,17 +48,7 @@ const WATCHDOG: Duration = Duration::from_secs(120);
 /// The name under which a run that hung fails, beside the names of checks and [`PANIC`].
 const HANG: &str = "hang";
 
-/// How runs are kept apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Isolation {
-    /// A process for each run: for code that calls `tokio::spawn`, or keeps anything in statics.
-    #[default]
-    Process,
-    /// All runs in the test's process, each on a thread: for code that starts its tasks with `Host::spawn` only.
-    Thread,
-}
-
-/// The result of one run.
+/// What became of one run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Ran {
     /// What failed, strongest first: checks, or a panic, or a hang.
@@ -136,7 +126,7 @@ pub(super) enum Case<'a> {
 
 /// Makes the runs of a test.
 pub(super) struct Runner {
-    pub test: Test,
+    pub settings: Settings,
     pub scenario: Scenario,
     /// Makes a fresh service, given the place where the attempts of its clients are recorded.
     pub make: Box<dyn Fn() -> (Subject, Attempts) + Send + Sync>,
@@ -150,7 +140,7 @@ impl Runner {
     /// # Errors
     /// When it could not be carried out: an error of the test, not of the service.
     pub fn run(self: &Arc<Self>, case: Case<'_>, wish: Wish) -> Result<Ran, String> {
-        match self.test.isolation {
+        match self.settings.isolation {
             Isolation::Thread => self.on_thread(case, wish),
             Isolation::Process => self.in_process_of_its_own(case, wish),
         }
@@ -201,7 +191,7 @@ impl Runner {
             let _logs = wish.echo.then(prints::log);
             let run = || {
                 let (subject, attempts) = (runner.make)();
-                let options = Options { budget: runner.test.budget };
+                let options = Options { budget: runner.settings.budget };
                 run_subject(&scenario, &subject, seed, &options).map(|run| (run, attempts))
             };
             let ran = match catch_unwind(AssertUnwindSafe(run)) {
@@ -226,8 +216,8 @@ impl Runner {
 
     /// Writes the page of a run; none if it cannot be written.
     fn show(&self, run: &Run) -> Option<PathBuf> {
-        let path = self.folder.join(format!("{}-{}.html", self.test.place.function, run.outcome.seed));
-        let again = story::command(&self.test, SEED, &run.outcome.seed.to_string());
+        let path = self.folder.join(format!("{}-{}.html", self.settings.place.function, run.outcome.seed));
+        let again = story::command(&self.settings, SEED, &run.outcome.seed.to_string());
         let page = page(std::slice::from_ref(run), None, &again);
         recording::save_page(&page, &path).is_ok().then_some(path)
     }
@@ -240,7 +230,7 @@ impl Runner {
         let stem = format!("{}-{number}", std::process::id());
         let [answer, file, trace] = ["json", "toml", "trace"].map(|kind| folder.join(format!("{stem}.{kind}")));
         let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-        command.arg(self.test.name_in_binary()).args(["--exact", "--nocapture", "--include-ignored"]);
+        command.arg(self.settings.name_in_binary()).args(["--exact", "--nocapture", "--include-ignored"]);
         command.env(CHILD, &answer).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         if wish.echo {
             command.env(CHILD_ECHO, "1").stdout(Stdio::piped());

@@ -2,12 +2,13 @@
 //!
 //! At most [`LINES`] lines, the commands last: people read a failing test in a log, in a hurry.
 
-use super::course::{REPLAY, SAVE, SHRINK};
-use super::test::{Failure, Test};
+use super::failure::{Broken, Failure, Origin, Smaller};
+use super::settings::Settings;
+use super::variables::{REPLAY, SAVE, SHRINK};
 use crate::report::style::wrap;
 use crate::rng::seeds::SEED;
-use crate::shrink::{Failed, Shrunk, names};
-use std::path::{Path, PathBuf};
+use crate::shrink::names;
+use std::path::Path;
 
 /// The most lines that are printed.
 const LINES: usize = 18;
@@ -18,51 +19,18 @@ const EVIDENCE: usize = 4;
 /// How many operations are shown with their attempts, and the lines for each.
 const ATTEMPTS: (usize, usize) = (2, 2);
 
-/// A run that broke something.
-pub(super) struct Broken {
-    pub origin: Origin,
-    /// What failed, strongest first.
-    pub failed: Vec<Failed>,
-    /// The attempts of the operations that the first failure rests on; those of the shrunk run, if there is one.
-    pub attempts: Vec<String>,
-    /// The same, shrunk.
-    pub smaller: Option<Smaller>,
-    /// Where it was kept among the regressions, if that was requested.
-    pub saved: Option<Result<PathBuf, String>>,
-    /// Its page, if one was asked for.
-    pub page: Option<PathBuf>,
-}
-
-/// What was run.
-pub(super) enum Origin {
-    /// A seed, the `count`-th of `seeds`.
-    Seed { seed: u64, count: u64, seeds: u64 },
-    /// A file kept among the regressions.
-    Regression(PathBuf),
-    /// A file that the user named.
-    Replay(PathBuf),
-}
-
-/// A shrunk run and its file.
-pub(super) struct Smaller {
-    pub file: PathBuf,
-    pub shrunk: Shrunk,
-    /// What shrinking was allowed to spend, in simulated seconds.
-    pub budget_s: u64,
-}
-
 /// Says why a test fails, and fails it.
 ///
 /// # Panics
 /// Always.
-pub(super) fn fail(test: &Test, failure: &Failure) {
+pub(super) fn fail(test: &Settings, failure: &Failure) {
     eprintln!("{}", lines(test, failure).join("\n"));
     // Everything has been printed: no message of Rust's, no location in this crate.
     std::panic::resume_unwind(Box::new("the test failed; what there is to say is on stderr"));
 }
 
-/// Prints a remark about a test that passes.
-pub(super) fn note(test: &Test, text: &str) {
+/// Says something about a test that passes.
+pub(super) fn note(test: &Settings, text: &str) {
     eprintln!("{} passes, but {text}", test.name_in_binary());
 }
 
@@ -71,7 +39,7 @@ pub(super) fn printed(lines: &[String]) {
     lines.iter().for_each(|line| eprintln!("{line}"));
 }
 
-fn lines(test: &Test, failure: &Failure) -> Vec<String> {
+fn lines(test: &Settings, failure: &Failure) -> Vec<String> {
     let name = test.name_in_binary();
     match failure {
         // An error of several lines points at a place in one of them, so it is not wrapped.
@@ -102,7 +70,7 @@ fn lines(test: &Test, failure: &Failure) -> Vec<String> {
     }
 }
 
-fn broken(test: &Test, broken: &Broken) -> Vec<String> {
+fn broken(test: &Settings, broken: &Broken) -> Vec<String> {
     let (name, failed) = (test.name_in_binary(), names(&broken.failed));
     let mut lines = vec![match &broken.origin {
         Origin::Seed { seed, count, seeds } => {
@@ -185,13 +153,13 @@ fn text(text: &str, most: usize, indent: usize) -> Vec<String> {
     lines
 }
 
-/// A path relative to the test's working folder, which is the package's.
-fn shown(test: &Test, path: &Path) -> String {
+/// A path as the test itself understands it: its working folder is the package's.
+fn shown(test: &Settings, path: &Path) -> String {
     path.strip_prefix(test.place.folder).unwrap_or(path).display().to_string()
 }
 
 /// The command that runs this test alone with a variable set, as it can be pasted.
-pub(super) fn command(test: &Test, variable: &str, value: &str) -> String {
+pub(super) fn command(test: &Settings, variable: &str, value: &str) -> String {
     let (package, name) = (test.place.package, test.name_in_binary());
     let target = target(test);
     // An ignored test must be requested explicitly.
@@ -206,7 +174,7 @@ pub(super) fn command(test: &Test, variable: &str, value: &str) -> String {
 }
 
 /// The cargo flag that names the test's executable.
-fn target(test: &Test) -> String {
+fn target(test: &Settings) -> String {
     let name = test.place.module.split("::").next().unwrap_or_default();
     let parts: Vec<&str> = test.place.file.split(['/', '\\']).collect();
     let below = |folder: &str| {

@@ -6,7 +6,7 @@
 //! in [`Labels`].
 
 use super::{History, Status};
-use crate::kv::{Op, Outcome};
+use crate::kv::{Op, Response};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -447,13 +447,13 @@ impl FromIterator<Row> for Columns {
     }
 }
 
-fn call_of(op: Op, outcome: Option<Outcome>) -> Call {
+fn call_of(op: Op, outcome: Option<Response>) -> Call {
     match (op, outcome) {
-        (Op::Get { .. }, Some(Outcome::Value(value))) => Call::Get(value),
+        (Op::Get { .. }, Some(Response::Value(value))) => Call::Get(value),
         (Op::Get { .. }, _) => Call::Get(None),
         (Op::Put { value, .. }, _) => Call::Put(value),
         (Op::Delete { .. }, _) => Call::Delete,
-        (Op::Cas { expected, new, .. }, Some(Outcome::Mismatch { found })) => {
+        (Op::Cas { expected, new, .. }, Some(Response::Mismatch { found })) => {
             Call::CasMismatch { expected, new, found: Some(found) }
         }
         (Op::Cas { expected, new, .. }, _) => Call::Cas { expected, new },

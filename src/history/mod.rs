@@ -10,7 +10,7 @@ pub mod visible;
 
 pub use columns::Columns;
 
-use crate::kv::{Key, Op, Outcome, Tag};
+use crate::kv::{Key, Op, Response, Tag};
 use crate::trace::HostId;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ pub enum Status {
     /// Acknowledged.
     Ok {
         /// What it returned. A cas that did not match is `ok`: it read a value.
-        outcome: Outcome,
+        outcome: Response,
         /// The node that acknowledged it, if known (an external history does not tell).
         by: Option<Acknowledger>,
     },
@@ -78,7 +78,7 @@ impl Operation {
     }
 
     /// The outcome, if it was acknowledged.
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub fn outcome(&self) -> Option<Response> {
         match self.status {
             Status::Ok { outcome, .. } => Some(outcome),
             Status::Fail | Status::Info => None,
@@ -97,7 +97,7 @@ impl Operation {
     pub fn is_acknowledged_write(&self) -> bool {
         matches!(
             (self.op, self.outcome()),
-            (Op::Put { .. } | Op::Delete { .. }, Some(_)) | (Op::Cas { .. }, Some(Outcome::Swapped))
+            (Op::Put { .. } | Op::Delete { .. }, Some(_)) | (Op::Cas { .. }, Some(Response::Swapped))
         )
     }
 
@@ -105,9 +105,9 @@ impl Operation {
     /// Outer `None`: it observed nothing.
     pub fn observed(&self) -> Option<Option<u64>> {
         match (self.op, self.outcome()?) {
-            (_, Outcome::Value(value)) => Some(value),
-            (Op::Cas { expected, .. }, Outcome::Swapped) => Some(expected),
-            (_, Outcome::Mismatch { found }) => Some(found),
+            (_, Response::Value(value)) => Some(value),
+            (Op::Cas { expected, .. }, Response::Swapped) => Some(expected),
+            (_, Response::Mismatch { found }) => Some(found),
             _ => None,
         }
     }

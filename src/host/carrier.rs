@@ -8,7 +8,7 @@ use super::recorder::Recorder;
 use super::{Host, lock};
 use crate::fault::chaos::Fate;
 use crate::fault::fold::LinkState;
-use crate::trace::{Drop, HostId, MessageId, MessageKind, What};
+use crate::trace::{DropReason, HostId, MessageId, MessageKind, What};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ pub trait Body: Send + Sync {
     fn arrive(self: Arc<Self>, at: &Host, letter: &Letter);
 
     /// Called for a copy that will never arrive.
-    fn lost(&self, _reason: Drop) {}
+    fn lost(&self, _reason: DropReason) {}
 }
 
 /// A message's identity, as the trace records it.
@@ -45,7 +45,7 @@ impl Letter {
     }
 
     /// The event at its sender, when it is lost.
-    pub fn dropped(&self, reason: Drop) -> What {
+    pub fn dropped(&self, reason: DropReason) -> What {
         What::Drop { to: self.to, message: self.message, class: self.class, reason }
     }
 }

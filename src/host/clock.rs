@@ -4,7 +4,6 @@
 //! wait, follow that rate from the instant at which the drift changes; a timer keeps the rate under which it was set.
 //! An offset changes only the time of day, as a wrong setting does, and no timer.
 
-use super::fabric::Fabric;
 use super::{Host, lock};
 use crate::trace::HostId;
 use std::collections::BTreeMap;
@@ -47,31 +46,28 @@ impl Clocks {
     fn of(&self, host: HostId) -> Option<Drift> {
         lock(&self.drifted).get(&host).copied()
     }
-}
 
-impl Fabric {
-    /// Nanoseconds since the start of the run, as a host's own clock counts them.
-    pub fn local_ns(&self, host: HostId) -> u64 {
-        let now_ns = self.recorder().now_ns();
-        self.clocks().of(host).map_or(now_ns, |drift| drift.local_ns(now_ns))
-    }
-
-    /// The true duration of a span of a host's own time.
-    pub fn true_span(&self, host: HostId, span: Duration) -> Duration {
-        match self.clocks().of(host) {
-            Some(Drift { ppm, .. }) if ppm != 0 => {
-                let ns = span.as_nanos() as i128 * MILLION / (MILLION + i128::from(ppm)).max(1);
-                Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
-            }
-            _ => span,
-        }
+    /// What a host's clock has counted when the true time is `now_ns`.
+    fn local_ns(&self, host: HostId, now_ns: u64) -> u64 {
+        self.of(host).map_or(now_ns, |drift| drift.local_ns(now_ns))
     }
 }
 
 impl Host {
     /// Nanoseconds that this host's clock has counted since the start of the run: what its timers and leases go by.
     pub fn local_ns(&self) -> u64 {
-        self.fabric().local_ns(self.id())
+        self.fabric().clocks().local_ns(self.id(), self.now_ns())
+    }
+
+    /// How long a span of this host's own time takes in truth.
+    pub fn true_span(&self, span: Duration) -> Duration {
+        match self.fabric().clocks().of(self.id()) {
+            Some(Drift { ppm, .. }) if ppm != 0 => {
+                let ns = span.as_nanos() as i128 * MILLION / (MILLION + i128::from(ppm)).max(1);
+                Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
+            }
+            _ => span,
+        }
     }
 
     /// The time of day that this host's clock reads, in nanoseconds since the start of the run; may be set wrong.
@@ -82,7 +78,7 @@ impl Host {
 
     /// Sleeps for a span of this host's time.
     pub async fn sleep(&self, span: Duration) {
-        tokio::time::sleep(self.fabric().true_span(self.id(), span)).await;
+        tokio::time::sleep(self.true_span(span)).await;
     }
 }
 

@@ -7,35 +7,17 @@
 use super::carrier::{Body, Letter};
 use super::fabric::Sending;
 use super::link::Policy;
+pub use super::mailbox::Datagram;
+use super::mailbox::Mailbox;
 use super::{Host, lock};
-use crate::trace::{Drop as DropReason, HostId, MessageKind};
-use std::collections::{BTreeMap, VecDeque};
+use crate::trace::{DropReason, HostId, MessageKind};
 use std::io;
-use std::sync::{Arc, Mutex};
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 /// The kind under which datagrams are recorded and hit by faults.
 const CLASS: MessageKind = MessageKind::Other;
 /// The first port given to sockets that ask for any free one.
 const EPHEMERAL: u16 = 32_768;
-
-/// The sockets of a run.
-#[derive(Default)]
-pub(super) struct Datagrams(Mutex<Table>);
-
-#[derive(Default)]
-struct Table {
-    bound: BTreeMap<(HostId, u16), Arc<Mailbox>>,
-    /// The next port to give to a socket, by host.
-    next: BTreeMap<HostId, u16>,
-}
-
-#[derive(Default)]
-struct Mailbox {
-    /// In order of arrival.
-    arrived: Mutex<VecDeque<(Letter, Datagram)>>,
-    changed: Notify,
-}
 
 /// A datagram under way to a port.
 struct Addressed {
@@ -54,15 +36,6 @@ impl Body for Addressed {
             None => fabric.recorder().record(letter.from, letter.dropped(DropReason::Connection)),
         }
     }
-}
-
-/// A datagram that arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Datagram {
-    /// The sender: host and port.
-    pub from: (HostId, u16),
-    /// What it carries.
-    pub bytes: Vec<u8>,
 }
 
 /// A socket bound to a port of a host.

@@ -1,20 +1,20 @@
 //! What the hosts of a run share: the active faults, and the things on which they act, each in a file of its own.
 //!
 //! * [`super::carrier`]: the links, and what travels on them.
-//! * [`super::connection`]: connections of frames. [`super::stream`], [`super::datagram`]: listeners and sockets.
-//! * [`super::processes`]: which processes are paused, have panicked, or lose power.
+//! * `connections`, `pipe`, `mailbox`: what is open and who listens where, for frames, streams and datagrams.
+//! * [`super::processes`]: who stands still, who panicked, whose power goes.
 //! * `clock`: clocks that drift. [`super::recorder`]: the event log.
 
 use super::carrier::{Body, Carrier, Letter, Sent};
 use super::clock::Clocks;
-use super::connection::Connections;
-use super::datagram::Datagrams;
+use super::connections::Connections;
 use super::fates::Fates;
 use super::link::Policy;
 use super::lock;
+use super::mailbox::Datagrams;
+use super::pipe::Streams;
 use super::processes::{Panic, Processes};
 use super::recorder::Recorder;
-use super::stream::Streams;
 use super::task::Gate;
 use crate::fault::chaos::{Act, Fate};
 use crate::fault::fold::{Active, Passage};

@@ -26,7 +26,7 @@
 
 use crate::fault::chaos::Fate;
 use crate::fault::fold::{LinkState, Passage};
-use crate::trace::Drop;
+use crate::trace::DropReason;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first retransmission time-out of a segment in nanoseconds (Linux's minimum). It doubles with each try (RFC 6298,
@@ -77,7 +77,7 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect<M> {
     /// This copy will never arrive.
-    Lost(M, Drop),
+    Lost(M, DropReason),
     /// It leaves this many nanoseconds later.
     Late(M, u64),
     /// A second copy leaves this many nanoseconds later.
@@ -160,10 +160,10 @@ impl<M: Clone> Link<M> {
             delay_ns += if fate.lost { RETRANSMIT_NS } else { 0 };
             second_ns = None;
         } else if fate.lost {
-            return vec![Effect::Lost(message, Drop::Loss)];
+            return vec![Effect::Lost(message, DropReason::Loss)];
         }
         if policy.frame().is_some_and(|flow| !self.takes(flow)) {
-            return vec![Effect::Lost(message, Drop::Connection)];
+            return vec![Effect::Lost(message, DropReason::Connection)];
         }
         if delay_ns > 0 {
             effects.push(Effect::Late(message.clone(), delay_ns));
@@ -212,8 +212,8 @@ impl<M: Clone> Link<M> {
         let connection = copy.policy.frame().map(|flow| self.connections.get(&flow).copied());
         match (connection, self.state.passage()) {
             (Some(Some(Connection { stage: Stage::Opening, .. })), _) => self.unconnected.push(copy),
-            (_, Passage::Cut) if !copy.policy.is_segment() => self.lose(copy, Drop::Cut, effects),
-            (Some(None | Some(Connection { broken: true, .. })), _) => self.lose(copy, Drop::Connection, effects),
+            (_, Passage::Cut) if !copy.policy.is_segment() => self.lose(copy, DropReason::Cut, effects),
+            (Some(None | Some(Connection { broken: true, .. })), _) => self.lose(copy, DropReason::Connection, effects),
             (_, Passage::Cut | Passage::Held) => {
                 effects.push(Effect::Held(copy.message.clone()));
                 self.stopped.push(copy);
@@ -226,9 +226,9 @@ impl<M: Clone> Link<M> {
         }
     }
 
-    fn lose(&mut self, copy: Copy<M>, reason: Drop, effects: &mut Vec<Effect<M>>) {
+    fn lose(&mut self, copy: Copy<M>, reason: DropReason, effects: &mut Vec<Effect<M>>) {
         if let Some(connection) = copy.policy.frame().and_then(|flow| self.connections.get_mut(&flow)) {
-            connection.broken |= reason == Drop::Cut;
+            connection.broken |= reason == DropReason::Cut;
         }
         effects.push(Effect::Lost(copy.message, reason));
     }
@@ -270,7 +270,7 @@ impl<M: Clone> Link<M> {
         for copy in std::mem::take(&mut self.stopped) {
             match copy.policy.is_segment() {
                 true => self.stopped.push(copy),
-                false => self.lose(copy, Drop::Cut, effects),
+                false => self.lose(copy, DropReason::Cut, effects),
             }
         }
         for end in [End::Receiver, End::Sender] {
@@ -280,7 +280,7 @@ impl<M: Clone> Link<M> {
                         effects.push(Effect::Held(copy.message.clone()));
                         self.stopped.push(copy);
                     }
-                    false => self.lose(copy, Drop::Cut, effects),
+                    false => self.lose(copy, DropReason::Cut, effects),
                 }
             }
         }
@@ -332,13 +332,13 @@ impl<M: Clone> Link<M> {
     /// The connection cannot be opened, or its receiver has closed it: what is on it is lost.
     pub fn abandon(&mut self, flow: Flow) -> Vec<Effect<M>> {
         self.connections.remove(&flow);
-        self.drain(Drop::Connection, |copy, _| copy.policy == Policy::Frame(flow))
+        self.drain(DropReason::Connection, |copy, _| copy.policy == Policy::Frame(flow))
     }
 
     /// The process at the sending end is gone.
     pub fn sender_died(&mut self) -> Vec<Effect<M>> {
         self.connections.retain(|_, connection| connection.stage != Stage::Opening);
-        self.drain(Drop::Crash, |copy, arrives_ns| match copy.policy {
+        self.drain(DropReason::Crash, |copy, arrives_ns| match copy.policy {
             Policy::Frame(_) => arrives_ns.is_none(),
             Policy::Errand => true,
             Policy::Segment(_) | Policy::Datagram => false,
@@ -347,12 +347,12 @@ impl<M: Clone> Link<M> {
 
     /// The process at the receiving end is gone. Everything under way to it is lost.
     pub fn receiver_died(&mut self) -> Vec<Effect<M>> {
-        self.drain(Drop::Crash, |copy, arrives_ns| !copy.policy.is_segment() && arrives_ns.is_some())
+        self.drain(DropReason::Crash, |copy, arrives_ns| !copy.policy.is_segment() && arrives_ns.is_some())
     }
 
     /// A process starts at the receiving end: what arrived while there was none is lost.
     pub fn receiver_starts(&mut self, now_ns: u64) -> Vec<Effect<M>> {
-        self.drain(Drop::Connection, |copy, arrives_ns| {
+        self.drain(DropReason::Connection, |copy, arrives_ns| {
             matches!(copy.policy, Policy::Frame(_) | Policy::Datagram)
                 && arrives_ns.is_some_and(|at_ns| at_ns <= now_ns)
         })
@@ -360,11 +360,11 @@ impl<M: Clone> Link<M> {
 
     /// The run ends: a copy that was sent before this instant and has not arrived is lost.
     pub fn settle(&mut self, before_ns: u64) -> Vec<Effect<M>> {
-        self.drain(Drop::Connection, |copy, _| !copy.policy.is_segment() && copy.sent_ns < before_ns)
+        self.drain(DropReason::Connection, |copy, _| !copy.policy.is_segment() && copy.sent_ns < before_ns)
     }
 
     /// Loses every copy for which `is_lost` holds; it is given the copy's arrival time if the copy is under way.
-    fn drain(&mut self, reason: Drop, is_lost: impl Fn(&Copy<M>, Option<u64>) -> bool) -> Vec<Effect<M>> {
+    fn drain(&mut self, reason: DropReason, is_lost: impl Fn(&Copy<M>, Option<u64>) -> bool) -> Vec<Effect<M>> {
         let mut lost: Vec<Copy<M>> = Vec::new();
         lost.extend(self.leaving.extract_if(.., |_, copy| is_lost(copy, None)).map(|(_, copy)| copy));
         lost.extend(self.unconnected.extract_if(.., |copy| is_lost(copy, None)));

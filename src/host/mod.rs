@@ -11,7 +11,8 @@
 //!   connections that carry them.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
-//! * `http` (feature `hyper`): hyper over byte streams. `grpc` (feature `tonic`): tonic over them.
+//! * `connections`, `pipe`, `mailbox`: what of these three is open, and who listens where, as data.
+//! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * [`processes`]: which processes are paused, and which have panicked.
 //! * `panics`: catches a node's panics. `livelock`: detects a process that goes on for ever at one instant.
@@ -21,6 +22,7 @@
 pub mod carrier;
 mod clock;
 mod connection;
+mod connections;
 pub mod datagram;
 pub mod disk;
 pub mod echo;
@@ -32,7 +34,9 @@ pub mod grpc;
 pub mod http;
 pub mod link;
 mod livelock;
+mod mailbox;
 pub(crate) mod panics;
+mod pipe;
 pub mod processes;
 pub mod recorder;
 pub mod stream;
@@ -113,7 +117,7 @@ impl Host {
         &self.inner.fabric
     }
 
-    /// Calls to and from other hosts. Each process has its own: see [`Host::restart`].
+    /// Calls to and from other hosts. Each process has its own: see [`Host::boot`].
     pub fn transport(&self) -> Transport {
         lock(&self.inner.transport).clone()
     }

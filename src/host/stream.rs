@@ -13,9 +13,9 @@
 use super::carrier::{Body, Letter};
 use super::fabric::{Fabric, Sending};
 use super::link::{Flow, Policy};
+use super::pipe::{Arrived, Backlog, Pending, Pipe, Port};
 use super::{Host, lock};
 use crate::trace::{HostId, MessageKind};
-use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -34,47 +34,6 @@ const WINDOW: usize = 65_536;
 const SEGMENT: usize = 16_384;
 /// Connections that wait to be accepted before further ones are refused.
 const BACKLOG: usize = 128;
-
-/// A port of a host.
-type Port = (HostId, u16);
-
-/// The listeners of a run, which its streams share.
-#[derive(Default)]
-pub(super) struct Streams {
-    listeners: Mutex<BTreeMap<Port, Arc<Mutex<Backlog>>>>,
-}
-
-#[derive(Default)]
-struct Backlog {
-    waiting: VecDeque<(u64, Stream)>,
-    acceptor: Option<Waker>,
-}
-
-/// One direction of a connection.
-#[derive(Default)]
-struct Pipe {
-    /// How many segments were sent, and how many were read to their end.
-    sent: u64,
-    read: u64,
-    /// Segments that have arrived and were not read, by number: one that overtook another waits for it.
-    arrived: BTreeMap<u64, Arrived>,
-    /// Bytes written and not yet read.
-    unread: usize,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-    /// From when on the writer knows that its bytes are no longer read.
-    refused_ns: Option<u64>,
-}
-
-/// Bytes that have arrived; none: the end of the stream.
-struct Arrived {
-    bytes: Vec<u8>,
-    /// How many of them were read.
-    read: usize,
-    letter: Letter,
-    /// Whether its delivery was recorded.
-    is_delivered: bool,
-}
 
 /// Bytes under way.
 struct Segment {
@@ -114,20 +73,10 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// Both ends of a new connection.
-    fn pair(fabric: &Arc<Fabric>, a: HostId, b: HostId) -> (Stream, Stream) {
-        let (there, back) = (Arc::<Mutex<Pipe>>::default(), Arc::<Mutex<Pipe>>::default());
-        let flow = fabric.connections().next();
-        let end = |local, peer, incoming: &Arc<_>, outgoing: &Arc<_>| Stream {
-            fabric: fabric.clone(),
-            local,
-            peer,
-            flow,
-            incoming: Arc::clone(incoming),
-            outgoing: Arc::clone(outgoing),
-            is_shut: false,
-        };
-        (end(a, b, &back, &there), end(b, a, &there, &back))
+    /// The end of a connection that was accepted at `local`.
+    fn accepted(fabric: &Arc<Fabric>, local: HostId, pending: Pending) -> Stream {
+        let Pending { caller: peer, flow, incoming, outgoing, .. } = pending;
+        Stream { fabric: fabric.clone(), local, peer, flow, incoming, outgoing, is_shut: false }
     }
 
     /// The host at the other end.
@@ -253,7 +202,7 @@ pub struct Listener {
 impl Listener {
     /// The next connection.
     pub async fn accept(&self) -> Stream {
-        let (ready_ns, stream) = poll_fn(|context| {
+        let pending = poll_fn(|context| {
             let mut backlog = lock(&self.backlog);
             match backlog.waiting.pop_front() {
                 Some(waiting) => Poll::Ready(waiting),
@@ -264,7 +213,8 @@ impl Listener {
             }
         })
         .await;
-        let wait_ns = ready_ns.saturating_sub(self.fabric.recorder().now_ns());
+        let wait_ns = pending.ready_ns.saturating_sub(self.fabric.recorder().now_ns());
+        let stream = Stream::accepted(&self.fabric, self.at.0, pending);
         tokio::time::sleep(Duration::from_nanos(wait_ns)).await;
         stream
     }
@@ -275,7 +225,9 @@ impl Drop for Listener {
         lock(&self.fabric.streams().listeners).remove(&self.at);
         // Closing a connection that was not accepted may look at the listeners again.
         let waiting = std::mem::take(&mut lock(&self.backlog).waiting);
-        drop(waiting);
+        for pending in waiting {
+            drop(Stream::accepted(&self.fabric, self.at.0, pending));
+        }
     }
 }
 
@@ -328,17 +280,20 @@ impl Host {
         tokio::time::sleep(fabric.one_way(to, from)).await;
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let backlog = backlog.ok_or_else(refused)?;
-        let (own, other) = Stream::pair(fabric, from, to);
+        let flow = fabric.connections().next();
+        let (there, back) = (Arc::<Mutex<Pipe>>::default(), Arc::<Mutex<Pipe>>::default());
         let ready_ns = fabric.recorder().now_ns() + fabric.one_way(from, to).as_nanos() as u64;
         let acceptor = {
             let mut backlog = lock(&backlog);
             if backlog.waiting.len() >= BACKLOG {
                 return Err(refused());
             }
-            backlog.waiting.push_back((ready_ns, other));
+            let (incoming, outgoing) = (there.clone(), back.clone());
+            backlog.waiting.push_back(Pending { ready_ns, caller: from, flow, incoming, outgoing });
             backlog.acceptor.take()
         };
         acceptor.into_iter().for_each(Waker::wake);
-        Ok(own)
+        let fabric = fabric.clone();
+        Ok(Stream { fabric, local: from, peer: to, flow, incoming: back, outgoing: there, is_shut: false })
     }
 }

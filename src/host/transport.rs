@@ -9,7 +9,7 @@ use super::carrier::{Body, Letter, Sent};
 use super::fabric::{Fabric, Sending};
 use super::link::{Flow, Policy};
 use super::{Host, lock, task};
-use crate::trace::{Drop as DropReason, HostId, MessageKind, What};
+use crate::trace::{DropReason, HostId, MessageKind, What};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -56,6 +56,9 @@ pub struct Incoming {
 /// Answers requests; `None` sends no reply, as if the request had not arrived.
 pub type Handler = Rc<dyn Fn(Incoming) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>>;
 
+/// Where the requests that arrive at a process go.
+type Requests = mpsc::UnboundedSender<(Letter, Arc<Request>)>;
+
 /// The calls of one process. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
@@ -64,7 +67,7 @@ pub struct Transport {
     peers: Arc<Mutex<BTreeMap<HostId, Arc<Peer>>>>,
     next_call: Arc<AtomicU64>,
     /// Where requests go, once this process serves.
-    requests: Arc<Mutex<Option<mpsc::UnboundedSender<(Letter, Arc<Request>)>>>>,
+    requests: Arc<Mutex<Option<Requests>>>,
 }
 
 /// A request frame.

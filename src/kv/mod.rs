@@ -94,7 +94,7 @@ impl fmt::Display for Op {
 /// What an operation that took effect returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum Response {
     /// A get returned this.
     Value(Option<Value>),
     /// A put or delete was done.
@@ -108,15 +108,15 @@ pub enum Outcome {
     },
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Value(Some(value)) => write!(f, "{value}"),
-            Outcome::Value(None) => f.write_str("absent"),
-            Outcome::Done => f.write_str("done"),
-            Outcome::Swapped => f.write_str("swapped"),
-            Outcome::Mismatch { found: Some(value) } => write!(f, "mismatch, found {value}"),
-            Outcome::Mismatch { found: None } => f.write_str("mismatch, found absent"),
+            Response::Value(Some(value)) => write!(f, "{value}"),
+            Response::Value(None) => f.write_str("absent"),
+            Response::Done => f.write_str("done"),
+            Response::Swapped => f.write_str("swapped"),
+            Response::Mismatch { found: Some(value) } => write!(f, "mismatch, found {value}"),
+            Response::Mismatch { found: None } => f.write_str("mismatch, found absent"),
         }
     }
 }

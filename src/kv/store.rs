@@ -1,6 +1,6 @@
 //! The state machine: a map and the client sessions that make retries exactly-once.
 
-use super::{Command, Key, Op, Outcome, Value};
+use super::{Command, Key, Op, Response, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ pub struct Session {
     /// Sequence number of the last command applied.
     pub last: u64,
     /// Its outcome, returned again to a retry.
-    pub outcome: Outcome,
+    pub outcome: Response,
 }
 
 /// The result of [`Store::apply`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Applied {
     /// The command took effect now.
-    Fresh(Outcome),
+    Fresh(Response),
     /// A retry of the session's last command: answered from the session, not applied again.
-    Repeated(Outcome),
+    Repeated(Response),
     /// Older than the session's last command: refused, since its outcome is no longer known.
     Stale,
 }
@@ -70,24 +70,24 @@ impl Store {
         Applied::Fresh(outcome)
     }
 
-    fn execute(&mut self, op: &Op) -> Outcome {
+    fn execute(&mut self, op: &Op) -> Response {
         match *op {
-            Op::Get { key } => Outcome::Value(self.get(key)),
+            Op::Get { key } => Response::Value(self.get(key)),
             Op::Put { key, value } => {
                 self.values.insert(key, value);
-                Outcome::Done
+                Response::Done
             }
             Op::Delete { key } => {
                 self.values.remove(&key);
-                Outcome::Done
+                Response::Done
             }
             Op::Cas { key, expected, new } => {
                 let found = self.get(key);
                 if found == expected {
                     self.values.insert(key, new);
-                    Outcome::Swapped
+                    Response::Swapped
                 } else {
-                    Outcome::Mismatch { found }
+                    Response::Mismatch { found }
                 }
             }
         }
@@ -108,9 +108,9 @@ mod tests {
         let mut store = Store::default();
         let key = Key(1);
         let cas = command(1, 1, Op::Cas { key, expected: None, new: 10 });
-        assert_eq!(store.apply(&cas), Applied::Fresh(Outcome::Swapped));
-        assert_eq!(store.apply(&command(2, 1, Op::Put { key, value: 20 })), Applied::Fresh(Outcome::Done));
-        assert_eq!(store.apply(&cas), Applied::Repeated(Outcome::Swapped));
+        assert_eq!(store.apply(&cas), Applied::Fresh(Response::Swapped));
+        assert_eq!(store.apply(&command(2, 1, Op::Put { key, value: 20 })), Applied::Fresh(Response::Done));
+        assert_eq!(store.apply(&cas), Applied::Repeated(Response::Swapped));
         assert_eq!(store.get(key), Some(20), "the retry must not write again");
     }
 
@@ -130,9 +130,9 @@ mod tests {
         let key = Key(1);
         store.apply(&command(1, 1, Op::Put { key, value: 5 }));
         let missed = store.apply(&command(1, 2, Op::Cas { key, expected: Some(4), new: 6 }));
-        assert_eq!(missed, Applied::Fresh(Outcome::Mismatch { found: Some(5) }));
+        assert_eq!(missed, Applied::Fresh(Response::Mismatch { found: Some(5) }));
         store.apply(&command(1, 3, Op::Delete { key }));
         let missed = store.apply(&command(1, 4, Op::Cas { key, expected: Some(5), new: 6 }));
-        assert_eq!(missed, Applied::Fresh(Outcome::Mismatch { found: None }));
+        assert_eq!(missed, Applied::Fresh(Response::Mismatch { found: None }));
     }
 }

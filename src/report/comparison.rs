@@ -281,7 +281,7 @@ fn end(seen: &Seen, with_op: bool) -> String {
     let asked = if with_op { format!(" {}", seen.op) } else { String::new() };
     let by = seen.by.as_ref().map_or(String::new(), |by| format!(" at {by}"));
     let how = match (seen.status, seen.outcome) {
-        (Ended::Ok, Some(outcome @ kv::Outcome::Value(_))) => format!("read {outcome}{by}"),
+        (Ended::Ok, Some(outcome @ kv::Response::Value(_))) => format!("read {outcome}{by}"),
         (Ended::Ok, Some(outcome)) => format!("{outcome}{by}"),
         (Ended::Ok, None) => format!("ok{by}"),
         (Ended::Fail, _) => "failed".into(),

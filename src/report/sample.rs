@@ -119,11 +119,11 @@ pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
             (false, _) if settled => Status::Fail,
             (false, _) => Status::Info,
             (true, Op::Get { .. }) => Status::Ok {
-                outcome: kv::Outcome::Value(Some(seed + u64::from(node))),
+                outcome: kv::Response::Value(Some(seed + u64::from(node))),
                 by: Some(Acknowledger { node: HostId(node), term: 1 }),
             },
             (true, _) => {
-                Status::Ok { outcome: kv::Outcome::Done, by: Some(Acknowledger { node: HostId(node), term: 1 }) }
+                Status::Ok { outcome: kv::Response::Done, by: Some(Acknowledger { node: HostId(node), term: 1 }) }
             }
         };
         if reachable {

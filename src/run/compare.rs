@@ -59,7 +59,7 @@ pub struct Seen {
     pub status: Ended,
     /// What it returned, if it was acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<kv::Outcome>,
+    pub outcome: Option<kv::Response>,
     /// The node that acknowledged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

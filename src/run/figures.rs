@@ -110,7 +110,7 @@ pub fn availability(scenario: &Scenario, plan: &Plan, history: &History) -> Vec<
 mod tests {
     use super::*;
     use crate::history::{Operation, Status};
-    use crate::kv::{Outcome, Tag};
+    use crate::kv::{Response, Tag};
     use crate::report::sample;
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             let planned_ns = op.at_us * 1000;
             let status = match op.id % 4 {
                 2 => Status::Info,
-                _ => Status::Ok { outcome: Outcome::Done, by: None },
+                _ => Status::Ok { outcome: Response::Done, by: None },
             };
             let end_ns = planned_ns + deadline_ns + u64::from(op.id % 4);
             let tag = Tag { session: 1, sequence: 1 };

@@ -3,7 +3,8 @@
 //! A prediction is a function of the parameters alone; it sees no run. A measurement is joined to it by name.
 //! Every prediction must be measured, so that a claim cannot hold merely because nothing checked it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How far a measurement may be from its prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,11 +69,32 @@ pub struct Claim {
     pub because: String,
 }
 
+/// The claim that tells the naive variants of a story from the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decides {
+    /// Its name. Every naive variant measures worse than any other that measures it.
+    pub claim: String,
+    /// Whether more of it is better.
+    pub more_is_better: bool,
+}
+
 /// Joins what was predicted of a variant to what its run measured.
 pub fn join(predictions: &[Prediction], variant: &str, measured: &[Measurement]) -> Vec<Claim> {
     let of_variant = predictions.iter().filter(|prediction| prediction.variant == variant);
     let found = |claim| measured.iter().find(|measured| measured.claim == claim).map(|measured| measured.value);
     of_variant.map(|prediction| prediction.against(found(prediction.claim))).collect()
+}
+
+/// Whether something of this name is predicted, of any variant.
+pub fn is_claimed(predictions: &[Prediction], claim: &str) -> bool {
+    predictions.iter().any(|known| known.claim == claim)
+}
+
+/// The names of all that is predicted.
+pub fn claims(predictions: &[Prediction]) -> Vec<&'static str> {
+    let names: BTreeSet<_> = predictions.iter().map(|known| known.claim).collect();
+    names.into_iter().collect()
 }
 
 impl Prediction {

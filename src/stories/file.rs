@@ -1,5 +1,6 @@
 //! The files of `sims/stories/`: the story's name, its parameters, a change that breaks its claims, and its questions.
 
+use super::claim::{Decides, claims, is_claimed};
 use super::lesson::Lesson;
 use super::list::{Listed, STORIES, listed, names};
 use super::model::{Complaint, Model};
@@ -52,6 +53,8 @@ pub struct StoryFile {
     pub model: Arc<dyn Model>,
     /// The same with changed parameters, under which a claim that was made from the original ones fails.
     pub perturbed: Arc<dyn Model>,
+    /// The measurement by which the naive variants do worse than the others.
+    pub decides: Option<Decides>,
     /// The text and the questions for a class.
     pub lesson: Lesson,
     /// A recorded run, if the file carries one.
@@ -73,6 +76,7 @@ struct Head {
     name: String,
     title: String,
     model: String,
+    decides: Option<Decides>,
     lesson: Lesson,
     explicit: Option<Explicit>,
     // Read separately; named here so that errors list them.
@@ -89,6 +93,7 @@ struct Written<'a> {
     name: &'a str,
     title: &'a str,
     model: &'a str,
+    decides: &'a Option<Decides>,
     parameters: toml::Table,
     perturbed: toml::Table,
     lesson: &'a Lesson,
@@ -122,14 +127,27 @@ impl StoryFile {
                 "give a parameter another value, with which a claim fails",
             ));
         }
+        let predictions = model.predict();
+        if let Some(decides) = head.decides.as_ref().filter(|decides| !is_claimed(&predictions, &decides.claim)) {
+            let help = allowed(&decides.claim, claims(&predictions));
+            return Err(document.error(place("decides"), format!("nothing measures `{}`", decides.claim), help));
+        }
         let wrong = |part: &str, (problem, help): Complaint| document.error(place(part), problem, help);
         let mut lesson = head.lesson;
         lesson.check(&*model).map_err(|complaint| wrong("lesson", complaint))?;
-        let predictions = model.predict();
         lesson.questions.iter_mut().for_each(|question| question.measure_by(&predictions));
         let recording = head.explicit.map(|explicit| explicit.read(&*model)).transpose();
         let recording = recording.map_err(|complaint| wrong("explicit", complaint))?;
-        Ok(StoryFile { name: head.name, title: head.title, listed, model, perturbed, lesson, recording })
+        Ok(StoryFile {
+            name: head.name,
+            title: head.title,
+            listed,
+            model,
+            perturbed,
+            decides: head.decides,
+            lesson,
+            recording,
+        })
     }
 
     /// A run of this story as a file that replays it.
@@ -142,9 +160,9 @@ impl StoryFile {
         let perturbed = self.perturbed.parameters().into_iter().filter(is_changed).collect();
         let explicit = Explicit::write(&Recording { setup: run.setup.clone(), digest: run.digest });
         let (name, title) = (&self.name, &self.title);
-        let model = self.listed.name;
+        let (model, decides, lesson) = (self.listed.name, &self.decides, &self.lesson);
         let written =
-            Written { version: VERSION, name, title, model, parameters, perturbed, lesson: &self.lesson, explicit };
+            Written { version: VERSION, name, title, model, decides, parameters, perturbed, lesson, explicit };
         toml::to_string(&written).expect("a story is plain data")
     }
 }

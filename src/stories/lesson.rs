@@ -51,6 +51,8 @@ impl Lesson {
                     let known: Vec<_> = known.collect();
                     return Err((wrong("nothing measures this"), format!("allowed: {}", known.join(", "))));
                 }
+            } else if question.answers.is_some() {
+                return Err((wrong("it has `answers` and asks for no number"), "remove `answers`".into()));
             } else if question.choices.iter().filter(|choice| choice.right).count() != 1 || question.choices.len() > 26
             {
                 let help = "give `claim`, `variant` and `within`, or `choices` of which one has `right = true`";

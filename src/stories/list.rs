@@ -44,6 +44,7 @@ pub static STORIES: &[Listed] = stories! {
     "latency-not-bandwidth": latency_not_bandwidth::LatencyNotBandwidth;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
+    "central-or-peer": central_or_peer::CentralOrPeer;
     "dns-failover": dns_failover::DnsFailover;
     "dns-outage": dns_outage::DnsOutage;
 };

@@ -1,7 +1,7 @@
 //! The failure stories, each a file: variants under the same load and faults, a prediction that cannot see the run, and
 //! what the run measures.
 //!
-//! * [`list`](mod@list): every story, its name, its code and its file. To add one: `docs/GROWING.md`.
+//! * [`list`](mod@list): every story, its name, its code and its file. To add one: `docs/GROWING.md`, "Add a story".
 //! * [`model`]: what a story's code implements. [`claim`]: prediction beside measurement.
 //! * [`file`](mod@file): the format of `sims/stories/`. [`recording`]: a recorded run in it.
 //! * [`lesson`]: text and questions for a class. [`question`]: how an answer is graded. [`trial`]: choices that can be
@@ -26,6 +26,7 @@ mod dns;
 mod http;
 mod world;
 
+mod central_or_peer;
 mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;

@@ -19,6 +19,9 @@ pub struct Question {
     /// How far an answer may be off, in the claim's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<f64>,
+    /// Answers to it, held to the runs by a test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// The claim's unit, known once the file has been read.
     #[serde(skip)]
     unit: &'static str,
@@ -28,6 +31,16 @@ pub struct Question {
     /// What can be chosen; one is right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
+}
+
+/// Answers to a question that asks for a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// What a student can reach from the lesson's text, exactly or with a shortcut that a teacher would let pass.
+    pub right: Vec<f64>,
+    /// What comes of the mistakes that the lesson is about.
+    pub wrong: Vec<f64>,
 }
 
 /// Something that can be chosen.

@@ -4,7 +4,7 @@
 //! or a parameter says which, its question says which results are required, and a test runs every one: the right choice
 //! meets all requirements, each wrong one fails at least one.
 
-use super::claim::Measurement;
+use super::claim::{Measurement, claims, is_claimed};
 use super::model::{Complaint, Model};
 use super::question::{Choice, Play, Question, Trial};
 use super::tell::run_setup;
@@ -36,9 +36,8 @@ pub fn check(model: &dyn Model, question: &Question) -> Result<(), Complaint> {
     }
     let predictions = model.predict();
     for trial in &question.trials {
-        if !predictions.iter().any(|known| known.claim == trial.claim) {
-            let names: std::collections::BTreeSet<_> = predictions.iter().map(|known| known.claim).collect();
-            let help = allowed(&trial.claim, names.into_iter().collect());
+        if !is_claimed(&predictions, &trial.claim) {
+            let help = allowed(&trial.claim, claims(&predictions));
             return Err((format!("nothing measures `{}`", trial.claim), help));
         }
         if trial.at_least.is_none() && trial.at_most.is_none() {

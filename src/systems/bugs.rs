@@ -1,10 +1,9 @@
 //! The zoo: switchable bugs of the kinds that engineers ship, for the checks to find.
 //!
 //! A bug is the smallest change that a reasonable person might make to a system, in the layer where such bugs are made.
-//! A system with a bug is a [`System`] of its own, named after the bug, so it runs, sweeps, replays and shrinks like
+//! A system with a bug is a [`System`](super::System) of its own, named after the bug, so it runs, sweeps, replays and shrinks like
 //! any other. Nothing here says how a bug is found: all are hunted with the same nemesis and the same checks.
 
-use super::System;
 use std::fmt;
 
 /// The layer of a system that a bug is in.
@@ -38,6 +37,17 @@ impl Layer {
     }
 }
 
+/// The system in which a bug is planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// The replicated store on openraft.
+    Raft,
+    /// A primary that acknowledges what every backup has.
+    PrimaryBackupSync,
+    /// A primary that holds a lease of a majority.
+    Lease,
+}
+
 /// A bug's description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Species {
@@ -46,7 +56,7 @@ pub struct Species {
     /// The layer that has it.
     pub layer: Layer,
     /// The system without it.
-    pub system: System,
+    pub base: Base,
     /// What it does, in one sentence.
     pub does: &'static str,
     /// Where a bug of this kind was seen: a name and an address.
@@ -56,7 +66,7 @@ pub struct Species {
 }
 
 macro_rules! zoo {
-    ($($bug:ident = $name:literal, $layer:ident, $system:expr, $does:literal, ($seen:literal, $address:literal)
+    ($($bug:ident = $name:literal, $layer:ident, $base:ident, $does:literal, ($seen:literal, $address:literal)
         $(, hides $hides:literal)?;)*) => {
         /// A switchable bug.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +84,7 @@ macro_rules! zoo {
                     $(Bug::$bug => Species {
                         name: $name,
                         layer: Layer::$layer,
-                        system: $system,
+                        base: Base::$base,
                         does: $does,
                         seen: ($seen, $address),
                         hides: [$($hides)?].first().copied(),
@@ -86,101 +96,101 @@ macro_rules! zoo {
 }
 
 zoo! {
-    RaftAmnesia = "raft-amnesia", Storage, System::Raft,
+    RaftAmnesia = "raft-amnesia", Storage, Raft,
         "A node forgets its vote whenever it starts.",
         ("PySyncObj #202", "https://github.com/bakwc/PySyncObj/pull/202");
-    VoteNotSynced = "vote-not-synced", Storage, System::Raft,
+    VoteNotSynced = "vote-not-synced", Storage, Raft,
         "A vote is answered at once, and reaches the disk seconds later, because no sync was requested.",
         ("hashicorp/raft #661", "https://github.com/hashicorp/raft/issues/661");
-    AcknowledgedBeforeSync = "acknowledged-before-sync", Storage, System::Raft,
+    AcknowledgedBeforeSync = "acknowledged-before-sync", Storage, Raft,
         "Entries are reported durable once they are written, before they are synced.",
         ("robustmq #2039", "https://github.com/robustmq/robustmq/pull/2039");
-    SyncErrorIgnored = "sync-error-ignored", Storage, System::Raft,
+    SyncErrorIgnored = "sync-error-ignored", Storage, Raft,
         "When a commit to disk fails, the next one is made as if nothing were missing.",
         ("PostgreSQL, 2018", "https://wiki.postgresql.org/wiki/Fsync_Errors");
-    TruncationLost = "truncation-lost", Storage, System::Raft,
+    TruncationLost = "truncation-lost", Storage, Raft,
         "A conflicting tail of the log is removed in memory but not on disk, and comes back at the next start.",
         ("etcd #22442", "https://github.com/etcd-io/etcd/issues/22442");
-    BlankStart = "blank-start", Storage, System::Raft,
+    BlankStart = "blank-start", Storage, Raft,
         "A node that cannot open its storage starts with an empty one, under its old name.",
         ("etcd #12227", "https://github.com/etcd-io/etcd/issues/12227");
-    ReadAfterRestart = "read-after-restart", Storage, System::Raft,
+    ReadAfterRestart = "read-after-restart", Storage, Raft,
         "The committed index may be lost with the process: a leader that restarts within its term answers reads \
             before it has reapplied the writes that it had acknowledged.",
         ("openraft #1511", "https://github.com/databendlabs/openraft/issues/1511"),
         hides "The leader must be killed and be back before another node is elected. And a cut must keep a majority \
             from accepting its log, yet not from confirming it as leader, until a client has read what it wrote \
             before.";
-    SnapshotWithoutSessions = "snapshot-without-sessions", Snapshots, System::Raft,
+    SnapshotWithoutSessions = "snapshot-without-sessions", Snapshots, Raft,
         "A snapshot contains the values but not the clients' sessions.",
         ("curvine #676", "https://github.com/CurvineIO/curvine/issues/676");
-    SnapshotBehindItsLabel = "snapshot-behind-its-label", Snapshots, System::Raft,
+    SnapshotBehindItsLabel = "snapshot-behind-its-label", Snapshots, Raft,
         "A snapshot is labelled with the last entry applied when it is finished, not when its data was taken.",
         ("etcd #8091 (raftexample)", "https://github.com/etcd-io/etcd/issues/8091");
-    SnapshotMerged = "snapshot-merged", Snapshots, System::Raft,
+    SnapshotMerged = "snapshot-merged", Snapshots, Raft,
         "An installed snapshot is merged into the old state instead of replacing it.",
         ("jgroups-raft #301", "https://github.com/jgroups-extras/jgroups-raft/issues/301");
-    PurgePastSnapshot = "purge-past-snapshot", Snapshots, System::Raft,
+    PurgePastSnapshot = "purge-past-snapshot", Snapshots, Raft,
         "The log is purged past the end of the snapshot, by as many entries as should have been kept.",
         ("braft #461", "https://github.com/baidu/braft/pull/461");
-    ReplyToWrongRequest = "reply-to-wrong-request", Network, System::Raft,
+    ReplyToWrongRequest = "reply-to-wrong-request", Network, Raft,
         "A reply that arrives after its caller gave up is taken for the answer to the next request.",
         ("redis-py #2624", "https://github.com/redis/redis-py/issues/2624");
-    TruncatedFrameAccepted = "truncated-frame-accepted", Network, System::Raft,
+    TruncatedFrameAccepted = "truncated-frame-accepted", Network, Raft,
         "The entries of a large message beyond the first read are dropped, and it is answered as if it were complete.",
         ("requests #4956", "https://github.com/psf/requests/issues/4956");
-    RaftUnfenced = "raft-unfenced", Network, System::Raft,
+    RaftUnfenced = "raft-unfenced", Network, Raft,
         "A deposed leader goes on replicating, and sends entries that its log got from its successor (openraft \
             0.9.24 and 0.9.25 do that).",
         ("openraft #1184", "https://github.com/databendlabs/openraft/issues/1184"),
         hides "The deposed leader must have its successor's entries, a replication task that has not heard of the \
             successor, and a follower that has not heard of it either. `schism sweep deposed-leader --bug \
             raft-unfenced` sets that up and finds the bug.";
-    VoteIgnoresLog = "vote-ignores-log", Elections, System::Raft,
+    VoteIgnoresLog = "vote-ignores-log", Elections, Raft,
         "A voter does not check whether the candidate's log is as up to date as its own.",
         ("akka-raft #51", "https://github.com/ktoso/akka-raft/issues/51");
-    MembershipNotSaved = "membership-not-saved", Membership, System::Raft,
+    MembershipNotSaved = "membership-not-saved", Membership, Raft,
         "The membership is not part of the saved state or of snapshots: a node that starts, or installs a \
             snapshot, uses the first configuration.",
         ("swarmkit #238", "https://github.com/moby/swarmkit/pull/238");
-    SessionsExpireByClock = "sessions-expire-by-clock", Apply, System::Raft,
+    SessionsExpireByClock = "sessions-expire-by-clock", Apply, Raft,
         "Each replica expires a session by its own clock, after it has been idle for a second.",
         ("databend #7325", "https://github.com/databendlabs/databend/pull/7325");
-    RetryAppliedAgain = "retry-applied-again", Sessions, System::Raft,
+    RetryAppliedAgain = "retry-applied-again", Sessions, Raft,
         "A command that arrives a second time is applied a second time.",
         ("Jepsen: jetcd 0.8.2", "https://jepsen.io/analyses/jetcd-0.8.2");
-    RefusedAfterAppend = "refused-after-append", Sessions, System::Raft,
+    RefusedAfterAppend = "refused-after-append", Sessions, Raft,
         "A deposed leader reports a command as refused although it is already in its log, and maybe in others.",
         ("openraft #2095", "https://github.com/databendlabs/openraft/issues/2095"),
         hides "The client asks the next node under the same session number, which answers from the session. The \
             refusal is contradicted only if an entry commits although every attempt of its operation was \
             refused, for all of the 2.5 s that a client tries.";
-    ReadWithoutReadIndex = "read-without-read-index", Reads, System::Raft,
+    ReadWithoutReadIndex = "read-without-read-index", Reads, Raft,
         "A node that believes it is the leader answers reads without asking a majority.",
         ("etcd #741", "https://github.com/etcd-io/etcd/issues/741");
-    LeaseRead = "lease-read", Reads, System::Raft,
+    LeaseRead = "lease-read", Reads, Raft,
         "A leader answers reads without asking a majority for as long as, by its own clock, no other node can \
             have been elected.",
         ("tikv #964", "https://github.com/tikv/tikv/issues/964");
-    StaleLeaderCache = "stale-leader-cache", Reads, System::Raft,
+    StaleLeaderCache = "stale-leader-cache", Reads, Raft,
         "A node looks up whether it leads at most once in two seconds, and answers reads by the cached result.",
         ("redpanda #3800", "https://github.com/redpanda-data/redpanda/pull/3800");
-    CasOutsideLog = "cas-outside-log", Writes, System::Raft,
+    CasOutsideLog = "cas-outside-log", Writes, Raft,
         "A compare-and-set compares with the leader's applied state, and then proposes a plain write.",
         ("nats-server #4320", "https://github.com/nats-io/nats-server/issues/4320");
-    AcknowledgedBeforeCommit = "acknowledged-before-commit", Writes, System::Raft,
+    AcknowledgedBeforeCommit = "acknowledged-before-commit", Writes, Raft,
         "A leader acknowledges a write once it is in its own log.",
         ("Jepsen: MongoDB (2013)", "https://aphyr.com/posts/284-jepsen-mongodb");
-    AcknowledgedBeforeBackup = "acknowledged-before-backup", Writes, System::PrimaryBackupSync,
+    AcknowledgedBeforeBackup = "acknowledged-before-backup", Writes, PrimaryBackupSync,
         "A primary acknowledges a write before its backups, or its own disk, have confirmed it.",
         ("Jepsen: Redis (2013)", "https://aphyr.com/posts/283-jepsen-redis");
-    LastWriterWins = "last-writer-wins", Apply, System::PrimaryBackupSync,
+    LastWriterWins = "last-writer-wins", Apply, PrimaryBackupSync,
         "Of two writes to a key the one with the later wall-clock time wins, whichever came last.",
         ("Riak, 2013", "https://basho.com/clocks-are-bad-or-welcome-to-distributed-systems/");
-    LateDuplicateApplied = "late-duplicate-applied", Apply, System::Lease,
+    LateDuplicateApplied = "late-duplicate-applied", Apply, Lease,
         "A backup applies a late or duplicated update without checking its number.",
         ("cockroach #39064", "https://github.com/cockroachdb/cockroach/pull/39064");
-    EarlyTakeover = "early-takeover", Elections, System::Lease,
+    EarlyTakeover = "early-takeover", Elections, Lease,
         "A new primary takes over after half of the old one's lease.",
         ("kubernetes #114872", "https://github.com/kubernetes/kubernetes/pull/114872");
 }
@@ -217,7 +227,7 @@ mod tests {
             let Species { does, seen: (place, address), .. } = bug.species();
             assert!(does.ends_with('.') && !place.is_empty() && address.starts_with("https://"), "{bug}");
         }
-        let in_raft = Bug::ALL.iter().filter(|bug| bug.species().system == System::Raft);
+        let in_raft = Bug::ALL.iter().filter(|bug| bug.species().base == Base::Raft);
         assert!(Bug::ALL.len() >= 20 && in_raft.count() >= 12);
     }
 }

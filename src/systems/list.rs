@@ -1,6 +1,6 @@
 //! The systems, a line each. A new one is a module with a [`Cluster`] and a line here.
 
-use super::bugs::Bug;
+use super::bugs::{Base, Bug};
 use super::dual_primary::DualPrimaryCluster;
 use super::primary_backup::{self, Policy, PrimaryBackupCluster};
 use super::quorum::QuorumCluster;
@@ -82,6 +82,17 @@ impl System {
     }
 }
 
+impl Base {
+    /// The system without the bug.
+    pub fn system(self) -> System {
+        match self {
+            Base::Raft => System::Raft,
+            Base::PrimaryBackupSync => System::PrimaryBackupSync,
+            Base::Lease => System::Lease,
+        }
+    }
+}
+
 fn primary_backup(deployment: &Deployment, policy: Policy) -> Made {
     Ok(Box::new(PrimaryBackupCluster::new(deployment, policy)))
 }
@@ -89,10 +100,10 @@ fn primary_backup(deployment: &Deployment, policy: Policy) -> Made {
 fn bugged(system: System, deployment: &Deployment) -> Made {
     let System::Bugged(bug) = system else { unreachable!("only systems with a bug are made here") };
     let planted = |policy| -> Made { Ok(Box::new(primary_backup::planted::cluster(deployment, policy, bug))) };
-    match bug.species().system {
-        System::PrimaryBackupSync => planted(Policy::Synchronous),
-        System::Lease => planted(Policy::Lease),
-        _ => on_openraft(system, deployment),
+    match bug.species().base {
+        Base::PrimaryBackupSync => planted(Policy::Synchronous),
+        Base::Lease => planted(Policy::Lease),
+        Base::Raft => on_openraft(system, deployment),
     }
 }
 

@@ -113,32 +113,32 @@ pub struct Attempt<'a> {
 }
 
 /// The future of an attempt.
-pub type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Attempted> + 'a>>;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct Attempted {
     /// What the client learned.
     pub reply: Reply,
     /// Hash of what was returned, for the trace.
     pub hash: u64,
 }
 
-impl From<Reply> for Answer {
-    fn from(reply: Reply) -> Answer {
+impl From<Reply> for Attempted {
+    fn from(reply: Reply) -> Attempted {
         let hash = match &reply {
             Reply::Ok { outcome, .. } => {
                 rng::hash_bytes(0, &postcard::to_stdvec(outcome).expect("an outcome always encodes"))
             }
             Reply::Refused { .. } | Reply::Unknown => 0,
         };
-        Answer { reply, hash }
+        Attempted { reply, hash }
     }
 }
 
 impl Attempt<'_> {
     /// Sends the command in a frame of the store's own protocol and waits for the answer.
-    async fn call(self) -> Answer {
+    async fn call(self) -> Attempted {
         let payload = postcard::to_stdvec(&Request { command: self.command }).expect("a request always encodes");
         let place = Some(AttemptId { operation: self.operation, attempt: self.number }.number());
         let transport = self.client.transport();

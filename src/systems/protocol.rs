@@ -1,6 +1,6 @@
 //! The client protocol, the same for every system under test.
 
-use crate::kv::{Command, Outcome};
+use crate::kv::{Command, Response};
 use crate::trace::HostId;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub enum Reply {
     /// The command took effect, exactly once.
     Ok {
         /// What it returned.
-        outcome: Outcome,
+        outcome: Response,
         /// The node that acted as primary and acknowledged (not one that merely proxied).
         acknowledged_by: HostId,
         /// The term, epoch or takeover count in which it acted; 0 where a system has none.

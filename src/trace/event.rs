@@ -114,7 +114,7 @@ impl fmt::Display for MessageKind {
 /// Why a frame never reached its receiver's handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Drop {
+pub enum DropReason {
     /// The chaos layer lost it.
     Loss,
     /// The link was cut in this direction, or was cut while the frame was under way.
@@ -222,7 +222,7 @@ pub enum What {
         /// What it carries.
         class: MessageKind,
         /// Why.
-        reason: Drop,
+        reason: DropReason,
     },
     /// The chaos layer delays a frame this host sent, so that later ones may overtake it.
     Delay {

@@ -11,7 +11,7 @@ mod event;
 mod host_set;
 
 pub use attempt::AttemptId;
-pub use event::{Drop, Event, LogPosition, MessageId, MessageKind, Role, Scope, What};
+pub use event::{DropReason, Event, LogPosition, MessageId, MessageKind, Role, Scope, What};
 pub use host_set::HostSet;
 
 use serde::{Deserialize, Serialize};

@@ -100,7 +100,7 @@ fn look(scenario: &Scenario, bug: Bug, seed: u64, options: &Options) -> Sighting
     if checks.is_empty() {
         return if outcome.verdict == Verdict::Violation { Sighting::Panic } else { Sighting::Nothing };
     }
-    if ran(bug.species().system).verdict == Verdict::Violation {
+    if ran(bug.species().base.system()).verdict == Verdict::Violation {
         return Sighting::Excused;
     }
     assert_eq!(ran(System::Bugged(bug)).digest, outcome.digest, "seed {seed} of {bug} does not replay");

@@ -110,7 +110,7 @@ pub fn markdown(census: &Census, command: &str) -> String {
             page,
             "| `{}` | {} | {} | {} | {} | {check} | {} | [{place}]({address}) |",
             species.name,
-            species.system,
+            species.base.system(),
             species.layer.name(),
             species.does,
             seeds_to_detection(entry),

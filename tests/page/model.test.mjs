@@ -4,6 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { decodeTable, lowerBound, tagOf, undelta } from "../../src/report/page/decode.mjs";
+import { CHARTS } from "../../src/report/page/charts.mjs";
 import { labelsOf, layoutOf, scaleOf, ticksOf } from "../../src/report/page/layout.mjs";
 import { prepared } from "../../src/report/page/main.mjs";
 import { messagesInView } from "../../src/report/page/messages.mjs";
@@ -216,7 +217,7 @@ test("a view stays within its run", () => {
 
 test("time and pixels agree, and ticks are round", () => {
   const view = new View(26000);
-  const rows = layoutOf(dual, { width: 700, shards: 2 });
+  const rows = layoutOf(dual, { width: 700, shards: 2, charts: CHARTS });
   const scale = scaleOf(view, rows);
   assert.ok(Math.abs(scale.t(scale.x(8450)) - 8450) < 1e-6);
   assert.deepEqual(ticksOf(scale, 70).ticks.slice(0, 3), [0, 5000, 10000]);
@@ -227,7 +228,7 @@ test("time and pixels agree, and ticks are round", () => {
 test("a run has a scale on its axis, however short it is and however narrow the picture", () => {
   for (const width of [290, 390, 600, 1200]) {
     for (let end = 4; end < 100_000; end = Math.ceil(end * 1.1)) {
-      const rows = layoutOf(dual, { width, shards: 1 });
+      const rows = layoutOf(dual, { width, shards: 1, charts: CHARTS });
       const labels = labelsOf(scaleOf(new View(end), rows), (text) => text.length * 6.2).filter(({ text }) => text);
       assert.ok(labels.length >= 3, `${end} ms in ${width} pixels: ${labels.map(({ text }) => text)}`);
       assert.equal(new Set(labels.map(({ text }) => text)).size, labels.length, `${end} ms: two alike`);

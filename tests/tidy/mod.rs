@@ -323,6 +323,7 @@ fn a_name_that_must_be_absent_is_found() {
     for (file, code) in [
         ("src/check/mod.rs", "use crate::systems::System;"),
         ("src/check/mod.rs", "use openraft::Vote;"),
+        ("src/history/mod.rs", "use crate::fault::model::Fault;"),
         ("src/systems/dual_primary/mod.rs", "use tokio::{net::TcpStream, time::sleep};"),
         ("src/systems/dual_primary/mod.rs", "use openraft::Raft;"),
         ("src/sim/mod.rs", "fn f() { std::time::SystemTime::now(); }"),

@@ -10,7 +10,7 @@ use schism::check::linearizability::model::Model;
 use schism::harness::{Answer, Call, Object, Service};
 use schism::host::stream::Listener;
 use schism::host::{Host, grpc};
-use schism::kv::{self, Outcome};
+use schism::kv::{self, Response};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -84,8 +84,8 @@ impl Object for Lock {
         }
     }
 
-    fn outcome(&self, stands: &Stands) -> Outcome {
-        Outcome::Value(stands.holder)
+    fn outcome(&self, stands: &Stands) -> Response {
+        Response::Value(stands.holder)
     }
 }
 

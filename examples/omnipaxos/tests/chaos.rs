@@ -7,7 +7,7 @@ use omnipaxos_kv::storage::Disk;
 use omnipaxos_kv::wire::{read, write};
 use schism::harness::{Answer, Call, KeyValue, Service};
 use schism::host::Host;
-use schism::kv::{Op, Outcome};
+use schism::kv::{Op, Response};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -137,7 +137,7 @@ impl Service for Cluster {
         }
     }
 
-    async fn call(&self, client: &Host, call: Call<'_, Op>) -> Answer<Outcome> {
+    async fn call(&self, client: &Host, call: Call<'_, Op>) -> Answer<Response> {
         let ask = match *call.op {
             Op::Get { key } => Ask::Get { key: key.0 },
             Op::Put { key, value } => Ask::Put { key: key.0, value },
@@ -151,10 +151,10 @@ impl Service for Cluster {
         };
         match exchange(BufReader::new(stream), &command).await {
             Ok(Some(Reply::Told(told))) => Answer::Ok(match told {
-                Told::Value(value) => Outcome::Value(value),
-                Told::Done => Outcome::Done,
-                Told::Swapped => Outcome::Swapped,
-                Told::Mismatch(found) => Outcome::Mismatch { found },
+                Told::Value(value) => Response::Value(value),
+                Told::Done => Response::Done,
+                Told::Swapped => Response::Swapped,
+                Told::Mismatch(found) => Response::Mismatch { found },
             }),
             Ok(Some(Reply::NoLeader)) => Answer::refused(),
             Ok(None) | Err(_) => Answer::Unknown,

@@ -8,7 +8,7 @@ use registry::router::Router;
 use registry::types::Register;
 use schism::harness::{Answer, Call, KeyValue, Service};
 use schism::host::Host;
-use schism::kv::{Op, Outcome};
+use schism::kv::{Op, Response};
 use schism::systems::raft::chaos::Chaos;
 use schism::systems::raft::faulty::FaultyLog;
 use schism::systems::raft::observe::{ObservedLog, ObservedMachine};
@@ -61,7 +61,7 @@ impl Service for Registry {
         }
     }
 
-    async fn call(&self, client: &Host, call: Call<'_, Op>) -> Answer<Outcome> {
+    async fn call(&self, client: &Host, call: Call<'_, Op>) -> Answer<Response> {
         let name = call.op.key().to_string();
         let question = match call.op.written() {
             Some(value) => Ask::Register(Register {
@@ -76,9 +76,9 @@ impl Service for Registry {
             Err(error) => return error.into(),
         };
         match ask(connection, &question).await {
-            Ok(Told::Registered) => Answer::Ok(Outcome::Done),
+            Ok(Told::Registered) => Answer::Ok(Response::Done),
             Ok(Told::Address(address)) => {
-                Answer::Ok(Outcome::Value(address.map(|value| value.parse().expect("only numbers are registered"))))
+                Answer::Ok(Response::Value(address.map(|value| value.parse().expect("only numbers are registered"))))
             }
             Ok(Told::NotLeader(leader)) => Answer::Refused { instead: leader.map(|id| format!("n{id}")) },
             Ok(Told::Unknown) => Answer::Unknown,

@@ -108,7 +108,7 @@ pub struct KeyReport {
     /// Steps of the search; 0 for the other engines.
     pub steps: u64,
     /// The answer.
-    pub answer: Answer,
+    pub answer: Decision,
 }
 
 /// The engines.
@@ -125,7 +125,7 @@ pub enum Engine {
 
 /// What is known about one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Decision {
     /// An order exists.
     Linearizable {
         /// The ids of the operations in that order, if it was asked for. Operations of unknown outcome
@@ -154,8 +154,8 @@ impl Report {
     /// The witness of each key that has no order, in order of keys.
     pub fn witnesses(&self) -> impl Iterator<Item = &Witness> {
         self.keys.iter().filter_map(|key| match &key.answer {
-            Answer::Violation { witness } => Some(&**witness),
-            Answer::Linearizable { .. } | Answer::Unknown => None,
+            Decision::Violation { witness } => Some(&**witness),
+            Decision::Linearizable { .. } | Decision::Unknown => None,
         })
     }
 }
@@ -172,7 +172,7 @@ pub fn check_columns(columns: &Columns, options: Options) -> Report {
         let (key, operations) = by_key.get(index);
         check_key(columns, key, operations, options)
     });
-    let undecided = keys.iter().any(|key| key.answer == Answer::Unknown);
+    let undecided = keys.iter().any(|key| key.answer == Decision::Unknown);
     let mut report = Report { verdict: if undecided { Verdict::Unknown } else { Verdict::Linearizable }, keys };
     let first = report.witnesses().min_by_key(|witness| (witness.at_ns, witness.key)).cloned();
     if let Some(witness) = first {
@@ -200,10 +200,10 @@ fn check_key(columns: &Columns, key: u32, operations: &[Packed], options: Option
     let answer = match found.verdict {
         Ok(Some(order)) => {
             let order = options.orders.then(|| order.into_iter().map(id).collect());
-            Answer::Linearizable { order }
+            Decision::Linearizable { order }
         }
-        Ok(None) => Answer::Unknown,
-        Err(conflict) => Answer::Violation { witness: Box::new(argue::witness(columns, key, operations, conflict)) },
+        Ok(None) => Decision::Unknown,
+        Err(conflict) => Decision::Violation { witness: Box::new(argue::witness(columns, key, operations, conflict)) },
     };
     KeyReport { key: Key(key), operations: operations.len(), engine, steps: found.steps, answer }
 }

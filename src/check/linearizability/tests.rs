@@ -82,41 +82,46 @@ fn small_of(seed: u64, creates: bool) -> Columns {
         });
     }
     if shape.plausible {
-        effects.sort_unstable();
-        let spoilt = random.gen_range(0..2 * shape.operations);
-        let mut holds = None;
-        for (_, at) in effects {
-            let lost = rows[at].ending == Ending::Info && random.gen_bool(0.3);
-            if at == spoilt || lost {
-                continue;
-            }
-            let call = match rows[at].call {
-                Call::Get(_) => Call::Get(holds),
-                Call::Cas { new, expected } => {
-                    // Mostly expect the current value, or hardly any cas would match.
-                    let expected =
-                        if random.gen_bool(0.7) && (shape.creates || holds.is_some()) { holds } else { expected };
-                    match holds == expected || rows[at].ending == Ending::Info {
-                        true => Call::Cas { expected, new },
-                        false => Call::CasMismatch { expected, new, found: Some(holds) },
-                    }
-                }
-                Call::CasMismatch { expected, new, found } if holds != expected => {
-                    Call::CasMismatch { expected, new, found: found.map(|_| holds) }
-                }
-                Call::DeleteTold { .. } => Call::DeleteTold { found: holds.is_some() },
-                call => call,
-            };
-            rows[at].call = call;
-            match call {
-                Call::Put(value) => holds = Some(value),
-                Call::Cas { expected, new } if holds == expected => holds = Some(new),
-                Call::Delete | Call::DeleteTold { .. } => holds = None,
-                _ => {}
-            }
-        }
+        answer(shape, &mut random, &mut rows, effects);
     }
     rows.into_iter().collect()
+}
+
+/// Lets a simulated store answer, which each operation reaches at its instant of `effects`; one answer may be spoilt.
+fn answer(shape: Small, random: &mut impl Rng, rows: &mut [Row], mut effects: Vec<(u64, usize)>) {
+    effects.sort_unstable();
+    let spoilt = random.gen_range(0..2 * shape.operations);
+    let mut holds = None;
+    for (_, at) in effects {
+        let lost = rows[at].ending == Ending::Info && random.gen_bool(0.3);
+        if at == spoilt || lost {
+            continue;
+        }
+        let call = match rows[at].call {
+            Call::Get(_) => Call::Get(holds),
+            Call::Cas { new, expected } => {
+                // Mostly expect the current value, or hardly any cas would match.
+                let expected =
+                    if random.gen_bool(0.7) && (shape.creates || holds.is_some()) { holds } else { expected };
+                match holds == expected || rows[at].ending == Ending::Info {
+                    true => Call::Cas { expected, new },
+                    false => Call::CasMismatch { expected, new, found: Some(holds) },
+                }
+            }
+            Call::CasMismatch { expected, new, found } if holds != expected => {
+                Call::CasMismatch { expected, new, found: found.map(|_| holds) }
+            }
+            Call::DeleteTold { .. } => Call::DeleteTold { found: holds.is_some() },
+            call => call,
+        };
+        rows[at].call = call;
+        match call {
+            Call::Put(value) => holds = Some(value),
+            Call::Cas { expected, new } if holds == expected => holds = Some(new),
+            Call::Delete | Call::DeleteTold { .. } => holds = None,
+            _ => {}
+        }
+    }
 }
 
 /// One line an operation, for failures.
@@ -169,7 +174,7 @@ fn engines_agree_where_absence_is_expected() {
     let mut decided = [0; 2];
     seeds(30_000).for_each(|seed| {
         for key in agrees(seed, &small_of(seed, true)).keys {
-            let passes = matches!(key.answer, Answer::Linearizable { .. });
+            let passes = matches!(key.answer, Decision::Linearizable { .. });
             decided[usize::from(passes)] += u32::from(key.engine == Engine::Presence);
         }
     });
@@ -319,7 +324,7 @@ fn an_unknown_write_explains_a_read_but_needs_no_explanation() {
     .collect();
     let report = check_columns(&columns, Options::default());
     assert_eq!(report.verdict, Verdict::Linearizable);
-    assert_eq!(report.keys[0].answer, Answer::Linearizable { order: Some(vec![0, 3, 1, 4]) });
+    assert_eq!(report.keys[0].answer, Decision::Linearizable { order: Some(vec![0, 3, 1, 4]) });
 }
 
 #[test]
@@ -335,7 +340,7 @@ fn a_spent_budget_is_unknown_and_never_a_pass() {
 #[test]
 fn our_own_histories_are_judged_without_conversion() {
     use crate::history::{History, Operation, Status};
-    use crate::kv::{Op, Outcome, Tag};
+    use crate::kv::{Op, Response, Tag};
     let operation = |id: u32, op, outcome, start_ns, end_ns| Operation {
         id,
         client: id,
@@ -350,9 +355,9 @@ fn our_own_histories_are_judged_without_conversion() {
     let key = Key(7);
     let mut history = History {
         operations: vec![
-            operation(10, Op::Put { key, value: 1 }, Outcome::Done, 0, 5),
-            operation(11, Op::Put { key, value: 2 }, Outcome::Done, 6, 8),
-            operation(12, Op::Get { key }, Outcome::Value(Some(1)), 9, 10),
+            operation(10, Op::Put { key, value: 1 }, Response::Done, 0, 5),
+            operation(11, Op::Put { key, value: 2 }, Response::Done, 6, 8),
+            operation(12, Op::Get { key }, Response::Value(Some(1)), 9, 10),
         ],
     };
     let report = check(&history, Budget::default());
@@ -553,7 +558,7 @@ mod generated {
     fn spoilt_proofs_are_rejected() {
         let columns = generate(BASE, 1);
         let report = check_columns(&columns, Options::default());
-        let Answer::Linearizable { order: Some(order) } = &report.keys[0].answer else { panic!("{report:?}") };
+        let Decision::Linearizable { order: Some(order) } = &report.keys[0].answer else { panic!("{report:?}") };
         let key = report.keys[0].key.0;
         verify::replays(&columns, key, order).unwrap();
         let mut swapped = order.clone();

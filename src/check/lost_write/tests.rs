@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::{Acknowledger, Status};
-use crate::kv::{Outcome, Tag};
+use crate::kv::{Response, Tag};
 use crate::rng;
 use crate::trace::HostId;
 use rand::RngCore;
@@ -15,24 +15,24 @@ fn operation(id: u32, op: Op, span: (u64, u64), status: Status) -> Operation {
     Operation { id, client: id, tag, op, planned_ns: start_ns, start_ns, end_ns, status, attempts: 1 }
 }
 
-fn ok(outcome: Outcome) -> Status {
+fn ok(outcome: Response) -> Status {
     Status::Ok { outcome, by: Some(Acknowledger { node: HostId(1), term: 1 }) }
 }
 
 fn put(value: u64) -> (Op, Status) {
-    (Op::Put { key: KEY, value }, ok(Outcome::Done))
+    (Op::Put { key: KEY, value }, ok(Response::Done))
 }
 
 fn get(value: Option<u64>) -> (Op, Status) {
-    (Op::Get { key: KEY }, ok(Outcome::Value(value)))
+    (Op::Get { key: KEY }, ok(Response::Value(value)))
 }
 
 fn cas(expected: Option<u64>, new: u64) -> (Op, Status) {
-    (Op::Cas { key: KEY, expected, new }, ok(Outcome::Swapped))
+    (Op::Cas { key: KEY, expected, new }, ok(Response::Swapped))
 }
 
 fn delete() -> (Op, Status) {
-    (Op::Delete { key: KEY }, ok(Outcome::Done))
+    (Op::Delete { key: KEY }, ok(Response::Done))
 }
 
 fn unknown((op, _): (Op, Status)) -> (Op, Status) {
@@ -138,8 +138,8 @@ fn linearizable(operations: &[Operation]) -> bool {
             let next = match (operation.op, operation.outcome()) {
                 (Op::Put { value, .. }, _) => Some(Some(value)),
                 (Op::Delete { .. }, _) => Some(None),
-                (Op::Get { .. }, Some(Outcome::Value(value))) => (state == value).then_some(state),
-                (Op::Cas { .. }, Some(Outcome::Mismatch { found })) => (state == found).then_some(state),
+                (Op::Get { .. }, Some(Response::Value(value))) => (state == value).then_some(state),
+                (Op::Cas { .. }, Some(Response::Mismatch { found })) => (state == found).then_some(state),
                 (Op::Cas { expected, new, .. }, _) => (state == expected).then_some(Some(new)),
                 (Op::Get { .. }, _) => Some(state),
             };
@@ -165,7 +165,7 @@ fn random_history(seed: u64) -> History {
             4 => delete(),
             5 => {
                 let (op, _) = cas(Some(99), 98);
-                (op, ok(Outcome::Mismatch { found: some_value(below(count + 1)) }))
+                (op, ok(Response::Mismatch { found: some_value(below(count + 1)) }))
             }
             _ => get(some_value(below(count + 1))),
         };

@@ -49,7 +49,7 @@ pub struct Node {
     /// The end of the log that this incarnation found, as far as it is not overwritten: the log may hold more than was
     /// recorded.
     pub found: Option<u64>,
-    /// The index up to which its knowledge has gone into [`Cluster::committed`], across incarnations.
+    /// The index up to which its knowledge has gone into [`Replicas::committed`], across incarnations.
     pub reported: u64,
 }
 
@@ -96,14 +96,14 @@ pub struct Committed {
 
 /// All nodes, and the entries that any of them has learned to be committed.
 #[derive(Debug, Clone, Default)]
-pub struct Cluster {
+pub struct Replicas {
     nodes: Vec<Node>,
     nobody: Node,
     /// Committed entries by index. The first report counts.
     pub committed: BTreeMap<u64, Committed>,
 }
 
-impl Cluster {
+impl Replicas {
     /// A node's state.
     pub fn node(&self, host: HostId) -> &Node {
         self.nodes.get(host.index()).unwrap_or(&self.nobody)

@@ -6,7 +6,7 @@
 //! node's own log. Entries below are covered by log matching. A node may hold more than it recorded, if it died between
 //! the sync and its report; it counts as a holder as far as the log reaches that it found at its next start.
 
-use super::{Cluster, LeaderId, Property, seconds, violation};
+use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, HostSet, LogPosition, What};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub struct CommitQuorum {
 
 impl CommitQuorum {
     /// The newest configuration in a node's log, or below what it covers.
-    fn in_force(&self, host: HostId, cluster: &Cluster) -> Option<Voters> {
+    fn in_force(&self, host: HostId, cluster: &Replicas) -> Option<Voters> {
         let node = cluster.node(host);
         self.configurations.iter().rev().find_map(|(index, candidates)| {
             let held = |leader: LeaderId| match node.leader_at(*index) {
@@ -37,7 +37,7 @@ impl CommitQuorum {
 }
 
 impl Property for CommitQuorum {
-    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, before: &Replicas) -> Option<Violation> {
         self.hosts = self.hosts.union(HostSet::one(event.host));
         match event.what {
             What::Members { at, voters, joint, .. } => {
@@ -71,7 +71,7 @@ impl Property for CommitQuorum {
     }
 }
 
-fn holds(cluster: &Cluster, host: HostId, at: LogPosition) -> bool {
+fn holds(cluster: &Replicas, host: HostId, at: LogPosition) -> bool {
     let node = cluster.node(host);
     match node.leader_at(at.index) {
         Some(leader) => leader == at.into(),

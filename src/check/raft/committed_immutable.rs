@@ -11,12 +11,12 @@
 //! install a snapshot that covers them: openraft clears everything above its own commit position before it installs a
 //! snapshot over a conflicting tail.
 
-use super::{Cluster, LeaderId, Property, seconds, violation};
+use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, LogPosition, What};
 use std::collections::BTreeMap;
 
-/// See the module's header. What is known to be committed is in [`Cluster`].
+/// See the module's header. What is known to be committed is in [`Replicas`].
 #[derive(Default)]
 pub struct CommittedImmutable {
     /// Truncations that a snapshot must cover at once: the last committed index removed, and the violation otherwise.
@@ -24,7 +24,7 @@ pub struct CommittedImmutable {
 }
 
 impl Property for CommittedImmutable {
-    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, before: &Replicas) -> Option<Violation> {
         if let Some((last, violation)) = self.uncovered.remove(&event.host) {
             match event.what {
                 What::Purge { upto } | What::SnapshotInstalled { upto: Some(upto), .. } if upto.index >= last => {}
@@ -66,14 +66,14 @@ impl Property for CommittedImmutable {
     }
 }
 
-fn ends_elsewhere(event: &Event, before: &Cluster, upto: LogPosition, did: &str) -> Option<Violation> {
+fn ends_elsewhere(event: &Event, before: &Replicas, upto: LogPosition, did: &str) -> Option<Violation> {
     differs(event, before, upto.index, upto.into(), None, did)
 }
 
 /// The violation if index `index` is known to be committed with another entry.
 fn differs(
     event: &Event,
-    before: &Cluster,
+    before: &Replicas,
     index: u64,
     leader: LeaderId,
     payload: Option<u64>,
@@ -97,7 +97,7 @@ fn differs(
 }
 
 /// The violation if removing everything from index `from` on removes a committed entry, and the last such index.
-fn removes(event: &Event, before: &Cluster, from: u64, did: &str) -> Option<(u64, Violation)> {
+fn removes(event: &Event, before: &Replicas, from: u64, did: &str) -> Option<(u64, Violation)> {
     let mut removed = before.node(event.host).log.range(from..).filter_map(|(index, held)| {
         let known = before.committed.get(index)?;
         (known.leader == held.leader).then_some((*index, known))

@@ -10,7 +10,7 @@
 //! Two cases are legal and pass: a node that restarts with a committed vote for itself resumes as that leader without
 //! an election; and a delayed candidate may win after a higher one has.
 
-use super::{Cluster, LeaderId, Property, seconds, violation};
+use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, What};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ impl ElectionSafety {
 }
 
 impl Property for ElectionSafety {
-    fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, _: &Replicas) -> Option<Violation> {
         let What::Vote { term, candidate, committed } = event.what else { return None };
         let leader = LeaderId { term, node: candidate };
         if !committed {

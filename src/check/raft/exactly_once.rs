@@ -5,7 +5,7 @@
 //! snapshots: if one node forgets what another remembers, their states diverge. After a restart a node may apply again
 //! what it had not saved.
 
-use super::{Cluster, Property, seconds, violation};
+use super::{Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::kv::Tag;
 use crate::trace::{Event, HostId, What};
@@ -19,7 +19,7 @@ pub struct ExactlyOnce {
 }
 
 impl Property for ExactlyOnce {
-    fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, _: &Replicas) -> Option<Violation> {
         let What::Apply { tag, entry: Some(at), .. } = event.what else { return None };
         let index = at.index;
         let (first, by) = *self.effects.entry(tag).or_insert((index, event.host));

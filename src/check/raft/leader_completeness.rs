@@ -6,7 +6,7 @@
 //! excuse, never accuse. So a delayed candidate that wins after a higher leader has committed entries need not have
 //! those.
 
-use super::{Cluster, LeaderId, Property, seconds, violation};
+use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, What};
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ pub struct LeaderCompleteness {
 }
 
 impl Property for LeaderCompleteness {
-    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, before: &Replicas) -> Option<Violation> {
         let What::Vote { term, candidate, committed: true } = event.what else { return None };
         let leader = LeaderId { term, node: candidate };
         if candidate != event.host || !self.won.insert(leader) {

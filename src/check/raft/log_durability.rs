@@ -5,7 +5,7 @@
 //! arrived, or a truncation did not). But it may not be shorter, may not end in another entry at the same index, and
 //! may not end in an entry of an older leader than before.
 
-use super::{Cluster, LeaderId, Property, seconds, violation};
+use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, What};
 
@@ -14,7 +14,7 @@ use crate::trace::{Event, What};
 pub struct LogDurability;
 
 impl Property for LogDurability {
-    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, before: &Replicas) -> Option<Violation> {
         let What::FoundLog { last: found } = event.what else { return None };
         let (index, entry) = before.node(event.host).log.last_key_value()?;
         let is_intact = found.is_some_and(|found| {

@@ -4,7 +4,7 @@
 //! (index, leader), the payload, and the leader of the entry just before it, must be what every other node had there,
 //! at any time. That takes one look-up per append instead of comparing logs.
 
-use super::{Cluster, LeaderId, Property, seconds, violation};
+use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, What};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub struct LogMatching {
 }
 
 impl Property for LogMatching {
-    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, before: &Replicas) -> Option<Violation> {
         let What::Append { at, payload, .. } = event.what else { return None };
         let leader = LeaderId::from(at);
         let previous = at.index.checked_sub(1).and_then(|index| before.node(event.host).leader_at(index));

@@ -20,12 +20,12 @@ mod state_machine_safety;
 
 use super::{Certificate, CheckName, Violation, seconds};
 use crate::trace::{Event, HostId, MessageId, Trace, What};
-use cluster::{Cluster, LeaderId};
+use cluster::{LeaderId, Replicas};
 
 /// A property of Raft that is checked event by event.
 trait Property {
     /// The violation that `event` causes, given the cluster as it was just before it, if any.
-    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation>;
+    fn observe(&mut self, event: &Event, before: &Replicas) -> Option<Violation>;
 }
 
 /// Checks all of Raft's invariants over a sorted trace, in O(events x log entries). At most one violation per property.
@@ -42,7 +42,7 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
         Box::new(exactly_once::ExactlyOnce::default()),
         Box::new(snapshot_agreement::SnapshotAgreement::default()),
     ];
-    let mut cluster = Cluster::default();
+    let mut cluster = Replicas::default();
     let mut violations = Vec::new();
     for event in trace.events.iter().filter(|event| concerns_raft(&event.what)) {
         properties.retain_mut(|property| match property.observe(event, &cluster) {

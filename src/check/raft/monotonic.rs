@@ -4,7 +4,7 @@
 //! monotonically in memory). The vote may not go back even across restarts. The commit and apply positions are in
 //! memory: after a restart they may start again from the snapshot, or from 0.
 
-use super::{Cluster, Property, seconds, violation};
+use super::{Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, LogPosition, What};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ impl Monotonic {
 }
 
 impl Property for Monotonic {
-    fn observe(&mut self, event: &Event, before: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, before: &Replicas) -> Option<Violation> {
         match event.what {
             What::Vote { term, candidate, committed } => {
                 let (leader, was_committed) = before.node(event.host).vote?;

@@ -6,7 +6,7 @@
 //! client has seen it yet. Only content that applications offer for comparison is compared: bytes that depend on the
 //! node, or on the order in a hash map, are no state.
 
-use super::{Cluster, Property, seconds, violation};
+use super::{Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, LogPosition, What};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct SnapshotAgreement {
 }
 
 impl Property for SnapshotAgreement {
-    fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, _: &Replicas) -> Option<Violation> {
         let What::SnapshotBuilt { upto: Some(upto), payload: Some(payload) } = event.what else { return None };
         let (first, by) = *self.seen.entry(upto).or_insert((payload, event.host));
         if first == payload {

@@ -5,7 +5,7 @@
 //! different sequence, and may not find on its disk what it never applied. The content of snapshots is compared
 //! elsewhere.
 
-use super::{Cluster, LeaderId, Property, seconds, violation};
+use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
 use crate::trace::{Event, HostId, What};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ impl Machine {
 }
 
 impl Property for StateMachineSafety {
-    fn observe(&mut self, event: &Event, _: &Cluster) -> Option<Violation> {
+    fn observe(&mut self, event: &Event, _: &Replicas) -> Option<Violation> {
         let machine = self.machines.entry(event.host).or_default();
         let (at, payload) = match event.what {
             What::ApplyEntry { at, payload, .. } => (at, payload),

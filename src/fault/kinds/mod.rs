@@ -198,8 +198,8 @@ impl FaultKind {
     }
 }
 
-// In the order in which tables and errors name the kinds and in which the nemesis deals them. A new kind goes to the
-// end, so that recorded seeds keep their schedules.
+// In the order in which tables and errors name them, and in which the nemesis deals them: another order gives every seed
+// another schedule.
 kinds! {
     partition::Partition,
     one_way::OneWay,

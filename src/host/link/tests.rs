@@ -162,7 +162,7 @@ fn a_frame_that_a_cut_loses_breaks_its_connection_and_an_idle_one_survives() {
     let mut link = link();
     link.open(0, Flow(2));
     assert!(link.changed(0, CUT).is_empty());
-    assert_eq!(link.send(0, 1, Policy::Frame(FLOW), &NONE, 0), [Effect::Lost(1, Drop::Cut)]);
+    assert_eq!(link.send(0, 1, Policy::Frame(FLOW), &NONE, 0), [Effect::Lost(1, DropReason::Cut)]);
     assert!(link.changed(1, OPEN).is_empty());
     assert!(link.send(1, 2, Policy::Frame(Flow(2)), &NONE, 0).is_empty());
     assert_eq!(link.next_arrival_ns(End::Receiver), Some(1 + LATENCY * MS));
@@ -172,9 +172,9 @@ fn a_frame_that_a_cut_loses_breaks_its_connection_and_an_idle_one_survives() {
 fn frames_wait_for_their_connection_and_are_lost_without_one() {
     let mut link: Link<u32> = Link::new(LATENCY * MS);
     let frame = Policy::Frame(FLOW);
-    assert_eq!(link.send(0, 1, frame, &NONE, 0), [Effect::Lost(1, Drop::Connection)], "there is none");
+    assert_eq!(link.send(0, 1, frame, &NONE, 0), [Effect::Lost(1, DropReason::Connection)], "there is none");
     link.opening(FLOW);
-    assert_eq!(link.send(0, 2, frame, &LOST, 0), [Effect::Lost(2, Drop::Loss)], "chaos does not wait");
+    assert_eq!(link.send(0, 2, frame, &LOST, 0), [Effect::Lost(2, DropReason::Loss)], "chaos does not wait");
     assert!(link.send(0, 3, frame, &NONE, 0).is_empty());
     assert!(link.open(50 * MS, FLOW).is_empty());
     assert_eq!(link.next_arrival_ns(End::Receiver), Some((50 + LATENCY) * MS));
@@ -182,13 +182,13 @@ fn frames_wait_for_their_connection_and_are_lost_without_one() {
     link.opening(Flow(2));
     assert!(link.send(0, 4, Policy::Frame(Flow(2)), &NONE, 0).is_empty());
     assert_eq!(link.send(0, 5, Policy::Frame(Flow(2)), &LATE, 0), [Effect::Late(5, 30 * MS)]);
-    let both = [Effect::Lost(4, Drop::Connection), Effect::Lost(5, Drop::Connection)];
+    let both = [Effect::Lost(4, DropReason::Connection), Effect::Lost(5, DropReason::Connection)];
     assert_eq!(link.abandon(Flow(2)), both, "refused");
 
     link.opening(Flow(3));
     assert!(link.send(0, 6, Policy::Frame(Flow(3)), &NONE, 0).is_empty());
-    assert_eq!(link.sender_died(), [Effect::Lost(6, Drop::Crash)]);
-    assert_eq!(link.send(0, 7, Policy::Frame(Flow(3)), &NONE, 0), [Effect::Lost(7, Drop::Connection)]);
+    assert_eq!(link.sender_died(), [Effect::Lost(6, DropReason::Crash)]);
+    assert_eq!(link.send(0, 7, Policy::Frame(Flow(3)), &NONE, 0), [Effect::Lost(7, DropReason::Connection)]);
 }
 
 #[test]
@@ -198,14 +198,14 @@ fn what_was_sent_before_a_connection_is_closed_still_arrives_unless_its_receiver
     closed.changed(0, HELD);
     assert_eq!(closed.send(0, 1, frame, &NONE, 0), [Effect::Held(1)]);
     closed.close(FLOW);
-    assert_eq!(closed.send(1, 2, frame, &NONE, 0), [Effect::Lost(2, Drop::Connection)]);
+    assert_eq!(closed.send(1, 2, frame, &NONE, 0), [Effect::Lost(2, DropReason::Connection)]);
     assert!(closed.changed(2, OPEN).is_empty());
     assert_eq!(closed.arrive(2 + LATENCY * MS, End::Receiver), Some(1));
 
     let mut abandoned = link();
     assert!(abandoned.send(0, 1, frame, &NONE, 0).is_empty());
-    assert_eq!(abandoned.abandon(FLOW), [Effect::Lost(1, Drop::Connection)]);
-    assert_eq!(abandoned.send(1, 2, frame, &NONE, 0), [Effect::Lost(2, Drop::Connection)]);
+    assert_eq!(abandoned.abandon(FLOW), [Effect::Lost(1, DropReason::Connection)]);
+    assert_eq!(abandoned.send(1, 2, frame, &NONE, 0), [Effect::Lost(2, DropReason::Connection)]);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn what_arrives_where_no_process_is_and_what_never_arrives_is_accounted_for() {
     for (number, policy) in (0..).zip(KINDS) {
         assert!(link.send(0, number, policy, &NONE, 0).is_empty());
     }
-    let nobody = |number| Effect::Lost(number, Drop::Connection);
+    let nobody = |number| Effect::Lost(number, DropReason::Connection);
     assert_eq!(link.receiver_starts(LATENCY * MS), [nobody(0), nobody(2)]);
     assert!(link.settle(0).is_empty());
     assert_eq!(link.settle(1), [nobody(3)], "of segments there is no end");

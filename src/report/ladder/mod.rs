@@ -8,7 +8,7 @@
 mod table;
 
 use crate::check::CheckName;
-use crate::kv::{Op, Outcome, Tag};
+use crate::kv::{Op, Response, Tag};
 use crate::rng::seeds::Seeds;
 use crate::run::compare::is_safety;
 use crate::run::{Run, Verdict};
@@ -176,7 +176,7 @@ fn is_any_written_in_vain(run: &Run, check: CheckName) -> bool {
 fn is_swapped_twice(run: &Run) -> bool {
     let mut swapped = BTreeSet::new();
     run.history.operations.iter().any(|operation| match (operation.op, operation.outcome()) {
-        (Op::Cas { key, expected: Some(value), .. }, Some(Outcome::Swapped)) => !swapped.insert((key, value)),
+        (Op::Cas { key, expected: Some(value), .. }, Some(Response::Swapped)) => !swapped.insert((key, value)),
         _ => false,
     })
 }

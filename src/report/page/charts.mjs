@@ -20,8 +20,7 @@ export function drawCharts(context, run, view, rows, scale, colours) {
     context.beginPath();
     context.rect(scale.left, chart.y - 12, scale.right - scale.left, chart.height + 13);
     context.clip();
-    if (chart.kind === "availability") drawAvailability(context, operations, chart, scale, colours);
-    else drawLatency(context, operations, chart, scale, colours);
+    chart.draw(context, operations, chart, scale, colours);
     context.restore();
     context.fillStyle = colours.faint;
     context.font = colours.small;
@@ -30,14 +29,22 @@ export function drawCharts(context, run, view, rows, scale, colours) {
   }
 }
 
-function titleOf(run, { site, kind }, operations, view) {
-  const name = run.sites[site].name;
+function titleOf(run, { site, title }, operations, view) {
   const inView = operations.filter(({ planned }) => planned >= view.from && planned < view.until);
-  const acked = inView.filter(({ status }) => status === "ok");
-  if (kind === "availability") return `${name}: acknowledged ${acked.length} of ${inView.length} operations planned in view`;
+  return `${run.sites[site].name}: ${title(inView, inView.filter(({ status }) => status === "ok"))}`;
+}
+
+/** The charts under a run, from the top, one of each for every site with clients: a line here is a chart. `title` says what
+ *  is in view, of the operations planned there and those acknowledged of them; `draw` draws into `{ y, height }`. */
+export const CHARTS = [
+  { title: (planned, acked) => `acknowledged ${acked.length} of ${planned.length} operations planned in view`, draw: drawAvailability },
+  { title: (_, acked) => `from planned to acknowledged, ${percentiles(acked)}`, draw: drawLatency },
+];
+
+function percentiles(acked) {
   const times = acked.map(({ planned, end }) => end - planned).sort((a, b) => a - b);
   const at = (share) => (times.length ? `${Math.round(times[Math.min(times.length - 1, Math.floor(times.length * share))])} ms` : "-");
-  return `${name}: from planned to acknowledged, median ${at(0.5)}, 99 % within ${at(0.99)}`;
+  return `median ${at(0.5)}, 99 % within ${at(0.99)}`;
 }
 
 /** Bars of the operations planned in a while: acknowledged below, then unknown, then failed, to their share. */

@@ -12,7 +12,7 @@ use crate::fault::timeline::Phase;
 use crate::fault::topology::Topology;
 use crate::history::columns::LATEST_NS;
 use crate::history::{Operation, Status};
-use crate::kv::{Op, Outcome};
+use crate::kv::{Op, Response};
 use crate::report::comparison;
 use crate::report::words::words;
 use crate::run::compare::{is_safety, unmet};
@@ -190,10 +190,10 @@ fn row(operation: &Operation) -> Value {
         Status::Info => ("info", None),
     };
     let (result, found) = match operation.outcome() {
-        Some(Outcome::Value(found)) => (Some("value"), found),
-        Some(Outcome::Done) => (Some("done"), None),
-        Some(Outcome::Swapped) => (Some("swapped"), None),
-        Some(Outcome::Mismatch { found }) => (Some("mismatch"), found),
+        Some(Response::Value(found)) => (Some("value"), found),
+        Some(Response::Done) => (Some("done"), None),
+        Some(Response::Swapped) => (Some("swapped"), None),
+        Some(Response::Mismatch { found }) => (Some("mismatch"), found),
         None => (None, None),
     };
     json!({

@@ -2,7 +2,7 @@
 import { lowerBound } from "./decode.mjs";
 
 /** Rows of a pane, from the top; `y` is a row's middle where it has one, else its top. `shards`: of any pane. */
-export function layoutOf(run, { width, shards }) {
+export function layoutOf(run, { width, shards, charts }) {
   const longest = Math.max(...run.names.slice(1).map((name) => name.length));
   const gutter = width < 520 ? 68 : Math.max(96, longest * 6.5 + 14);
   const faults = packFaults(run.faults);
@@ -31,8 +31,8 @@ export function layoutOf(run, { width, shards }) {
   rows.charts = [];
   for (const [index, site] of run.sites.entries()) {
     if (!site.clients.length) continue;
-    for (const kind of ["availability", "latency"]) {
-      rows.charts.push({ site: index, kind, y: y + 14, height: 30 });
+    for (const chart of charts) {
+      rows.charts.push({ ...chart, site: index, y: y + 14, height: 30 });
       y += 48;
     }
   }

@@ -1,5 +1,5 @@
 // Assembles the page: unpacks the runs, makes a pane for each, and keeps everything in step with the view.
-import { indexSites } from "./charts.mjs";
+import { CHARTS, indexSites } from "./charts.mjs";
 import { messageLabel, setUpCopy, setUpFilters, setUpKeys, setUpPlaying, setUpSearch, setUpTheme } from "./controls.mjs";
 import { inflate } from "./decode.mjs";
 import { coloursOf, drawPane, hitAt } from "./draw.mjs";
@@ -99,7 +99,7 @@ function makePane(run, view, stops, choose, shards) {
   };
   const restyle = () => {
     const width = Math.floor(stage.clientWidth);
-    rows = layoutOf(run, { width, shards });
+    rows = layoutOf(run, { width, shards, charts: CHARTS });
     const ratio = devicePixelRatio || 1;
     Object.assign(canvas, { width: width * ratio, height: rows.height * ratio });
     Object.assign(canvas.style, { width: `${width}px`, height: `${rows.height}px` });

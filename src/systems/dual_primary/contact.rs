@@ -190,7 +190,7 @@ mod tests {
     const B: HostId = HostId(2);
 
     fn update(n: u64) -> Update {
-        let session = crate::kv::store::Session { last: n, outcome: crate::kv::Outcome::Done };
+        let session = crate::kv::store::Session { last: n, outcome: crate::kv::Response::Done };
         Update { write: None, session: Some((n, session)) }
     }
 

@@ -3,7 +3,7 @@
 //! Merging is commutative and idempotent, so that updates may arrive in any order and any number of times.
 
 use crate::kv::store::Session;
-use crate::kv::{Applied, Command, Key, Op, Outcome, Tag, Value};
+use crate::kv::{Applied, Command, Key, Op, Response, Tag, Value};
 use crate::trace::HostId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,11 +68,11 @@ impl Replica {
         let key = command.op.key();
         let found = self.get(key);
         let (outcome, written) = match command.op {
-            Op::Get { .. } => (Outcome::Value(found), None),
-            Op::Put { value, .. } => (Outcome::Done, Some(Some(value))),
-            Op::Delete { .. } => (Outcome::Done, Some(None)),
-            Op::Cas { expected, new, .. } if found == expected => (Outcome::Swapped, Some(Some(new))),
-            Op::Cas { .. } => (Outcome::Mismatch { found }, None),
+            Op::Get { .. } => (Response::Value(found), None),
+            Op::Put { value, .. } => (Response::Done, Some(Some(value))),
+            Op::Delete { .. } => (Response::Done, Some(None)),
+            Op::Cas { expected, new, .. } if found == expected => (Response::Swapped, Some(Some(new))),
+            Op::Cas { .. } => (Response::Mismatch { found }, None),
         };
         let write = written.map(|value| {
             self.clock = now_ns.max(self.clock + 1);
@@ -161,9 +161,9 @@ mod tests {
         let (key, mut first, mut second) = (Key(1), Replica::default(), Replica::default());
         let cas = command(1, 1, Op::Cas { key, expected: None, new: 5 });
         let (applied, update) = first.apply(&cas, 1, HostId(1));
-        assert_eq!(applied, Applied::Fresh(Outcome::Swapped));
+        assert_eq!(applied, Applied::Fresh(Response::Swapped));
         second.merge(&update.unwrap());
-        assert_eq!(second.apply(&cas, 2, HostId(2)), (Applied::Repeated(Outcome::Swapped), None));
+        assert_eq!(second.apply(&cas, 2, HostId(2)), (Applied::Repeated(Response::Swapped), None));
         let older = command(1, 0, Op::Put { key, value: 9 });
         assert_eq!(second.apply(&older, 3, HostId(2)).0, Applied::Stale);
     }
@@ -172,9 +172,9 @@ mod tests {
     fn a_mismatch_is_remembered_so_that_a_late_copy_cannot_swap() {
         let (key, mut replica) = (Key(1), Replica::default());
         let cas = command(1, 1, Op::Cas { key, expected: Some(7), new: 8 });
-        assert_eq!(replica.apply(&cas, 1, HostId(1)).0, Applied::Fresh(Outcome::Mismatch { found: None }));
+        assert_eq!(replica.apply(&cas, 1, HostId(1)).0, Applied::Fresh(Response::Mismatch { found: None }));
         replica.apply(&command(2, 1, Op::Put { key, value: 7 }), 2, HostId(1));
-        assert_eq!(replica.apply(&cas, 3, HostId(1)).0, Applied::Repeated(Outcome::Mismatch { found: None }));
+        assert_eq!(replica.apply(&cas, 3, HostId(1)).0, Applied::Repeated(Response::Mismatch { found: None }));
         assert_eq!(replica.get(key), Some(7));
     }
 }

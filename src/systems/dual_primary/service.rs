@@ -3,7 +3,7 @@
 use super::node::Node;
 use crate::host::lock;
 use crate::host::transport::CallError;
-use crate::kv::{Applied, Command, Op, Outcome};
+use crate::kv::{Applied, Command, Op, Response};
 use crate::systems::message::decode;
 use crate::systems::protocol::{Reply, Request};
 use crate::trace::{HostId, MessageKind};
@@ -46,11 +46,11 @@ impl Node {
     }
 
     /// Reads or writes the replica; `None` for a command older than its session's last.
-    fn apply(&self, command: &Command) -> Option<Outcome> {
+    fn apply(&self, command: &Command) -> Option<Response> {
         let key = command.op.key();
         let mut disk = lock(&self.disk);
         if let Op::Get { .. } = command.op {
-            return Some(Outcome::Value(disk.replica.get(key)));
+            return Some(Response::Value(disk.replica.get(key)));
         }
         let (applied, update) = disk.replica.apply(command, self.host.wall_ns(), self.id());
         if let Some(update) = update {

@@ -3,40 +3,40 @@
 use super::Policy;
 use super::node::Node;
 use super::replica::{Epoch, Position, Replica, Update};
-use super::wire::{Answer, Message};
+use super::wire::{Message, PeerAnswer};
 use crate::trace::HostId;
 use std::rc::Rc;
 
 impl Node {
     /// Does what a message asks, and answers once that is durable.
-    pub async fn obey(self: &Rc<Self>, from: HostId, message: Message) -> Option<Answer> {
+    pub async fn obey(self: &Rc<Self>, from: HostId, message: Message) -> Option<PeerAnswer> {
         let answer = match message {
             Message::Append { epoch, start, previous, updates } => {
                 if !self.accepts(from, epoch) {
-                    return Some(Answer::Refused(self.promised()));
+                    return Some(PeerAnswer::Refused(self.promised()));
                 }
                 self.append(epoch, start, previous, &updates);
-                Answer::Obeyed(self.replica.borrow().progress)
+                PeerAnswer::Obeyed(self.replica.borrow().progress)
             }
             Message::Install { epoch, state } => {
                 if !self.accepts(from, epoch) {
-                    return Some(Answer::Refused(self.promised()));
+                    return Some(PeerAnswer::Refused(self.promised()));
                 }
                 self.install(epoch, state);
-                Answer::Obeyed(self.replica.borrow().progress)
+                PeerAnswer::Obeyed(self.replica.borrow().progress)
             }
             Message::Acquire { epoch } => {
                 if !self.grants(epoch) {
-                    return Some(Answer::Refused(self.promised()));
+                    return Some(PeerAnswer::Refused(self.promised()));
                 }
                 self.promise(epoch);
-                Answer::Granted(self.replica.borrow().clone())
+                PeerAnswer::Granted(self.replica.borrow().clone())
             }
             Message::Release { epoch } => {
                 if self.promised() == epoch {
                     self.memory.borrow_mut().granted_until_ns = 0;
                 }
-                return Some(Answer::Obeyed(self.replica.borrow().progress));
+                return Some(PeerAnswer::Obeyed(self.replica.borrow().progress));
             }
         };
         self.flushed().await?;

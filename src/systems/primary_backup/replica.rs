@@ -3,7 +3,7 @@
 //! The primary executes commands; what is replicated are the changes that they made.
 
 use crate::kv::store::Session;
-use crate::kv::{Command, Key, Op, Outcome, Tag, Value};
+use crate::kv::{Command, Key, Op, Response, Tag, Value};
 use crate::systems::storage::rows::{Change, OpenError, Sealed};
 use crate::systems::storage::states::State;
 use crate::trace::HostId;
@@ -45,7 +45,7 @@ pub struct Update {
     /// The key's value from here on (`Some(None)`: none); `None`: unchanged.
     pub write: Option<Option<Value>>,
     /// What the command returned.
-    pub outcome: Outcome,
+    pub outcome: Response,
     /// The primary's time of day. Nothing depends on it.
     pub stamp: u64,
 }
@@ -95,7 +95,7 @@ pub enum Executed {
     /// It takes effect now.
     Fresh(Update),
     /// A retry of its session's last command.
-    Repeated(Outcome),
+    Repeated(Response),
     /// Older than its session's last command.
     Stale,
 }
@@ -169,11 +169,11 @@ impl Replica {
         let key = command.op.key();
         let found = self.get(key);
         let (outcome, write) = match command.op {
-            Op::Get { .. } => (Outcome::Value(found), None),
-            Op::Put { value, .. } => (Outcome::Done, Some(Some(value))),
-            Op::Delete { .. } => (Outcome::Done, Some(None)),
-            Op::Cas { expected, new, .. } if found == expected => (Outcome::Swapped, Some(Some(new))),
-            Op::Cas { .. } => (Outcome::Mismatch { found }, None),
+            Op::Get { .. } => (Response::Value(found), None),
+            Op::Put { value, .. } => (Response::Done, Some(Some(value))),
+            Op::Delete { .. } => (Response::Done, Some(None)),
+            Op::Cas { expected, new, .. } if found == expected => (Response::Swapped, Some(Some(new))),
+            Op::Cas { .. } => (Response::Mismatch { found }, None),
         };
         let position = Position { epoch, index: self.progress.position.index + 1 };
         Executed::Fresh(Update { position, tag, key, write, outcome, stamp })

@@ -2,7 +2,7 @@
 
 use super::node::Node;
 use super::replica::{Epoch, Executed};
-use crate::kv::{Command, Key, Outcome};
+use crate::kv::{Command, Key, Response};
 use crate::systems::protocol::{Reply, Request};
 use std::rc::Rc;
 
@@ -31,17 +31,17 @@ impl Node {
     }
 
     /// Reads the confirmed value from this node's own state; no other node is asked.
-    async fn read(&self, key: Key, epoch: Epoch) -> Option<Outcome> {
+    async fn read(&self, key: Key, epoch: Epoch) -> Option<Response> {
         let start = self.memory.borrow().tenure.as_ref()?.start;
         self.is_confirmed(epoch, start).await.then(|| {
             let memory = self.memory.borrow();
             let before = memory.tenure.as_ref().and_then(|tenure| tenure.before(key, self.confirmed()));
-            Outcome::Value(before.unwrap_or_else(|| self.replica.borrow().get(key)))
+            Response::Value(before.unwrap_or_else(|| self.replica.borrow().get(key)))
         })
     }
 
     /// Executes a write and waits until it is confirmed; `None` when its outcome is unknown.
-    async fn write(self: &Rc<Self>, command: &Command, epoch: Epoch) -> Option<Outcome> {
+    async fn write(self: &Rc<Self>, command: &Command, epoch: Epoch) -> Option<Response> {
         let outcome = self.execute(command, epoch)?;
         let upto = self.replica.borrow().progress.position.index;
         self.make_durable(epoch, upto);
@@ -49,7 +49,7 @@ impl Node {
     }
 
     /// Changes the state; `None` for a command older than its session's last.
-    fn execute(&self, command: &Command, epoch: Epoch) -> Option<Outcome> {
+    fn execute(&self, command: &Command, epoch: Epoch) -> Option<Response> {
         let key = command.op.key();
         let mut replica = self.replica.borrow_mut();
         match replica.execute(command, epoch, self.host.wall_ns()) {

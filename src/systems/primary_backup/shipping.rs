@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::replica::Epoch;
 use super::tenure::Needed;
-use super::wire::{Answer, Message};
+use super::wire::{Message, PeerAnswer};
 use crate::systems::message::{decode, encode};
 use crate::trace::HostId;
 use std::rc::Rc;
@@ -50,7 +50,7 @@ impl Node {
         let call = self.host.transport();
         let answer = call.call(peer, message.kind(), encode(message), deadline, None).await.ok()?;
         match decode(&answer)? {
-            Answer::Obeyed(progress) => {
+            PeerAnswer::Obeyed(progress) => {
                 {
                     let mut memory = self.memory.borrow_mut();
                     let tenure = memory.tenure.as_mut().filter(|tenure| tenure.epoch == epoch)?;
@@ -61,13 +61,13 @@ impl Node {
                 self.changed.notify_waiters();
                 Some(())
             }
-            Answer::Refused(promised) => {
+            PeerAnswer::Refused(promised) => {
                 if promised > epoch && promised > self.promised() {
                     self.promise(promised);
                 }
                 None
             }
-            Answer::Granted(_) => None,
+            PeerAnswer::Granted(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Policy;
 use super::node::Node;
 use super::replica::{Epoch, Replica};
 use super::tenure::Tenure;
-use super::wire::{Answer, Message};
+use super::wire::{Message, PeerAnswer};
 use crate::rng;
 use crate::systems::message::{decode, encode};
 use crate::trace::HostId;
@@ -132,13 +132,13 @@ impl Node {
         let mut newest: Option<Replica> = None;
         while let Some((peer, sent_ns, answer)) = arriving.recv().await {
             match answer {
-                Some(Answer::Granted(state)) => {
+                Some(PeerAnswer::Granted(state)) => {
                     if newest.as_ref().is_none_or(|newest| age(&state) > age(newest)) {
                         newest = Some(state);
                     }
                     grants.push((peer, sent_ns + lease_ns));
                 }
-                Some(Answer::Refused(promised)) => {
+                Some(PeerAnswer::Refused(promised)) => {
                     let mut memory = self.memory.borrow_mut();
                     memory.highest_round = memory.highest_round.max(promised.round);
                 }
@@ -169,7 +169,7 @@ impl Node {
     }
 
     /// Sends one message and waits for its answer.
-    async fn tell(&self, peer: HostId, message: &Message) -> Option<Answer> {
+    async fn tell(&self, peer: HostId, message: &Message) -> Option<PeerAnswer> {
         let deadline = self.setup.patience / 4;
         let answer = self.host.transport().call(peer, message.kind(), encode(message), deadline, None).await;
         decode(&answer.ok()?)

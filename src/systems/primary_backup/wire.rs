@@ -51,7 +51,7 @@ impl Message {
 
 /// An answer. Whatever it says about the sender's state is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum PeerAnswer {
     /// The receiver obeys, and is this far.
     Obeyed(Progress),
     /// The lease is granted; this is all that the receiver has.

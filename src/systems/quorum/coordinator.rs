@@ -1,8 +1,8 @@
 //! Serving clients: any node asks every node and waits for a majority.
 
 use super::node::Node;
-use super::replica::{Answer, Claim, Found, Message, Record, Version};
-use crate::kv::{Command, Key, Op, Outcome};
+use super::replica::{Claim, Found, Message, Record, ReplicaAnswer, Version};
+use crate::kv::{Command, Key, Op, Response};
 use crate::systems::protocol::{Reply, Request};
 use std::rc::Rc;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -30,13 +30,13 @@ impl Node {
         }
         let value = found.newest.and_then(|record| record.value);
         let (outcome, written) = match command.op {
-            Op::Get { .. } => (Outcome::Value(value), None),
-            Op::Put { value, .. } => (Outcome::Done, Some(Some(value))),
-            Op::Delete { .. } => (Outcome::Done, Some(None)),
+            Op::Get { .. } => (Response::Value(value), None),
+            Op::Put { value, .. } => (Response::Done, Some(Some(value))),
+            Op::Delete { .. } => (Response::Done, Some(None)),
             // Nothing keeps another coordinator from doing the same with the same version: this is the flaw of cas
             // here.
-            Op::Cas { expected, new, .. } if value == expected => (Outcome::Swapped, Some(Some(new))),
-            Op::Cas { .. } => (Outcome::Mismatch { found: value }, None),
+            Op::Cas { expected, new, .. } if value == expected => (Response::Swapped, Some(Some(new))),
+            Op::Cas { .. } => (Response::Mismatch { found: value }, None),
         };
         match (written, found.newest) {
             (Some(value), newest) => {
@@ -64,11 +64,11 @@ impl Node {
         if !self.store_at_majority(command.op.key(), record).await {
             return Reply::Unknown;
         }
-        let outcome = if let Op::Cas { .. } = command.op { Outcome::Swapped } else { Outcome::Done };
+        let outcome = if let Op::Cas { .. } = command.op { Response::Swapped } else { Response::Done };
         self.acknowledge(command, outcome)
     }
 
-    fn acknowledge(&self, command: &Command, outcome: Outcome) -> Reply {
+    fn acknowledge(&self, command: &Command, outcome: Response) -> Reply {
         self.host.record_acknowledge(command.tag, command.op.key(), 0);
         Reply::Ok { outcome, acknowledged_by: self.host.id(), term: 0 }
     }
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// Sends a message to every node, this one included; returns the answers as they arrive.
-    fn ask_everybody(self: &Rc<Self>, message: Message) -> UnboundedReceiver<Answer> {
+    fn ask_everybody(self: &Rc<Self>, message: Message) -> UnboundedReceiver<ReplicaAnswer> {
         let (answers, arriving) = mpsc::unbounded_channel();
         for peer in self.peers() {
             let (node, answers, message) = (self.clone(), answers.clone(), message.clone());
@@ -100,7 +100,7 @@ impl Node {
         let mut arriving = self.ask_everybody(Message::Query { key, claim });
         let mut answers: Vec<Found> = Vec::new();
         while let Some(answer) = arriving.recv().await {
-            if let Answer::Found(found) = answer {
+            if let ReplicaAnswer::Found(found) = answer {
                 answers.push(found);
             }
             let claimed = answers.iter().filter(|found| found.is_claimed).count();
@@ -124,7 +124,7 @@ impl Node {
         let mut stored = 0;
         while stored < self.majority() {
             match arriving.recv().await {
-                Some(Answer::Stored) => stored += 1,
+                Some(ReplicaAnswer::Stored) => stored += 1,
                 Some(_) => {}
                 None => return false,
             }

@@ -1,7 +1,7 @@
 //! One process: its state, and what it answers to other nodes.
 
 use super::Setup;
-use super::replica::{Answer, Claim, Found, Message, Record, Replica};
+use super::replica::{Claim, Found, Message, Record, Replica, ReplicaAnswer};
 use crate::host::Host;
 use crate::host::transport::Incoming;
 use crate::kv::Key;
@@ -49,19 +49,19 @@ impl Node {
     }
 
     /// Answers a message once everything that the answer says is durable; `None` if the disk has failed.
-    pub async fn handle(&self, message: Message) -> Option<Answer> {
+    pub async fn handle(&self, message: Message) -> Option<ReplicaAnswer> {
         let answer = match message {
             Message::Query { key, claim } => {
                 let is_claimed = claim.is_none_or(|(session, claim)| self.claim(session, claim));
-                Answer::Found(Found { record: self.replica.borrow().record(key), is_claimed })
+                ReplicaAnswer::Found(Found { record: self.replica.borrow().record(key), is_claimed })
             }
             Message::Store { key, record } => {
                 self.store(key, record);
-                Answer::Stored
+                ReplicaAnswer::Stored
             }
             Message::Exchange(records) => {
                 records.into_iter().for_each(|(key, record)| self.store(key, record));
-                Answer::Everything(self.replica.borrow().everything())
+                ReplicaAnswer::Everything(self.replica.borrow().everything())
             }
         };
         self.settled().await?;
@@ -105,7 +105,7 @@ impl Node {
     }
 
     /// Calls another node and waits for its answer.
-    pub async fn call(&self, peer: HostId, message: &Message) -> Option<Answer> {
+    pub async fn call(&self, peer: HostId, message: &Message) -> Option<ReplicaAnswer> {
         let kind = match message {
             Message::Query { .. } => MessageKind::Other,
             Message::Store { .. } => MessageKind::Replicate,
@@ -124,7 +124,7 @@ impl Node {
                     return;
                 }
                 let mine = Message::Exchange(self.replica.borrow().everything());
-                if let Some(Answer::Everything(records)) = self.call(peer, &mine).await {
+                if let Some(ReplicaAnswer::Everything(records)) = self.call(peer, &mine).await {
                     records.into_iter().for_each(|(key, record)| self.store(key, record));
                 }
             }

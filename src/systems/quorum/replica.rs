@@ -56,7 +56,7 @@ pub enum Message {
 
 /// An answer. Everything it says is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum ReplicaAnswer {
     /// The answer to a query.
     Found(Found),
     /// The version is stored, or a newer one is.

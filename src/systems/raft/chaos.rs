@@ -13,7 +13,7 @@ use crate::host::carrier::{Body, Letter};
 use crate::host::fabric::{Fabric, Sending};
 use crate::host::link::Policy;
 use crate::host::{Host, lock};
-use crate::trace::{Drop, MessageId, MessageKind};
+use crate::trace::{DropReason, MessageId, MessageKind};
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
@@ -76,9 +76,9 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> Clone for ChaosN
     }
 }
 
-type Answer<C, T, E> = Result<T, RPCError<u64, <C as RaftTypeConfig>::Node, E>>;
+type RpcResult<C, T, E> = Result<T, RPCError<u64, <C as RaftTypeConfig>::Node, E>>;
 /// A call of the wrapped network. It returns the network together with the answer.
-type Call<C, N, Q, T, E> = fn(N, Q, RPCOption) -> Pin<Box<dyn Future<Output = (N, Answer<C, T, E>)>>>;
+type Call<C, N, Q, T, E> = fn(N, Q, RPCOption) -> Pin<Box<dyn Future<Output = (N, RpcResult<C, T, E>)>>>;
 
 /// No answer arrived in time.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ impl Body for Notice {
     fn arrive(self: Arc<Self>, at: &Host, letter: &Letter) {
         let fabric = at.fabric();
         let arrival = if fabric.is_down(letter.to) {
-            fabric.recorder().record(letter.from, letter.dropped(Drop::Crash));
+            fabric.recorder().record(letter.from, letter.dropped(DropReason::Crash));
             Arrival::Refused
         } else {
             fabric.recorder().record(letter.to, letter.delivered());
@@ -114,8 +114,8 @@ impl Body for Notice {
         let _ = self.0.send(arrival);
     }
 
-    fn lost(&self, reason: Drop) {
-        if reason == Drop::Crash {
+    fn lost(&self, reason: DropReason) {
+        if reason == DropReason::Crash {
             let _ = self.0.send(Arrival::Refused);
         }
     }
@@ -137,7 +137,7 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
         request: Q,
         option: RPCOption,
         call: Call<C, F::Network, Q, T, E>,
-    ) -> Answer<C, T, E>
+    ) -> RpcResult<C, T, E>
     where
         Q: Serialize + DeserializeOwned + OptionalSend + 'static,
         T: OptionalSend + 'static,
@@ -198,7 +198,12 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> ChaosNetwork<C, 
         matches!(arrivals.recv().await, Some(Arrival::Handled))
     }
 
-    async fn call<Q, T, E>(&self, request: Q, option: RPCOption, call: Call<C, F::Network, Q, T, E>) -> Answer<C, T, E>
+    async fn call<Q, T, E>(
+        &self,
+        request: Q,
+        option: RPCOption,
+        call: Call<C, F::Network, Q, T, E>,
+    ) -> RpcResult<C, T, E>
     where
         E: std::error::Error,
     {
@@ -218,7 +223,7 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> RaftNetwork<C> f
         &mut self,
         request: AppendEntriesRequest<C>,
         option: RPCOption,
-    ) -> Answer<C, AppendEntriesResponse<u64>, RaftError<u64>> {
+    ) -> RpcResult<C, AppendEntriesResponse<u64>, RaftError<u64>> {
         let call: Call<C, F::Network, _, _, _> = |mut network, request, option| {
             Box::pin(async move {
                 let answer = network.append_entries(request, option).await;
@@ -232,7 +237,7 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> RaftNetwork<C> f
         &mut self,
         request: InstallSnapshotRequest<C>,
         option: RPCOption,
-    ) -> Answer<C, InstallSnapshotResponse<u64>, RaftError<u64, InstallSnapshotError>> {
+    ) -> RpcResult<C, InstallSnapshotResponse<u64>, RaftError<u64, InstallSnapshotError>> {
         let call: Call<C, F::Network, _, _, _> = |mut network, request, option| {
             Box::pin(async move {
                 let answer = network.install_snapshot(request, option).await;
@@ -246,7 +251,7 @@ impl<C: RaftTypeConfig<NodeId = u64>, F: RaftNetworkFactory<C>> RaftNetwork<C> f
         &mut self,
         request: VoteRequest<u64>,
         option: RPCOption,
-    ) -> Answer<C, VoteResponse<u64>, RaftError<u64>> {
+    ) -> RpcResult<C, VoteResponse<u64>, RaftError<u64>> {
         let call: Call<C, F::Network, _, _, _> = |mut network, request, option| {
             Box::pin(async move {
                 let answer = network.vote(request, option).await;

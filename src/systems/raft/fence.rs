@@ -14,7 +14,7 @@
 //! the vote under which they are sent must equal the vote that this node has saved.
 
 use super::durable::Disk;
-use super::network::Answer;
+use super::network::RpcResult;
 use super::types::{NodeId, Types};
 use crate::host::lock;
 use openraft::EmptyNode;
@@ -58,7 +58,7 @@ impl<N: RaftNetwork<Types>> RaftNetwork<Types> for Fenced<N> {
         &mut self,
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
-    ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
+    ) -> RpcResult<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
         // The entries were read before this check. If the saved vote is still the leader's own now, it was so then, and
         // the log was the leader's own too.
         if lock(&self.disk).vote != Some(rpc.vote) {
@@ -71,7 +71,7 @@ impl<N: RaftNetwork<Types>> RaftNetwork<Types> for Fenced<N> {
         &mut self,
         rpc: InstallSnapshotRequest<Types>,
         option: RPCOption,
-    ) -> Answer<InstallSnapshotResponse<NodeId>, RaftError<NodeId, InstallSnapshotError>> {
+    ) -> RpcResult<InstallSnapshotResponse<NodeId>, RaftError<NodeId, InstallSnapshotError>> {
         self.inner.install_snapshot(rpc, option).await
     }
 
@@ -79,7 +79,7 @@ impl<N: RaftNetwork<Types>> RaftNetwork<Types> for Fenced<N> {
         &mut self,
         rpc: VoteRequest<NodeId>,
         option: RPCOption,
-    ) -> Answer<VoteResponse<NodeId>, RaftError<NodeId>> {
+    ) -> RpcResult<VoteResponse<NodeId>, RaftError<NodeId>> {
         self.inner.vote(rpc, option).await
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub const BACKOFF: Duration = Duration::from_millis(200);
 
 /// The result of an RPC: the peer's answer, or the reason why there is none.
-pub type Answer<T, E> = Result<T, RPCError<NodeId, EmptyNode, E>>;
+pub type RpcResult<T, E> = Result<T, RPCError<NodeId, EmptyNode, E>>;
 
 /// Makes the client for each peer.
 pub struct Network {
@@ -49,7 +49,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    async fn call<Q, T, E>(&self, kind: MessageKind, request: Q, option: RPCOption) -> Answer<T, E>
+    async fn call<Q, T, E>(&self, kind: MessageKind, request: Q, option: RPCOption) -> RpcResult<T, E>
     where
         Q: Serialize,
         T: DeserializeOwned,
@@ -65,7 +65,7 @@ impl Peer {
 
 /// Decodes the answer that `peer` put into a reply.
 #[expect(clippy::result_large_err, reason = "the error is openraft's")]
-pub fn answer_in<T, E>(reply: Result<Vec<u8>, CallError>, peer: HostId) -> Answer<T, E>
+pub fn answer_in<T, E>(reply: Result<Vec<u8>, CallError>, peer: HostId) -> RpcResult<T, E>
 where
     T: DeserializeOwned,
     E: std::error::Error + DeserializeOwned,
@@ -86,7 +86,7 @@ impl RaftNetwork<Types> for Peer {
         &mut self,
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
-    ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
+    ) -> RpcResult<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
         self.call(MessageKind::AppendEntries, rpc, option).await
     }
 
@@ -94,7 +94,7 @@ impl RaftNetwork<Types> for Peer {
         &mut self,
         rpc: InstallSnapshotRequest<Types>,
         option: RPCOption,
-    ) -> Answer<InstallSnapshotResponse<NodeId>, RaftError<NodeId, InstallSnapshotError>> {
+    ) -> RpcResult<InstallSnapshotResponse<NodeId>, RaftError<NodeId, InstallSnapshotError>> {
         self.call(MessageKind::InstallSnapshot, rpc, option).await
     }
 
@@ -102,7 +102,7 @@ impl RaftNetwork<Types> for Peer {
         &mut self,
         rpc: VoteRequest<NodeId>,
         option: RPCOption,
-    ) -> Answer<VoteResponse<NodeId>, RaftError<NodeId>> {
+    ) -> RpcResult<VoteResponse<NodeId>, RaftError<NodeId>> {
         self.call(MessageKind::Vote, rpc, option).await
     }
 

@@ -66,7 +66,7 @@ impl SubAssign<Duration> for HostInstant {
 /// The true duration of a span that the running task's host measures on its own clock.
 fn true_span(span: Duration) -> Duration {
     let host = task::current();
-    host.fabric().true_span(host.id(), span)
+    host.true_span(span)
 }
 
 /// Random numbers from the stream of the host whose task is running.

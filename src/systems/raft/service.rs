@@ -9,7 +9,7 @@ use super::durable::Machine;
 use super::sessions::AppendedCommands;
 use super::types::{NodeId, Raft, host_id};
 use crate::host::{Host, lock};
-use crate::kv::{Applied, Command, Key, Op, Outcome};
+use crate::kv::{Applied, Command, Key, Op, Response};
 use crate::systems::message::{decode, encode};
 use crate::systems::protocol::{Reply, Request};
 use crate::trace::HostId;
@@ -115,10 +115,10 @@ impl Service {
     pub(super) fn read_applied(&self, command: &Command, key: Key) -> Reply {
         let value = lock(&self.machine).store.get(key);
         let term = self.raft.metrics().borrow().current_term;
-        self.acknowledge(command, Outcome::Value(value), term)
+        self.acknowledge(command, Response::Value(value), term)
     }
 
-    pub(super) fn acknowledge(&self, command: &Command, outcome: Outcome, term: u64) -> Reply {
+    pub(super) fn acknowledge(&self, command: &Command, outcome: Response, term: u64) -> Reply {
         self.host.record_acknowledge(command.tag, command.op.key(), term);
         Reply::Ok { outcome, acknowledged_by: self.host.id(), term }
     }

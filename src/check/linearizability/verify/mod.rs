@@ -11,7 +11,7 @@ mod before;
 mod deletes;
 pub mod exhaustive;
 
-use super::{Answer, Reason, Report, Witness};
+use super::{Decision, Reason, Report, Witness};
 use crate::history::Columns;
 use crate::history::columns::{Call, Ending, Labels, NEVER_NS, Row};
 
@@ -40,12 +40,12 @@ pub fn confirms(columns: &Columns, report: &Report) -> Result<(), Unconfirmed> {
     let mut spent = None;
     for key in &report.keys {
         let confirmed = match &key.answer {
-            Answer::Linearizable { order: Some(order) } => {
+            Decision::Linearizable { order: Some(order) } => {
                 replays(columns, key.key.0, order).map_err(Unconfirmed::from)
             }
-            Answer::Linearizable { order: None } => Err("a pass without an order proves nothing".to_owned().into()),
-            Answer::Violation { witness } => refutes(columns, witness),
-            Answer::Unknown => Ok(()),
+            Decision::Linearizable { order: None } => Err("a pass without an order proves nothing".to_owned().into()),
+            Decision::Violation { witness } => refutes(columns, witness),
+            Decision::Unknown => Ok(()),
         };
         let of_key = |why: String| format!("{}: {why}", columns.key_text(key.key.0));
         match confirmed {

@@ -4,7 +4,7 @@ use crate::host::transport::{CallError, Incoming};
 use crate::host::{Host, lock};
 use crate::systems::bugs::Bug;
 use crate::systems::message::{decode, encode};
-use crate::systems::raft::network::{Answer, BACKOFF, answer_in};
+use crate::systems::raft::network::{BACKOFF, RpcResult, answer_in};
 use crate::systems::raft::types::{NodeId, Types, host_id};
 use crate::trace::{HostId, MessageKind};
 use openraft::error::{InstallSnapshotError, RaftError};
@@ -75,7 +75,7 @@ pub struct InLinePeer {
 }
 
 impl InLinePeer {
-    async fn call<Q, T, E>(&self, kind: MessageKind, request: Q, option: RPCOption) -> Answer<T, E>
+    async fn call<Q, T, E>(&self, kind: MessageKind, request: Q, option: RPCOption) -> RpcResult<T, E>
     where
         Q: Serialize,
         T: DeserializeOwned,
@@ -111,7 +111,7 @@ impl RaftNetwork<Types> for InLinePeer {
         &mut self,
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
-    ) -> Answer<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
+    ) -> RpcResult<AppendEntriesResponse<NodeId>, RaftError<NodeId>> {
         self.call(MessageKind::AppendEntries, rpc, option).await
     }
 
@@ -119,7 +119,7 @@ impl RaftNetwork<Types> for InLinePeer {
         &mut self,
         rpc: InstallSnapshotRequest<Types>,
         option: RPCOption,
-    ) -> Answer<InstallSnapshotResponse<NodeId>, RaftError<NodeId, InstallSnapshotError>> {
+    ) -> RpcResult<InstallSnapshotResponse<NodeId>, RaftError<NodeId, InstallSnapshotError>> {
         self.call(MessageKind::InstallSnapshot, rpc, option).await
     }
 
@@ -127,7 +127,7 @@ impl RaftNetwork<Types> for InLinePeer {
         &mut self,
         rpc: VoteRequest<NodeId>,
         option: RPCOption,
-    ) -> Answer<VoteResponse<NodeId>, RaftError<NodeId>> {
+    ) -> RpcResult<VoteResponse<NodeId>, RaftError<NodeId>> {
         self.call(MessageKind::Vote, rpc, option).await
     }
 

@@ -1,7 +1,7 @@
 //! Bugs of the answers that clients get.
 
 use crate::host::{Host, lock};
-use crate::kv::{Command, Key, Op, Outcome};
+use crate::kv::{Command, Key, Op, Response};
 use crate::systems::bugs::Bug;
 use crate::systems::message::{decode, encode};
 use crate::systems::protocol::{Reply, Request};
@@ -63,14 +63,14 @@ impl BuggedService {
                 let found = lock(&self.machine).store.get(key);
                 match self.leads() {
                     Some(term) if found != expected => {
-                        return self.inner.acknowledge(&command, Outcome::Mismatch { found }, term);
+                        return self.inner.acknowledge(&command, Response::Mismatch { found }, term);
                     }
                     _ => {}
                 }
                 let put = Command { op: Op::Put { key, value: new }, ..command };
                 match self.inner.write(put).await {
                     Reply::Ok { acknowledged_by, term, .. } => {
-                        Reply::Ok { outcome: Outcome::Swapped, acknowledged_by, term }
+                        Reply::Ok { outcome: Response::Swapped, acknowledged_by, term }
                     }
                     other => other,
                 }
@@ -79,7 +79,7 @@ impl BuggedService {
                 tokio::select! {
                     biased;
                     reply = self.inner.write(command) => reply,
-                    term = self.appended(command) => self.inner.acknowledge(&command, Outcome::Done, term),
+                    term = self.appended(command) => self.inner.acknowledge(&command, Response::Done, term),
                 }
             }
             _ => self.inner.write(command).await,
