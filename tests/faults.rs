@@ -29,7 +29,7 @@ for_ms = 1000
 groups = [["east"], ["west"]]
 "#;
 
-/// When each message that was held back was held, and what became of it: handled, or dropped for a reason.
+/// When each message was held back, and its fate: handled, or dropped for a reason.
 fn fates(run: &Run) -> BTreeMap<MessageId, (u64, Vec<Option<DropReason>>)> {
     let mut fates = BTreeMap::new();
     for event in &run.trace.events {

@@ -1,4 +1,4 @@
-//! `#[schism::test]` on small services: what holds passes, and what is planted is found and told. The tests that
+//! `#[schism::test]` on small services: sound ones pass, and planted defects are found and reported. The tests that
 //! must fail are ignored, and run from here as their own processes.
 
 mod strangers;
@@ -19,7 +19,7 @@ enum Defect {
     Nothing,
     /// What it keeps dies with its process.
     Forgets,
-    /// It cannot bear one of the values.
+    /// It panics on one of the values.
     Panics,
     /// The order of a hash map reaches the trace.
     Shuffles,

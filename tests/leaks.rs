@@ -33,7 +33,7 @@ enum Leak {
     ProcessCounter,
 }
 
-/// Primary n1 acknowledges and then tells the others; they know nothing better than to redirect.
+/// Primary n1 acknowledges and then informs the others, which only redirect clients.
 struct Leaky {
     leak: Leak,
     nodes: Vec<HostId>,
@@ -43,7 +43,7 @@ struct Leaky {
 
 static PROCESS_COUNTER: AtomicU64 = AtomicU64::new(0);
 
-/// Records its end; the order of several ends is what a crash makes of it.
+/// Records when it is dropped; the order of several drops is the one in which a crash drops them.
 struct Ends(Host, u32);
 
 impl Drop for Ends {

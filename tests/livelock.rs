@@ -1,4 +1,4 @@
-//! A node that answers itself at once and for ever is ended, and takes no other along.
+//! A node that answers itself at once and for ever is stopped, and no other node with it.
 
 use schism::fault::fold::{SiteShape, Topology};
 use schism::fault::model::{Chaos, Schedule};

@@ -21,7 +21,7 @@ use schism::trace::{HostId, MessageKind, Role, What};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What one case is about; the smaller, the simpler.
+/// The parameters of one case; smaller values are simpler cases.
 #[derive(Debug, Clone)]
 struct Case {
     /// Nodes per site.
@@ -242,7 +242,7 @@ fn two_sites(case: Case) -> Case {
 
 #[test]
 fn dual_primary_is_linearizable_in_health() {
-    // Lost, late and doubled messages, but never silence long enough to be taken for death.
+    // Lost, late and duplicated messages, but never silence long enough to be taken for death.
     let cases = any_case().prop_map(|case| two_sites(Case { faults: Vec::new(), ..case }));
     for_each_seed("dual_primary_is_linearizable_in_health", 20, cases, System::DualPrimary, is_clean);
 }
@@ -269,7 +269,7 @@ fn dual_primary_forks_or_loses_under_a_cut_longer_than_its_takeover() {
 
 #[test]
 fn a_failing_case_shrinks_to_a_short_schedule() {
-    // The same search that guards Raft, let loose on a system that does fork.
+    // The same search that guards Raft, applied to a system that does fork.
     let cases = case_on(Just(TWO_SITES.to_vec())).prop_map(two_sites);
     let outcome =
         runner(3, 50).run(&cases, |case| is_clean(&case.run(System::DualPrimary)).map_err(TestCaseError::fail));
@@ -318,7 +318,7 @@ fn stale_append_entries_and_votes_reach_openraft() {
 #[test]
 fn the_fence_closes_a_race_that_breaks_log_matching() {
     let scenario = schism::scenario::load("deposed-leader").unwrap();
-    // About one seed in twenty takes the turn.
+    // About one seed in twenty takes this course.
     let breaks = |system| {
         let run = |seed| run(&scenario, system, seed, &Options::default()).unwrap();
         (0..100).any(|seed| run(seed).outcome.violates(CheckName::LogMatching))

@@ -1,4 +1,4 @@
-//! A small, fixed version of the zoo: one bug a layer, few seeds; and the system without a bug.
+//! A small, fixed version of the zoo: one bug per layer, few seeds; and the system without a bug.
 
 use schism::check::CheckName;
 use schism::run::{Options, Verdict, run};
@@ -44,7 +44,7 @@ fn a_leader_that_restarts_reads_only_what_it_has_applied_again() {
     assert!(verdict(System::Raft).is_empty());
 }
 
-/// What the page says of each bug is what the list says; what was measured stands between the two.
+/// The page says of each bug what the list says, and has the measurements between.
 #[test]
 fn the_page_tells_of_each_bug_what_the_list_does() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ZOO.md")).unwrap();

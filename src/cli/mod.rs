@@ -227,7 +227,7 @@ pub fn main() -> ExitCode {
     };
     // A panic is a fault of the harness, whatever thread it is on; the message is already on stderr.
     let done = catch_unwind(AssertUnwindSafe(|| dispatch(cli)));
-    let done = done.unwrap_or_else(|_| Err(Failure::Harness("the harness panicked; its message stands above".into())));
+    let done = done.unwrap_or_else(|_| Err(Failure::Harness("the harness panicked; its message is above".into())));
     match done {
         Ok(exit) => exit.into(),
         Err(failure) => {

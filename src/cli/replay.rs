@@ -111,7 +111,7 @@ impl Replay {
             Went::Passes => format!("passes now: recorded was {was}"),
         }];
         if result != Went::Identical {
-            let unknown = "no trace lies beside the file, so the first event that differs is not known";
+            let unknown = "no trace is beside the file, so the first event that differs is not known";
             said.push(first_diverging_event.clone().unwrap_or_else(|| unknown.into()));
             if same_build == Some(true) {
                 said.push("this very build made the recording: that is nondeterminism".into());

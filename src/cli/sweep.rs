@@ -52,7 +52,7 @@ pub struct Sweep {
     /// Run each seed in a process of its own: slower, and nothing can leak from one seed into another.
     #[arg(long, conflicts_with = "in_process")]
     processes: bool,
-    /// Run all seeds in this process: what ends the process, or takes all memory, ends the sweep.
+    /// Run all seeds in this process: a crash, or running out of memory, ends the sweep.
     #[arg(long)]
     in_process: bool,
     /// How many seeds run both alone in a process and after others in one, and have to give the same [default: 1, and one more for each
@@ -62,8 +62,8 @@ pub struct Sweep {
     /// Wall-clock seconds after which a seed counts as hung.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     watchdog: u64,
-    /// The most memory that a process of seeds may map, in MiB: a seed that wants more ends its process (on Linux; elsewhere
-    /// there is no bound).
+    /// The most memory that a process of seeds may map, in MiB: a seed that needs more ends its process (on Linux;
+    /// elsewhere there is no bound).
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(64..))]
     memory: u64,
 }

@@ -34,7 +34,7 @@ pub struct Zoo {
     /// Only these bugs, separated by commas [default: all].
     #[arg(long, value_name = "NAME", value_parser = parse_bug, value_delimiter = ',')]
     bug: Vec<Bug>,
-    /// Say what the bugs are, and hunt none.
+    /// List the bugs, and hunt none.
     #[arg(long)]
     list: bool,
     /// From how many starting seeds each bug is hunted.

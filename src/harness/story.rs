@@ -48,13 +48,13 @@ fn lines(test: &Settings, failure: &Failure) -> Vec<String> {
         }
         Failure::Harness(why) => text(&format!("{name} could not be run: {why}"), LINES, 0),
         Failure::Inconclusive { seed, why, count, seeds, most } => {
-            let borne = if *most > 0 { format!(", more than the {most} that it bears") } else { String::new() };
+            let borne = if *most > 0 { format!(", more than the {most} that it tolerates") } else { String::new() };
             let mut lines = vec![format!(
                 "{name} is inconclusive: nothing failed, but {count} of {seeds} seeds prove nothing{borne}"
             )];
             lines.extend(text(&format!("seed {seed}: {why}"), EVIDENCE, 2));
             lines.push(format!("again:   {}", command(test, SEED, &seed.to_string())));
-            lines.push("to bear some of them: inconclusive = 0.1 (a share of the seeds), or \"allow\"".into());
+            lines.push("to tolerate some of them: inconclusive = 0.1 (a share of the seeds), or \"allow\"".into());
             lines
         }
         Failure::Never { seed, why, seeds } => {

@@ -1,4 +1,4 @@
-//! Where two runs part: a fork shares its past with the run it was forked from, event by event.
+//! Where two runs part: a fork has the same events as the run it was forked from, up to a point.
 
 use crate::report::event;
 use crate::run::Run;
@@ -15,7 +15,7 @@ pub struct Parting {
     pub at_ns: Option<u64>,
 }
 
-/// The partings of runs of the same systems in the same order.
+/// Where runs of the same systems part, in the order of the systems.
 pub fn partings(base: &[Run], fork: &[Run]) -> Vec<Parting> {
     base.iter().zip(fork).map(|(base, fork)| parting(base, fork)).collect()
 }

@@ -1,11 +1,11 @@
-//! The playground's engine: one JSON interface, whoever asks.
+//! The playground's engine: one JSON interface for all callers.
 //!
 //! [`answer`] takes a question and returns an answer, both JSON objects, and touches nothing else: no file, no clock, no
 //! network. `schism lab` calls it for a browser on the same machine; built for WebAssembly it runs in the browser's tab.
 //!
-//! * [`setting`]: what is to be run, as the page asks for it, and how much of it is allowed.
+//! * [`setting`]: what the page requests to run, and the limits of that.
 //! * [`fork`]: where two runs part.
-//! * `serve` (feature `lab`): the server. `engine.rs` is the program for WebAssembly, `page/` what stands in front.
+//! * `serve` (feature `lab`): the server. `engine.rs` is the program for WebAssembly, `page/` is the page.
 
 pub mod fork;
 #[cfg(feature = "lab")]
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use setting::Setting;
 use std::collections::BTreeSet;
 
-/// What can be asked.
+/// The questions that the engine answers.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Question {
@@ -44,7 +44,7 @@ pub enum Question {
         setting: Setting,
         /// Which systems, in the order of the answer.
         systems: Vec<String>,
-        /// The setting that this one was forked from: where each system's run parts from its own is said.
+        /// The setting that this one was forked from: the answer says where each system's run parts from the original.
         #[serde(default)]
         fork_of: Option<Setting>,
     },
@@ -78,7 +78,7 @@ struct Plan {
     systems: Vec<&'static str>,
 }
 
-/// A fault, what it is in words, and where a picture of the nodes shows it.
+/// A fault, its description, and where a picture of the nodes shows it.
 #[derive(Serialize)]
 struct Planned {
     #[serde(flatten)]
@@ -102,10 +102,10 @@ impl Planned {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Serialize)]
 struct Ran<'a> {
-    /// What ran: the digests of two engines may differ.
+    /// The engine that ran it: the digests of two engines may differ.
     target: &'static str,
     outcomes: Vec<&'a Outcome>,
     as_expected: bool,
@@ -135,12 +135,13 @@ pub fn asked(question: &str) -> Result<Question, String> {
     serde_json::from_str(question).map_err(|error| format!("the question is not understood: {error}"))
 }
 
-/// As [`answer`], as long as `is_wanted` says so: a run asks before each of its steps, and ends in a refusal if not.
+/// As [`answer`], as long as `is_wanted` says so: a run calls it before each of its steps, and ends in a refusal if
+/// not.
 pub fn answer_while(question: &Question, is_wanted: &dyn Fn() -> bool) -> String {
     reply(question, is_wanted).unwrap_or_else(|message| refusal(&message))
 }
 
-/// The answer to what cannot be answered.
+/// The answer to a question that cannot be answered.
 pub fn refusal(message: &str) -> String {
     json::line("refused", Refused { message })
 }
@@ -200,7 +201,7 @@ fn ran(
     };
     let names: Vec<&str> = systems.iter().map(|system| system.name()).collect();
     let file = format!("{}.toml", scenario.name);
-    // What ships with the program needs no file.
+    // A built-in scenario needs no file.
     let subject = if setting.is_changed() { file.as_str() } else { scenario.name.as_str() };
     let command = format!("schism compare {subject} --seed {seed} --systems {}", names.join(","));
     let answer = Ran {
@@ -294,7 +295,7 @@ mod tests {
         assert_eq!((of(2, "nodes"), of(2, "links")), (json!([]), json!([])), "who leads is not known yet");
     }
 
-    /// The page offers what the kinds offer, and knows none itself.
+    /// The page offers the clicks of the kinds, and has no list of its own.
     #[test]
     fn the_catalogue_holds_every_kind_of_fault_with_its_fields_and_clicks() {
         let catalogue = ask(&json!({"ask": "catalogue"}));

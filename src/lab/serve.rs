@@ -1,10 +1,11 @@
 //! The playground's native engine: a server for the browsers of this machine.
 //!
-//! It listens on loopback only, and answers only what is addressed to loopback: a page from elsewhere that resolves its
-//! own name to 127.0.0.1 is refused by the `Host` it sends, and a plain form cannot send JSON. Runs are bounded (see
-//! [`setting`](super::setting)), as many at once as there are jobs; a few wait, and the rest are told to come back. A run
-//! whose browser has gone ends at the simulator's next step. What needs no run is answered beside the queue. Connections,
-//! their headers, questions and answers are bounded in number, size and time: one request a connection.
+//! It listens on loopback only, and answers only requests addressed to loopback: a page of another site that resolves
+//! its own name to 127.0.0.1 is refused by the `Host` it sends, and a plain form cannot send JSON. Runs are bounded
+//! (see [`setting`](super::setting)), as many at once as there are jobs; a few wait, and the rest must try again
+//! later. A run whose browser has gone ends at the simulator's next step. Questions that need no run do not wait in
+//! the queue. Connections, their headers, questions and answers are bounded in number, size and time: one request per
+//! connection.
 
 use super::setting::QUESTION_BYTES;
 use super::{Question, answer_while, asked, refusal};
@@ -39,7 +40,7 @@ const LARGE_AT_ONCE: usize = 4;
 const CHEAP_AT_ONCE: usize = 2;
 /// How long the headers of a request may take, and then its body.
 const READING: Duration = Duration::from_secs(10);
-/// After this an answer comes too late for whoever asked.
+/// After this time an answer comes too late for its browser.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a connection may last in all: reading, waiting, the run, and the answer's way to the browser.
 const CONNECTION: Duration = Duration::from_secs(300);
@@ -73,7 +74,7 @@ impl Queue {
     }
 }
 
-/// Serves the playground to whoever connects to `listener`, `jobs` runs at once, until the process ends.
+/// Serves the playground to every client of `listener`, `jobs` runs at once, until the process ends.
 pub async fn serve(listener: TcpListener, jobs: usize) -> Infallible {
     serve_from(listener, Queue::new(jobs)).await
 }
@@ -90,7 +91,7 @@ async fn serve_from(listener: TcpListener, queue: Arc<Queue>) -> Infallible {
                 let router = router.clone();
                 connections.spawn(async move {
                     let _place = place;
-                    // Whatever goes wrong with a connection is its browser's to notice.
+                    // Errors of a connection are left for its browser to notice.
                     let _ = timeout(CONNECTION, answer_on(stream, router)).await;
                 });
             }
@@ -131,7 +132,7 @@ fn router(queue: Arc<Queue>) -> Router {
     router.layer(middleware::from_fn(for_loopback)).layer(middleware::from_fn(with_policy)).with_state(queue)
 }
 
-/// The page's own policy as a header, with what only a header can say: nobody may show the playground in a frame.
+/// The page's own policy as a header, with what only a header can say: no site may show the playground in a frame.
 fn policy(index: &str) -> String {
     let own = index.split_once("Content-Security-Policy\" content=\"").and_then(|(_, rest)| rest.split_once('"'));
     format!("{}; frame-ancestors 'none'", own.expect("the page has a policy").0)
@@ -146,7 +147,7 @@ fn refused(status: StatusCode, message: &str) -> Response {
     (status, typed("application/json", refusal(message))).into_response()
 }
 
-/// Lets through what is addressed to this machine by a name of loopback.
+/// Accepts requests that are addressed to this machine by a name of loopback.
 async fn for_loopback(request: Request, next: Next) -> Response {
     if request.headers().get(header::HOST).is_some_and(is_loopback) {
         next.run(request).await
@@ -182,7 +183,7 @@ async fn ask(State(queue): State<Arc<Queue>>, request: Request) -> Response {
     work(question, (running, admitted)).await
 }
 
-/// Reads a question; nothing of it is kept before it is known how long it is, and that there is room for it.
+/// Reads a question. Nothing of it is buffered before its length is known and there is room for it.
 async fn question(queue: &Queue, request: Request) -> Result<Question, (StatusCode, String)> {
     let (parts, body) = request.into_parts();
     let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
@@ -203,11 +204,11 @@ async fn question(queue: &Queue, request: Request) -> Result<Question, (StatusCo
         Err(_) => return Err((StatusCode::REQUEST_TIMEOUT, "the question took too long to arrive".into())),
     };
     let body = std::str::from_utf8(&body).map_err(|_| (StatusCode::BAD_REQUEST, "a question is UTF-8".into()))?;
-    // A misunderstanding is an answer like any other, and no failure of the connection.
+    // The refusal of an invalid question is an answer like any other, not an error of the connection.
     asked(body).map_err(|message| (StatusCode::OK, message))
 }
 
-/// Set as long as somebody waits: hyper drops what answers a browser that has gone.
+/// Set as long as the browser waits: hyper drops the future that answers a browser that has gone.
 struct Wanted(Arc<AtomicBool>);
 
 impl Drop for Wanted {
@@ -216,7 +217,7 @@ impl Drop for Wanted {
     }
 }
 
-/// Answers on a thread of its own; `places` are free again when that has ended, which is soon after nobody waits.
+/// Answers on a thread of its own; `places` are free again when that has ended, soon after the browser stops waiting.
 async fn work(question: Question, places: impl Send + 'static) -> Response {
     let wanted = Wanted(Arc::new(AtomicBool::new(true)));
     let is_wanted = Arc::clone(&wanted.0);
@@ -309,7 +310,8 @@ mod tests {
             while queue.admitted.available_permits() > 0 {
                 sleep(Duration::from_millis(5)).await;
             }
-            // The queue is full: another run is told to come back, and what needs no run is answered all the same.
+            // The queue is full: another run is refused for now, and a question that needs no run is answered all the
+            // same.
             assert_eq!(status(posted(port, &long()).await).await, 503);
             assert_eq!(status(posted(port, &json!({"ask": "catalogue"})).await).await, 200);
             let plan = json!({"ask": "plan", "setting": {"scenario": "chaos", "seed": 1}});

@@ -1,4 +1,4 @@
-//! What is to be run, as the page asks for it.
+//! What the page requests to run.
 
 use crate::fault::model::Fault;
 use crate::fault::timeline::flaps;
@@ -7,7 +7,7 @@ use crate::scenario::{self, Scenario, Site};
 use crate::systems::System;
 use serde::Deserialize;
 
-/// What one question may ask for: runs that a browser's tab, or a laptop that serves a class, does in seconds.
+/// Limits of one question: runs that a browser's tab, or a laptop that serves a class, does in seconds.
 mod limits {
     /// Simulated milliseconds.
     pub const DURATION_MS: u64 = 120_000;
@@ -38,7 +38,7 @@ pub const QUESTION_BYTES: usize =
 
 /// How the name of an edited scenario ends.
 const CHANGED: &str = "-changed";
-/// How errors call what the page asks for: it is no file.
+/// The name of the page's request in errors, since it is no file.
 const PAGE: &str = "the playground";
 
 /// A scenario, a seed, and what is changed about it.
@@ -85,8 +85,8 @@ impl Setting {
         self.toml.is_some() || self.sites.is_some() || self.faults.is_some()
     }
 
-    /// The scenario that it comes to. Where sites or faults differ from those that its title, its story and its
-    /// expectations were written for, these are not kept: the title says what is changed, and nothing is expected.
+    /// The resulting scenario. If sites or faults differ from those that title, story and expectations were written
+    /// for, these are not kept: the title says what is changed, and nothing is expected.
     ///
     /// # Errors
     /// If there is no such scenario, it makes no sense, or it is too large, in words for people.

@@ -33,7 +33,7 @@ pub fn comparison(comparison: &Comparison, verbose: bool, style: Style) -> Strin
     style.plain_text(&(text.join("\n") + "\n\n")) + &timeline(&comparison.runs, style)
 }
 
-/// A cell and how it is meant.
+/// A cell and its tone.
 struct Cell(String, Option<Tone>);
 
 impl Cell {
@@ -62,7 +62,7 @@ fn header(runs: &[Run], style: Style) -> String {
     (0..height).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// One row; a cell too long for its column goes on below.
+/// One row; a cell too long for its column continues below.
 fn row(label: &str, cells: Vec<Cell>, style: Style) -> String {
     let width = columns(cells.len());
     let broken: Vec<String> = cells.iter().map(|Cell(text, _)| wrap(text, width - 1, 0)).collect();
@@ -80,7 +80,7 @@ fn row(label: &str, cells: Vec<Cell>, style: Style) -> String {
     (0..height).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What each site was served in time, in the strictest period there is; in all of them if `verbose`.
+/// The share that each site was served in time, in the strictest period there is; in all of them if `verbose`.
 fn in_time(runs: &[Run], verbose: bool, style: Style) -> Vec<String> {
     let mut rows = Vec::new();
     let whole = ["settled", "faults", "run"];
@@ -181,10 +181,10 @@ fn share(Served { offered, served_in_time, .. }: Served) -> Cell {
     }
 }
 
-/// Why two primaries at once were no split-brain, where they were none.
+/// Why two primaries at once were no split-brain, if they were none.
 fn two_believers(run: &Run) -> Option<String> {
     let outcome = &run.outcome;
-    // Less is shown as 0.0 s.
+    // A shorter time would be shown as 0.0 s.
     if outcome.acting_primaries_overlap_s < 0.05 || outcome.linearizable != Some(true) {
         return None;
     }

@@ -16,7 +16,7 @@ pub fn event(trace: &Trace, event: &Event) -> String {
     format!("{s}.{us:06} s {} {said}", trace.name(event.host))
 }
 
-/// A piece of an event's words, with what a trace tells.
+/// A piece of an event's words, filled in from a trace.
 fn filled(piece: Piece, fields: &Value, trace: &Trace) -> String {
     let (path, form) = match piece {
         Piece::Text(text) => return text.to_owned(),
@@ -54,7 +54,8 @@ pub fn divergence(recorded: &Trace, now: &Trace) -> Option<String> {
     Some(format!("event {at} was `{}` and is `{}`", text(recorded), text(now)))
 }
 
-/// As [`divergence`], of two runs that are known to differ: where no event does, what the digest covers besides must.
+/// As [`divergence`], of two runs that are known to differ: if no event does, something else that the digest covers
+/// must.
 pub fn what_differs(recorded: &Trace, now: &Trace) -> String {
     divergence(recorded, now)
         .unwrap_or_else(|| "every event is the same; the history, the verdicts or the counters are not".into())
@@ -115,7 +116,7 @@ mod tests {
         }
     }
 
-    /// Whatever a run records, each field that its words name is there.
+    /// Every event that a run records has the fields that its words name.
     #[test]
     fn the_words_of_an_event_name_its_own_fields() {
         let options = crate::run::Options::default();

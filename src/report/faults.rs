@@ -34,7 +34,7 @@ fn row(sort: &Sort) -> String {
     format!("| `{}` | {} | {} | {drawn} |\n", sort.name, fields.join(", "), sort.does)
 }
 
-/// What is made of the document: which kinds take roles, and a row for each kind.
+/// The generated part of the document: which kinds take roles, and a row for each kind.
 fn table() -> String {
     let roles = format!("Roles are allowed in {}; the others name hosts.", FaultKind::role_takers().join(", "));
     let rows: String = FaultKind::SORTS.iter().map(row).collect();
@@ -42,7 +42,7 @@ fn table() -> String {
     format!("\n{}\n\n{head}{rows}\n", wrap(&roles, COLUMNS, 0))
 }
 
-/// A document with its table of faults made anew.
+/// A document with its table of faults generated again.
 ///
 /// # Errors
 /// If it has no place for the table, in words for people.

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes a file, creating its folder. Until all of it is on the disk, a file that was there before stays as it is; what
-/// is no file of a disk (`/dev/stdout`, a pipe) is written directly. A symbolic link is refused.
+/// Writes a file, creating its folder. Until all of it is on the disk, an existing file stays as it is; a path that is
+/// no regular file (`/dev/stdout`, a pipe) is written directly. A symbolic link is refused.
 ///
 /// # Errors
 /// When the file system refuses; the text names the path.
@@ -17,13 +17,13 @@ pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
         std::fs::create_dir_all(folder).map_err(refused)?;
     }
     let before = std::fs::metadata(path).ok();
-    // `/dev/stdout` is a link, too; into a file, where output is redirected.
+    // `/dev/stdout` is a link, too; to a file, if output is redirected.
     let is_device = path.starts_with("/dev") || path.starts_with("/proc");
     if before.as_ref().is_some_and(|before| is_device || !before.is_file()) {
         return std::fs::write(path, content).map_err(refused);
     }
     if path.is_symlink() {
-        let why = "it is a symbolic link, and whoever made it may have meant another file; name the file itself";
+        let why = "it is a symbolic link, which may lead to another file than intended; name the file itself";
         return Err(refused(io::Error::new(io::ErrorKind::InvalidInput, why)));
     }
     let (beside, opened) = beside(path);
@@ -37,7 +37,7 @@ pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     });
     match written {
         Ok(()) => Ok(()),
-        // Whoever may not make files in a folder may still be allowed to write one that is there.
+        // A user who may not create files in a folder may still be allowed to write an existing one.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && before.is_some() => {
             std::fs::write(path, content).map_err(refused)
         }
@@ -53,8 +53,8 @@ pub fn unwritten(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{} could not be written: {error}", path.display()))
 }
 
-/// A new file in the same folder, under a name that nothing has: a process that was killed may have left its own, and in a
-/// container the next one may well have the same id.
+/// A new file in the same folder, under an unused name: a process that was killed may have left its own file, and in a
+/// container the next process may well have the same id.
 fn beside(path: &Path) -> (PathBuf, io::Result<File>) {
     let named = |number: u32| {
         let mut name = OsString::from(".");

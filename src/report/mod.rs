@@ -1,4 +1,4 @@
-//! What people and scripts read: text for a terminal, JSON lines, recorded runs.
+//! Output for people and scripts: text for a terminal, JSON lines, recorded runs.
 //!
 //! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
 //! * [`ladder`]: systems one idea apart, over scenarios one fault apart.
@@ -7,11 +7,11 @@
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
 //! * [`page`]: runs as one HTML file to look into.
-//! * [`perfetto`], [`shiviz`]: a trace for viewers of others.
+//! * [`perfetto`], [`shiviz`]: a trace for external viewers.
 //! * [`json`]: the same for scripts.
 //! * [`recording`]: runs written to files, to be replayed. [`mod@file`]: how files are written.
-//! * [`words`]: what each kind of event is called. [`event`]: one event of a trace as a line of text.
-//! * `story` (feature `stories`): what a story predicted beside what was measured.
+//! * [`words`]: the wording of each kind of event. [`event`]: one event of a trace as a line of text.
+//! * `story` (feature `stories`): a story's predictions beside its measurements.
 //! * [`style`]: colour, character set and width.
 
 pub mod comparison;

@@ -4,7 +4,7 @@ use super::comparison::{SHOWN, certificates};
 use super::style::{Style, Tone, WIDTH, count, hang, seconds, wrap};
 use crate::run::{Availability, Counters, Liveness, Outcome, Verdict};
 
-/// The judgement and the figures of one run, in at most 80 columns.
+/// The verdict and the figures of one run, in at most 80 columns.
 pub fn outcome(outcome: &Outcome, style: Style) -> String {
     let (tone, verdict) = match outcome.verdict {
         Verdict::Pass => (Tone::Good, "pass"),
@@ -66,7 +66,7 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     style.plain_text(&(lines.join("\n") + "\n"))
 }
 
-/// What each site was served in time in a period, with the period where it is not the whole run.
+/// The share that each site was served in time in a period; the period is named unless it is the whole run.
 fn in_time(outcome: &Outcome, during: &str) -> Option<String> {
     let periods = || outcome.availability.iter().filter(|found| found.during == during && found.served.offered > 0);
     let window = periods().next()?;

@@ -1,8 +1,8 @@
 //! A run as a Chrome trace (JSON object format), which ui.perfetto.dev and chrome://tracing open.
 //!
-//! A process per host. Of a node: who it took itself for, its messages, and what else it recorded; of a client host: a
-//! thread per client, its operations as slices. A delivered message is a flow from its sender's slice to its
-//! receiver's. Times are simulated microseconds.
+//! A process per host. A node's process shows its roles, its messages, and its other events; a client host's process
+//! has a thread per client, with the operations as slices. A delivered message is a flow from its sender's slice to
+//! its receiver's. Times are simulated microseconds.
 
 use super::event::event;
 use crate::history::{Operation, Status};
@@ -129,7 +129,7 @@ fn of_event(
         What::Role { .. } | What::Invoke { .. } | What::Ok { .. } | What::Fail { .. } | What::Info { .. } => Vec::new(),
         _ => {
             let text = event(&run.trace, found);
-            // Without its time and host, which the place of the mark tells.
+            // Without its time and host, which the position of the mark shows.
             let name = text.splitn(4, ' ').nth(3).unwrap_or(&text).to_owned();
             vec![json!({ "ph": "i", "s": "t", "name": name, "pid": found.host.0, "tid": EVENTS, "ts": us(found.t_ns) })]
         }

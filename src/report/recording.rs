@@ -1,9 +1,9 @@
 //! Runs written to files, to be replayed.
 //!
-//! The scenario file in explicit form is the recording: schedule, script, acts, verdict, digest. Beside it
-//! lies the trace (`.trace`), which only serves to name the first event that goes differently; it may be
-//! left out. The trace file: a line of magic, then, compressed (zlib) and in postcard encoding, the build that
-//! wrote it, the host names, the number of nodes and the events.
+//! The scenario file in explicit form is the recording: schedule, script, acts, verdict, digest. The trace
+//! (`.trace`) is beside it and only serves to name the first event that differs; it may be missing. A trace
+//! file is a magic line, then, compressed (zlib) and in postcard encoding, the build that wrote it, the host
+//! names, the number of nodes and the events.
 
 use super::file::write_whole;
 use crate::run::Run;
@@ -114,20 +114,20 @@ fn encode(trace: &Trace, build: &str) -> Vec<u8> {
     packed.write_all(&plain).and_then(|()| packed.finish()).expect("a vector takes all")
 }
 
-/// Reads a trace event by event: what comes from a stranger may unpack to a thousand times its size.
+/// Reads a trace event by event: an untrusted file may unpack to a thousand times its size.
 fn decode(mut file: impl Read) -> Option<RecordedTrace> {
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).ok().filter(|()| magic == MAGIC)?;
     let mut plain = BufReader::new(ZlibDecoder::new(BufReader::new(file)));
     let mut texts = vec![0; TEXT_BYTES];
     let (encoded, _) = postcard::from_io::<Encoded, _>((&mut plain, &mut texts)).ok()?;
-    // The checksum at the end has been compared once there is nothing more to read.
+    // Reading to the end makes the decoder compare the checksum there.
     let is_whole = matches!(plain.read(&mut [0]), Ok(0));
     let Encoded { build, names, nodes, events } = encoded;
     is_whole.then_some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events } })
 }
 
-/// A list of at most so many: a longer one is refused where it becomes too long.
+/// A list of limited length: a longer one is refused where it exceeds the limit.
 fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(from: D) -> Result<Vec<T>, D::Error> {
     struct Few<T, const MOST: usize>(PhantomData<T>);
 

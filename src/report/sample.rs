@@ -1,4 +1,4 @@
-//! A made-up run, shaped like the `split-brain` scenario: what the renderings are tested with.
+//! A made-up run, shaped like the `split-brain` scenario, with which the renderings are tested.
 
 use crate::check::{Certificate, CheckName, Violation};
 use crate::fault::kinds::Partition;
@@ -60,7 +60,7 @@ pub fn scenario() -> Scenario {
     }
 }
 
-/// The faults, and who leads when.
+/// The faults, and which node leads when.
 fn roles(forks: bool) -> Trace {
     let mut trace = Trace {
         names: ["world", "n1", "n2", "n3", "n4", "n5", "west.clients", "east.clients"].map(String::from).to_vec(),

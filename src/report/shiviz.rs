@@ -1,9 +1,9 @@
 //! A trace as a log with vector clocks, for ShiViz (bestchai.bitbucket.io/shiviz) and its kin.
 //!
 //! Two lines an event: host and clock, then what happened. ShiViz reads it with its default expression,
-//! `(?<host>\S*) (?<clock>{.*})\n(?<event>.*)`. A host's own count goes up by one per event; whoever gets a message
-//! takes over what its sender knew when it sent it. That is the happened-before relation of Lamport (1978) as Fidge
-//! and Mattern (1988) write it down.
+//! `(?<host>\S*) (?<clock>{.*})\n(?<event>.*)`. A host's own count goes up by one per event; the receiver of a message
+//! merges the clock that its sender had when it sent the message. That is the happened-before relation of Lamport
+//! (1978) in the form of Fidge and Mattern (1988).
 
 use super::event::event;
 use crate::trace::{MessageId, Trace, What};

@@ -1,4 +1,4 @@
-//! A story: what was predicted beside what was measured, in 80 columns.
+//! A story: predictions beside measurements, in 80 columns.
 
 use super::json;
 use super::style::{Style, Tone, WIDTH, wrap};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// Columns for what is claimed.
 const LABEL: usize = 35;
 
-/// A telling as text: the claims, then what they rest on.
+/// The runs of a story as text: the claims, then what they rest on.
 pub fn telling(file: &StoryFile, told: &Telling, verbose: bool, style: Style) -> String {
     let title = format!("{}, seed {}: {}", file.name, told.seed, file.title);
     let mut text = vec![style.paint(Tone::Strong, &wrap(&title, WIDTH, 2))];
@@ -47,7 +47,7 @@ pub fn beside(file: &StoryFile, told: &Telling, style: Style) -> String {
     style.plain_text(&text)
 }
 
-/// `wrap` eats what stands before the first word.
+/// `wrap` removes spaces before the first word.
 fn bulleted(text: String) -> String {
     format!("  {text}")
 }

@@ -1,4 +1,4 @@
-//! How text is set: colour, character set and width. Nothing here looks at the terminal; whoever prints decides.
+//! How text is set: colour, character set and width. Nothing here looks at the terminal; the caller decides.
 
 use crate::history::visible::visible;
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ pub struct Style {
     pub unicode: bool,
 }
 
-/// What a piece of text means; its colour follows.
+/// The meaning of a piece of text, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// A heading.
@@ -54,7 +54,7 @@ impl Style {
         format!("\x1b[{}m{text}\x1b[{}m", tone.code(), Tone::END)
     }
 
-    /// Painted text with everything else that acts on a terminal written out: names in it may come from a stranger.
+    /// Painted text with all other control characters written out: names in it may come from an untrusted file.
     pub fn shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if !self.colour {
             return visible(text);

@@ -1,7 +1,8 @@
-//! What each kind of event is called, said once: [`event`](super::event) puts it into text, and the page has it embedded.
+//! The wording of each kind of event, in one place: [`event`](super::event) uses it for text, and the page has it
+//! embedded.
 //!
 //! The words follow the name of the event's host. `{field}` stands for a field of the event as it is recorded (`{at.index}`
-//! for one within another); `{field:form}` for a field in one of these forms, which the reader fills in with what it knows:
+//! for one within another); `{field:form}` for a field in one of these forms, which the reader fills in:
 //!
 //! | form | is | and for a reader that knows the run's history and faults |
 //! |---|---|---|
@@ -32,7 +33,7 @@ pub fn words(what: &What) -> &'static str {
     match what {
         What::Send { .. } => concat!("sends {class} ", message!(), " to {to:host}"),
         What::Deliver { .. } => concat!("handles {class} ", message!(), " from {from:host}"),
-        What::Discard { .. } => concat!("discards {class} ", message!(), " from {from:host}: nobody waits for it"),
+        What::Discard { .. } => concat!("discards {class} ", message!(), " from {from:host}: no call waits for it"),
         What::Drop { .. } => concat!("loses {class} ", message!(), " to {to:host} ({reason})"),
         What::Delay { .. } => concat!("delays ", message!(), " to {to:host} by {by_ns:seconds}"),
         What::Hold { .. } => concat!("holds back ", message!(), " to {to:host}"),
@@ -103,7 +104,7 @@ pub enum Piece<'a> {
 /// The pieces of words, in order.
 pub fn pieces(words: &str) -> impl Iterator<Item = Piece<'_>> {
     words.split(['{', '}']).enumerate().map(|(at, piece)| match piece.split_once(':') {
-        // Words and fields take turns.
+        // Words and fields alternate.
         _ if at % 2 == 0 => Piece::Text(piece),
         Some((path, form)) => Piece::Field { path, form: Some(form) },
         None => Piece::Field { path: piece, form: None },

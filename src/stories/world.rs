@@ -44,7 +44,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// What the story adds to it.
+    /// The results together with the story's measurements and tables.
     pub fn observed(self, measured: Vec<Measurement>, evidence: Vec<Table>) -> Observed {
         let Ran { digest: trace, simulated_s, tick_ms, hosts } = self;
         Observed { measured, evidence, trace, simulated_s, tick_ms, hosts, scenario: None }

@@ -1,4 +1,4 @@
-//! `schism check` and `schism export`: other people's histories in, other people's formats out.
+//! `schism check` and `schism export`: reads external histories and writes external formats.
 
 use super::Desk;
 use flate2::Compression;
@@ -13,7 +13,7 @@ const VALID: &str = r#"{"id":0,"client":1,"key":7,"op":"put","val":17,"start":0,
 
 const STALE: &str = "client 3 read 17 at 10 ns, but 21 had replaced it at 9 ns, and both writes were acknowledged.";
 
-/// What was said, without the breaks of its lines.
+/// The output without its line breaks.
 fn said(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -106,8 +106,8 @@ fn a_run_is_exported_and_others_find_the_same() {
     assert!(serde_json::from_str::<Vec<serde_json::Value>>(&ran.out).unwrap().len() > 100);
 }
 
-/// What one model implies of another is never contradicted: a read of what one's own write had replaced leaves all that
-/// knows no time between clients.
+/// Answers about models that imply each other never contradict: a read of a value that the client's own write had
+/// replaced leaves only models without time between clients.
 #[test]
 fn weaker_models_do_not_contradict_each_other() {
     let desk = Desk::new();
@@ -158,7 +158,7 @@ fn keys_begin_with_what_they_are_said_to_hold() {
     let ran = desk.run("check zero.jsonl --initial 0 --verify --format json");
     assert_eq!((ran.code, ran.last()["operations"].as_u64()), (0, Some(2)), "{}", ran.out);
     assert_eq!(desk.run("check zero.jsonl --initial 1=0 --initial 2=0").code, 0);
-    // What names a key wins over what does not.
+    // A value given for one key takes precedence over one for all keys.
     assert_eq!(desk.run("check zero.jsonl --initial 3 --initial 1=0 --initial 2=0").code, 0);
     assert_eq!(desk.run("check zero.jsonl --initial 0 --initial 2=7 --verify").code, 1);
     let put = "{\"key\":1,\"op\":\"put\",\"val\":5,\"start\":0,\"end\":1,\"status\":\"ok\"}\n";
@@ -167,7 +167,7 @@ fn keys_begin_with_what_they_are_said_to_hold() {
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("at first") && ran.out.contains("k1 holds 0"), "{}", ran.out);
     assert!(ran.out.contains("5 had replaced 0") && ran.out.contains("every verdict was confirmed"), "{}", ran.out);
-    // Texts are quoted, or it would be a guess.
+    // Texts must be quoted, or their type would be a guess.
     assert_eq!(desk.run("check zero.jsonl --initial zero").code, 64);
     assert!(desk.run("check zero.jsonl --initial zero").err.contains("double quotes"));
     let ran = desk.run("check zero.jsonl --initial 9=0");
@@ -195,7 +195,7 @@ fn a_proof_that_is_too_long_leaves_the_verdict_as_it_is() {
     assert_eq!(ran.code, 1);
     assert!(said(&ran.out).contains("not verified, which is no evidence against the verdict"), "{}", ran.out);
     assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
-    // What is left out of a long argument is said, and shown if asked for.
+    // A long argument says what it leaves out, and shows it on request.
     assert!(ran.out.contains("client 62") && ran.out.contains("--all shows what is left out"), "{}", ran.out);
     let all = desk.run("check wide.jsonl --all --svg all.svg").out;
     assert!(!all.contains("more operation") && all.matches("put k0=").count() >= 60, "{all}");

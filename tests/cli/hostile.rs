@@ -1,4 +1,4 @@
-//! Input from people who mean no good: it is refused, in little time and memory, and says nothing but what it is.
+//! Malicious input: it is refused, in little time and memory, with an error that says what it is.
 
 use super::{Desk, Ran};
 use flate2::Compression;
@@ -54,7 +54,7 @@ fn what_has_no_end_or_unpacks_to_too_much_is_refused() {
     }
 }
 
-/// What lies beside a recorded run may come from a stranger as well.
+/// The trace beside a recorded run may be malicious as well.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_trace_that_has_no_end_or_unpacks_to_too_much_is_refused() {

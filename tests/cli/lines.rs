@@ -1,5 +1,5 @@
-//! What a terminal of 80 columns shows: no line is longer, and a line ends where the next word has no room. And what is
-//! said of a name that does not exist.
+//! Output for a terminal of 80 columns: no line is longer, and a line ends only where the next word has no room. And
+//! the error about a name that does not exist.
 
 use super::Desk;
 

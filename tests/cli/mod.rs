@@ -138,7 +138,7 @@ impl Desk {
     fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
         command.current_dir(self.0.path()).args(arguments.split_whitespace());
-        // What the developer has set must not decide what the tests find.
+        // The developer's own environment must not affect the tests.
         for variable in ["SCHISM_SEED", "SCHISM_SEEDS", "SCHISM_JOBS", "SCHISM_LOG", "CI", "NO_COLOR"] {
             command.env_remove(variable);
         }

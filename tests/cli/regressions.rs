@@ -61,7 +61,7 @@ fn only_what_has_drifted_is_refreshed_and_never_in_ci() {
     assert_eq!((ran.code, ran.last()["holds"].as_u64()), (0, Some(2)), "{}", ran.out);
 }
 
-/// A run that is kept tells how the code behaved when it was kept: whoever changes that refreshes it in the same commit.
+/// A kept run shows how the code behaved when it was kept: a commit that changes the behaviour must refresh it.
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn the_kept_runs_of_a_fresh_checkout_hold() {

@@ -1,4 +1,4 @@
-//! A recorded run replays, and what has changed is said.
+//! A recorded run replays, and the command reports what has changed.
 
 use super::{Desk, Ran};
 
@@ -37,7 +37,7 @@ fn a_pass_replays_to_zero() {
 /// Moves the schedule: the cut now lasts `ms`.
 fn with_a_cut_of(desk: &Desk, ms: u64) {
     let text = desk.read(RECORDED);
-    // The schedule stands between its name and the script.
+    // The schedule is between its name and the script.
     let at = text.find("schedule = [").unwrap();
     let (before, explicit) = text.split_at(at);
     let changed = explicit.replacen("3000, for_ms = 3000", &format!("3000, for_ms = {ms}"), 1);

@@ -1,4 +1,4 @@
-//! The stories keep their word: predictions are met, by every seed; a parameter changed behind the prediction's back
+//! The stories' claims hold: every seed meets the predictions; a parameter changed without the prediction's knowledge
 //! breaks it; and two processes, one of them without any network, show the same.
 
 use super::{Desk, Ran};
@@ -62,7 +62,7 @@ fn every_seed_meets_every_prediction() {
             let told = tell(&story, seed);
             assert!(told.holds(), "{}, seed {seed}: {:?}", story.name, broken(&told.claims));
             assert_eq!(wrong_answers(&story, &told), Vec::<String>::new(), "{}, seed {seed}", story.name);
-            // A formula that is the least that distance allows must not be above what is measured.
+            // A formula for the least latency that distance allows must not be above the measurement.
             for claim in told.claims.iter().filter(|claim| story.name == "five-data-centres" && claim.unit == "ms") {
                 assert!(claim.measured >= Some(claim.predicted), "seed {seed}: {claim:?}");
             }
@@ -100,7 +100,7 @@ fn wrong_marks(story: &StoryFile, seed: u64) -> Vec<String> {
         if question.trials.is_empty() {
             return wrong("its question has no trials");
         }
-        // What cannot be run says why; the file is refused otherwise.
+        // A choice that cannot be run says why; otherwise the file is refused.
         let tried = play(&*story.model, question, choice, seed).unwrap()?;
         let cures = tried.iter().all(|tried| tried.met);
         if cures == choice.right { None } else { wrong(&format!("{tried:?}")) }
@@ -129,7 +129,7 @@ fn a_choice_that_is_marked_wrongly_is_noticed() {
         ("split-brain", "east_beside_witness = 2, west", "east_beside_witness = 3, west", "one in the third place"),
         // A database that can do all audit records at once: then a bigger pool is what is missing.
         ("pool-exhaustion", "slow_at_once = 100", "slow_at_once = 250", "Give the pool more connections"),
-        // Half a second of backlog is served before anybody's patience ends, whatever the clients do.
+        // Half a second of backlog is served before any client gives up, whatever the clients do.
         ("retry-storm", "stall_s = 2.0", "stall_s = 0.4", "Exponential back-off"),
     ] {
         let text = listed(name).unwrap().text;
@@ -154,7 +154,7 @@ fn nothing_is_refused_before_the_move() {
     }
 }
 
-/// The proof that the claims can fail: the runs go by another parameter than the prediction was told of.
+/// The proof that the claims can fail: the runs use another parameter than the prediction.
 #[test]
 fn a_parameter_changed_behind_its_back_breaks_the_prediction() {
     for story in catalogue() {
@@ -192,7 +192,7 @@ fn a_variant_that_is_a_system_is_recorded_as_any_run_of_it() {
     }
 }
 
-/// However far a parameter is from what makes sense: a clear error or a run, never a panic.
+/// Any parameter, however absurd, gives a clear error or a run, never a panic.
 #[test]
 fn no_parameter_makes_it_panic() {
     for Listed { name, text, .. } in STORIES {

@@ -1,4 +1,4 @@
-//! Many seeds: the same whatever the threads do, and with the exit code that was asked for.
+//! Many seeds: the same results whatever the threads do, and the documented exit codes.
 
 use super::contract::missing;
 use super::{Desk, Ran};
@@ -31,7 +31,7 @@ fn threads_and_processes_give_the_same_outcomes_in_the_order_of_the_seeds() {
     assert_eq!(sweep("--jobs 3"), one);
     assert_eq!(sweep("--jobs 2 --processes"), one);
     assert_eq!(sweep("--jobs 2 --in-process"), one);
-    // What was written down says the same again.
+    // The log gives the same summary again.
     let read = without_times(desk.run("outcomes jobs1.jsonl --format json").last());
     let figures = |summary: &Value| json!([summary["operations"], summary["per_seed"], summary["simulated_s"]]);
     assert_eq!(figures(&read), figures(&one.1));
@@ -164,7 +164,7 @@ fn memory_that_runs_out_names_the_seed_and_costs_no_other() {
 #[test]
 fn what_cannot_be_written_never_hides_a_violation() {
     let desk = Desk::new();
-    // No folder can be made below a file, whoever asks.
+    // No user can create a folder below a file.
     desk.write("target", "");
     for command in ["run small.toml", "sweep small.toml --seeds 2 --jobs 1"] {
         let ran = desk.run(&format!("{command} --system dual-primary"));
@@ -207,7 +207,7 @@ fn a_full_disk_is_said_with_its_path() {
         let ran = Ran::from(command.stdout(full()).output().unwrap());
         assert_eq!(ran.code, code, "{}", ran.err);
         assert!(ran.err.contains("standard output could not be written"), "{}", ran.err);
-        // With nowhere to say anything, the code is all there is.
+        // With all outputs closed, only the exit code is left.
         let status = command.stdout(full()).stderr(full()).status().unwrap();
         assert_eq!(status.code(), Some(code));
     }

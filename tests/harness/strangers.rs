@@ -1,4 +1,4 @@
-//! Services as strangers write them: without idempotency keys, with tokens, with luck, and with something to print.
+//! Services as other projects write them: without idempotency keys, with tokens, with chance, and with output.
 
 use super::{read, run, said, write};
 use schism::prelude::*;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Default)]
 struct Counter {
     totals: Arc<Mutex<BTreeMap<u32, u64>>>,
-    /// Whether its clients are told that they may ask again, which is wrong.
+    /// Whether its clients may ask again, which is wrong.
     claims_idempotence: bool,
     /// Whether it always answers in time.
     is_prompt: bool,
@@ -222,7 +222,7 @@ fn what_no_seed_had_fails_the_test() {
     let said = said("strangers::never_two_leaders", &[]);
     assert!(said[0].contains("inconclusive: nothing failed, but of 3 seeds none had it all"), "{said:#?}");
     assert!(said[1].contains("acknowledged by 1 leader, not by two"), "{said:#?}");
-    // Of one seed nobody expects it.
+    // A single seed need not have it.
     assert!(run("strangers::never_two_leaders", &[("SCHISM_SEED", "1")]).status.success());
     let said = self::said("strangers::with_no_such_range", &[]).join(" ");
     assert!(said.contains("unknown field `drift`") && said.contains("`drift_ppm`"), "{said}");

@@ -256,7 +256,7 @@ test("the picture begins above the fold, with its legend where there is room", a
     assert.equal(await page.evaluate(() => document.querySelector(".legend").open), open, `${width} x ${height}`);
     const { top, until: bottom } = await sight(page, "raft");
     if (width > 640) assert.ok(bottom - top > 150, `${bottom - top} pixels of it are in sight`);
-    // A closed legend stands above the first picture, not beside it.
+    // A closed legend is above the first picture, not beside it.
     const [legend, pane] = [await page.locator(".legend").boundingBox(), await page.locator(".pane").first().boundingBox()];
     assert.ok(legend.y + legend.height <= pane.y && Math.abs(legend.x - pane.x) < 2);
     await context.close();
@@ -336,7 +336,7 @@ test("an entry of a log tells its own command", async () => {
 test("nothing runs in the page but its own script, and nothing leaves it", async () => {
   const name = '<img src=x onerror="globalThis.harmed = 1"><script>globalThis.harmed = 1</script>';
   const file = path.join(folder, "hostile.html");
-  // As if an escape were forgotten: the name stands in the page as markup.
+  // As if an escape were forgotten: the name is in the page as markup.
   const html = fs.readFileSync(fileOf("split-brain"), "utf8").replace(/<h1>[^<]*<\/h1>/, `<h1>${name}</h1>`);
   assert.ok(html.includes(name));
   fs.writeFileSync(file, html);

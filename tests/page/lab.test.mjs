@@ -279,7 +279,7 @@ test("the server answers this machine only, and only questions", async () => {
   assert.equal((await ask({}, '{"ask":"catalogue"}')).status, 415);
   assert.equal((await ask(json, '{"ask":"catalogue"}')).kind, "catalogue");
   assert.match((await ask(json, "no JSON")).message, /not understood/);
-  // More at once than are let in: some are told to come back, and the server goes on.
+  // More at once than are accepted: some are refused for now, and the server goes on.
   const question = JSON.stringify({ ask: "run", setting: { scenario: "split-brain", seed: 1 }, systems: ["raft"] });
   const answers = await Promise.all(Array.from({ length: 60 }, () => ask(json, question)));
   const statuses = answers.map(({ status }) => status);

@@ -1,4 +1,4 @@
-// What the page derives from a run, held against the run: no browser needed.
+// What the page derives from a run, compared with the run: no browser needed.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";

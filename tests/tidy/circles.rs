@@ -1,7 +1,7 @@
 //! Circles between files: `a` imports `b`, which imports `a`.
 //!
-//! A folder and its `mod.rs` are one room: what a file takes from the `mod.rs` above it, or that from the file, is no import
-//! between two files. A name that the `mod.rs` only hands on is taken from the file where it stands.
+//! A folder and its `mod.rs` count as one: imports between a file and the `mod.rs` above it are no imports between two
+//! files. A name that the `mod.rs` only re-exports counts for the file that defines it.
 
 use super::imports::{internal, module, paths};
 use super::{Tree, is_within, sources};
@@ -23,7 +23,7 @@ fn file_of<'a>(files: &Files<'a>, path: &str) -> Option<&'a str> {
     }
 }
 
-/// The file where a name stands that a `mod.rs` only hands on.
+/// The file that defines a name which a `mod.rs` only re-exports.
 fn handed_on<'a>(tree: &Tree, files: &Files<'a>, folder: &str, name: &str) -> Option<&'a str> {
     let stands = |path: &Vec<String>| {
         let is_name = path.len() > 1 && path.last().is_some_and(|last| last == name);

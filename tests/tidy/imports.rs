@@ -20,7 +20,7 @@ fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
 }
 
-/// Adds the paths in `tokens`; `prefix` is what stands before a group in a `use`.
+/// Adds the paths in `tokens`; `prefix` is the path before a group in a `use`.
 fn collect(tokens: &[TokenTree], prefix: &[String], paths: &mut Vec<Vec<String>>) {
     let mut at = 0;
     while at < tokens.len() {

@@ -32,7 +32,7 @@ export function wasm(start = () => new Worker("worker.mjs", { type: "module" }))
   };
   const begin = () => {
     worker = start();
-    // It answers in the order in which it was asked.
+    // It answers in the order of the questions.
     worker.onmessage = ({ data }) => {
       const { resolve, reject } = waiting.shift();
       if (data.error) reject(new Error(data.error));

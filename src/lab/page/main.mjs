@@ -16,7 +16,7 @@ const made = (name, properties = {}, ...children) => {
 const isNative = document.documentElement.dataset.engine === "native";
 const engine = isNative ? engines.native() : engines.wasm();
 let catalogue;
-/** What a click can do, by the menu that says which. */
+/** The kinds of fault that a click can make, by menu. */
 let menus;
 let setting;
 /** Every run so far: its setting, its answer, the addresses of its page and its file. */
@@ -30,7 +30,7 @@ function complain(message) {
   of("refused").textContent = message ?? "";
 }
 
-/** Makes an edit, and shows it or why it cannot be made; the engine is asked what it thinks of it. */
+/** Makes an edit, and shows it or why it cannot be made; the engine checks it. */
 function change(edit) {
   complain(null);
   try {
@@ -46,7 +46,7 @@ const some = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 function show() {
   const { plan } = setting;
-  // Title and story tell of the scenario as it was written; an edited one is called what the engine calls it.
+  // Title and story describe the scenario as it was written; the engine names an edited one.
   const [title, story] = isEdited(setting) ? [setting.title ?? `${plan.scenario}, edited`, ""] : [plan.title, plan.story];
   of("title").textContent = `${title}. ${plan.duration_ms / 1000} simulated seconds, ${plan.operations} operations.`;
   of("story-text").replaceChildren(...story.trim().split(/\n\s*\n/).map((text) => made("p", { textContent: text })));
@@ -71,7 +71,7 @@ function show() {
 const add = (fault) => change((now) => withFault(now, { at_ms: at(), for_ms: length(), ...fault }, stopping(catalogue.kinds)));
 
 function showSites() {
-  // Whoever types in them has them already.
+  // A field in which the user types has its value already.
   if (document.activeElement?.closest("#sites")) return;
   const fields = sitesOf(setting).flatMap((site, index) => ["nodes", "clients"].map((field) => {
     const input = made("input", { type: "number", min: 0, max: 20, value: site[field], id: `${field}-${index}` });
@@ -94,7 +94,7 @@ function offerSystems() {
 
 function showFaults() {
   of("faults").replaceChildren(...faultsOf(setting).map((fault, index) => {
-    // Until the engine has told its words, its kind and its instant have to do.
+    // Until the engine has sent its description, show its kind and its instant.
     const words = fault.words ?? `${fault.fault.replace("_", " ")}, from ${seconds(fault.at_ms)}`;
     const remove = made("button", { type: "button", textContent: "Remove", disabled: isFixed(setting, fault) });
     remove.setAttribute("aria-label", `Remove: ${words}`);
@@ -121,10 +121,10 @@ function choose(name) {
   show();
 }
 
-/** Asks what a setting comes to: what its scenario draws from the seed, its faults in words, and whether it can be run. */
+/** Asks for a setting's plan: what its scenario draws from the seed, its faults in words, and whether it can be run. */
 async function refresh() {
   const asked = setting;
-  // What stops or breaks a plan stops or breaks the next run too, and is told there.
+  // An error of a plan is an error of the next run too, and is shown there.
   const plan = await engine.ask({ ask: "plan", setting: told(asked) }).catch(() => null);
   if (setting !== asked || !plan) return;
   if (plan.kind === "refused") {
@@ -223,7 +223,7 @@ function reveal(index) {
 
 let parity = "";
 
-/** Says what is known of runs in this tab against runs on the command line. */
+/** Says whether runs in this tab are known to equal runs on the command line. */
 async function compareEngines() {
   if (isNative) return "";
   const report = await fetch("parity.json").then((response) => (response.ok ? response.json() : null)).catch(() => null);

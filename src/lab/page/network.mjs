@@ -66,7 +66,7 @@ function pairs(list) {
   return list.flatMap((a, index) => list.slice(index + 1).map((b) => [a, b]));
 }
 
-/** Draws the network as it is at an instant, and returns what is broken; `onLink(a, b)` and `onNode(name)` are told of clicks. */
+/** Draws the network at an instant, and returns what is broken; calls `onLink(a, b)` and `onNode(name)` on clicks. */
 export function draw(svg, setting, at_ms, { onLink, onNode }) {
   const focused = document.activeElement?.getAttribute("aria-label");
   const { boxes, places, width, height } = placed(nodesOf(setting));

@@ -1,4 +1,4 @@
-// What is to be run: plain data, and the edits that the page makes of it. Nothing here touches the page.
+// The setting, what to run: plain data, and the edits that the page makes to it. Nothing here touches the page.
 
 /**
  * What can be done by a click on a link or a node (`on`): words in a menu, and a fault of the places that are clicked.
@@ -19,13 +19,13 @@ export function clicks(kinds, on) {
   }));
 }
 
-/** The kinds that leave a node stopped: while one does, another has nothing to stop. */
+/** The kinds that leave a node stopped: while one is active, another can have no effect on that node. */
 export const stopping = (kinds) => new Set(kinds.filter(({ leaves }) => leaves === "stopped").map(({ name }) => name));
 
-/** A fault as the engine takes it: without what the engine tells of it. */
+/** A fault as the engine accepts it: without the fields that the engine added. */
 export const bare = ({ words, links, nodes, ...fault }) => fault;
 
-/** The setting of a scenario as the catalogue or the engine's plan tells it, unchanged; `title`: what it is called once edited. */
+/** The unchanged setting of a scenario from the catalogue or the engine's plan; `title`: its name once edited. */
 export function settingOf(plan, seed, toml) {
   return { plan, toml, seed, sites: null, faults: null, title: null, systems: [...plan.systems], fork: null };
 }
@@ -55,7 +55,7 @@ const sameAs = (a, b, stops) => {
   return stops.has(a.fault) && stops.has(b.fault) ? a.target === b.target : whatOf(a) === whatOf(b);
 };
 
-/** The fault that leaves another nothing to do for some of its time: it is in force already. */
+/** An active fault that already has the effect of another one for some of that one's time. */
 function inForce(setting, fault, stops) {
   return faultsOf(setting).find((other) => sameAs(fault, other, stops) && fault.at_ms < endOf(other) && other.at_ms < endOf(fault));
 }
@@ -74,10 +74,10 @@ export function withFault(setting, fault, stops) {
   return { ...setting, faults: [...faultsOf(setting).map(bare), fault].sort(begun) };
 }
 
-/** Whether a fault may be taken away. */
+/** Whether a fault may be removed. */
 export const isFixed = (setting, fault) => Boolean(setting.fork && fault.at_ms < setting.fork.at_ms);
 
-/** With the fault at this index away. */
+/** Without the fault at this index. */
 export function withoutFault(setting, index) {
   if (isFixed(setting, faultsOf(setting)[index])) {
     throw new Error("what began before the fork stays");
@@ -91,7 +91,7 @@ export function withSite(setting, index, change) {
   return { ...setting, sites };
 }
 
-/** What the engine is told of a setting. */
+/** A setting as the engine accepts it. */
 export function told(setting) {
   const told = { seed: setting.seed };
   if (setting.toml) told.toml = setting.toml;
@@ -115,8 +115,8 @@ export const forked = (setting, at_ms) => ({ ...setting, fork: { at_ms, told: to
 export const seconds = (ms) => `${(ms / 1000).toFixed(3).replace(/\.?0+$/, "")} s`;
 
 /**
- * What is broken at an instant: links between nodes as pairs of names, and nodes. A fault that the engine was not told of
- * yet shows nowhere.
+ * What is broken at an instant: links between nodes as pairs of names, and nodes. A fault that the engine has not seen
+ * yet is not included.
  */
 export function brokenAt(setting, at_ms) {
   const links = new Map();

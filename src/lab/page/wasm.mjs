@@ -13,7 +13,7 @@ export async function answer(module, question) {
     const code = wasi.start(instance);
     if (code !== 0) throw new Error(`the engine ended with ${code}`);
   } catch (error) {
-    // What it said before it died is worth more than that it died.
+    // Its output before it died says more than the fact that it died.
     throw new Error([error.message, ...said].join("\n"));
   }
   return new TextDecoder().decode(output.data);

@@ -6,10 +6,10 @@ const compiled = fetch("schism-engine.wasm").then(async (response) => {
   // Not compileStreaming: a file share or a plain server may send another type than application/wasm.
   return WebAssembly.compile(await response.arrayBuffer());
 });
-// Whoever asks is told; until then it is nobody's error.
+// The error is reported to the next question; until then it must not count as unhandled.
 compiled.catch(() => {});
 
-// One question at a time, in the order in which they come: an answer carries no name.
+// One question at a time, in the order in which they come, since answers do not say which question they are for.
 let last = Promise.resolve();
 onmessage = ({ data }) => {
   last = last.then(async () => {

@@ -1,7 +1,7 @@
 //! The ladder: systems one idea apart (the rungs), over scenarios one kind of fault apart (the columns).
 //!
 //! Every column except the one about compare-and-set runs compare-and-sets as plain writes, so that a column shows one
-//! thing: otherwise a store that cannot do them fails everywhere for the same reason.
+//! thing: otherwise a store without compare-and-set fails everywhere for the same reason.
 //!
 //! * `table`: for a terminal, and as Markdown.
 
@@ -136,7 +136,7 @@ impl Finding {
         }
     }
 
-    /// In a word.
+    /// The finding as one word.
     pub fn word(self) -> &'static str {
         match self {
             Finding::Forks => "forks",
@@ -150,13 +150,13 @@ impl Finding {
 }
 
 /// Whether a certified split-brain left a write that a majority never had. A leader that got its predecessor's writes
-/// in a snapshot or from its disk is not seen to apply them, and a stale read beside it is no fork.
+/// in a snapshot or from its disk has no events of applying them, and a stale read beside it is no fork.
 fn forks(run: &Run) -> bool {
     is_any_written_in_vain(run, CheckName::SplitBrain)
 }
 
-/// Whether a write that a read proves gone is gone indeed. To a client a stale read looks the same if a later write
-/// hides the truth for good; the nodes know better: what a majority of them applied was not lost.
+/// Whether a write that a read proves gone is really gone. To a client a stale read looks the same if a later write
+/// overwrites the key; the nodes' records decide: a write that a majority of them applied was not lost.
 fn loses(run: &Run) -> bool {
     is_any_written_in_vain(run, CheckName::LostWrite) || is_swapped_twice(run)
 }
@@ -172,7 +172,7 @@ fn is_any_written_in_vain(run: &Run, check: CheckName) -> bool {
     operations.into_iter().any(|operation| !is_applied_by_majority(&run.trace, operation.tag))
 }
 
-/// Whether two swaps of one value were acknowledged: each value is written once, so one of them was told a lie.
+/// Whether two swaps of one value were acknowledged: each value is written once, so one acknowledgement was wrong.
 fn is_swapped_twice(run: &Run) -> bool {
     let mut swapped = BTreeSet::new();
     run.history.operations.iter().any(|operation| match (operation.op, operation.outcome()) {
@@ -189,7 +189,7 @@ fn is_applied_by_majority(trace: &Trace, wanted: Tag) -> bool {
     applied.collect::<BTreeSet<HostId>>().len() * 2 > trace.nodes
 }
 
-/// What counts of a run.
+/// The figures of a run that the ladder counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
     /// What it shows.
@@ -304,7 +304,7 @@ impl Ladder {
         Ladder { seeds, cells: RUNGS.iter().flat_map(row).collect() }
     }
 
-    /// Books a run.
+    /// Adds a run.
     pub fn add(&mut self, rung: usize, column: usize, figures: &Figures) {
         self.cells[rung * COLUMNS.len() + column].add(figures);
     }

@@ -15,7 +15,7 @@ impl Ladder {
             for (at, text) in cells.iter().enumerate() {
                 let width = match at {
                     0 => LABEL,
-                    // What is left over of the line.
+                    // The rest of the line.
                     1 => width + 1,
                     _ => width,
                 };

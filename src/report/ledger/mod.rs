@@ -1,7 +1,7 @@
-//! The ledger: what a kind of fault costs under each system, in the two currencies there are: time in which nobody was
-//! served, and acknowledged writes that are lost or contradict each other.
+//! The ledger: what a kind of fault costs under each system, in two currencies: time in which no client was served,
+//! and acknowledged writes that are lost or contradict each other.
 //!
-//! One scenario for all: that of the zoo with single messages left alone, and with faults of one kind at a time.
+//! All use one scenario: that of the zoo without faults of single messages, and with faults of one kind at a time.
 //!
 //! * `picture`: a cloud of seeds for each system, as an HTML file.
 
@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// The scenario whose faults are taken apart.
+/// The scenario whose faults are run one kind at a time.
 const BASE: &str = "zoo";
 /// A site is not served in a window of this length in which operations are due and no acknowledgement arrives.
 const WINDOW_MS: u64 = 100;
@@ -28,7 +28,7 @@ pub fn systems() -> [System; RUNGS.len()] {
     RUNGS.map(|rung| rung.system)
 }
 
-/// The panel without a fault: what a system costs when nothing goes wrong, beside which the others are read.
+/// The panel without a fault: what a system costs when nothing goes wrong, for comparison with the others.
 const CONTROL: &str = "no_fault";
 
 /// The kinds of fault, after none at all: those that hunt the zoo. Changes of members are left out: only one of the systems can make them.
@@ -94,7 +94,7 @@ pub struct Account {
     pub fault: String,
     /// The system.
     pub system: &'static str,
-    /// One cost a seed, ascending.
+    /// One cost per seed, ascending.
     pub costs: Vec<Cost>,
     /// The median of the milliseconds (the lower of the middle two).
     pub unavailable_ms: u64,
@@ -127,7 +127,7 @@ impl Ledger {
         Ledger { kinds, costs: BTreeMap::new() }
     }
 
-    /// Books a run of the kind and the system with these indices.
+    /// Adds a run of the kind and the system with these indices.
     pub fn add(&mut self, kind: usize, system: usize, cost: Cost) {
         self.costs.entry((kind, system)).or_default().push(cost);
     }
@@ -160,7 +160,7 @@ impl Ledger {
         self.accounts().iter().filter(|account| account.system == raft).all(|account| account.harmed == 0)
     }
 
-    /// A table for a terminal: a line a kind of fault, a column a system, `ms/harm` in it.
+    /// A table for a terminal: a line per kind of fault, a column per system, with `ms/harm` in each cell.
     pub fn text(&self) -> String {
         let accounts = self.accounts();
         let mut text = String::from(

@@ -1,8 +1,8 @@
-//! Rows of any shape as columns of small integers: what compresses well and reads back fast.
+//! Rows of any shape as columns of small integers, which compress well and are read back fast.
 //!
-//! A row is whatever serde makes of a value: nested fields are named by their path (`message.host`). So a new kind
-//! of row, or a new field, needs no line here. In a column of numbers each cell is the difference to the one before;
-//! texts and hashes are numbered in order of first appearance. An absent cell is null.
+//! A row is serde's form of a value: nested fields are named by their path (`message.host`). So a new kind of row, or
+//! a new field, needs no line here. In a column of numbers each cell is the difference to the one before; texts and
+//! hashes are numbered in order of first appearance. An absent cell is null.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// The largest number that JavaScript reads exactly.
 const EXACT: u64 = 1 << 53;
 
-/// Fields that are hashes: which are equal is all that can be learned from them.
+/// Fields that are hashes: they only show which values are equal.
 const HASHES: [&str; 3] = ["payload", "outcome", "state"];
 
 /// Numbers for the hashes of one run, so that equal ones are equal in every column.
@@ -84,7 +84,7 @@ impl Table {
 
 fn encode(name: &str, cells: &[Cell], hashes: &mut Hashes) -> Value {
     let is_hash = HASHES.contains(&name);
-    // A number that JavaScript cannot hold goes as text, and its column with it.
+    // A number that JavaScript cannot hold makes its whole column text.
     let is_text = |cell: &Cell| matches!(cell, Cell::Text(_)) || (!is_hash && matches!(cell, Cell::Large(_)));
     if cells.iter().any(is_text) {
         return texts(cells);

@@ -45,7 +45,7 @@ export function messageLabel(run, message) {
   const fates = {
     delivered: `delivered after ${Math.round(message.end - message.sent)} ms`,
     dropped: `lost (${message.reason})`,
-    discarded: "came too late: nobody waited for it",
+    discarded: "came too late: no call waited for it",
     open: "still under way at the end",
   };
   const more = [message.held ? "held back" : "", message.delay ? `delayed by ${Math.round(message.delay)} ms` : "", message.copies > 1 ? "duplicated" : "", message.quiet ? "changed nothing" : ""];
@@ -61,7 +61,7 @@ export function setUpSearch(view, runs, choose, reveal) {
     const items = found.slice(0, RESULTS).map((one) => element("li", {}, element("button", {
       type: "button", class: "link",
       onclick: () => {
-        // The list would cover what it leads to.
+        // The list would cover the place that it leads to.
         results.hidden = true;
         if (one.operation) return choose(one.operation);
         view.go(one.t, one.node ? { node: one.node } : {});
@@ -211,7 +211,7 @@ export function setUpCopy() {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
     } catch {
-      // A page from disk may not be allowed to: then the text is selected, to be copied by hand.
+      // A page from disk may lack the permission to copy: then the text is selected, to be copied by hand.
       getSelection().selectAllChildren(document.getElementById("command"));
       button.textContent = "Selected";
     }

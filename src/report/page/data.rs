@@ -1,5 +1,5 @@
-//! What of the runs goes into the page: everything that the trace and the history hold, but not the hashes
-//! themselves, only which of them are equal.
+//! The data of the runs in the page: everything that the trace and the history hold, but of hashes only which are
+//! equal.
 //!
 //! The result is JSON in columns (see [`columns`](super::columns)), compressed (zlib) and as base64. A new kind of
 //! event needs nothing here but [`words`] of its own, which are embedded with it.
@@ -102,7 +102,7 @@ fn faults(plan: &Plan) -> Vec<Value> {
     plan.faults().iter().enumerate().map(fault).collect()
 }
 
-/// The directed links that a cut concerns; other kinds concern links too, but do not tell sides apart.
+/// The directed links that a cut concerns; other kinds concern links too, but do not separate sides.
 fn links(kind: &FaultKind, topology: &Topology, resolved: Option<HostId>) -> Vec<(HostId, HostId)> {
     if kind.is_cut() { links_of(kind, topology, resolved) } else { Vec::new() }
 }
@@ -137,7 +137,7 @@ fn system(run: &Run) -> Value {
 }
 
 /// All events: when, where and of which kind in the order of the trace; their fields in one table per name of a kind, in
-/// the same order. Events of one name that are told in other words are of another kind.
+/// the same order. Events of one name with different wording are different kinds.
 fn events(run: &Run, hashes: &mut Hashes) -> Value {
     let events = &run.trace.events;
     let unit_ns = events.iter().fold(0, |unit, event| gcd(unit, event.t_ns)).max(1);
@@ -176,7 +176,7 @@ fn operations(run: &Run, hashes: &mut Hashes) -> Value {
     table.encode(hashes)
 }
 
-/// `value` is what is written; `found` what was observed, `absent` where that was nothing.
+/// `value` is what is written; `found` is what was observed; `absent` says that nothing was found.
 fn row(operation: &Operation) -> Value {
     let (kind, value, expected) = match operation.op {
         Op::Get { .. } => ("get", None, None),
@@ -207,7 +207,7 @@ fn row(operation: &Operation) -> Value {
         "expected": expected,
         "planned_ns": operation.planned_ns,
         "start_ns": operation.start_ns,
-        // One that was under way when the run was given up has no end.
+        // An operation that was under way when the run was given up has no end.
         "end_ns": (operation.end_ns < LATEST_NS).then_some(operation.end_ns),
         "status": status,
         "result": result,

@@ -108,7 +108,7 @@ function entryCell(run, state, index, colours) {
   if (index <= state.purged && state.purged > 0) return element("td", { class: "faint" }, "(…)");
   if (!entry) return element("td", { class: "faint" }, "");
   const operation = run.byTag.get(entry.tag);
-  // An application that tells nothing of its entries leaves them unknown.
+  // The entries are unknown if an application reports nothing about them.
   const said = operation ? shortText(operation) : entry.tag ?? (run.replay.commands.areTold ? "no command" : "?");
   const classes = [state.committed !== null && index <= state.committed ? "committed" : "", "entry"].join(" ");
   const title = `entry ${index}, term ${entry.term} of n${entry.leader}: ${operation ? `#${operation.id} ${opText(operation)}` : said}`;

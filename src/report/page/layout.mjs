@@ -1,4 +1,4 @@
-// Where things stand in a pane, and what time is where. All panes of a page share one layout.
+// The layout of a pane: where its parts are, and where each instant is. All panes of a page share one layout.
 import { lowerBound } from "./decode.mjs";
 
 /** Rows of a pane, from the top; `y` is a row's middle where it has one, else its top. `shards`: of any pane. */

@@ -1,4 +1,4 @@
-// Puts the page together: unpacks the runs, makes a pane for each, and keeps everything in step with the view.
+// Assembles the page: unpacks the runs, makes a pane for each, and keeps everything in step with the view.
 import { CHARTS, indexSites } from "./charts.mjs";
 import { messageLabel, setUpCopy, setUpFilters, setUpKeys, setUpPlaying, setUpSearch, setUpTheme } from "./controls.mjs";
 import { inflate } from "./decode.mjs";
@@ -37,7 +37,7 @@ async function start() {
     settle();
     panes[index].reveal(what);
   };
-  // What is scrolled to must have its place: the tables above it are as long as they will be.
+  // The tables above must have their final length before the page scrolls to something below them.
   const settle = () => panes.forEach((pane) => pane.settle());
   const shards = Math.max(...runs.map((run) => run.scopes.filter((scope) => scope !== "all").length));
   const panes = runs.map((run) => makePane(run, view, stops, choose, shards));
@@ -108,7 +108,7 @@ function makePane(run, view, stops, choose, shards) {
     labels.replaceChildren(...rows.hosts.map((row) => hostLabel(run, row, view, rows)));
     inspected = "";
     inspectedAt = -Infinity;
-    // At once, and not with the next frame: before printing there is none.
+    // At once, not with the next frame: there is no next frame before printing.
     draw();
   };
   const reveal = ({ operation, node, host, message }) => {

@@ -38,7 +38,7 @@ export function lineOf(message, rows, scale) {
   const died = message.fate === "dropped";
   return {
     x0: scale.x(message.sent), y0,
-    // A lost message ends half way: nobody saw it arrive.
+    // A lost message ends half way, since it never arrived.
     x1: died ? Math.max(scale.x(message.end), scale.x(message.sent) + 4) : scale.x(message.end),
     y1: died || message.fate === "open" ? (y0 + y1) / 2 : y1,
     yTo: y1,
@@ -77,7 +77,7 @@ function drawArrow(context, message, line, scale, colours, alpha, heads, width) 
   context.setLineDash(message.held ? [2, 4] : message.delay > 0 ? [7, 3] : []);
   context.beginPath();
   const [dx, dy] = [line.x1 - line.x0, line.y1 - line.y0];
-  // Only both ends of a stale one: the rest would lie across everything.
+  // Only both ends of a stale one are drawn: the whole line would cross everything.
   const stub = stale ? Math.min(0.5, STUB / Math.hypot(dx, dy)) : 0.5;
   context.moveTo(line.x0, line.y0);
   context.lineTo(line.x0 + dx * stub, line.y0 + dy * stub);
@@ -92,7 +92,7 @@ function drawArrow(context, message, line, scale, colours, alpha, heads, width) 
     drawHead(context, line, message.fate === "discarded");
   }
   for (const arrival of message.arrivals.slice(1)) {
-    // The second copy of a doubled message, or a late one: its own line, beside the first.
+    // The second copy of a duplicated message, or a late one: its own line, beside the first.
     context.setLineDash([1, 3]);
     context.beginPath();
     context.moveTo(line.x0, line.y0);

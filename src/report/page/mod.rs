@@ -1,6 +1,6 @@
 //! One HTML file that shows runs: no server, no request, nothing to install.
 //!
-//! * [`data`]: what of the runs is embedded, and how.
+//! * [`data`]: which data of the runs is embedded, and how.
 //! * [`columns`]: rows as columns of integers.
 //! * `strip`: the verdicts at the top, readable without scripts.
 //!
@@ -50,7 +50,7 @@ pub fn page(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> Str
         let systems: Vec<&str> = runs.iter().map(|run| run.outcome.system.as_str()).collect();
         format!("{}, seed {}: {}", run.outcome.scenario, run.outcome.seed, systems.join(" and "))
     });
-    // What comes from a scenario goes in last: it must not be searched for placeholders.
+    // Text from a scenario is inserted last: it must not be searched for placeholders.
     HTML.replacen("{{policy}}", &policy(), 1)
         .replacen("{{style}}", CSS, 1)
         .replacen("{{script}}", &script(), 1)
@@ -59,8 +59,8 @@ pub fn page(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> Str
         .replacen("{{strip}}", &strip::strip(runs, comparison, command), 1)
 }
 
-/// What the page may do: run its own script, use its own style, and nothing else. What slips into it from a scenario or a
-/// trace, and is not escaped, is still not run, and can send nothing.
+/// What the page may do: run its own script, use its own style, and nothing else. Text from a scenario or a trace that
+/// gets into it without being escaped is still not run, and can send nothing.
 fn policy() -> String {
     format!(
         "default-src 'none'; script-src {}; style-src {}; img-src data:; base-uri 'none'; form-action 'none'",
@@ -69,7 +69,7 @@ fn policy() -> String {
     )
 }
 
-/// The page's script as a policy of what shows the page must allow it (`script-src`).
+/// The source of the page's script that the policy of an embedding page must allow (`script-src`).
 pub fn script_source() -> String {
     source(&script())
 }
@@ -90,14 +90,14 @@ fn script() -> String {
     format!("\"use strict\";\n{modules}")
 }
 
-/// A module as a part of one classic script: what it imports stands above it.
+/// A module as a part of one classic script: the modules that it imports are above it.
 fn classic(module: &str) -> String {
     let lines = module.lines().filter(|line| !line.starts_with("import "));
     lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
 }
 
-/// Text as it may stand in HTML and between double quotes. What would act on a screen is written out: a page is also read
-/// in terminals, and what turns the direction of writing acts in a browser too.
+/// Text escaped for HTML, also between double quotes. Control characters are written out: a page is also read in
+/// terminals, and characters that change the direction of writing have an effect in a browser too.
 pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in visible(text).chars() {
@@ -137,7 +137,7 @@ mod tests {
         assert!(!page.lines().any(|line| line.starts_with("import ") || line.starts_with("export ")));
     }
 
-    /// A style attribute would be refused by the policy, and so would a handler: the page has neither.
+    /// The policy would refuse a style attribute or a handler, so the page must have neither.
     #[test]
     fn the_policy_allows_what_is_in_the_page_and_nothing_else() {
         let page = made("A cut");

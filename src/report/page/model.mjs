@@ -165,7 +165,8 @@ function spansOf({ events, nodes, end }) {
     else if (name === "pause") begin(stopped, node, stops, { node, what: "paused", from: t, until: end });
   }
   const scopes = [...new Set(roles.map((span) => span.scope))].sort();
-  // What has a log of entries by terms is told as Raft is; whom the others believe in is not known.
+  // A system with a log of entries by terms is described as Raft is; which leader other systems' nodes follow is
+  // unknown.
   const isRaft = events.names.includes("append");
   return { roles, beliefs: isRaft ? beliefs : [], stops, commits, scopes, isRaft };
 }

@@ -1,5 +1,5 @@
-//! The top of the page: what was broken, what each system made of it, and the command that shows it again.
-//! Plain HTML, for it is the part that everybody must get.
+//! The top of the page: what was broken, how each system fared, and the command that shows it again.
+//! Plain HTML, so that every reader can see this part.
 
 use super::escaped;
 use crate::check::Violation;
@@ -77,12 +77,12 @@ fn card(run: &Run) -> String {
     )
 }
 
-/// Whether the scenario says what it expects of the run's system. Where it says nothing, nothing is unexpected.
+/// Whether the scenario says what it expects of the run's system. If it says nothing, nothing is unexpected.
 fn is_spoken_of(run: &Run) -> bool {
     run.scenario.expect.contains_key(&run.outcome.system)
 }
 
-/// The violation that says most.
+/// The most telling violation.
 fn strongest(outcome: &Outcome) -> Option<&Violation> {
     outcome.violations.iter().min_by_key(|found| (!is_safety(found.check), Reverse(found.check)))
 }
@@ -100,7 +100,7 @@ fn more(outcome: &Outcome) -> String {
     )
 }
 
-/// What a run comes to, as one sentence.
+/// The result of a run, as one sentence.
 fn sentence(outcome: &Outcome) -> String {
     let all = outcome.served("run");
     let operations = all.offered;
@@ -163,7 +163,7 @@ mod tests {
         }
     }
 
-    /// An edited scenario expects nothing: a verdict is a verdict then, and no disappointment.
+    /// An edited scenario expects nothing, so no verdict is unexpected.
     #[test]
     fn without_an_expectation_nothing_is_unexpected() {
         let mut scenario = sample::scenario();

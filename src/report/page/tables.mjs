@@ -1,4 +1,4 @@
-// What the pictures show, as tables: for screen readers, for print, and for whoever wants the numbers.
+// The content of the pictures as tables: for screen readers, for print, and for readers who need the numbers.
 import { refusalText } from "./tour.mjs";
 import { element } from "./inspector.mjs";
 import { checkText, count, endText, list, opText, seconds } from "./words.mjs";

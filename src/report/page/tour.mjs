@@ -46,7 +46,8 @@ function faultStop(runs, fault) {
 }
 
 function primariesStop(run) {
-  // A deposed leader believes in itself for a while: without conflicting acknowledgements two are no news.
+  // A deposed leader believes in itself for a while: two leaders without conflicting acknowledgements are not worth a
+  // stop.
   if (!run.overlaps.length || !run.outcome.conflicting_acks) return null;
   const overlap = run.overlaps.reduce((best, span) => (span.until - span.from > best.until - best.from ? span : best));
   return {
@@ -124,7 +125,7 @@ export function refusalText(run, { minority, voters, votes, sites, planned, ackn
   return `${list(sites.map(capital))} can reach only ${list(minority.map(run.name))} during the ${fault.name}: `
     + `${votes} of ${voters.length} voters, and a commit takes ${quorum}. So no leader is elected there and nothing can be `
     + `promised: of ${count(planned, "operation")} planned there meanwhile, ${acknowledged} were acknowledged before it ended. `
-    + "The clients waited; nobody was told something that was not true.";
+    + "The clients waited; no client got a wrong answer.";
 }
 
 /** The first time that another node became leader, where nothing worse can be told. */

@@ -1,4 +1,4 @@
-// What is looked at: the window of time, the instant, the selection, the filters. It is also what a link holds.
+// The view: the window of time, the instant, the selection, the filters. A link to the page holds the same.
 
 /** The view of runs that last until `end` (ms). `onChange` hears of every change, with the names of what changed. */
 export class View {

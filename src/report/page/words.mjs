@@ -1,4 +1,4 @@
-// Events, operations and times in words. What an event is called comes with it: src/report/words.rs.
+// Events, operations and times in words. The wording of events is embedded in the page: src/report/words.rs.
 import { tagOf } from "./decode.mjs";
 
 /** Milliseconds as seconds: `4.210 s`. */
