@@ -35,7 +35,7 @@ fn systems_on_openraft_say_that_they_are_left_out() {
     let scenario = scenario::load("split-brain").unwrap();
     for name in ["raft", "raft-local-reads", "raft-memory", "read-after-restart"] {
         let system: System = name.parse().expect("files that name it can be read");
-        let refused = run(&scenario, system, 7, &Options::default()).err().expect("there is no openraft to run it");
+        let refused = run(&scenario, system, 7, &Options::default()).expect_err("there is no openraft to run it");
         assert_eq!(
             refused.to_string(),
             format!(

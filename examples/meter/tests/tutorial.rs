@@ -73,7 +73,8 @@ fn the_page_shows_what_its_commands_print() {
 fn the_page_quotes_the_code_as_it_is() {
     let text = std::fs::read_to_string(page()).unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let code = ["meter", "lock"].map(|name| std::fs::read_to_string(examples.join(name).join("tests/chaos.rs")).unwrap());
+    let code =
+        ["meter", "lock"].map(|name| std::fs::read_to_string(examples.join(name).join("tests/chaos.rs")).unwrap());
     let quotes = blocks(&text, "rust");
     assert_eq!(quotes.len(), 6);
     for quote in quotes {
