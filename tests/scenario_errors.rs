@@ -1,5 +1,6 @@
 //! A bad scenario file gets an error that points at the line and says what is allowed.
 
+use schism::fault::model::FaultKind;
 use schism::scenario::{Scenario, load};
 
 /// A sound file, to be spoilt one line at a time.
@@ -118,13 +119,14 @@ help: did you mean `for_ms`? allowed: at_ms, for_ms, fault, groups"
 fn an_unknown_fault_is_told_the_kinds() {
     assert_eq!(
         spoilt("fault = \"partition\"", "fault = \"partiton\""),
-        "\
+        format!(
+            "\
 lesson.toml:36:9: unknown fault `partiton`
 36 | fault = \"partiton\"
    |         ^^^^^^^^^^
-help: did you mean `partition`? allowed: partition, one_way, majorities_ring, bridge, isolate, flapping, latency, \
-hold, messages, kill, pause, slow_disk, disk_errors, full_disk, lost_sync, corrupt_reads, power_loss, clock, \
-membership"
+help: did you mean `partition`? allowed: {}",
+            FaultKind::NAMES.join(", ")
+        )
     );
 }
 
