@@ -1,4 +1,4 @@
-//! A service from elsewhere as a system under test: what the simulator asks of it, and what is written down of it.
+//! An external service as a system under test: its nodes, its clients' attempts, and the record of both.
 
 use super::attempts::{Attempted, Attempts};
 use super::judge::{Asked, Dialogue, ObjectJudge};

@@ -66,14 +66,14 @@ impl Kind for CorruptReads {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::kinds::tests::{begun, mistake, target};
-    use crate::trace::HostId;
+    use crate::fault::kinds::tests::{acts_on_the_disk_of_n2, mistake, target};
 
     #[test]
     fn it_is_this_disk_and_no_other() {
-        let active = begun(CorruptReads { target: target("n2"), ppm: 70 }, None);
-        assert_eq!(active.disk(HostId(2)), DiskState { corrupt_ppm: 70, ..DiskState::default() });
-        assert_eq!(active.disk(HostId(1)), DiskState::default());
+        acts_on_the_disk_of_n2(
+            CorruptReads { target: target("n2"), ppm: 70 },
+            DiskState { corrupt_ppm: 70, ..DiskState::default() },
+        );
     }
 
     #[test]

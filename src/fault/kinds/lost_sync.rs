@@ -62,13 +62,13 @@ impl Kind for LostSync {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::kinds::tests::{begun, target};
-    use crate::trace::HostId;
+    use crate::fault::kinds::tests::{acts_on_the_disk_of_n2, target};
 
     #[test]
     fn it_is_this_disk_and_no_other() {
-        let active = begun(LostSync { target: target("n2") }, None);
-        assert_eq!(active.disk(HostId(2)), DiskState { loses_syncs: true, ..DiskState::default() });
-        assert_eq!(active.disk(HostId(1)), DiskState::default());
+        acts_on_the_disk_of_n2(
+            LostSync { target: target("n2") },
+            DiskState { loses_syncs: true, ..DiskState::default() },
+        );
     }
 }

@@ -67,14 +67,14 @@ impl Kind for SlowDisk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::kinds::tests::{begun, mistake, target};
-    use crate::trace::HostId;
+    use crate::fault::kinds::tests::{acts_on_the_disk_of_n2, mistake, target};
 
     #[test]
     fn it_is_this_disk_and_no_other() {
-        let active = begun(SlowDisk { target: target("n2"), extra_ms: 3 }, None);
-        assert_eq!(active.disk(HostId(2)), DiskState { extra_ns: 3_000_000, ..DiskState::default() });
-        assert_eq!(active.disk(HostId(1)), DiskState::default());
+        acts_on_the_disk_of_n2(
+            SlowDisk { target: target("n2"), extra_ms: 3 },
+            DiskState { extra_ns: 3_000_000, ..DiskState::default() },
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::fault::fold::{Active, ProcessState};
 use crate::fault::generate::Nemesis;
 use crate::fault::kind::{Drawn, Leaves};
 use crate::fault::model::{Chaos, Fault, Schedule};
+use crate::fault::state::DiskState;
 use crate::fault::topology::tests::two_sites;
 use crate::fault::topology::{SiteShape, TargetRole, Topology};
 use crate::fault::validate::validate;
@@ -32,6 +33,13 @@ pub(crate) fn begun_in(topology: &Topology, kind: impl Into<FaultKind>, resolved
 /// The same in [`two_sites`].
 pub(crate) fn begun(kind: impl Into<FaultKind>, resolved: Option<u16>) -> Active {
     begun_in(&two_sites(), kind, resolved)
+}
+
+/// A fault on `n2` gives its disk this state, and no other disk any.
+pub(crate) fn acts_on_the_disk_of_n2(kind: impl Into<FaultKind>, state: DiskState) {
+    let active = begun(kind, None);
+    assert_eq!(active.disk(HostId(2)), state);
+    assert_eq!(active.disk(HostId(1)), DiskState::default());
 }
 
 /// The links that are cut, as (from, to).
