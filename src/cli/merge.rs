@@ -1,8 +1,10 @@
 //! `schism sweep merge`: the logs of a sweep that several machines shared, as one.
 
 use super::exit::{Exit, Failure};
+use super::findings::Expect;
 use super::outcomes::{read_file, report};
-use super::sweep::{Expect, Sweep};
+use super::reports::Reports;
+use super::sweep::Sweep;
 use super::terminal::Terminal;
 use super::warn::warn;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -35,6 +37,8 @@ pub struct MergeLogs {
     /// What every seed was to show; the exit code says whether it did.
     #[arg(long, value_enum, default_value_t = Expect::Pass)]
     expect: Expect,
+    #[command(flatten)]
+    reports: Reports,
 }
 
 impl SweepOrMerge {
@@ -87,7 +91,7 @@ impl MergeLogs {
         let is_open = merge.log.headers.iter().all(|header| header.is_open);
         let unseen =
             if is_open { missing.len() as u64 } else { missing.iter().map(|shard| shard.end - shard.first_seed).sum() };
-        let found = report(&merge.log, unseen, self.expect, terminal)?;
+        let found = report(&merge.log, unseen, (self.expect, &self.reports), terminal)?;
         for MissingShard { shard, first_seed, end } in missing {
             warn(&format!("missing: shard {shard}, seeds {first_seed}..{end}"));
         }

@@ -1,10 +1,12 @@
 //! `schism outcomes`: what the logs of a sweep say, even of one that did not come to its end.
 
 use super::exit::{Exit, Failure};
+use super::findings::{Expect, recall, tell};
 use super::recordings::quoted;
-use super::sweep::{Expect, Trouble, tell};
+use super::reports::Reports;
 use super::sweep_summary::print;
 use super::terminal::Terminal;
+use super::unwritten::Unwritten;
 use super::warn::warn;
 use clap::Args;
 use schism::report::json;
@@ -24,6 +26,8 @@ pub struct Outcomes {
     /// What every seed was to show; the exit code says whether it did.
     #[arg(long, value_enum, default_value_t = Expect::Pass)]
     expect: Expect,
+    #[command(flatten)]
+    reports: Reports,
 }
 
 impl Outcomes {
@@ -33,7 +37,7 @@ impl Outcomes {
         for path in &self.files {
             read_file(path, &mut log, Log::read, |log| log)?;
         }
-        report(&log, 0, self.expect, terminal)
+        report(&log, 0, (self.expect, &self.reports), terminal)
     }
 }
 
@@ -60,35 +64,30 @@ pub fn read_file<T>(
 
 /// Prints the seeds that are not as expected, then the summary. `unseen` is how many seeds are missing besides those of
 /// which the log itself says so.
-pub fn report(log: &Log, unseen: u64, expect: Expect, terminal: &mut Terminal) -> Result<Exit, Failure> {
+pub fn report(
+    log: &Log,
+    unseen: u64,
+    (expect, reports): (Expect, &Reports),
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
     let Some(header) = log.headers.first() else { return Err(Failure::input("no log")) };
     let mut summary = Summary::new(&header.scenario, &header.system, 0);
+    let found = recall(log, expect, &mut summary, &|seed| replay(header, seed));
+    let mut troubles = found.troubles.iter().peekable();
     for (seed, entry) in &log.entries {
-        let why = match entry {
-            Entry::Outcome(outcome) => {
-                summary.add(outcome);
-                if terminal.json {
-                    terminal.line(&json::outcome(outcome))?;
-                }
-                expect.complaint(outcome)
-            }
-            Entry::NoOutcome(none) => {
-                summary.add_none(none.how);
-                Some(none.why.clone())
-            }
-        };
-        if let Some(why) = why {
-            tell(&Trouble { seed: *seed, why, replay: replay(header, *seed) }, terminal)?;
+        if let (Entry::Outcome(outcome), true) = (entry, terminal.json) {
+            terminal.line(&json::outcome(outcome))?;
+        }
+        if let Some(trouble) = troubles.next_if(|trouble| trouble.seed == *seed) {
+            tell(trouble, terminal)?;
         }
     }
-    for seed in &log.contradictions {
-        summary.add_compared(*seed, false);
-        let why = "not deterministic: two lines of this seed have two digests".into();
-        tell(&Trouble { seed: *seed, why, replay: replay(header, *seed) }, terminal)?;
-    }
+    troubles.try_for_each(|trouble| tell(trouble, terminal))?;
     summary.finish(Duration::ZERO, summary.seeds + log.missing() + unseen);
     print(&summary, None, terminal)?;
-    Ok(expect.exit(&summary))
+    let mut unwritten = Unwritten::default();
+    reports.write(&summary, &found, &mut unwritten, terminal)?;
+    Ok(unwritten.exit(expect.exit(&summary)))
 }
 
 fn replay(header: &Header, seed: u64) -> String {

@@ -2,26 +2,27 @@
 
 use super::exit::{Exit, Failure};
 use super::extent::Extent;
+use super::findings::{Expect, Found, Trouble, recall, tell};
 use super::interrupt::Interrupt;
 use super::isolation::{Done, FILES, Isolation, NoRun, Place, Sample};
 use super::recordings::{self, FOLDER, build, quoted};
+use super::reports::Reports;
 use super::sweep_log::SweepLog;
 use super::sweep_summary::print;
 use super::terminal::Terminal;
 use super::unwritten::{ELSEWHERE, Unwritten};
 use super::{Jobs, Subject, Which};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::ProgressBar;
 use schism::report::file::write_whole;
-use schism::report::style::{WIDTH, count, wrap};
-use schism::report::{json, recording};
+use schism::report::recording;
+use schism::report::style::count;
 use schism::rng::seeds::Seeds;
-use schism::run::{Outcome, Verdict};
+use schism::run::Outcome;
 use schism::scenario::Scenario;
-use schism::sweep::log::{Entry, Header, How, Log, NoOutcome};
+use schism::sweep::log::{Header, How, Log, NoOutcome};
 use schism::sweep::{Fate, Next, Pool, Summary, sweep_as_they_end};
 use schism::trace::digest;
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,6 +51,8 @@ pub struct Sweep {
     /// Go on with the sweep whose log --out names, if there is one: what is in it is not run again.
     #[arg(long, requires = "out")]
     resume: bool,
+    #[command(flatten)]
+    reports: Reports,
     /// Run each seed in a process of its own: slower, and nothing can leak from one seed into another.
     #[arg(long, conflicts_with = "in_process")]
     processes: bool,
@@ -69,23 +72,6 @@ pub struct Sweep {
     memory: u64,
 }
 
-/// What a sweep expects.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Expect {
-    /// No violation in any seed.
-    Pass,
-    /// A violation in every seed.
-    Violation,
-}
-
-/// A seed that is not as expected.
-#[derive(Serialize)]
-pub struct Trouble {
-    pub seed: u64,
-    pub why: String,
-    pub replay: String,
-}
-
 /// What a sweep has found so far, and where that is written.
 struct Booking<'a> {
     sweep: &'a Sweep,
@@ -95,7 +81,7 @@ struct Booking<'a> {
     summary: Summary,
     log: Option<SweepLog>,
     unwritten: Unwritten,
-    failures: u64,
+    found: Found,
 }
 
 impl Sweep {
@@ -120,7 +106,7 @@ impl Sweep {
             terminal,
             summary: Summary::new(&scenario.name, self.which.or_raft().name(), jobs),
             unwritten: Unwritten::default(),
-            failures: 0,
+            found: Found::default(),
         };
         booking.recall(&before, &scenario);
         let started = Instant::now();
@@ -135,7 +121,7 @@ impl Sweep {
                 booking.bar.inc(1);
                 // With neither a reader nor a file, the results of further seeds would be lost.
                 let nobody = booking.terminal.is_closed() && booking.log.is_none();
-                if wrong.is_some() || nobody { Next::Stop } else { self.extent.next(started, booking.failures) }
+                if wrong.is_some() || nobody { Next::Stop } else { self.extent.next(started, booking.failures()) }
             },
         );
         booking.bar.finish_and_clear();
@@ -143,7 +129,7 @@ impl Sweep {
             return Err(failure);
         }
         let why =
-            if interrupt.is_asked() { Some("a signal".into()) } else { self.extent.end(started, booking.failures) };
+            if interrupt.is_asked() { Some("a signal".into()) } else { self.extent.end(started, booking.failures()) };
         booking.finish(started, seeds, why)
     }
 
@@ -209,34 +195,29 @@ impl Sweep {
 impl Booking<'_> {
     /// Adds what was done before the sweep was resumed. Its failures have been told.
     fn recall(&mut self, before: &Log, scenario: &Scenario) {
-        for entry in before.entries.values() {
-            self.failures += u64::from(match entry {
-                Entry::Outcome(outcome) => {
-                    self.summary.add(outcome);
-                    self.sweep.expect.complaint(outcome).is_some()
-                }
-                Entry::NoOutcome(none) => {
-                    self.summary.add_none(none.how);
-                    true
-                }
-            });
-        }
+        let sweep = self.sweep;
+        self.found = recall(before, sweep.expect, &mut self.summary, &|seed| sweep.command(seed));
         self.summary.resume();
         self.bar.set_position(before.entries.len() as u64);
         self.bar.reset_eta();
-        self.bar.set_message(self.sweep.title(scenario, self.failures));
+        self.bar.set_message(sweep.title(scenario, self.failures()));
         self.bar.tick();
+    }
+
+    fn failures(&self) -> u64 {
+        self.found.troubles.len() as u64
     }
 
     /// Prints the summary, and how to go on if the sweep was stopped before its last seed.
     fn finish(self, started: Instant, seeds: Seeds, why: Option<String>) -> Result<Exit, Failure> {
-        let Booking { sweep, terminal, mut summary, log, unwritten, .. } = self;
+        let Booking { sweep, terminal, mut summary, log, mut unwritten, found, .. } = self;
         let asked = if sweep.extent.is_open() { summary.seeds } else { seeds.count() };
         summary.finish(started.elapsed(), asked);
         summary.stopped = why;
         let is_written = log.is_none_or(SweepLog::finish);
         let resume = (summary.stopped.is_some() && sweep.out.is_some()).then(resume_command);
         print(&summary, resume.as_deref(), terminal)?;
+        sweep.reports.write(&summary, &found, &mut unwritten, terminal)?;
         let found = unwritten.exit(sweep.expect.exit(&summary));
         Ok(if is_written || found == Exit::Violation { found } else { Exit::Harness })
     }
@@ -260,7 +241,8 @@ impl Booking<'_> {
         if let Some(log) = &mut self.log {
             log.add(seed, Err(&none));
         }
-        self.tell(Trouble { seed, why: none.why, replay: self.sweep.command(seed) }, scenario)
+        let replay = self.sweep.command(seed);
+        self.tell(Trouble { seed, why: none.why, replay, is_of_the_harness: true }, scenario)
     }
 
     /// Adds a seed that has an outcome.
@@ -273,12 +255,15 @@ impl Booking<'_> {
             self.summary.add_compared(seed, compared.is_ok());
             if let Err(why) = compared {
                 let replay = format!("{} --check-determinism", self.sweep.command(seed));
-                self.tell(Trouble { seed, why: why.clone(), replay }, scenario)?;
+                self.tell(Trouble { seed, why: why.clone(), replay, is_of_the_harness: true }, scenario)?;
             }
         }
         let why = match self.sweep.expect.complaint(&done.outcome) {
             Some(why) => why,
-            None => return Ok(()),
+            None => {
+                self.found.fine.push(seed);
+                return Ok(());
+            }
         };
         let replay = match &done.recording {
             Some(text) if self.isolation.recorded.load(Ordering::Relaxed) < FILES => {
@@ -287,7 +272,7 @@ impl Booking<'_> {
             _ => None,
         };
         let replay = replay.unwrap_or_else(|| self.sweep.command(seed));
-        self.tell(Trouble { seed, why, replay }, scenario)
+        self.tell(Trouble { seed, why, replay, is_of_the_harness: false }, scenario)
     }
 
     /// Records a violation and returns the command that replays it. It stays a violation if it cannot be recorded.
@@ -306,40 +291,11 @@ impl Booking<'_> {
 
     /// Says what is wrong with a seed, and counts it on the bar.
     fn tell(&mut self, trouble: Trouble, scenario: &Scenario) -> Result<(), Failure> {
-        self.failures += 1;
-        self.bar.set_message(self.sweep.title(scenario, self.failures));
         let terminal = &mut *self.terminal;
-        self.bar.suspend(|| tell(&trouble, terminal))
-    }
-}
-
-impl Expect {
-    /// What is wrong with an outcome, if anything is.
-    pub fn complaint(self, outcome: &Outcome) -> Option<String> {
-        match (outcome.verdict, self) {
-            (Verdict::Violation, Expect::Violation) | (Verdict::Pass, Expect::Pass) => None,
-            (Verdict::Pass, Expect::Violation) => Some("no violation".into()),
-            (Verdict::Inconclusive, _) => Some(format!("inconclusive: {}", outcome.inconclusive.join("; "))),
-            (Verdict::Violation, Expect::Pass) => Some(outcome.failed_checks().join(", ")),
-        }
-    }
-
-    /// An error of the harness outweighs everything: with it, no other figure can be trusted. A finding outweighs
-    /// that the sweep was stopped, but seeds that did not run prove nothing.
-    pub fn exit(self, summary: &Summary) -> Exit {
-        let as_expected = match self {
-            Expect::Pass => summary.violations == 0,
-            Expect::Violation => summary.violations + summary.inconclusive == summary.seeds,
-        };
-        if summary.faults_of_the_harness() > 0 {
-            Exit::Harness
-        } else if !as_expected {
-            Exit::Violation
-        } else if summary.inconclusive + summary.not_run > 0 {
-            Exit::Inconclusive
-        } else {
-            Exit::Expected
-        }
+        self.bar.suspend(|| tell(&trouble, terminal))?;
+        self.found.troubles.push(trouble);
+        self.bar.set_message(self.sweep.title(scenario, self.failures()));
+        Ok(())
     }
 }
 
@@ -350,13 +306,4 @@ fn resume_command() -> String {
         words.push("--resume".into());
     }
     format!("schism {}", words.join(" "))
-}
-
-/// Prints what is wrong with a seed.
-pub fn tell(trouble: &Trouble, terminal: &mut Terminal) -> Result<(), Failure> {
-    if terminal.json {
-        return terminal.line(&json::line("failure", trouble));
-    }
-    let text = format!("seed {}: {}", trouble.seed, trouble.why);
-    terminal.line(&terminal.style.plain_text(&format!("{}\n  {}", wrap(&text, WIDTH, 2), trouble.replay)))
 }

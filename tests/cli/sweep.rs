@@ -201,6 +201,30 @@ fn the_shards_of_a_sweep_merge_into_the_log_of_one_machine() {
     assert_eq!(desk.run("sweep merge 1.jsonl small.toml").code, 65);
 }
 
+#[test]
+fn a_sweep_and_its_log_give_the_same_reports() {
+    let desk = Desk::new();
+    let sweep = "sweep brief.toml --seeds 3 --system dual-primary --jobs 1 --out log.jsonl --annotations";
+    let ran = desk.run(&format!("{sweep} --junit a.xml --markdown a.md"));
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(ran.out.matches("\n::error title=brief under dual-primary%2C seed ").count(), 3, "{}", ran.out);
+    let read = desk.run("outcomes log.jsonl --junit b.xml --markdown b.md");
+    assert_eq!(read.code, 1, "{}", read.err);
+    // Only the sweep has recorded its failures in files.
+    let without_replays = |name: &str| {
+        let text = desk.read(name);
+        text.lines().map(|line| line.split("schism r").next().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(without_replays("a.md"), without_replays("b.md"));
+    assert!(desk.read("a.md").contains("| 0, 1, 2 | `schism replay target/schism/brief-dual-primary-0.toml` |"));
+    for name in ["a.xml", "b.xml"] {
+        assert!(desk.read(name).contains(r#"tests="3" skipped="0" errors="0" failures="3""#), "{}", desk.read(name));
+    }
+    let json = desk.run("outcomes log.jsonl --annotations --format json");
+    assert!(json.err.starts_with("::error title=") && json.lines().len() == 7, "{}", json.err);
+    assert_eq!(desk.run("sweep brief.toml --seeds 1 --junit target").code, 70);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_sweep_that_is_stopped_says_what_it_found() {
