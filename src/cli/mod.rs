@@ -6,6 +6,8 @@ mod compare;
 mod determinism;
 mod exit;
 mod export;
+mod extent;
+mod findings;
 mod grades;
 mod grid;
 mod histories;
@@ -17,17 +19,20 @@ mod ladder;
 mod ledger;
 mod lesson;
 mod list;
+mod merge;
 mod named;
 mod outcomes;
 mod recordings;
 mod regressions;
 mod replay;
+mod reports;
 mod run;
 mod shrink;
 mod shrunk;
 mod story;
 mod sweep;
 mod sweep_log;
+mod sweep_summary;
 mod terminal;
 mod unwritten;
 mod warn;
@@ -82,7 +87,7 @@ enum Command {
     /// Tell a story of a failure, ask what happens, and show it.
     Lesson(lesson::Lesson),
     /// Run one system under many seeds, on all cores.
-    Sweep(sweep::Sweep),
+    Sweep(merge::SweepOrMerge),
     /// Read what sweeps have written down with --out, and say what they found and which seeds are missing.
     Outcomes(outcomes::Outcomes),
     /// Run the seeds that a sweep asks for on standard input; started by the sweep itself.
