@@ -45,6 +45,7 @@ pub static STORIES: &[Listed] = stories! {
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
     "central-or-peer": central_or_peer::CentralOrPeer;
+    "one-region": one_region::OneRegion;
     "dns-failover": dns_failover::DnsFailover;
     "dns-outage": dns_outage::DnsOutage;
 };

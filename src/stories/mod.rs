@@ -34,6 +34,7 @@ mod dns_failover;
 mod dns_outage;
 mod five_data_centres;
 mod latency_not_bandwidth;
+mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
