@@ -10,9 +10,12 @@ use super::evidence::{Table, percent};
 use super::http::{Connection, Reply, serve};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, poisson};
+use crate::fault::kinds::Isolate;
+use crate::fault::model::{Fault, Target};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
+use crate::trace::HostId;
 use hyper::StatusCode;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -28,8 +31,11 @@ const LATE: &str = "lowered-late";
 const RESOLVER: &str = "one-resolver";
 const KEEP_ALIVE: &str = "keep-alive";
 const BALANCER: &str = "balancer";
+const DEAD: &str = "dead-address";
+const DEAD_BACKEND: &str = "balancer-dead-backend";
 
 const OLD: &str = "requests to the old address, half an old TTL on";
+const FAILS: &str = "a request to the old address has failed after";
 const LAST: &str = "last request to the old address";
 const QUERIES: &str = "queries at the authority";
 
@@ -62,6 +68,10 @@ pub(super) struct DnsFailover {
     check_interval_min: f64,
     /// After how many failed checks it turns away (k).
     failed_checks: u32,
+    /// How long a client waits for a connection: Linux sends a SYN for 127 s before it gives up.
+    connect_timeout_min: f64,
+    /// How long the balancer waits for a backend.
+    balancer_timeout_min: f64,
     /// One way between any two hosts, in milliseconds of the simulation.
     latency_ms: u64,
     /// The simulator's step, in milliseconds of the simulation.
@@ -78,7 +88,7 @@ impl DnsFailover {
     /// The TTL that the authority gives at a time.
     fn ttl_s(&self, variant: &str, t_s: f64) -> u32 {
         let lowered_s = match variant {
-            HOUR | RESOLVER => f64::INFINITY,
+            HOUR | RESOLVER | DEAD => f64::INFINITY,
             IN_TIME => self.move_at_min - self.old_s(),
             LATE => self.move_at_min - self.late_share * self.old_s(),
             _ => f64::NEG_INFINITY,
@@ -94,6 +104,16 @@ impl DnsFailover {
     fn duration_s(&self) -> f64 {
         self.move_at_min + self.old_s() + 3.0
     }
+
+    /// Whether the old address hears nothing any more after the move, instead of refusing.
+    fn is_silent(variant: &str) -> bool {
+        matches!(variant, DEAD | DEAD_BACKEND)
+    }
+
+    /// Whether the name is the balancer's.
+    fn is_balanced(variant: &str) -> bool {
+        matches!(variant, BALANCER | DEAD_BACKEND)
+    }
 }
 
 /// One request, as measured.
@@ -101,7 +121,7 @@ impl DnsFailover {
 struct Request {
     at_s: f64,
     ended_s: f64,
-    /// Whether the old address answered, which is wrong after the move.
+    /// Whether it went to the old address, which is wrong after the move.
     by_old: bool,
     ok: bool,
 }
@@ -123,10 +143,16 @@ impl Model for DnsFailover {
                 Variant { name: HOUR, what: "a TTL of an hour", naive: true },
                 Variant { name: LATE, what: "a TTL of an hour, lowered a quarter of an hour before", naive: true },
                 Variant { name: RESOLVER, what: "a TTL of an hour, all clients behind one resolver", naive: true },
+                Variant {
+                    name: DEAD,
+                    what: "a TTL of an hour, and the old address is silent instead of refusing",
+                    naive: true,
+                },
                 Variant { name: KEEP_ALIVE, what: "a TTL of a minute, and connections that stay open", naive: true },
                 Variant { name: MINUTE, what: "a TTL of a minute", naive: false },
                 Variant { name: IN_TIME, what: "a TTL of an hour, lowered an hour before", naive: false },
                 Variant { name: BALANCER, what: "one address, behind it a balancer with checks", naive: false },
+                Variant { name: DEAD_BACKEND, what: "the same, and the old backend is silent", naive: false },
             ]
         }
     }
@@ -141,6 +167,8 @@ impl Model for DnsFailover {
             ("move_at_min", self.move_at_min, self.old_s()..=2000.0),
             ("check_interval_min", self.check_interval_min, 0.1..=10.0),
             ("failed_checks", f64::from(self.failed_checks), 1.0..=20.0),
+            ("connect_timeout_min", self.connect_timeout_min, 0.5..=2.5),
+            ("balancer_timeout_min", self.balancer_timeout_min, 0.2..=self.connect_timeout_min),
             ("latency_ms", self.latency_ms as f64, 1.0..=100.0),
             ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms as f64),
         ]
@@ -158,7 +186,14 @@ impl Model for DnsFailover {
                 self.clients, self.requests_per_min
             ),
             "caches begin as they would be after a long time; all keep to the TTL".into(),
-            format!("the service moves after {} min; the old address then answers 503", self.move_at_min),
+            format!(
+                "the service moves after {} min; the old address then answers 503, or hears nothing where it is silent",
+                self.move_at_min
+            ),
+            format!(
+                "a client gives up a connect after {} min, the balancer a backend after {} min, a check after its interval",
+                self.connect_timeout_min, self.balancer_timeout_min
+            ),
             format!("\"half an old TTL on\": within {AROUND_S} min of {} min after the move", self.old_s() / 2.0),
         ]
     }
@@ -183,7 +218,9 @@ impl Model for DnsFailover {
         };
         let because = "r (TTL - t) / (1 + r TTL), t = TTL / 2";
         let holding = self.holding(old_s, half_s);
-        say(OLD, HOUR, share(holding), of_chance(holding, 0.15 * holding), because);
+        for variant in [HOUR, DEAD] {
+            say(OLD, variant, share(holding), of_chance(holding, 0.15 * holding), because);
+        }
         let late_s = half_s + self.late_share * old_s;
         let because = "only answers from before the TTL was lowered live so long: r (TTL - a - t) / (1 + r TTL)";
         let holding = self.holding(old_s, late_s);
@@ -201,7 +238,9 @@ impl Model for DnsFailover {
         say(OLD, KEEP_ALIVE, share(known), of_chance(known, 0.02), because);
         let because = "no answer lives that long";
         [MINUTE, IN_TIME].into_iter().for_each(|variant| say(OLD, variant, share(0.0), none, because));
-        say(OLD, BALANCER, share(0.0), none, "its address never changes");
+        for variant in [BALANCER, DEAD_BACKEND] {
+            say(OLD, variant, share(0.0), none, "its address never changes");
+        }
         say(LAST, HOUR, (old_s, "min"), Tolerance::Share(0.1), "TTL: somebody asked just before the move");
         say(LAST, RESOLVER, (flip_s, "min"), Tolerance::Share(0.1), "when the one cached answer ends");
         let checks = f64::from(self.failed_checks);
@@ -211,6 +250,22 @@ impl Model for DnsFailover {
         let detected = ((checks - 0.5) * self.check_interval_min - ways_s, "min");
         let width = Tolerance::Within(self.check_interval_min / 2.0 + 6.0 * self.latency_ms as f64 / 1000.0);
         say(LAST, BALANCER, detected, width, "the middle of (k - 1) I to k I, less two round trips");
+        let detected = (detected.0 + self.check_interval_min, "min");
+        say(LAST, DEAD_BACKEND, detected, width, "a check that hears nothing fails one time-out later, I");
+        let round_trips_min = 4.0 * self.latency_ms as f64 / 1000.0;
+        for (variant, after_min, because) in [
+            (HOUR, round_trips_min, "a refusal comes after two round trips: to connect, and to ask"),
+            (DEAD, self.connect_timeout_min, "what hears nothing refuses nothing: the whole time-out of the connect"),
+            (
+                DEAD_BACKEND,
+                self.balancer_timeout_min + round_trips_min,
+                "the balancer's time-out, and two round trips to it",
+            ),
+        ] {
+            // A name that is looked up first takes two more.
+            let within = Tolerance::Within(round_trips_min + 0.01 * after_min);
+            say(FAILS, variant, (after_min, "min"), within, because);
+        }
         for (variant, ttl_s) in [(HOUR, old_s), (MINUTE, f64::from(self.new_ttl_min))] {
             let queries = clients * self.requests_per_min / (1.0 + self.requests_per_min * ttl_s);
             say(QUERIES, variant, (queries, "1/min"), Tolerance::Share(0.15), "clients x r / (1 + r TTL)");
@@ -236,6 +291,7 @@ impl Model for DnsFailover {
             (of(&scene), of(&scene), of(&scene), of(&scene), of(&scene), of(&scene));
         let ran = World::new(setup.seed, self.tick_ms, self.duration_s(), self.latency_ms)
             .faults(&setup.faults)
+            .faults(&self.silence(setup.variant))
             .host("root", |host| delegate(host, "tld"))
             .host("tld", |host| delegate(host, "authority"))
             .host("authority", move |host| authority.clone().authority(host))
@@ -247,6 +303,15 @@ impl Model for DnsFailover {
             .run()?;
         let log = log.take();
         Ok(ran.observed(measure(self, &log), on_call(self, &log)))
+    }
+}
+
+impl DnsFailover {
+    /// What takes the old address off the network, where a variant says so.
+    fn silence(&self, variant: &str) -> Vec<Fault> {
+        let kind = Isolate { target: Target("old".into()), from_clients: true }.into();
+        let silent = Fault { at_ms: (self.move_at_min * 1000.0) as u64, for_ms: None, kind };
+        if Self::is_silent(variant) { vec![silent] } else { Vec::new() }
     }
 }
 
@@ -282,7 +347,7 @@ impl Scene {
             let t_s = now_s(&own);
             self.log.with(|log| log.queries_s.push(t_s));
             let server = match self.variant {
-                BALANCER => "balancer",
+                variant if DnsFailover::is_balanced(variant) => "balancer",
                 _ if self.has_moved(&own) => "new",
                 _ => "old",
             };
@@ -326,7 +391,13 @@ impl Scene {
         let own = host.clone();
         serve(host, move |_| {
             let (host, to) = (own.clone(), backend(is_old.get()));
-            async move { get(&host, to).await.unwrap_or(Reply::with(StatusCode::BAD_GATEWAY)) }
+            let limit = Duration::from_secs_f64(self.p.balancer_timeout_min);
+            async move {
+                match tokio::time::timeout(limit, get(&host, to)).await {
+                    Ok(reply) => reply.unwrap_or(Reply::with(StatusCode::BAD_GATEWAY)),
+                    Err(_) => Reply { status: StatusCode::GATEWAY_TIMEOUT, body: to.into() },
+                }
+            }
         })
         .await;
     }
@@ -359,7 +430,7 @@ impl Scene {
     /// The caches of all clients as they would be after a long time.
     fn settled(&self, host: &Host) -> Vec<Client> {
         let ttl_s = f64::from(self.p.ttl_s(self.variant, 0.0));
-        let first = if self.variant == BALANCER { "balancer" } else { "old" };
+        let first = if DnsFailover::is_balanced(self.variant) { "balancer" } else { "old" };
         let old = address(named(host, first));
         let holding_ppm = (self.p.holding(ttl_s, 0.0) * 1e6) as u32;
         let client = |number: u64| {
@@ -395,21 +466,25 @@ impl Scene {
 
     async fn request(self: Rc<Self>, host: Host, clients: Rc<[Client]>, number: usize) {
         let (client, at_s) = (&clients[number], now_s(&host));
-        let reply = self.ask(&host, client).await;
-        let by_old = reply.as_ref().is_some_and(|reply| reply.body == "old");
+        let (reply, server) = self.ask(&host, client).await;
+        let by_old = server == Some(named(&host, "old")) || reply.as_ref().is_some_and(|reply| reply.body == "old");
         let ok = reply.is_some_and(|reply| reply.status == StatusCode::OK);
         let ended_s = now_s(&host);
         self.log.with(|log| log.requests.push(Request { at_s, ended_s, by_old, ok }));
     }
 
-    async fn ask(&self, host: &Host, client: &Client) -> Option<Reply> {
+    /// The answer, and which server was connected to for it, if one was.
+    async fn ask(&self, host: &Host, client: &Client) -> (Option<Reply>, Option<HostId>) {
         let kept = client.connection.borrow_mut().take();
         let is_kept = kept.is_some();
-        let mut connection = match kept {
-            Some(connection) => connection,
+        let (mut connection, server) = match kept {
+            Some(connection) => (connection, None),
             None => {
-                let server = host_at(self.look_up(host, client).await?);
-                Connection::open(host, host.fabric().name(server)).await.ok()?
+                let Some(server) = self.look_up(host, client).await.map(host_at) else { return (None, None) };
+                let limit = Duration::from_secs_f64(self.p.connect_timeout_min);
+                let opened = Connection::open(host, host.fabric().name(server));
+                let Ok(Ok(connection)) = tokio::time::timeout(limit, opened).await else { return (None, Some(server)) };
+                (connection, Some(server))
             }
         };
         let reply = connection.get("/").await.ok();
@@ -418,7 +493,7 @@ impl Scene {
         if self.variant == KEEP_ALIVE && connection.is_open() && (is_kept || slot.is_none()) {
             *slot = Some(connection);
         }
-        reply
+        (reply, server)
     }
 
     async fn look_up(&self, host: &Host, client: &Client) -> Option<Ipv4Addr> {
@@ -462,7 +537,10 @@ fn measure(p: &DnsFailover, log: &Log) -> Vec<Measurement> {
     let last_s = after.map(|request| request.at_s - p.move_at_min).fold(0.0, f64::max);
     let first_s = p.move_at_min / 10.0;
     let queries = log.queries_s.iter().filter(|t_s| (first_s..p.move_at_min).contains(*t_s)).count();
+    let failed = log.requests.iter().filter(|request| request.by_old && !request.ok && request.at_s > p.move_at_min);
+    let failed: Vec<f64> = failed.map(|request| request.ended_s - request.at_s).collect();
     vec![
+        Measurement::new(FAILS, failed.iter().sum::<f64>() / failed.len() as f64),
         Measurement::new(OLD, percent(old, near.len())),
         Measurement::new(LAST, last_s),
         Measurement::new(QUERIES, queries as f64 / (p.move_at_min - first_s)),

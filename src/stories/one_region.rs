@@ -87,7 +87,7 @@ impl User {
     }
 
     fn numbered(sort: u32) -> User {
-        User { region: sort / 4 % 4, provider: sort / 2 % 2, has_ipv6: sort % 2 == 0 }
+        User { region: sort / 4 % 4, provider: sort / 2 % 2, has_ipv6: sort.is_multiple_of(2) }
     }
 
     fn host(self) -> String {
