@@ -147,7 +147,7 @@ impl Tcp {
     /// If it is refused, the host does not answer, or no port is free.
     pub async fn connect(&self, to: HostId, port: u16) -> Result<Stream, Failure> {
         let stream = self.begin(to, port)?;
-        stream.until(|stack, _| stack.opened(stream.id)).await?;
+        stream.opened().await?;
         Ok(stream)
     }
 
@@ -212,6 +212,14 @@ impl Stream {
             }
             changed.await;
         }
+    }
+
+    /// Waits until it is open.
+    ///
+    /// # Errors
+    /// If it is refused, or the host does not answer.
+    pub async fn opened(&self) -> Result<(), Failure> {
+        self.until(|stack, _| stack.opened(self.id)).await
     }
 
     /// What has arrived; no bytes at the end of what the other end sends.

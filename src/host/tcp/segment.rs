@@ -65,8 +65,10 @@ impl fmt::Display for Segment {
         if self.ack.is_some() && (self.syn || is_bare) {
             words.push("ACK".into());
         }
-        if self.bytes > 0 {
-            words.push(format!("{} bytes", self.bytes));
+        match self.bytes {
+            0 => {}
+            1 => words.push("1 byte".into()),
+            bytes => words.push(format!("{bytes} bytes")),
         }
         f.write_str(&words.join(" "))
     }

@@ -182,7 +182,8 @@ fn an_idle_connection_is_probed_until_probes_go_unanswered() {
 #[test]
 fn what_is_lost_is_sent_again_after_a_time_out_or_three_acknowledgements_of_the_same() {
     let mut lost = false;
-    let mut pair = Pair::new(|_| {}).losing(move |_, segment| segment.bytes == 1 && !std::mem::replace(&mut lost, true));
+    let mut pair =
+        Pair::new(|_| {}).losing(move |_, segment| segment.bytes == 1 && !std::mem::replace(&mut lost, true));
     let (near, far) = pair.connected();
     pair.client.write(pair.now_ns, near, b"x").unwrap().unwrap();
     pair.run(RTO.as_nanos() as u64 + LATENCY_NS - MS);
