@@ -8,7 +8,8 @@
 //!   run.
 //! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
-//! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory.
+//! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory. `tcp_log`: what
+//!   TCP stacks logged, as tables.
 //! * `consensus`: the testbed's own systems as variants.
 
 pub mod case;
@@ -26,6 +27,7 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod tcp_log;
 mod world;
 
 mod central_or_peer;
@@ -38,6 +40,7 @@ mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
+mod tcp_states;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};
