@@ -42,6 +42,7 @@ pub static STORIES: &[Listed] = stories! {
     "consistency-or-availability": consistency_or_availability::ConsistencyOrAvailability;
     "five-data-centres": five_data_centres::FiveDataCentres, scenario "five-data-centres";
     "latency-not-bandwidth": latency_not_bandwidth::LatencyNotBandwidth;
+    "head-of-line": head_of_line::HeadOfLine;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
     "central-or-peer": central_or_peer::CentralOrPeer;

@@ -9,6 +9,7 @@
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls.
+//! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
 //! * `consensus`: the testbed's own systems as variants.
 
 pub mod claim;
@@ -25,6 +26,9 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod pages;
+#[cfg(not(target_family = "wasm"))]
+mod quic;
 mod tls;
 mod world;
 
@@ -33,6 +37,7 @@ mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
 mod five_data_centres;
+mod head_of_line;
 mod latency_not_bandwidth;
 mod pool_exhaustion;
 mod retry_storm;
