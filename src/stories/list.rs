@@ -46,6 +46,7 @@ pub static STORIES: &[Listed] = stories! {
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
     "central-or-peer": central_or_peer::CentralOrPeer;
+    "million-connections": million_connections::MillionConnections;
     "dns-failover": dns_failover::DnsFailover;
     "dns-outage": dns_outage::DnsOutage;
 };

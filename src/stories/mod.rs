@@ -39,6 +39,7 @@ mod dns_outage;
 mod five_data_centres;
 mod head_of_line;
 mod latency_not_bandwidth;
+mod million_connections;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
