@@ -47,6 +47,8 @@ pub static STORIES: &[Listed] = stories! {
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
     "central-or-peer": central_or_peer::CentralOrPeer;
     "one-region": one_region::OneRegion;
+    "head-of-line": head_of_line::HeadOfLine;
+    "million-connections": million_connections::MillionConnections;
     "dns-failover": dns_failover::DnsFailover;
     "dns-outage": dns_outage::DnsOutage;
 };

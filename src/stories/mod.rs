@@ -8,8 +8,9 @@
 //!   run.
 //! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
-//! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory. `tcp_log`: what
-//!   TCP stacks logged, as tables.
+//! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
+//!   rustls. `tcp_log`: what TCP stacks logged, as tables.
+//! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
 //! * `consensus`: the testbed's own systems as variants.
 
 pub mod case;
@@ -27,7 +28,11 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod pages;
+#[cfg(not(target_family = "wasm"))]
+mod quic;
 mod tcp_log;
+mod tls;
 mod world;
 
 mod central_or_peer;
@@ -35,7 +40,9 @@ mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
 mod five_data_centres;
+mod head_of_line;
 mod latency_not_bandwidth;
+mod million_connections;
 mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
