@@ -292,6 +292,10 @@ function setUpDifferences(page, runs, choose) {
  * stand still at the most telling instant where no motion is wanted. A link into the panes leads there.
  */
 function setUpOpening(view, runs, opening, film) {
+  // The playground has the rings on its own first screen.
+  const isBelowRings = globalThis.name === "below-rings";
+  document.getElementById("opening").hidden = isBelowRings;
+  if (isBelowRings) return;
   view.onChange(() => opening.dirty());
   const asked = fromHash(location.hash);
   if (asked.from !== undefined || asked.node !== undefined || asked.operation !== undefined) {

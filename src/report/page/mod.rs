@@ -27,6 +27,8 @@ use sha2::{Digest, Sha256};
 
 const HTML: &str = include_str!("page.html");
 const CSS: &str = concat!(include_str!("page.css"), include_str!("ring.css"));
+/// The style of the rings alone, for the playground.
+pub const RING_CSS: &str = include_str!("ring.css");
 
 /// The modules of the page's script, in an order in which each comes after what it imports.
 const SCRIPTS: [&str; 20] = [

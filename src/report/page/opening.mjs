@@ -15,13 +15,14 @@ export function staged(run) {
 
 /**
  * Fills `place` with the opening of some runs. `view` has the instant `t` and, if it plays at a constant pace, `pace`;
- * `pick(run, what)` is called with the node or link that is chosen, where there is something to choose.
+ * `pick(run, what, where)` is called with the node or link that is chosen, where there is something to choose. `heading` is the
+ * element of the sentence.
  */
-export function makeOpening(place, { lead, runs, view, pick = null }) {
+export function makeOpening(place, { lead, runs, view, pick = null, heading = "p" }) {
   const beats = beatsOf(runs);
   const rings = runs.map((run) => makeRing(run, view, beats, pick));
   place.replaceChildren(
-    element("p", { class: "sentence" }, sentenceOf(lead, runs)),
+    element(heading, { class: "headline" }, sentenceOf(lead, runs)),
     element("div", { class: `rings n${Math.min(runs.length, 4)}` }, rings.map(({ place: figure }) => figure)),
   );
   let waiting = false;

@@ -2,12 +2,12 @@
 import { lowerBound } from "./decode.mjs";
 
 /** Simulated time per real time: at a beat, and far from any. */
-const CLOSE = 1 / 25;
+const CLOSE = 1 / 20;
 const FAR = 1.2;
 /** The slow motion that can be chosen: a message between two data centres flies for half a second. */
 export const SLOW_MOTION = 1 / 50;
 /** Over how many simulated ms from a beat the pace grows e-fold. */
-const GROWS = 60;
+const GROWS = 45;
 /** A beat lasts from a little before its instant until a little after, in simulated ms. */
 const BEAT = { before: 15, after: 70 };
 /** More beats would make a film of a minute. */

@@ -39,14 +39,14 @@ function pairsOf(run, certificates) {
   return whole.map((operations) => ({ operations, at: Math.max(...operations.map(({ end }) => end)) })).sort((a, b) => a.at - b.at);
 }
 
-/** Which client a message comes from or goes to, as far as its time and its site tell. */
+/** Which client a message comes from or goes to: by the receipt that it brings, else as far as its time and its site tell. */
 function clientsOf(run, ofClient) {
-  const [clientOf, lastSent] = [new Map(), new Map()];
   const siteOf = new Map(run.sites.filter(({ client_host }) => client_host !== null).map((site) => [site.client_host, site]));
+  const [clientOf, lastSent] = [receiptsBrought(run, siteOf), new Map()];
   for (const message of run.messages) {
-    if (siteOf.has(message.to) && message.cause) clientOf.set(message, clientOf.get(message.cause));
+    if (siteOf.has(message.to) && message.cause && !clientOf.has(message)) clientOf.set(message, clientOf.get(message.cause));
     const site = siteOf.get(message.from);
-    if (!site) continue;
+    if (!site || clientOf.has(message)) continue;
     // The one that has begun just now, or the one that has waited longest since its last attempt.
     const open = site.clients.flatMap((client) => {
       const operations = ofClient.get(client) ?? [];
@@ -57,6 +57,28 @@ function clientsOf(run, ofClient) {
     if (!one) continue;
     lastSent.set(one.id, message.sent);
     clientOf.set(message, one.client);
+  }
+  return clientOf;
+}
+
+/** The clients of answers that arrive when one of their operations ends, and of the questions that are answered. */
+function receiptsBrought(run, siteOf) {
+  const clientOf = new Map();
+  const ending = new Map();
+  const key = (host, t) => `${host} ${t}`;
+  for (const operation of run.operations) {
+    const host = run.sites[run.siteOfClient.get(operation.client)]?.client_host;
+    if (operation.status !== "ok" || host === undefined) continue;
+    const at = key(host, operation.end);
+    ending.set(at, [...(ending.get(at) ?? []), operation]);
+  }
+  for (const message of run.messages) {
+    if (!siteOf.has(message.to) || message.fate !== "delivered" || !message.cause) continue;
+    const ended = ending.get(key(message.to, message.end)) ?? [];
+    const one = ended.find(({ start }) => start <= message.cause.sent);
+    if (!one) continue;
+    ended.splice(ended.indexOf(one), 1);
+    clientOf.set(message, one.client).set(message.cause, one.client);
   }
   return clientOf;
 }
@@ -100,6 +122,23 @@ function withoutService(run, sides, states) {
   });
 }
 
+/** A run of which only the hosts are known yet: `note` says why. */
+export function blankRun(system, sites, end, note) {
+  let [node, client] = [0, 0];
+  const numbered = sites.map(({ name, nodes, clients }) => ({
+    name,
+    nodes: Array.from({ length: nodes }, () => (node += 1)),
+    clients: Array.from({ length: clients }, () => client++),
+    client_host: null,
+  }));
+  const names = ["", ...Array.from({ length: node }, (_, index) => `n${index + 1}`)];
+  return {
+    system, note, end, names, sites: numbered, nodes: names.slice(1).map((_, index) => index + 1), name: (host) => names[host],
+    outcome: { violations: [], conflicting_acks: 0 }, safetyChecks: [], refused: [], overlaps: [], faults: [], messages: [],
+    operations: [], roles: [], stops: [], scopes: [], isRaft: false, byId: new Map(),
+  };
+}
+
 /** The scene at `t`; `lasts` is for how much simulated time a receipt is seen. */
 export function sceneAt(run, t, lasts) {
   const { scene } = run;
@@ -115,6 +154,7 @@ export function sceneAt(run, t, lasts) {
   const given = scene.conflicts.filter(({ at }) => at <= t);
   const last = given.at(-1);
   const pair = last && t < last.at + Math.max(PINNED, lasts * 2) ? last : null;
+  if (run.note) return { run, t, cut, sides, active, states, grey: new Set(), waiting: [], receipts: [], pair: null, caption: run.note, tone: "grey" };
   const now = { run, t, cut, sides, active, states, grey: new Set(grey.flat()), waiting, receipts, pair, conflicts: given.length };
   return { ...now, ...captionOf(run, now) };
 }
@@ -169,6 +209,7 @@ export const systemTitle = (system) => ({ raft: "Raft", "dual-primary": "A pair 
 
 /** The runs in one sentence: what happens to all, and what each makes of it. */
 export function sentenceOf(lead, runs) {
+  if (runs.some(({ note }) => note)) return lead.replace(/\.?$/, ".");
   const made = runs.map((run) => `${systemTitle(run.system)} ${outcomeOf(run)}`.replace(/^A pair/, "a pair"));
   return `${lead.replace(/[.:]?$/, ":")} ${list(made)}.`;
 }
