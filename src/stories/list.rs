@@ -43,12 +43,12 @@ pub static STORIES: &[Listed] = stories! {
     "five-data-centres": five_data_centres::FiveDataCentres, scenario "five-data-centres";
     "latency-not-bandwidth": latency_not_bandwidth::LatencyNotBandwidth;
     "tcp-states": tcp_states::TcpStates;
+    "head-of-line": head_of_line::HeadOfLine;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
     "central-or-peer": central_or_peer::CentralOrPeer;
-    "one-region": one_region::OneRegion;
-    "head-of-line": head_of_line::HeadOfLine;
     "million-connections": million_connections::MillionConnections;
+    "one-region": one_region::OneRegion;
     "dns-failover": dns_failover::DnsFailover;
     "dns-outage": dns_outage::DnsOutage;
 };
