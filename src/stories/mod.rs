@@ -29,6 +29,7 @@ mod tcp_log;
 mod world;
 
 mod central_or_peer;
+mod connection_storm;
 mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
@@ -37,6 +38,7 @@ mod latency_not_bandwidth;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
+mod tcp_or_udp;
 mod tcp_states;
 
 pub use file::{StoryFile, catalogue, find};
