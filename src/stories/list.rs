@@ -43,6 +43,8 @@ pub static STORIES: &[Listed] = stories! {
     "five-data-centres": five_data_centres::FiveDataCentres, scenario "five-data-centres";
     "latency-not-bandwidth": latency_not_bandwidth::LatencyNotBandwidth;
     "tcp-states": tcp_states::TcpStates;
+    "connection-storm": connection_storm::ConnectionStorm;
+    "tcp-or-udp": tcp_or_udp::TcpOrUdp;
     "head-of-line": head_of_line::HeadOfLine;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;

@@ -38,6 +38,7 @@ mod tls;
 mod world;
 
 mod central_or_peer;
+mod connection_storm;
 mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
@@ -49,6 +50,7 @@ mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
+mod tcp_or_udp;
 mod tcp_states;
 
 pub use file::{StoryFile, catalogue, find};

@@ -8,7 +8,7 @@ use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::{Duration as Span, Instant};
-use smoltcp::wire::{HardwareAddress, IpCidr, Ipv4Address, TcpSeqNumber};
+use smoltcp::wire::{HardwareAddress, IpCidr, TcpSeqNumber};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ impl Machine {
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
-        let address = IpCidr::new(Ipv4Address::from(address).into(), PREFIX);
+        let address = IpCidr::new(address.into(), PREFIX);
         interface.update_ip_addrs(|addresses| addresses.push(address).expect("it is the first address"));
         let sockets = SocketSet::new(Vec::new());
         Machine { interface, sockets, wire, socket: None, unacknowledged: None, sent: 0, probes: 0 }

@@ -16,6 +16,8 @@ const LATENCY_NS: u64 = 20 * MS;
 const MS: u64 = 1_000_000;
 const S: u64 = 1000 * MS;
 
+type Loses = Box<dyn FnMut(u64, &Segment) -> bool>;
+
 /// A client, a server, and what is under way between them.
 struct Pair {
     now_ns: u64,
@@ -24,7 +26,7 @@ struct Pair {
     under_way: BTreeMap<(u64, u64), (Ipv4Addr, Vec<u8>)>,
     sent: u64,
     /// Whether a segment is lost, by its time.
-    loses: Box<dyn FnMut(u64, &Segment) -> bool>,
+    loses: Loses,
 }
 
 impl Pair {
