@@ -157,7 +157,7 @@ test("a link is a run: every part of a setting comes back", async () => {
 
 test("a link of old, none and a lesson's are understood; one that was cut off says so", async () => {
   assert.deepEqual(await fromLink("#chaos"), { scenario: "chaos" });
-  assert.deepEqual([await fromLink(""), await fromLink("#lesson=retry-storm"), isForeign("#lesson=x"), isForeign("#lessons")], [{}, {}, true, false]);
+  assert.deepEqual([await fromLink(""), await fromLink("#lesson=retry-storm"), isForeign("#lesson=x"), isForeign("#lessons"), isForeign("#lessened")], [{}, {}, true, true, false]);
   for (const broken of ["#run=x&faults=%5B%7B", "#run=x&faults=7", "#run=%E0%A4%A", "#toml=abc", "#run=x&sites=%5B1%5D"]) {
     await assert.rejects(() => fromLink(broken), /cannot be read .*cut off/, broken);
   }

@@ -25,7 +25,7 @@ export async function toLink({ scenario, toml, seed, sites, faults }, systems, t
 }
 
 /** Whether a fragment is about something else than a run, such as a lesson. */
-export const isForeign = (hash) => /^#lesson(=|$)/.test(hash);
+export const isForeign = (hash) => /^#lessons?($|=)/.test(hash);
 
 /**
  * What a fragment asks for: `{ scenario | toml, seed, systems, sites, faults, t }`, each undefined where it says nothing.

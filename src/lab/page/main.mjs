@@ -196,6 +196,7 @@ async function arrived(ran, answer, took, shown) {
 
 function busy(is) {
   of("run").disabled = is;
+  of("kill").disabled = is || !onStage;
   of("stop").hidden = !is;
   of("state").textContent = is ? "running" : "";
   document.documentElement.toggleAttribute("data-busy", is);
@@ -338,8 +339,14 @@ async function openLink(recorded = null) {
   const shown = { t: asked.t ?? null, plays: asked.t === undefined && wantsMotion() };
   const link = await toLink(told(made), made.systems);
   const index = runs.findIndex((run) => run.link === link);
-  if (index >= 0) return reveal(index, shown);
-  if (recorded && recorded.link === link) return arrived(made, recorded.answer, null, { t: stage.view.t, plays: stage.film.playing });
+  if (index >= 0) {
+    adopt(runs[index].setting);
+    return reveal(index, shown);
+  }
+  if (recorded?.link === link) {
+    await arrived(made, recorded.answer, null, { t: stage.view.t, plays: stage.film.playing });
+    return busy(false);
+  }
   stage.blank(leadOf(made), sitesOf(made), made.systems, made.plan.duration_ms, "This is being run.");
   busy(true);
   document.documentElement.dataset.ready = "true";
@@ -402,7 +409,8 @@ function listen() {
 
 async function begin() {
   stage = makeStage({
-    offers: (run, what, ms) => offersOn(onStage.setting, run, what, ms, catalogue.kinds)
+    // Nothing before the engine has arrived, nor while it runs something.
+    offers: (run, what, ms) => (of("kill").disabled ? [] : offersOn(onStage.setting, run, what, ms, catalogue.kinds))
       .map((offer) => ({ words: offer.words, act: () => forkOnStage(offer, ms) })),
     moved: () => saveLink(),
   });

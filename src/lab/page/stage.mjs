@@ -52,7 +52,10 @@ export function makeStage({ offers, moved }) {
     stage.opening?.dirty();
     told();
   });
-  const pick = (run, what, where) => openMenu(stage, offers(run, what, Math.ceil(stage.view.t)), nameOf(run, what), where);
+  const pick = (run, what, where) => {
+    const offered = offers(run, what, Math.ceil(stage.view.t));
+    if (offered.length) openMenu(stage, offered, nameOf(run, what), where);
+  };
 
   /** Shows runs: from the instant `t`, or from where their film begins. */
   stage.show = (lead, runs, { t = null, plays = false } = {}) => {

@@ -90,7 +90,8 @@ function paintLinks({ context, ring, scene, inks, run }) {
 }
 
 /** A cut: across the ring between sides, or across each link where it parts no side from another. */
-function paintCut({ context, ring, scene, inks, run }) {
+function paintCut(paint) {
+  const { context, ring, scene, inks, run } = paint;
   if (!scene.cut.size) return;
   context.strokeStyle = inks.bad;
   context.lineWidth = Math.max(2, ring.unit * 0.1);
@@ -114,12 +115,23 @@ function paintCut({ context, ring, scene, inks, run }) {
   }
   context.stroke();
   context.setLineDash([]);
-  if (gaps.length) return;
+  if (gaps.length) return nameCut(paint, gaps);
   for (const link of linksOf(run)) {
     if (!scene.cut.has(link.join(" ")) && !scene.cut.has(`${link[1]} ${link[0]}`)) continue;
     const [a, b] = link.map((end) => ring.places.get(end));
     cross(context, (a.x + b.x) / 2, (a.y + b.y) / 2, ring.unit * 0.22);
   }
+}
+
+/** The word at the end of the line: above a wide ring, at the right of a tall one. */
+function nameCut(paint, gaps) {
+  const { context, ring, inks } = paint;
+  const end = gaps.reduce((best, gap) => ((ring.tall ? gap.x > best.x : gap.y < best.y) ? gap : best));
+  font(paint, Math.max(12, ring.unit * 0.5), 700);
+  context.fillStyle = inks.bad;
+  const half = context.measureText("cut").width / 2;
+  const x = Math.min(Math.max(end.x, half + 2), ring.width - half - 2);
+  context.fillText("cut", x, Math.max(ring.unit * 0.4, end.y - ring.unit * 0.55));
 }
 
 /** Where a line that crosses the ring ends: a little outside of the nodes. */
@@ -321,7 +333,9 @@ function paintReceipts(paint) {
     context.globalAlpha = Math.min(1, 2.4 * (1 - age));
     context.fillStyle = inks.good;
     font(paint, Math.max(11, ring.unit * 0.44), operation.op === "get" ? 500 : 700);
-    context.fillText(operation.op === "get" ? "\u2713" : `\u2713 ${seatOf(operation)}`, slip.x, slip.y);
+    // In a tall ring receipts are side by side, with no room for more than what they say.
+    const text = operation.op === "get" ? "\u2713" : ring.tall ? seatOf(operation) : `\u2713 ${seatOf(operation)}`;
+    context.fillText(text, slip.x, slip.y);
   }
   context.globalAlpha = 1;
 }
