@@ -23,6 +23,8 @@ pub mod carrier;
 mod clock;
 mod connection;
 mod connections;
+#[cfg(feature = "hyper")]
+mod connector;
 pub mod datagram;
 pub mod disk;
 pub mod echo;
@@ -30,7 +32,7 @@ pub mod fabric;
 mod fates;
 #[cfg(feature = "tonic")]
 pub mod grpc;
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "stories"))]
 pub mod http;
 pub mod link;
 mod livelock;
