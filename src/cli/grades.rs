@@ -1,11 +1,12 @@
 //! `schism lesson grade`: the answers of a class, run again and scored.
 
-use super::answer::{HandedIn, read};
+use super::answer::read;
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use clap::Args;
 use schism::history::visible::visible;
 use schism::report::json;
+use schism::report::story::answer::HandedIn;
 use schism::stories::lesson::{grade, score, seed_of};
 use schism::stories::{self, StoryFile};
 use schism::trace::digest::Digest;

@@ -171,7 +171,7 @@ async fn ask(State(queue): State<Arc<Queue>>, request: Request) -> Response {
         Ok(question) => question,
         Err((status, message)) => return refused(status, &message),
     };
-    if !matches!(question, Question::Run { .. }) {
+    if !question.is_run() {
         let place = Arc::clone(&queue.cheap).acquire_owned().await.expect("it is never closed");
         return work(question, place).await;
     }

@@ -38,4 +38,4 @@ mod split_brain;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};
-pub use tell::{StoryRun, Telling, run_setup, tell};
+pub use tell::{StoryRun, Telling, run_setup, tell, tell_in_turn};

@@ -1,4 +1,9 @@
 //! A story: predictions beside measurements, in 80 columns.
+//!
+//! * [`answer`]: the file that a student hands in. [`drawn`]: tables of evidence as charts.
+
+pub mod answer;
+pub mod drawn;
 
 use super::json;
 use super::style::{Style, Tone, WIDTH, wrap};
