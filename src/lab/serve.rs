@@ -46,12 +46,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECTION: Duration = Duration::from_secs(300);
 
 /// The files of the page, by path: text and media type.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 11] = [
     ("/lab.css", include_str!("page/lab.css"), "text/css"),
     ("/main.mjs", include_str!("page/main.mjs"), "text/javascript"),
     ("/engine.mjs", include_str!("page/engine.mjs"), "text/javascript"),
     ("/network.mjs", include_str!("page/network.mjs"), "text/javascript"),
     ("/setting.mjs", include_str!("page/setting.mjs"), "text/javascript"),
+    ("/asked.mjs", include_str!("page/asked.mjs"), "text/javascript"),
+    ("/lesson.mjs", include_str!("page/lesson.mjs"), "text/javascript"),
+    ("/lesson.css", include_str!("page/lesson.css"), "text/css"),
+    ("/bars.mjs", include_str!("../report/story/bars.mjs"), "text/javascript"),
+    ("/drawn.css", include_str!("../report/story/drawn.css"), "text/css"),
     ("/favicon.ico", "", "image/x-icon"),
 ];
 const INDEX: &str = include_str!("page/index.html");

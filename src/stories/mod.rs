@@ -7,13 +7,15 @@
 //! * [`lesson`]: text and questions for a class. [`question`]: how an answer is graded. [`trial`]: choices that can be
 //!   run.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
+//! * [`life`]: what each request was doing at each instant.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory.
-//! * `consensus`: the testbed's own systems as variants.
+//! * `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
 
 pub mod claim;
 pub mod evidence;
 pub mod file;
 pub mod lesson;
+pub mod life;
 pub mod list;
 pub mod model;
 pub mod question;
@@ -24,6 +26,7 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod operations;
 mod world;
 
 mod central_or_peer;

@@ -1,5 +1,7 @@
 // The playground: the form, the network, the runs.
 import * as engines from "./engine.mjs";
+import { isLesson } from "./asked.mjs";
+import { teach } from "./lesson.mjs";
 import { draw } from "./network.mjs";
 import {
   clicks, faultsOf, forked, isEdited, isFixed, question, seconds, settingOf, sitesOf, stopping, told, withFault, withSite,
@@ -255,6 +257,10 @@ function listen() {
 }
 
 async function begin() {
+  const where = isNative ? "this machine" : "this tab, as WebAssembly";
+  const isTaught = isLesson(location.hash);
+  addEventListener("hashchange", () => isLesson(location.hash) !== isTaught && location.reload());
+  if (isTaught) return teach(engine, where);
   listen();
   try {
     catalogue = await engine.ask({ ask: "catalogue" });
@@ -263,7 +269,6 @@ async function begin() {
     return;
   }
   parity = await compareEngines();
-  const where = isNative ? "this machine" : "this tab, as WebAssembly";
   of("engine").textContent = `schism ${catalogue.version} runs in ${where}. Nothing leaves it.`;
   of("scenario").replaceChildren(...catalogue.scenarios.map(({ scenario }) => made("option", { textContent: scenario })));
   menus = { "link-kind": clicks(catalogue.kinds, "link"), "node-kind": clicks(catalogue.kinds, "node") };
