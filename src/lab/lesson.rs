@@ -6,11 +6,12 @@ use super::setting::Seed;
 use super::target;
 use crate::report::story::answer::{HandedIn, student};
 use crate::report::story::drawn::Chart;
+use crate::report::story::page::{Shown, until_us};
 use crate::stories::claim::Claim;
 use crate::stories::lesson::{grade, score, seed_of};
 use crate::stories::list::names;
 use crate::stories::question::Judged;
-use crate::stories::{StoryFile, StoryRun, Telling, catalogue, find, tell_in_turn};
+use crate::stories::{StoryFile, Telling, catalogue, find, tell_in_turn};
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,8 @@ pub struct Answered {
     /// For each question the claim and the variant that it asks about, if it asks for a number.
     asked_about: Vec<Option<(String, String)>>,
     variants: Vec<Shown>,
+    /// When the longest run ends, in simulated microseconds.
+    until_us: u64,
     claims: Vec<Claim>,
     assumptions: Vec<String>,
     modelled: &'static [&'static str],
@@ -104,15 +107,6 @@ pub struct Answered {
     /// The file to hand in, if a student answered.
     file: Option<File>,
     target: &'static str,
-}
-
-/// A variant's run.
-#[derive(Serialize)]
-struct Shown {
-    name: &'static str,
-    what: String,
-    naive: bool,
-    evidence: Vec<Chart>,
 }
 
 #[derive(Serialize)]
@@ -133,10 +127,6 @@ fn paragraphs(text: &str) -> Vec<String> {
     text.split("\n\n").map(one_line).filter(|text| !text.is_empty()).collect()
 }
 
-fn charts(run: &StoryRun) -> Vec<Chart> {
-    run.observed.evidence.iter().map(Chart::of).collect()
-}
-
 /// A lesson up to its questions; only the variant that an engineer on call would look at is run.
 ///
 /// # Errors
@@ -155,7 +145,7 @@ pub fn told(asked: &Asked, is_wanted: &dyn Fn() -> bool) -> Result<Told, String>
         seed: seed.to_string(),
         student: asked.student.clone(),
         setting: paragraphs(&story.lesson.setting),
-        evidence: told.runs.iter().flat_map(charts).collect(),
+        evidence: told.runs.iter().flat_map(|run| &run.observed.evidence).map(Chart::of).collect(),
         questions: story.lesson.questions.iter().map(open).collect(),
         target: target(),
         name: story.name,
@@ -181,11 +171,6 @@ fn marked(asked: &Asked, story: &StoryFile, answer: Vec<String>, told: Telling) 
     let (digest, given) = (told.digest(), answer.join(","));
     let who = asked.student.as_ref().map_or(format!("--seed {}", told.seed), |id| format!("--student {id}"));
     let file = asked.student.as_ref().map(|id| HandedIn::new(story, id, told.seed, answer, digest));
-    let shown = |run: &StoryRun| {
-        let variant = story.model.variant(run.setup.variant).expect("it was run");
-        let (name, naive) = (variant.name, variant.naive);
-        Shown { name, what: story.model.what(variant), naive, evidence: charts(run) }
-    };
     let about = |question: &crate::stories::question::Question| {
         question.number().map(|(claim, variant, _)| (claim.to_owned(), variant.to_owned()))
     };
@@ -199,7 +184,8 @@ fn marked(asked: &Asked, story: &StoryFile, answer: Vec<String>, told: Telling) 
             .map(|question| question.choices.iter().map(|choice| choice.because.clone()).collect())
             .collect(),
         asked_about: questions.iter().map(about).collect(),
-        variants: told.runs.iter().map(shown).collect(),
+        variants: told.runs.iter().map(|run| Shown::of(story, run)).collect(),
+        until_us: until_us(&told),
         assumptions: story.model.assumptions(),
         modelled: story.model.modelled(),
         moral: paragraphs(&story.lesson.moral),

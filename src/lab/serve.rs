@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECTION: Duration = Duration::from_secs(300);
 
 /// The files of the page, by path: text and media type.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("/lab.css", include_str!("page/lab.css"), "text/css"),
     ("/main.mjs", include_str!("page/main.mjs"), "text/javascript"),
     ("/engine.mjs", include_str!("page/engine.mjs"), "text/javascript"),
@@ -56,6 +56,7 @@ const FILES: [(&str, &str, &str); 11] = [
     ("/lesson.mjs", include_str!("page/lesson.mjs"), "text/javascript"),
     ("/lesson.css", include_str!("page/lesson.css"), "text/css"),
     ("/bars.mjs", include_str!("../report/story/bars.mjs"), "text/javascript"),
+    ("/life.mjs", include_str!("../report/story/life.mjs"), "text/javascript"),
     ("/drawn.css", include_str!("../report/story/drawn.css"), "text/css"),
     ("/favicon.ico", "", "image/x-icon"),
 ];

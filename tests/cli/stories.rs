@@ -413,7 +413,7 @@ fn the_parts_of_requests_are_what_their_stories_measure() {
     for run in tell(&find("latency-not-bandwidth").unwrap(), 7).runs {
         let lives = &run.observed.lives;
         let (distance, queue) = (mean_ms(lives, Part::Distance), mean_ms(lives, Part::Queueing));
-        let expected = [measured(&run, "of it distance"), measured(&run, "of it waiting in the server's queue")];
+        let expected = [measured(&run, "of it, distance"), measured(&run, "of it, waiting for the server")];
         assert!((distance - expected[0]).abs() < 0.02 * expected[0], "{distance} and {expected:?}");
         assert!((queue - expected[1]).abs() < 0.02 * expected[0], "{queue} and {expected:?}");
     }

@@ -2,6 +2,7 @@
 // `#lesson=retry-storm` is one; `&student=ID` makes its runs those of a student, who can hand in an answer.
 import { addressOf, figureAt, isLesson, placeOf, questionOf, wanted } from "./asked.mjs";
 import { chart, claims, made } from "./bars.mjs";
+import { requests } from "./life.mjs";
 
 const paragraphs = (texts) => texts.map((text) => made("p", { textContent: text }));
 const letters = "abcdefghijklmnopqrstuvwxyz";
@@ -166,6 +167,7 @@ function showOutcome(told, answer, marked, result) {
     made("section", { className: "moral text" }, made("h3", { textContent: "What it teaches" }), ...paragraphs(marked.moral)),
     ...handIn(marked),
     made("h3", { textContent: "Predicted beside measured" }), claims(marked.claims, marked.variants, own),
+    made("h3", { textContent: "Follow one request" }), ...follow(marked),
     made("h3", { textContent: "The same evidence for every variant" }), ...others,
     made("h3", { textContent: "What this holds for" }), bullets(marked.assumptions),
     made("h3", { textContent: "Modelled, not run" }), bullets(marked.modelled),
@@ -176,6 +178,16 @@ function showOutcome(told, answer, marked, result) {
   result.hidden = false;
   result.focus({ preventScroll: true });
   result.scrollIntoView({ block: "start" });
+}
+
+/** The requests of the variant that is chosen: all at once would be too much to look at. */
+function follow({ variants, until_us }) {
+  const place = made("div", {});
+  const menu = made("select", { id: "variant" }, ...variants.map(({ name }) => made("option", { textContent: name })));
+  menu.onchange = () => place.replaceChildren(requests(variants[menu.selectedIndex], until_us));
+  menu.onchange();
+  const words = "Each dot is a request: to the right when it was offered, upwards how long it took. The bars below count those offered: served and, in red, not. Click a dot.";
+  return [made("p", { className: "faint", textContent: words }), made("p", {}, made("label", {}, "Requests of ", menu)), place];
 }
 
 const bullets = (texts) => made("ul", { className: "plain" }, ...texts.map((text) => made("li", { textContent: text })));

@@ -1,9 +1,12 @@
 //! A story: predictions beside measurements, in 80 columns.
 //!
-//! * [`answer`]: the file that a student hands in. [`drawn`]: tables of evidence as charts.
+//! * [`answer`]: the file that a student hands in.
+//! * [`page`]: the comparison as one HTML file. [`drawn`], [`lives`]: what it draws, and lessons in a browser too.
 
 pub mod answer;
 pub mod drawn;
+pub mod lives;
+pub mod page;
 
 use super::json;
 use super::style::{Style, Tone, WIDTH, wrap};
