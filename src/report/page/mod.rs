@@ -85,7 +85,7 @@ pub fn style_source() -> String {
 }
 
 /// The source expression that allows this inline text and no other (Content Security Policy Level 3, section 2.3.1).
-fn source(text: &str) -> String {
+pub(super) fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
