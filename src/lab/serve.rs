@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECTION: Duration = Duration::from_secs(300);
 
 /// The files of the page, by path: text and media type.
-const FILES: [(&str, &str, &str); 23] = [
+const FILES: [(&str, &str, &str); 29] = [
     ("/lab.css", include_str!("page/lab.css"), "text/css"),
     ("/main.mjs", include_str!("page/main.mjs"), "text/javascript"),
     ("/engine.mjs", include_str!("page/engine.mjs"), "text/javascript"),
@@ -70,6 +70,12 @@ const FILES: [(&str, &str, &str); 23] = [
     ("/run/scene.mjs", include_str!("../report/page/scene.mjs"), "text/javascript"),
     ("/run/view.mjs", include_str!("../report/page/view.mjs"), "text/javascript"),
     ("/run/words.mjs", include_str!("../report/page/words.mjs"), "text/javascript"),
+    ("/asked.mjs", include_str!("page/asked.mjs"), "text/javascript"),
+    ("/lesson.mjs", include_str!("page/lesson.mjs"), "text/javascript"),
+    ("/lesson.css", include_str!("page/lesson.css"), "text/css"),
+    ("/bars.mjs", include_str!("../report/story/bars.mjs"), "text/javascript"),
+    ("/life.mjs", include_str!("../report/story/life.mjs"), "text/javascript"),
+    ("/drawn.css", include_str!("../report/story/drawn.css"), "text/css"),
     ("/favicon.ico", "", "image/x-icon"),
 ];
 const INDEX: &str = include_str!("page/index.html");
@@ -189,7 +195,7 @@ async fn ask(State(queue): State<Arc<Queue>>, request: Request) -> Response {
         Ok(question) => question,
         Err((status, message)) => return refused(status, &message),
     };
-    if !matches!(question, Question::Run { .. }) {
+    if !question.is_run() {
         let place = Arc::clone(&queue.cheap).acquire_owned().await.expect("it is never closed");
         return work(question, place).await;
     }

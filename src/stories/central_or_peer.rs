@@ -8,6 +8,7 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
+use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
 use crate::fault::kinds::Isolate;
@@ -449,6 +450,7 @@ impl Scene {
                 asked.ok = reply.is_some();
                 asked.at_hosts_ns = reply.as_ref().map_or(0, spent_ns);
             });
+            life::served(reply.is_some());
             if reply.is_some() {
                 return;
             }
@@ -485,6 +487,10 @@ impl Queue {
         let now_ns = host.now_ns();
         let until_ns = self.free_ns.get().max(now_ns) + self.work_ns;
         self.free_ns.set(until_ns);
+        if let Some(ticket) = life::ticket() {
+            ticket.begin(now_ns, Part::Queueing, &format!("in the queue of {}", host.name()));
+            ticket.begin(until_ns - self.work_ns, Part::Processing, &format!("{} works", host.name()));
+        }
         sleep_until(host, until_ns).await;
         host.now_ns() - now_ns
     }

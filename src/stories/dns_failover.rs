@@ -8,6 +8,7 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, Recursion, address, host_at};
 use super::evidence::{Table, percent};
 use super::http::{Connection, Reply, serve};
+use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, poisson};
 use crate::fault::kinds::Isolate;
@@ -412,6 +413,7 @@ impl Scene {
             async move {
                 let t_s = now_s(&host);
                 if let Some((address, _)) = cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+                    life::note(&host, Part::Processing, "the resolver's cache knows the name");
                     let left_s = cache.get().map_or(0.0, |(_, ends_s)| ends_s - t_s);
                     return Answer::Address(address, left_s as u32);
                 }
@@ -469,6 +471,7 @@ impl Scene {
         let (reply, server) = self.ask(&host, client).await;
         let by_old = server == Some(named(&host, "old")) || reply.as_ref().is_some_and(|reply| reply.body == "old");
         let ok = reply.is_some_and(|reply| reply.status == StatusCode::OK);
+        life::served(ok);
         let ended_s = now_s(&host);
         self.log.with(|log| log.requests.push(Request { at_s, ended_s, by_old, ok }));
     }
@@ -478,7 +481,10 @@ impl Scene {
         let kept = client.connection.borrow_mut().take();
         let is_kept = kept.is_some();
         let (mut connection, server) = match kept {
-            Some(connection) => (connection, None),
+            Some(connection) => {
+                life::note(host, Part::Distance, "a connection is open already: no name is looked up");
+                (connection, None)
+            }
             None => {
                 let Some(server) = self.look_up(host, client).await.map(host_at) else { return (None, None) };
                 let limit = Duration::from_secs_f64(self.p.connect_timeout_min);
@@ -498,7 +504,9 @@ impl Scene {
 
     async fn look_up(&self, host: &Host, client: &Client) -> Option<Ipv4Addr> {
         let t_s = now_s(host);
-        if let Some((address, _)) = client.cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+        if let Some((address, ends_s)) = client.cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+            let left_s = ends_s - t_s;
+            life::note(host, Part::Processing, &format!("the client's own cache knows the name, for {left_s:.1} more"));
             return Some(address);
         }
         let (address, ttl_s) = if self.variant == RESOLVER {

@@ -24,8 +24,8 @@ pub struct Listed {
 }
 
 macro_rules! stories {
-    ($($name:literal: $module:ident :: $model:ident $(, scenario $scenario:literal)?;)*) => {
-        &[$(Listed {
+    ($($(#[$attribute:meta])* $name:literal: $module:ident :: $model:ident $(, scenario $scenario:literal)?;)*) => {
+        &[$($(#[$attribute])* Listed {
             name: $name,
             text: include_str!(concat!("../../sims/stories/", $name, ".toml")),
             scenario: stories!(@scenario $($scenario)?),

@@ -8,16 +8,18 @@
 //!   run.
 //! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
+//! * [`life`]: what each request was doing at each instant.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls. `tcp_log`: what TCP stacks logged, as tables.
 //! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
-//! * `consensus`: the testbed's own systems as variants.
+//! * `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
 
 pub mod case;
 pub mod claim;
 pub mod evidence;
 pub mod file;
 pub mod lesson;
+pub mod life;
 pub mod list;
 pub mod model;
 pub mod question;
@@ -28,6 +30,7 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod operations;
 mod pages;
 #[cfg(not(target_family = "wasm"))]
 mod quic;
@@ -55,4 +58,4 @@ mod tcp_states;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};
-pub use tell::{StoryRun, Telling, run_setup, tell};
+pub use tell::{StoryRun, Telling, run_setup, tell, tell_in_turn};

@@ -1,6 +1,8 @@
 // The playground: the first screen, the form, the network, the runs.
 import { offersOn, onLeader } from "./acts.mjs";
 import * as engines from "./engine.mjs";
+import { isLesson } from "./asked.mjs";
+import { teach } from "./lesson.mjs";
 import { fromLink, isForeign, toLink } from "./link.mjs";
 import { draw } from "./network.mjs";
 import {
@@ -408,6 +410,10 @@ function listen() {
 }
 
 async function begin() {
+  const where = isNative ? "this machine" : "this tab, as WebAssembly";
+  const isTaught = isLesson(location.hash);
+  addEventListener("hashchange", () => isLesson(location.hash) !== isTaught && location.reload());
+  if (isTaught) return teach(engine, where);
   stage = makeStage({
     // Nothing before the engine has arrived, nor while it runs something.
     offers: (run, what, ms) => (of("kill").disabled ? [] : offersOn(onStage.setting, run, what, ms, catalogue.kinds))
@@ -423,7 +429,6 @@ async function begin() {
     return;
   }
   parity = await compareEngines();
-  const where = isNative ? "this machine" : "this tab, as WebAssembly";
   of("engine").textContent = `schism ${catalogue.version} runs in ${where}. Nothing leaves it.`;
   of("scenario").replaceChildren(...catalogue.scenarios.map(({ scenario }) => made("option", { textContent: scenario })));
   menus = { "link-kind": clicks(catalogue.kinds, "link"), "node-kind": clicks(catalogue.kinds, "node") };

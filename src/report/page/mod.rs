@@ -72,10 +72,15 @@ pub fn page(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> Str
 /// What the page may do: run its own script, use its own style, and nothing else. Text from a scenario or a trace that
 /// gets into it without being escaped is still not run, and can send nothing.
 fn policy() -> String {
+    policy_of(&script(), CSS)
+}
+
+/// The policy of a page with this script and this style.
+pub(super) fn policy_of(script: &str, style: &str) -> String {
     format!(
         "default-src 'none'; script-src {}; style-src {}; img-src data:; base-uri 'none'; form-action 'none'",
-        script_source(),
-        style_source()
+        source(script),
+        source(style)
     )
 }
 
@@ -90,7 +95,7 @@ pub fn style_source() -> String {
 }
 
 /// The source expression that allows this inline text and no other (Content Security Policy Level 3, section 2.3.1).
-fn source(text: &str) -> String {
+pub(super) fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
@@ -101,7 +106,7 @@ fn script() -> String {
 }
 
 /// A module as a part of one classic script: the modules that it imports are above it.
-fn classic(module: &str) -> String {
+pub(super) fn classic(module: &str) -> String {
     let lines = module.lines().filter(|line| !line.starts_with("import "));
     lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
 }
