@@ -216,7 +216,11 @@ impl Model for TcpStates {
             ("probe_every_s", self.probe_every_s, 1.0..=20.0),
             ("probes", f64::from(self.probes), 1.0..=9.0),
             // Longer than a connection with one lost SYN takes, and shorter than the kernel waits.
-            ("timeout_s", self.timeout_s, 1.5..=most(self.syn_retries + 1).min(most(self.retries + 1)) - 0.5),
+            (
+                "timeout_s",
+                self.timeout_s,
+                1.5..=most(self.syn_retries.saturating_add(1)).min(most(self.retries.saturating_add(1))) - 0.5,
+            ),
             ("time_wait_s", self.time_wait_s, 5.0..=120.0),
             ("dark_s", self.dark_s, 1.0..=60.0),
             ("short_cut_s", self.short_cut_s, 0.5..=most(self.retries) - 0.5),
