@@ -153,6 +153,11 @@ impl TcpStates {
         (waited_s(again) > self.short_cut_s + INTO_S).then(|| waited_s(again) + self.round_trip_s())
     }
 
+    /// How long a probed connection takes at least to be given up, after something was heard.
+    fn gives_up_s(&self) -> f64 {
+        f64::from(self.probes + 1) * self.probe_every_s
+    }
+
     /// When the program of a probed idle connection is told, if nothing answers between these instants, in seconds.
     fn told_s(&self, lost_s: f64, back_s: f64) -> f64 {
         let mut probe_s = OPENED_S + self.round_trip_s() + self.probe_every_s;
@@ -286,7 +291,9 @@ impl Model for TcpStates {
             if !is_limited || tries(self.timeout_s - 0.05) == tries(self.timeout_s + 0.05) {
                 say(SYNS, variant, (f64::from(syns), "SYNs"), "one at each time-out before the end");
             }
-            if let Some(answered_s) = self.after_the_cut_s() {
+            // The other end probes, too: it must not give up before the cut ends.
+            let survives = variant != PROBED || self.gives_up_s() > self.short_cut_s + BEFORE_S + INTO_S;
+            if let Some(answered_s) = self.after_the_cut_s().filter(|_| survives) {
                 let short_s = if is_limited { answered_s.min(self.timeout_s) } else { answered_s };
                 say(SHORT, variant, (short_s, "s"), "the first (2^k - 1) RTO > C, or T");
             }
