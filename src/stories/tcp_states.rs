@@ -153,6 +153,11 @@ impl TcpStates {
         (waited_s(again) > self.short_cut_s + INTO_S).then(|| waited_s(again) + self.round_trip_s())
     }
 
+    /// How long a probed connection takes at least to be given up, after something was heard.
+    fn gives_up_s(&self) -> f64 {
+        f64::from(self.probes + 1) * self.probe_every_s
+    }
+
     /// When the program of a probed idle connection is told, if nothing answers between these instants, in seconds.
     fn told_s(&self, lost_s: f64, back_s: f64) -> f64 {
         let mut probe_s = OPENED_S + self.round_trip_s() + self.probe_every_s;
@@ -216,7 +221,11 @@ impl Model for TcpStates {
             ("probe_every_s", self.probe_every_s, 1.0..=20.0),
             ("probes", f64::from(self.probes), 1.0..=9.0),
             // Longer than a connection with one lost SYN takes, and shorter than the kernel waits.
-            ("timeout_s", self.timeout_s, 1.5..=most(self.syn_retries.saturating_add(1)).min(most(self.retries.saturating_add(1))) - 0.5),
+            (
+                "timeout_s",
+                self.timeout_s,
+                1.5..=most(self.syn_retries.saturating_add(1)).min(most(self.retries.saturating_add(1))) - 0.5,
+            ),
             ("time_wait_s", self.time_wait_s, 5.0..=120.0),
             ("dark_s", self.dark_s, 1.0..=60.0),
             ("short_cut_s", self.short_cut_s, 0.5..=most(self.retries) - 0.5),
@@ -282,7 +291,9 @@ impl Model for TcpStates {
             if !is_limited || tries(self.timeout_s - 0.05) == tries(self.timeout_s + 0.05) {
                 say(SYNS, variant, (f64::from(syns), "SYNs"), "one at each time-out before the end");
             }
-            if let Some(answered_s) = self.after_the_cut_s() {
+            // The other end probes, too: it must not give up before the cut ends.
+            let survives = variant != PROBED || self.gives_up_s() > self.short_cut_s + BEFORE_S + INTO_S;
+            if let Some(answered_s) = self.after_the_cut_s().filter(|_| survives) {
                 let short_s = if is_limited { answered_s.min(self.timeout_s) } else { answered_s };
                 say(SHORT, variant, (short_s, "s"), "the first (2^k - 1) RTO > C, or T");
             }
