@@ -297,12 +297,16 @@ function setUpOpening(view, runs, opening, film) {
   document.getElementById("opening").hidden = isBelowRings;
   if (isBelowRings) return;
   view.onChange(() => opening.dirty());
-  const asked = fromHash(location.hash);
-  if (asked.from !== undefined || asked.node !== undefined || asked.operation !== undefined) {
-    document.querySelector(".tour").scrollIntoView({ block: "start" });
-    return;
-  }
-  if (asked.t !== undefined || !opening.beats.length) return;
+  const lead = () => {
+    const { t, from, node, operation } = fromHash(location.hash);
+    const isIntoPanes = [from, node, operation].some((one) => one !== undefined);
+    if (isIntoPanes) document.querySelector(".tour").scrollIntoView({ block: "start" });
+    return isIntoPanes || t !== undefined;
+  };
+  addEventListener("hashchange", () => {
+    if (lead()) film.stop();
+  });
+  if (lead() || !opening.beats.length) return;
   view.set({ t: wantsMotion() ? prelude(opening.beats) : telling(runs, opening.beats) });
   if (!wantsMotion()) return;
   film.start();
