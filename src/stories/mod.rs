@@ -7,7 +7,8 @@
 //! * [`lesson`]: text and questions for a class. [`question`]: how an answer is graded. [`trial`]: choices that can be
 //!   run.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
-//! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory.
+//! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
+//!   rustls.
 //! * `consensus`: the testbed's own systems as variants.
 
 pub mod claim;
@@ -24,6 +25,7 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod tls;
 mod world;
 
 mod central_or_peer;
