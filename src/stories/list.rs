@@ -44,7 +44,10 @@ pub static STORIES: &[Listed] = stories! {
     "latency-not-bandwidth": latency_not_bandwidth::LatencyNotBandwidth;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
+    "load-balancer": load_balancer::LoadBalancer;
+    "tls-handshake-storm": tls_handshake_storm::TlsHandshakeStorm;
     "central-or-peer": central_or_peer::CentralOrPeer;
+    "one-region": one_region::OneRegion;
     "dns-failover": dns_failover::DnsFailover;
     "dns-outage": dns_outage::DnsOutage;
 };

@@ -9,7 +9,7 @@
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls.
-//! * `consensus`: the testbed's own systems as variants.
+//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants.
 
 pub mod claim;
 pub mod evidence;
@@ -25,6 +25,7 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod queue;
 mod tls;
 mod world;
 
@@ -34,9 +35,12 @@ mod dns_failover;
 mod dns_outage;
 mod five_data_centres;
 mod latency_not_bandwidth;
+mod load_balancer;
+mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
+mod tls_handshake_storm;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};
