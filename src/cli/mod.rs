@@ -1,11 +1,14 @@
 //! The command line: arguments, exit codes, progress. One file per command.
 
 mod answer;
+mod case;
 mod check;
 mod compare;
 mod determinism;
 mod exit;
 mod export;
+mod extent;
+mod findings;
 mod grades;
 mod grid;
 mod histories;
@@ -17,17 +20,20 @@ mod ladder;
 mod ledger;
 mod lesson;
 mod list;
+mod merge;
 mod named;
 mod outcomes;
 mod recordings;
 mod regressions;
 mod replay;
+mod reports;
 mod run;
 mod shrink;
 mod shrunk;
 mod story;
 mod sweep;
 mod sweep_log;
+mod sweep_summary;
 mod terminal;
 mod unwritten;
 mod warn;
@@ -81,8 +87,10 @@ enum Command {
     Ledger(ledger::LedgerOf),
     /// Tell a story of a failure, ask what happens, and show it.
     Lesson(lesson::Lesson),
+    /// Solve a case: what is the matter, from evidence that takes time to get, and what helps.
+    Case(case::Cases),
     /// Run one system under many seeds, on all cores.
-    Sweep(sweep::Sweep),
+    Sweep(merge::SweepOrMerge),
     /// Read what sweeps have written down with --out, and say what they found and which seeds are missing.
     Outcomes(outcomes::Outcomes),
     /// Run the seeds that a sweep asks for on standard input; started by the sweep itself.
@@ -254,6 +262,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Ladder(command) => command.run(terminal),
         Command::Ledger(command) => command.run(terminal),
         Command::Lesson(command) => command.run(terminal),
+        Command::Case(command) => command.run(terminal),
         Command::Sweep(command) => command.run(terminal),
         Command::Outcomes(command) => command.run(terminal),
         Command::Worker(command) => command.run(),

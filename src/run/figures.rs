@@ -15,7 +15,7 @@ pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
     let mut newest: BTreeMap<(HostId, HostId), u32> = BTreeMap::new();
     let mut handled: Vec<Vec<u8>> = vec![Vec::new(); trace.names.len()];
     // Hosts that have lost power and whose process has not been seen to die of it yet.
-    let mut powerless = BTreeSet::new();
+    let mut without_power = BTreeSet::new();
     for event in &trace.events {
         match event.what {
             What::Send { .. } => counters.messages_sent += 1,
@@ -26,10 +26,10 @@ pub fn counters(trace: &Trace, schedule: &Schedule) -> Counters {
                 *newest = message.number.max(*newest);
                 counters.messages_duplicated += u64::from(note(&mut handled, message) == 2);
             }
-            What::Crash if powerless.remove(&event.host) => {}
+            What::Crash if without_power.remove(&event.host) => {}
             What::Crash => counters.crashes += 1,
             What::PowerOff { .. } => {
-                powerless.insert(event.host);
+                without_power.insert(event.host);
                 counters.power_losses += 1;
             }
             What::Pause => counters.pauses += 1,

@@ -6,11 +6,13 @@
 //! * [`file`](mod@file): the format of `sims/stories/`. [`recording`]: a recorded run in it.
 //! * [`lesson`]: text and questions for a class. [`question`]: how an answer is graded. [`trial`]: choices that can be
 //!   run.
+//! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls.
 //! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants.
 
+pub mod case;
 pub mod claim;
 pub mod evidence;
 pub mod file;
