@@ -46,8 +46,10 @@ pub static STORIES: &[Listed] = stories! {
     "connection-storm": connection_storm::ConnectionStorm;
     "tcp-or-udp": tcp_or_udp::TcpOrUdp;
     "head-of-line": head_of_line::HeadOfLine;
+    "tls-handshake-storm": tls_handshake_storm::TlsHandshakeStorm;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
+    "load-balancer": load_balancer::LoadBalancer;
     "central-or-peer": central_or_peer::CentralOrPeer;
     "million-connections": million_connections::MillionConnections;
     "one-region": one_region::OneRegion;

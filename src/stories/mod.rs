@@ -12,7 +12,7 @@
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls. `tcp_log`: what TCP stacks logged, as tables.
 //! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
-//! * `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
+//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
 
 pub mod case;
 pub mod claim;
@@ -32,11 +32,10 @@ mod dns;
 mod http;
 mod operations;
 mod pages;
+mod queue;
 #[cfg(not(target_family = "wasm"))]
 mod quic;
 mod tcp_log;
-// Tickets, and what is seen of a handshake on the wire, wait for their story.
-#[allow(dead_code)]
 mod tls;
 mod world;
 
@@ -48,6 +47,7 @@ mod dns_outage;
 mod five_data_centres;
 mod head_of_line;
 mod latency_not_bandwidth;
+mod load_balancer;
 mod million_connections;
 mod one_region;
 mod pool_exhaustion;
@@ -55,6 +55,7 @@ mod retry_storm;
 mod split_brain;
 mod tcp_or_udp;
 mod tcp_states;
+mod tls_handshake_storm;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};

@@ -1,17 +1,17 @@
-//! one-region: only some users cannot connect. What they have in common is in no table of one property.
+//! one-region: some users cannot connect, most of them in one region, and the region has nothing to do with it.
 //!
-//! A service has an IPv6 and an IPv4 address. Somewhere on the way IPv6 packets vanish: at one provider, in one region. A client
-//! that tries the first address and gives up is lost there, and the total hides it: 1 / (R P) of half of the users. One that
-//! tries the next address after a time-out connects a time-out later; one that does not wait for the first to fail (Happy
-//! Eyeballs, RFC 8305) connects a head start later.
+//! What is broken is the way of one provider's IPv6. Of a group of users so many cannot connect as have that provider and
+//! IPv6: P(fails | group) = P(B and IPv6 | group). A group in which nobody fails rules out all that it has in common with
+//! those who fail; the group in which most fail need not be where the fault is.
 
 use super::claim::{Measurement, Prediction, Tolerance};
+use super::consensus::cut;
+use super::dns::{self, Answer, address, host_at};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
-use super::world::{Notes, World, drive, load_stream, paced};
-use crate::fault::kinds::Partition;
-use crate::fault::model::{Fault, Target};
+use super::world::{Notes, World, drive, load_stream, named, paced};
+use crate::fault::model::Fault;
 use crate::host::Host;
 use crate::run::RunError;
 use rand::Rng;
@@ -20,402 +20,462 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-const FIRST: &str = "first-address";
-const NEXT: &str = "next-address";
+const V6_FIRST: &str = "ipv6-first";
+const PUBLIC: &str = "public-resolver";
+const ELSEWHERE: &str = "other-region";
+const LATE: &str = "late-fallback";
 const EYEBALLS: &str = "happy-eyeballs";
+const NO_V6: &str = "no-ipv6";
 
-const LOST: &str = "cannot connect, of all users";
-const LOST_IN_WEST: &str = "cannot connect, in the west";
-const LOST_THERE: &str = "cannot connect, with IPv6 at provider B in the west";
-const TAKES: &str = "connecting takes, with IPv6 at provider B in the west";
-const ELSEWHERE: &str = "connecting takes, in the north";
+const ALL: &str = "cannot connect, of all users";
+const NORTH: &str = "cannot connect, of the north";
+const EAST: &str = "cannot connect, of the east";
+const BY_B: &str = "cannot connect, of provider B";
+const BY_V6: &str = "cannot connect, of those with IPv6";
+const BY_PUBLIC: &str = "cannot connect, of the public resolver's";
+const REACHED: &str = "connected in time, of B with IPv6";
+const TAKES: &str = "to connect, of B with IPv6";
 
-const REGIONS: [&str; 4] = ["north", "east", "south", "west"];
-const PROVIDERS: [&str; 2] = ["A", "B"];
-/// The addresses of the service, in the order in which clients with both try them.
-const ADDRESSES: [&str; 2] = ["service-ipv6", "service-ipv4"];
-const WEST: u32 = 3;
-const B: u32 = 1;
+const REGIONS: [&str; 3] = ["north", "east", "west"];
+const PROVIDERS: [&str; 2] = ["provider-a", "provider-b"];
+/// The address families, as they stand in names of hosts.
+const V4: &str = "ipv4";
+const V6: &str = "ipv6";
+
+/// When the way is lost, in seconds.
+const LOST_AT_S: f64 = 4.0;
+/// When the first user that is judged comes, in seconds.
+const JUDGED_AT_S: f64 = 5.0;
+/// How long users come that are judged, in seconds.
+const JUDGED_S: f64 = 10.0;
 
 /// The story: what may be changed about it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OneRegion {
-    /// Users who connect in a second; each is of a random region and provider, and half of them have IPv6.
+    /// Users who connect, a second.
     users_per_s: f64,
-    /// The region that is cut off, from 1 (north, east, south, west); 0: all.
-    broken_region: u32,
-    /// The provider that is cut off, from 1 (A, B); 0: all.
-    broken_provider: u32,
-    /// The address that they cannot reach.
-    broken_address: Broken,
-    /// From when on.
-    broken_at_s: f64,
-    /// How long a client waits for an address (T).
-    connect_timeout_s: f64,
-    /// How long a client that tries both waits before it tries the second (RFC 8305, 5: 250 ms).
-    head_start_ms: u64,
-    /// How long the run is.
-    duration_s: f64,
-    /// One way between a user and the service.
+    /// The share of the north's users that provider B has.
+    north_b_share: f64,
+    /// The share of the users in each other region that it has.
+    elsewhere_b_share: f64,
+    /// The share of B's users with IPv6.
+    b_ipv6_share: f64,
+    /// The share of A's users with IPv6.
+    a_ipv6_share: f64,
+    /// The share of users who ask a public resolver instead of their provider's.
+    public_share: f64,
+    /// How long a user waits (T).
+    timeout_s: f64,
+    /// After how long one variant gives up IPv6.
+    gives_up_s: f64,
+    /// After how long another one tries IPv4 beside it.
+    fallback_s: f64,
+    /// One way between any two hosts.
     latency_ms: u64,
     /// The simulator's step.
     tick_ms: u64,
 }
 
-/// Which addresses cannot be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Broken {
-    Ipv6,
-    Ipv4,
-    Both,
-}
-
-/// Where a user is, and what they have.
+/// Whom a request is from: a sort of the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct User {
-    region: u32,
-    provider: u32,
-    has_ipv6: bool,
+    region: usize,
+    provider: usize,
+    has_v6: bool,
+    is_public: bool,
 }
 
 impl User {
-    /// Every sort of user, in the order of their numbers.
-    fn all() -> impl Iterator<Item = User> {
-        (0..16).map(User::numbered)
+    fn sort(self) -> u32 {
+        let User { region, provider, has_v6, is_public } = self;
+        (region * 8 + provider * 4 + usize::from(has_v6) * 2 + usize::from(is_public)) as u32
     }
 
-    fn numbered(sort: u32) -> User {
-        User { region: sort / 4 % 4, provider: sort / 2 % 2, has_ipv6: sort.is_multiple_of(2) }
+    fn of(sort: u32) -> User {
+        let bit = |place: u32| sort >> place & 1 == 1;
+        let region = (sort >> 3) as usize % REGIONS.len();
+        User { region, provider: usize::from(bit(2)), has_v6: bit(1), is_public: bit(0) }
     }
 
-    fn host(self) -> String {
-        host(self.region, self.provider)
+    fn is_cut_off(self) -> bool {
+        self.provider == 1 && self.has_v6
     }
-
-    fn addresses(self) -> &'static [&'static str] {
-        if self.has_ipv6 { &ADDRESSES } else { &ADDRESSES[1..] }
-    }
-
-    fn is_there(self) -> bool {
-        self == User { region: WEST, provider: B, has_ipv6: true }
-    }
-}
-
-fn host(region: u32, provider: u32) -> String {
-    format!("{}-{}", REGIONS[region as usize], PROVIDERS[provider as usize])
-}
-
-/// One attempt of a user to connect.
-#[derive(Debug, Clone, Copy)]
-struct Attempt {
-    user: User,
-    at_ns: u64,
-    /// When it had a connection.
-    connected_ns: Option<u64>,
 }
 
 impl OneRegion {
-    fn round_trip_ms(&self) -> f64 {
+    fn b_share(&self, region: usize) -> f64 {
+        if region == 0 { self.north_b_share } else { self.elsewhere_b_share }
+    }
+
+    /// The share of all users that provider B has: the regions are equal.
+    fn b_of_all(&self) -> f64 {
+        (0..REGIONS.len()).map(|region| self.b_share(region)).sum::<f64>() / REGIONS.len() as f64
+    }
+
+    /// How long a connection takes.
+    fn connect_ms(&self) -> f64 {
         2.0 * self.latency_ms as f64
     }
 
-    fn is_cut_off(&self, user: User, address: &str) -> bool {
-        let is = |broken: u32, index: u32| broken == 0 || broken == index + 1;
-        let is_address = match self.broken_address {
-            Broken::Ipv6 => address == ADDRESSES[0],
-            Broken::Ipv4 => address == ADDRESSES[1],
-            Broken::Both => true,
-        };
-        is(self.broken_region, user.region) && is(self.broken_provider, user.provider) && is_address
+    /// Users who are judged.
+    fn judged(&self) -> f64 {
+        self.users_per_s * JUDGED_S
     }
 
-    /// The addresses that a variant tries for a user.
-    fn tried(variant: &str, user: User) -> &'static [&'static str] {
-        if variant == FIRST { &user.addresses()[..1] } else { user.addresses() }
+    fn ends_at_s(&self) -> f64 {
+        JUDGED_AT_S + JUDGED_S + self.timeout_s + 1.0
     }
 
-    /// The percentage of some users that cannot connect.
-    fn lost(&self, variant: &str, who: impl Fn(User) -> bool) -> f64 {
-        let users: Vec<User> = User::all().filter(|user| who(*user)).collect();
-        let is_lost =
-            |user: &&User| Self::tried(variant, **user).iter().all(|address| self.is_cut_off(**user, address));
-        percent(users.iter().filter(is_lost).count(), users.len())
+    /// 15 %, or what chance leaves room for among so many users: 3.3 standard errors.
+    fn of_chance(share: f64, among: f64) -> Tolerance {
+        Tolerance::Within(100.0 * (0.15 * share).max(3.3 * (share * (1.0 - share) / among).sqrt()))
     }
 
-    /// Attempts that are judged: the break has begun, and they end before the run does.
-    fn judged_ns(&self) -> std::ops::Range<u64> {
-        ns(self.broken_at_s + 0.5)..ns(self.duration_s - 2.0 * self.connect_timeout_s - 0.5)
+    /// Whom the fault meets while nothing is done about it: the share of each group, and how large the group is.
+    fn groups(&self) -> Vec<(&'static str, f64, f64, &'static str)> {
+        let (all, b, b_v6) = (self.judged(), self.b_of_all(), self.b_ipv6_share);
+        let v6 = b * b_v6 + (1.0 - b) * self.a_ipv6_share;
+        let region = all / REGIONS.len() as f64;
+        vec![
+            (ALL, b * b_v6, all, "P(B) P(IPv6 | B)"),
+            (NORTH, self.b_share(0) * b_v6, region, "P(B | north) P(IPv6 | B)"),
+            (EAST, self.b_share(1) * b_v6, region, "P(B | east) P(IPv6 | B)"),
+            (BY_B, b_v6, all * b, "P(IPv6 | B)"),
+            (BY_V6, b * b_v6 / v6, all * v6, "P(B | IPv6) = P(B) P(IPv6 | B) / P(IPv6)"),
+            (BY_PUBLIC, b * b_v6, all * self.public_share, "as of all: whom one asks changes nothing"),
+        ]
     }
 }
 
-fn ns(s: f64) -> u64 {
-    (s * 1e9) as u64
+/// One user's request, as measured.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    user: User,
+    at_ns: u64,
+    is_resolved: bool,
+    /// How long it took to connect, after the look-up.
+    connected_ns: Option<u64>,
+    ok: bool,
 }
 
 impl Model for OneRegion {
     fn variants(&self) -> &'static [Variant] {
         const {
             &[
-                Variant {
-                    name: FIRST,
-                    what: "a client tries the first address of the name, and gives up",
-                    naive: true,
-                },
-                Variant { name: NEXT, what: "when the first address is silent, a client tries the next", naive: false },
-                Variant {
-                    name: EYEBALLS,
-                    what: "a client that hears nothing soon tries the next as well",
-                    naive: false,
-                },
+                Variant { name: V6_FIRST, what: "who has IPv6 connects by IPv6", naive: true },
+                Variant { name: PUBLIC, what: "the same, all ask the public resolver", naive: true },
+                Variant { name: ELSEWHERE, what: "the same, the north is sent to the east's servers", naive: true },
+                Variant { name: LATE, what: "IPv4 after IPv6 was given up", naive: false },
+                Variant { name: EYEBALLS, what: "IPv4 beside it, a moment after IPv6", naive: false },
+                Variant { name: NO_V6, what: "the service has no IPv6 address", naive: false },
             ]
         }
     }
 
     fn bounds(&self) -> Vec<Bound> {
+        let connect_s = self.connect_ms() / 1000.0;
         vec![
-            ("users_per_s", self.users_per_s, 50.0..=500.0),
-            ("broken_region", f64::from(self.broken_region), 0.0..=4.0),
-            ("broken_provider", f64::from(self.broken_provider), 0.0..=2.0),
-            ("broken_at_s", self.broken_at_s, 1.0..=60.0),
-            ("connect_timeout_s", self.connect_timeout_s, 0.5..=30.0),
-            (
-                "head_start_ms",
-                self.head_start_ms as f64,
-                self.round_trip_ms() + 10.0..=1000.0 * self.connect_timeout_s / 2.0,
-            ),
-            ("duration_s", self.duration_s, self.broken_at_s + 2.0 * self.connect_timeout_s + 8.0..=300.0),
+            ("users_per_s", self.users_per_s, 50.0..=1000.0),
+            ("north_b_share", self.north_b_share, 0.05..=0.95),
+            ("elsewhere_b_share", self.elsewhere_b_share, 0.05..=0.95),
+            ("b_ipv6_share", self.b_ipv6_share, 0.05..=0.95),
+            ("a_ipv6_share", self.a_ipv6_share, 0.05..=0.95),
+            ("public_share", self.public_share, 0.05..=0.95),
             ("latency_ms", self.latency_ms as f64, 1.0..=100.0),
             ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms as f64),
+            ("timeout_s", self.timeout_s, 10.0 * connect_s..=15.0),
+            ("gives_up_s", self.gives_up_s, 2.0 * connect_s..=self.timeout_s - 5.0 * connect_s),
+            ("fallback_s", self.fallback_s, 2.0 * connect_s..=self.timeout_s - 5.0 * connect_s),
         ]
     }
 
     fn assumptions(&self) -> Vec<String> {
         vec![
             format!(
-                "open loop: {} users/s, each of a random region of {} and provider of {}; half of them have IPv6",
-                self.users_per_s,
-                REGIONS.len(),
-                PROVIDERS.len()
+                "{} users connect a second, evenly paced, as many in each of three regions; who they are is drawn for each",
+                self.users_per_s
             ),
             format!(
-                "a user with IPv6 has both addresses, IPv6 first; a connect waits {} s for an answer",
-                self.connect_timeout_s
+                "provider B has {} % of the north's users and {} % of the others', provider A the rest; IPv6: {} % of B's, {} % of \
+                 A's; {} % ask the public resolver, the others their provider's",
+                100.0 * self.north_b_share,
+                100.0 * self.elsewhere_b_share,
+                100.0 * self.b_ipv6_share,
+                100.0 * self.a_ipv6_share,
+                100.0 * self.public_share
             ),
-            "what is cut off hears nothing and is told nothing: packets vanish".into(),
-            format!("judged: users who come from {} s on, half a second after the break", self.broken_at_s + 0.5),
+            format!("from {LOST_AT_S} s on nothing passes between provider B and any IPv6 address of the service"),
+            format!(
+                "connected in time: answered within {} s of the look-up's begin; judged: users who come from {JUDGED_AT_S} s to {} s",
+                self.timeout_s,
+                JUDGED_AT_S + JUDGED_S
+            ),
         ]
     }
 
     fn modelled(&self) -> &'static [&'static str] {
         &[
-            "an address family, as an address of its own for the same service",
-            "a region's provider, as one host with all of its users",
-            "the time-out of a connect: a parameter; Linux gives up a SYN after 127 s by default",
+            "a name for each address family, in place of an A and an AAAA record of one name",
+            "the users of a provider, as one host; an address of a region's servers, as one host for each family",
         ]
     }
 
     fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
-        for Variant { name: variant, .. } in self.variants() {
-            let mut say = |claim, value, tolerance, because: &str| {
-                predictions.push(Prediction::new(claim, variant, value, tolerance, because));
-            };
-            let because = "the sorts of users whose every address that is tried is cut off";
-            // Which users come is drawn: three standard errors of a share of those that are judged.
-            let judged = (self.judged_ns().end - self.judged_ns().start) as f64 / 1e9 * self.users_per_s;
-            let drawn = |share: f64, of: f64| {
-                let part = share / 100.0;
-                Tolerance::Within(100.0 * 3.3 * (part * (1.0 - part) / (judged * of)).sqrt() + 0.5)
-            };
-            let lost = self.lost(variant, |_| true);
-            say(LOST, (lost, "%"), drawn(lost, 1.0), because);
-            let west = self.lost(variant, |user| user.region == WEST);
-            say(LOST_IN_WEST, (west, "%"), drawn(west, 0.25), because);
-            let there = self.lost(variant, User::is_there);
-            say(LOST_THERE, (there, "%"), Tolerance::Within(0.5), because);
-            let tick_ms = self.tick_ms as f64;
-            if there == 0.0 {
-                let user = User { region: WEST, provider: B, has_ipv6: true };
-                let wait_ms = match self.is_cut_off(user, ADDRESSES[0]) {
-                    false => 0.0,
-                    true if *variant == NEXT => 1000.0 * self.connect_timeout_s,
-                    true => self.head_start_ms as f64,
-                };
-                let because = "the wait for the first address, and a round trip";
-                say(
-                    TAKES,
-                    (wait_ms + self.round_trip_ms(), "ms"),
-                    Tolerance::Within(0.05 * wait_ms + 3.0 * tick_ms),
-                    because,
-                );
-            }
-            // Where the north is cut off, only some of it connects, and later.
-            if self.lost(variant, |user| user.region == 0) == 0.0
-                && !User::all().any(|user| user.region == 0 && self.is_cut_off(user, user.addresses()[0]))
-            {
-                say(ELSEWHERE, (self.round_trip_ms(), "ms"), Tolerance::Within(3.0 * tick_ms), "a round trip");
-            }
+        let mut say = |claim, variant, value, tolerance, because: &str| {
+            predictions.push(Prediction::new(claim, variant, value, tolerance, because));
+        };
+        let groups = self.groups();
+        for (claim, share, among, because) in &groups {
+            say(claim, V6_FIRST, (100.0 * share, "%"), Self::of_chance(*share, *among), because);
+        }
+        let (_, share, among, _) = groups[0];
+        let because = "neither resolver nor servers are on the way that is lost";
+        [PUBLIC, ELSEWHERE]
+            .into_iter()
+            .for_each(|variant| say(ALL, variant, (100.0 * share, "%"), Self::of_chance(share, among), because));
+        for variant in [V6_FIRST, PUBLIC, ELSEWHERE] {
+            say(
+                REACHED,
+                variant,
+                (0.0, "%"),
+                Tolerance::Within(1.0),
+                "no answer comes by IPv6, and nothing else is tried",
+            );
+        }
+        let connect_ms = self.connect_ms();
+        for (variant, takes_ms, because) in [
+            (LATE, 1000.0 * self.gives_up_s + connect_ms, "the whole wait for IPv6, then a round trip by IPv4"),
+            (EYEBALLS, 1000.0 * self.fallback_s + connect_ms, "the head start of IPv6, then a round trip by IPv4"),
+            (NO_V6, connect_ms, "a round trip by IPv4"),
+        ] {
+            say(ALL, variant, (0.0, "%"), Tolerance::Within(1.0), "IPv4 works");
+            say(REACHED, variant, (100.0, "%"), Tolerance::Within(1.0), "IPv4 works");
+            say(TAKES, variant, (takes_ms, "ms"), Tolerance::Share(0.15), because);
         }
         predictions
     }
 
     fn load(&self, seed: u64) -> Vec<Arrival> {
         let mut stream = load_stream(seed);
-        let mut load = paced(&mut stream, self.users_per_s, self.duration_s, 0);
-        load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..16));
+        let mut load = paced(&mut stream, self.users_per_s, JUDGED_AT_S + JUDGED_S, 0);
+        for arrival in &mut load {
+            let region = stream.gen_range(0..REGIONS.len());
+            let is_b = stream.gen_bool(self.b_share(region));
+            let has_v6 = stream.gen_bool(if is_b { self.b_ipv6_share } else { self.a_ipv6_share });
+            let is_public = stream.gen_bool(self.public_share);
+            arrival.sort = User { region, provider: usize::from(is_b), has_v6, is_public }.sort();
+        }
         load
     }
 
     fn faults(&self) -> Vec<Fault> {
-        let cut = |user: User, address: &str| {
-            let group = |name: &str| vec![Target(name.into())];
-            let kind = Partition { groups: vec![group(&user.host()), group(address)] }.into();
-            Fault { at_ms: (self.broken_at_s * 1000.0) as u64, for_ms: None, kind }
-        };
-        // A place is one host, whichever addresses its users have.
-        let places = User::all().filter(|user| user.has_ipv6);
-        let broken = places.flat_map(|user| ADDRESSES.map(|address| (user, address)));
-        broken
-            .filter(|(user, address)| self.is_cut_off(*user, address))
-            .map(|(user, address)| cut(user, address))
-            .collect()
+        let names = REGIONS.map(|region| server(region, V6));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        vec![cut([&[PROVIDERS[1]], &names], LOST_AT_S, self.ends_at_s() - LOST_AT_S)]
     }
 
     fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
         let log = Notes::new(Vec::new());
         let scene = Rc::new(Scene { p: self.clone(), variant: setup.variant, log: log.clone() });
-        let mut world = World::new(setup.seed, self.tick_ms, self.duration_s, self.latency_ms).faults(&setup.faults);
-        for address in ADDRESSES {
-            world = world.host(address, |host| serve(host, |_| async { Reply::ok() }));
+        let mut world = World::new(setup.seed, self.tick_ms, self.ends_at_s(), self.latency_ms).faults(&setup.faults);
+        for name in REGIONS.iter().flat_map(|region| [server(region, V4), server(region, V6)]) {
+            world = world.host(&name, |host| serve(host, |_| std::future::ready(Reply::ok())));
         }
-        for (region, provider) in (0..4).flat_map(|region| (0..2).map(move |provider| (region, provider))) {
-            let scene = scene.clone();
-            let is_here = |arrival: &&Arrival| {
-                let user = User::numbered(arrival.sort);
-                (user.region, user.provider) == (region, provider)
-            };
-            let load: Rc<[Arrival]> = setup.load.iter().filter(is_here).copied().collect();
-            world = world.host(&host(region, provider), move |host| scene.clone().users(host, load.clone()));
+        for name in PROVIDERS.map(own_resolver).into_iter().chain([PUBLIC.to_string()]) {
+            world = world.host(&name, resolve);
+        }
+        for (number, name) in PROVIDERS.into_iter().enumerate() {
+            let own = setup.load.iter().filter(|arrival| User::of(arrival.sort).provider == number);
+            let (scene, load): (_, Rc<[Arrival]>) = (scene.clone(), own.copied().collect());
+            world = world.host(name, move |host| {
+                let (scene, own) = (scene.clone(), host.clone());
+                drive(host, load.clone(), move |_, arrival| scene.clone().request(own.clone(), User::of(arrival.sort)))
+            });
         }
         let ran = world.run()?;
-        let mut log = log.take();
-        log.sort_by_key(|attempt: &Attempt| (attempt.at_ns, attempt.user.region, attempt.user.provider));
-        let judged = self.judged_ns();
-        log.retain(|attempt| judged.contains(&attempt.at_ns));
-        Ok(ran.observed(measure(&log), on_call(&log)))
+        let asked = log.take();
+        Ok(ran.observed(measure(&asked), on_call(&asked)))
     }
+}
+
+/// The address of a region's servers in a family.
+fn server(region: &str, family: &str) -> String {
+    format!("{region}-{family}")
+}
+
+fn own_resolver(provider: &str) -> String {
+    format!("resolver-of-{provider}")
+}
+
+/// A resolver that knows all names of the service: `ipv6.north.shop.example.` and the like.
+async fn resolve(host: Host) {
+    let own = host.clone();
+    dns::serve(host, move |name| {
+        let mut labels = name.split('.');
+        let found = labels.next().zip(labels.next());
+        let host = found.and_then(|(family, region)| own.fabric().host(&server(region, family)));
+        std::future::ready(host.map_or(Answer::Failure, |host| Answer::Address(address(host), 60)))
+    })
+    .await;
 }
 
 /// What every host of the story knows.
 struct Scene {
     p: OneRegion,
     variant: &'static str,
-    log: Notes<Vec<Attempt>>,
+    log: Notes<Vec<Asked>>,
 }
 
 impl Scene {
-    async fn users(self: Rc<Self>, host: Host, load: Rc<[Arrival]>) {
-        let own = host.clone();
-        drive(host, load, move |_, arrival| {
-            let (scene, host) = (self.clone(), own.clone());
-            async move {
-                let (user, at_ns) = (User::numbered(arrival.sort), host.now_ns());
-                let connected = scene.connect(&host, OneRegion::tried(scene.variant, user)).await;
-                let connected_ns = connected.is_ok().then(|| host.now_ns());
-                scene.log.with(|log| log.push(Attempt { user, at_ns, connected_ns }));
-            }
-        })
-        .await;
+    async fn request(self: Rc<Self>, host: Host, user: User) {
+        let mut asked = Asked { user, at_ns: host.now_ns(), is_resolved: false, connected_ns: None, ok: false };
+        let limit = Duration::from_secs_f64(self.p.timeout_s);
+        asked.ok =
+            tokio::time::timeout(limit, self.ask(&host, &mut asked)).await.is_ok_and(|answered| answered.is_some());
+        self.log.with(|log| log.push(asked));
     }
 
-    async fn connect(&self, host: &Host, addresses: &[&str]) -> io::Result<()> {
-        match addresses {
-            [first, second] if self.variant == EYEBALLS => {
-                let later = async {
-                    host.sleep(Duration::from_millis(self.p.head_start_ms)).await;
-                    self.reach(host, second).await
-                };
-                // Whichever connects first; the other one is dropped. An attempt that fails leaves it to the other.
+    async fn ask(&self, host: &Host, asked: &mut Asked) -> Option<Reply> {
+        let user = asked.user;
+        let region = if self.variant == ELSEWHERE && user.region == 0 { REGIONS[1] } else { REGIONS[user.region] };
+        let v4 = self.look_up(host, user, V4, region).await?;
+        let v6 = match user.has_v6 && self.variant != NO_V6 {
+            true => Some(self.look_up(host, user, V6, region).await?),
+            false => None,
+        };
+        asked.is_resolved = true;
+        let from_ns = host.now_ns();
+        let mut connection = self.connect(host, &v4, v6.as_deref()).await.ok()?;
+        asked.connected_ns = Some(host.now_ns() - from_ns);
+        connection.get("/").await.ok()
+    }
+
+    /// The name of the host that a name leads to.
+    async fn look_up(&self, host: &Host, user: User, family: &str, region: &str) -> Option<String> {
+        let resolver = match user.is_public || self.variant == PUBLIC {
+            true => PUBLIC.to_string(),
+            false => own_resolver(PROVIDERS[user.provider]),
+        };
+        let name = format!("{family}.{region}.shop.example.");
+        let limit = Duration::from_secs_f64(self.p.timeout_s);
+        match dns::ask(host, named(host, &resolver), &name, limit).await? {
+            Answer::Address(address, _) => Some(host.fabric().name(host_at(address)).to_string()),
+            Answer::Delegation(..) | Answer::Failure => None,
+        }
+    }
+
+    async fn connect(&self, host: &Host, v4: &str, v6: Option<&str>) -> io::Result<Connection> {
+        let Some(v6) = v6 else { return Connection::open(host, v4).await };
+        let mut six = std::pin::pin!(Connection::open(host, v6));
+        let first_s = match self.variant {
+            LATE => self.p.gives_up_s,
+            EYEBALLS => self.p.fallback_s,
+            _ => return six.await,
+        };
+        match tokio::time::timeout(Duration::from_secs_f64(first_s), &mut six).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Err(_) if self.variant == EYEBALLS => {
+                let mut four = std::pin::pin!(Connection::open(host, v4));
+                // The first that is there (RFC 8305); one that fails leaves it to the other.
                 tokio::select! {
                     biased;
-                    Ok(()) = self.reach(host, first) => Ok(()),
-                    Ok(()) = later => Ok(()),
-                    else => Err(io::ErrorKind::TimedOut.into()),
+                    Ok(connection) = &mut six => Ok(connection),
+                    connection = &mut four => connection,
                 }
             }
-            addresses => {
-                let mut reached = Err(io::ErrorKind::TimedOut.into());
-                for address in addresses {
-                    reached = self.reach(host, address).await;
-                    if reached.is_ok() {
-                        break;
-                    }
-                }
-                reached
-            }
+            _ => Connection::open(host, v4).await,
         }
     }
-
-    async fn reach(&self, host: &Host, address: &str) -> io::Result<()> {
-        let limit = Duration::from_secs_f64(self.p.connect_timeout_s);
-        tokio::time::timeout(limit, Connection::open(host, address)).await.map_err(io::Error::from)?.map(drop)
-    }
 }
 
-fn share_lost(attempts: &[Attempt], who: impl Fn(User) -> bool) -> f64 {
-    let of = || attempts.iter().filter(|attempt| who(attempt.user));
-    percent(of().filter(|attempt| attempt.connected_ns.is_none()).count(), of().count())
+/// Those who are judged.
+fn judged(asked: &[Asked]) -> impl Iterator<Item = &Asked> {
+    let ns = |s: f64| (s * 1e9) as u64;
+    asked.iter().filter(move |asked| (ns(JUDGED_AT_S)..ns(JUDGED_AT_S + JUDGED_S)).contains(&asked.at_ns))
 }
 
-fn measure(attempts: &[Attempt]) -> Vec<Measurement> {
-    let took = |who: fn(User) -> bool| {
-        let of = attempts.iter().filter(|attempt| who(attempt.user));
-        let took: Vec<u64> = of.filter_map(|attempt| Some(attempt.connected_ns? - attempt.at_ns)).collect();
-        (!took.is_empty()).then(|| took.iter().sum::<u64>() as f64 / took.len() as f64 / 1e6)
+/// How many of a group there are, and how many of them cannot connect.
+fn count(asked: &[Asked], of: impl Fn(User) -> bool) -> (usize, usize) {
+    let group = || judged(asked).filter(|asked| of(asked.user));
+    (group().count(), group().filter(|asked| !asked.ok).count())
+}
+
+fn measure(asked: &[Asked]) -> Vec<Measurement> {
+    let failing = |of: &dyn Fn(User) -> bool| {
+        let (all, failed) = count(asked, of);
+        percent(failed, all)
     };
-    let mut measured = vec![
-        Measurement::new(LOST, share_lost(attempts, |_| true)),
-        Measurement::new(LOST_IN_WEST, share_lost(attempts, |user| user.region == WEST)),
-        Measurement::new(LOST_THERE, share_lost(attempts, User::is_there)),
-    ];
-    measured.extend(took(User::is_there).map(|ms| Measurement::new(TAKES, ms)));
-    measured.extend(took(|user| user.region == 0).map(|ms| Measurement::new(ELSEWHERE, ms)));
-    measured
-}
-
-/// What a user has in common with those of one row.
-type Is<'a> = &'a dyn Fn(User) -> bool;
-
-/// The attempts by one property at a time, as most dashboards show them.
-fn on_call(attempts: &[Attempt]) -> Vec<Table> {
-    let header = ["", "users", "cannot connect", "%", "median ms"];
-    let table = |title: &str, rows: &[(&str, Is<'_>)]| {
-        let mut table = Table::new(title, &header);
-        for (name, is) in rows {
-            let of: Vec<&Attempt> = attempts.iter().filter(|attempt| is(attempt.user)).collect();
-            let connected = of.iter().filter_map(|attempt| Some(attempt.connected_ns? - attempt.at_ns));
-            let mut took: Vec<u64> = connected.map(|ns| ns / 1_000_000).collect();
-            let lost = of.len() - took.len();
-            let median = percentile(&mut took, 0.5).map_or("-".into(), |ms| ms.to_string());
-            let share = format!("{:.1}", percent(lost, of.len()));
-            table.row([name.to_string(), of.len().to_string(), lost.to_string(), share, median]);
-        }
-        table
-    };
-    let regions: Vec<_> = (0..4).map(|region| move |user: User| user.region == region).collect();
-    let providers: Vec<_> = (0..2).map(|provider| move |user: User| user.provider == provider).collect();
-    let by_region: Vec<(&str, Is<'_>)> = REGIONS.iter().zip(&regions).map(|(name, is)| (*name, is as Is<'_>)).collect();
-    let by_provider: Vec<(&str, Is<'_>)> =
-        PROVIDERS.iter().zip(&providers).map(|(name, is)| (*name, is as Is<'_>)).collect();
+    let mut took: Vec<u64> =
+        judged(asked).filter(|asked| asked.user.is_cut_off()).filter_map(|asked| asked.connected_ns).collect();
+    let median_ms = percentile(&mut took, 0.5).map_or(f64::NAN, |ns| ns as f64 / 1e6);
     vec![
-        table("all users, as the front page of the dashboard shows them", &[("all", &|_| true)]),
-        table("the same users by region", &by_region),
-        table("the same users by provider", &by_provider),
-        table(
-            "the same users by address",
-            &[("IPv6 first", &|user: User| user.has_ipv6), ("IPv4 only", &|user: User| !user.has_ipv6)],
-        ),
+        Measurement::new(ALL, failing(&|_| true)),
+        Measurement::new(NORTH, failing(&|user| user.region == 0)),
+        Measurement::new(EAST, failing(&|user| user.region == 1)),
+        Measurement::new(BY_B, failing(&|user| user.provider == 1)),
+        Measurement::new(BY_V6, failing(&|user| user.has_v6)),
+        Measurement::new(BY_PUBLIC, failing(&|user| user.is_public)),
+        Measurement::new(REACHED, 100.0 - failing(&User::is_cut_off)),
+        Measurement::new(TAKES, median_ms),
     ]
+}
+
+/// The users' reports by what they have in common, one table for each.
+fn on_call(asked: &[Asked]) -> Vec<Table> {
+    let group = |name: String, of: Box<dyn Fn(User) -> bool>| (name, of);
+    let regions = REGIONS
+        .iter()
+        .enumerate()
+        .map(|(number, name)| group(name.to_string(), Box::new(move |user: User| user.region == number)));
+    let providers = ["A", "B"]
+        .iter()
+        .enumerate()
+        .map(|(number, name)| group(name.to_string(), Box::new(move |user: User| user.provider == number)));
+    let families = [("has IPv4 only", false), ("has IPv6, too", true)]
+        .map(|(name, has)| group(name.into(), Box::new(move |user: User| user.has_v6 == has)));
+    let resolvers = [("A's", 0), ("B's", 1)]
+        .map(|(name, number)| {
+            group(name.into(), Box::new(move |user: User| user.provider == number && !user.is_public))
+        })
+        .into_iter()
+        .chain([group("the public one".into(), Box::new(|user: User| user.is_public))]);
+    let tables: [(&str, Vec<_>); 4] = [
+        ("region", regions.collect()),
+        ("provider", providers.collect()),
+        ("address", families.into()),
+        ("resolver", resolvers.collect()),
+    ];
+    tables.map(|(by, groups)| table(asked, by, groups)).into()
+}
+
+fn table(asked: &[Asked], by: &str, groups: Vec<(String, Box<dyn Fn(User) -> bool>)>) -> Table {
+    let header = [by, "users", "name resolved", "connected", "timed out", "share"];
+    let mut table = Table::new(format!("ten seconds of users, by {by}"), &header);
+    for (name, of) in groups {
+        let (all, failed) = count(asked, &of);
+        let resolved = judged(asked).filter(|asked| of(asked.user) && asked.is_resolved).count();
+        table.row([
+            name,
+            all.to_string(),
+            resolved.to_string(),
+            (all - failed).to_string(),
+            failed.to_string(),
+            format!("{:.0} %", percent(failed, all)),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_what_the_sort_says() {
+        for sort in 0..24 {
+            assert_eq!(User::of(sort).sort(), sort);
+        }
+    }
 }
