@@ -202,7 +202,7 @@ for (const engine of ["wasm", "native"]) {
     const { page, context, errors } = await start(engine);
     const original = await digests(page);
     await seek(page, 5000);
-    await runs(page, () => page.click("#kill"));
+    await runs(page, () => page.click("#kill-leader"));
     await page.locator("#faults").getByText("kill of @leader, from 5.000 s").waitFor();
     const killed = await digests(page);
     assert.notDeepEqual(killed, original);

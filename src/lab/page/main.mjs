@@ -198,7 +198,7 @@ async function arrived(ran, answer, took, shown) {
 
 function busy(is) {
   of("run").disabled = is;
-  of("kill").disabled = is || !onStage;
+  of("kill-leader").disabled = is || !onStage;
   of("stop").hidden = !is;
   of("state").textContent = is ? "running" : "";
   document.documentElement.toggleAttribute("data-busy", is);
@@ -381,7 +381,7 @@ async function compareEngines() {
 
 function listen() {
   of("scenario").onchange = () => choose(of("scenario").value);
-  of("kill").onclick = () => {
+  of("kill-leader").onclick = () => {
     const ms = Math.ceil(stage.view.t);
     stage.film.stop();
     forkOnStage(onLeader(ms, catalogue.kinds), ms);
@@ -416,7 +416,7 @@ async function begin() {
   if (isTaught) return teach(engine, where);
   stage = makeStage({
     // Nothing before the engine has arrived, nor while it runs something.
-    offers: (run, what, ms) => (of("kill").disabled ? [] : offersOn(onStage.setting, run, what, ms, catalogue.kinds))
+    offers: (run, what, ms) => (of("kill-leader").disabled ? [] : offersOn(onStage.setting, run, what, ms, catalogue.kinds))
       .map((offer) => ({ words: offer.words, act: () => forkOnStage(offer, ms) })),
     moved: () => saveLink(),
   });
