@@ -1,6 +1,7 @@
 //! The command line: arguments, exit codes, progress. One file per command.
 
 mod answer;
+mod case;
 mod check;
 mod compare;
 mod determinism;
@@ -86,6 +87,8 @@ enum Command {
     Ledger(ledger::LedgerOf),
     /// Tell a story of a failure, ask what happens, and show it.
     Lesson(lesson::Lesson),
+    /// Solve a case: what is the matter, from evidence that takes time to get, and what helps.
+    Case(case::Cases),
     /// Run one system under many seeds, on all cores.
     Sweep(merge::SweepOrMerge),
     /// Read what sweeps have written down with --out, and say what they found and which seeds are missing.
@@ -259,6 +262,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Ladder(command) => command.run(terminal),
         Command::Ledger(command) => command.run(terminal),
         Command::Lesson(command) => command.run(terminal),
+        Command::Case(command) => command.run(terminal),
         Command::Sweep(command) => command.run(terminal),
         Command::Outcomes(command) => command.run(terminal),
         Command::Worker(command) => command.run(),

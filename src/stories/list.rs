@@ -45,8 +45,11 @@ pub static STORIES: &[Listed] = stories! {
     "head-of-line": head_of_line::HeadOfLine;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
+    "load-balancer": load_balancer::LoadBalancer;
+    "tls-handshake-storm": tls_handshake_storm::TlsHandshakeStorm;
     "central-or-peer": central_or_peer::CentralOrPeer;
     "million-connections": million_connections::MillionConnections;
+    "one-region": one_region::OneRegion;
     "dns-failover": dns_failover::DnsFailover;
     "dns-outage": dns_outage::DnsOutage;
 };

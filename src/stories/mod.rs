@@ -6,12 +6,14 @@
 //! * [`file`](mod@file): the format of `sims/stories/`. [`recording`]: a recorded run in it.
 //! * [`lesson`]: text and questions for a class. [`question`]: how an answer is graded. [`trial`]: choices that can be
 //!   run.
+//! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls.
 //! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
-//! * `consensus`: the testbed's own systems as variants.
+//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants.
 
+pub mod case;
 pub mod claim;
 pub mod evidence;
 pub mod file;
@@ -27,6 +29,7 @@ mod consensus;
 mod dns;
 mod http;
 mod pages;
+mod queue;
 #[cfg(not(target_family = "wasm"))]
 mod quic;
 mod tls;
@@ -39,10 +42,13 @@ mod dns_outage;
 mod five_data_centres;
 mod head_of_line;
 mod latency_not_bandwidth;
+mod load_balancer;
 mod million_connections;
+mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
+mod tls_handshake_storm;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};

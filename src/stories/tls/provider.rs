@@ -3,10 +3,10 @@
 //!
 //! The providers that rustls brings draw from the operating system, and need a C compiler, which WebAssembly has not.
 
-use super::quic;
+use super::{TAG, cipher, quic};
 use crate::host::task;
+use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{AeadInPlace, Buffer, Error as Sealed};
-use aes_gcm::{Aes128Gcm, KeyInit};
 use ed25519_dalek::{Signer as _, VerifyingKey};
 use hmac::{Hmac, Mac};
 use rustls::crypto::cipher::{
@@ -27,9 +27,6 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-
-/// How much longer a sealed message is.
-pub const TAG: usize = 16;
 
 /// The provider for both ends.
 pub fn provider() -> CryptoProvider {
@@ -222,11 +219,6 @@ impl Signer for PrivateKey {
     fn scheme(&self) -> SignatureScheme {
         SignatureScheme::ED25519
     }
-}
-
-/// The cipher of a key that rustls derived.
-pub fn cipher(key: &AeadKey) -> Aes128Gcm {
-    Aes128Gcm::new_from_slice(key.as_ref()).expect("rustls derives keys of the length that it is told")
 }
 
 struct Aes;

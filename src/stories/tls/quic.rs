@@ -1,6 +1,6 @@
 //! The keys of QUIC packets (RFC 9001, section 5): what rustls asks of a provider beside TLS.
 
-use super::provider::{TAG, cipher};
+use super::{TAG, cipher};
 use aes_gcm::aead::AeadInPlace;
 use aes_gcm::aes::Aes128;
 use aes_gcm::aes::cipher::{BlockEncrypt, KeyInit};
