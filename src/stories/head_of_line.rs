@@ -374,7 +374,7 @@ fn waterfall(log: &Log) -> Table {
 
 /// The pages with loss, summed up.
 fn on_the_train(p: &HeadOfLine, log: &Log) -> Table {
-    let mut table = Table::new("the pages with loss: files that came later than without", &["", ""]);
+    let mut table = Table::new("the pages with loss: files that came later than without", &["", "in all"]);
     let mut waited_ns = p.waited_ns(log);
     let count = waited_ns.len();
     let mut at = |share| percentile(&mut waited_ns, share).map_or("-".into(), |ns| (ns / 1_000_000).to_string());

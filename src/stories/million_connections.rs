@@ -29,6 +29,7 @@ const SHARED: &str = "shared-connections";
 
 const CONNECTED: &str = "phones connected";
 const BACK: &str = "until all are connected";
+const PAIRS: &str = "addresses in use";
 const DESCRIPTORS: &str = "descriptors, extrapolated";
 const MEMORY: &str = "memory, extrapolated";
 const ALIVE: &str = "keep-alives, extrapolated";
@@ -80,26 +81,21 @@ impl MillionConnections {
         self.phones / self.one_in
     }
 
-    /// What a share of everything is of all.
+    /// What was so much in the run, of all phones.
     fn of_all(&self, run: f64) -> f64 {
         run * f64::from(self.one_in)
     }
 
-    /// Ports towards the backend, of all phones.
-    fn ports(&self, variant: &str) -> f64 {
-        match variant {
-            ONE => PORTS,
-            MANY => PORTS * f64::from(self.addresses),
-            _ => f64::INFINITY,
-        }
+    /// Ports of an address in the run.
+    fn each_ports(&self) -> u32 {
+        (PORTS / f64::from(self.one_in)) as u32
     }
 
-    /// Ports towards the backend in the run: whole ones of each address.
+    /// Ports towards the backend in the run.
     fn run_ports(&self, variant: &str) -> Option<u32> {
-        let each = (PORTS / f64::from(self.one_in)) as u32;
         match variant {
-            ONE => Some(each),
-            MANY => Some(each * self.addresses),
+            ONE => Some(self.each_ports()),
+            MANY => Some(self.each_ports() * self.addresses),
             _ => None,
         }
     }
@@ -112,7 +108,8 @@ impl MillionConnections {
     /// Phones that are connected in the end, of all.
     fn connected(&self, variant: &str) -> f64 {
         let files = f64::from(self.open_files) / self.descriptors(variant);
-        f64::from(self.phones).min(self.ports(variant)).min(files)
+        let ports = self.run_ports(variant).map_or(f64::INFINITY, |ports| self.of_all(f64::from(ports)));
+        f64::from(self.phones).min(ports).min(files)
     }
 
     /// How long it takes to accept all phones once.
@@ -136,6 +133,8 @@ struct Log {
     most_sockets: u32,
     sessions: u32,
     most_sessions: u32,
+    /// Ports towards the backend that were taken at once.
+    most_ports: u32,
     /// Connections that the gateway closed because there was no port or no descriptor for them.
     turned_away: u64,
     /// When a keep-alive came.
@@ -230,6 +229,11 @@ impl Model for MillionConnections {
             if connected >= f64::from(self.phones) {
                 say(BACK, (self.back_s(), "s"), share, "N / mu");
             }
+            if *name != SHARED {
+                let pairs = (connected / self.of_all(f64::from(self.each_ports()))).ceil();
+                let because = "connected phones / 28,232, rounded up: each towards the one backend";
+                say(PAIRS, (pairs, ""), Tolerance::Within(0.5), because);
+            }
             let descriptors = self.descriptors(name) * connected;
             let because = match *name {
                 SHARED => "one for each phone, and those that are shared",
@@ -322,9 +326,20 @@ impl Drop for Session {
 /// Asks on behalf of a phone over a shared connection; what is sent here is told when the backend has answered.
 type Lane = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
+/// A port towards the backend, while it is taken.
+struct OwnPort(Rc<Way>);
+
+impl Drop for OwnPort {
+    fn drop(&mut self) {
+        self.0.ports.set(self.0.ports.get().map(|left| left + 1));
+    }
+}
+
 /// The gateway's way to the backend.
 struct Way {
-    /// Ports that are left; `None`: none are needed.
+    /// Ports that there are; `None`: none are needed.
+    all: Option<u32>,
+    /// Of these, the ones that are left.
     ports: Cell<Option<u32>>,
     /// The shared connections, and whose turn is next.
     lanes: RefCell<Vec<Lane>>,
@@ -345,8 +360,8 @@ impl Scene {
     }
 
     async fn gateway(self: Rc<Self>, host: Host) {
-        let ports = Cell::new(self.p.run_ports(self.variant));
-        let way = Rc::new(Way { ports, lanes: RefCell::default(), next: Cell::new(0) });
+        let all = self.p.run_ports(self.variant);
+        let way = Rc::new(Way { all, ports: Cell::new(all), lanes: RefCell::default(), next: Cell::new(0) });
         if self.variant == SHARED {
             for _ in 0..LANES {
                 let (lane, asked) = mpsc::unbounded_channel();
@@ -387,7 +402,7 @@ impl Scene {
     }
 
     /// One phone: a way to the backend for it, then its keep-alives.
-    async fn serve(&self, host: &Host, mut stream: Stream, way: &Way) -> io::Result<()> {
+    async fn serve(&self, host: &Host, mut stream: Stream, way: &Rc<Way>) -> io::Result<()> {
         let turned_away = || {
             self.log.with(|log| log.turned_away += 1);
             io::Error::from(io::ErrorKind::AddrNotAvailable)
@@ -404,8 +419,10 @@ impl Scene {
             let left = way.ports.get().and_then(|ports| ports.checked_sub(1)).ok_or_else(turned_away)?;
             let descriptor = self.open().ok_or_else(turned_away)?;
             way.ports.set(Some(left));
-            let backend = own.insert((descriptor, host.connect("backend", PORT).await?));
-            exchange(&mut backend.1).await?;
+            self.log.with(|log| log.most_ports = log.most_ports.max(way.all.unwrap_or(0) - left));
+            let port = OwnPort(way.clone());
+            let (.., backend) = own.insert((descriptor, port, host.connect("backend", PORT).await?));
+            exchange(backend).await?;
         }
         self.log.with(|log| {
             log.sessions += 1;
@@ -456,6 +473,7 @@ fn measure(p: &MillionConnections, log: &Log) -> Vec<Measurement> {
     vec![
         Measurement::new(CONNECTED, percent(connected.count(), log.connected_ns.len())),
         Measurement::new(BACK, last_ns.map_or(f64::NAN, |ns| ns as f64 / 1e9 - BEGIN_S)),
+        Measurement::new(PAIRS, f64::from(log.most_ports.div_ceil(p.each_ports()))),
         Measurement::new(DESCRIPTORS, p.of_all(f64::from(log.most_sockets))),
         Measurement::new(MEMORY, p.of_all(memory_kb) / 1e6),
         Measurement::new(ALIVE, p.of_all(alive as f64 / p.keep_alive_s)),

@@ -186,3 +186,47 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{Notes, World};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Loads four resources over this protocol: each as the browser saw it, and the packets of which they fill half.
+    fn load(protocol: Protocol, packets: u32) -> (Vec<Loaded>, u32) {
+        let log = Notes::new((Vec::new(), 0));
+        let (counted, notes) = (log.clone(), log.clone());
+        let count = move |length| counted.with(|(_, count): &mut (Vec<Loaded>, u32)| *count += u32::from(length > 600));
+        let site = Site { protocol, packet: 1200, packets, sent: Arc::new(count) };
+        let served = site.clone();
+        let world = World::new(5, 1, 5.0, 10)
+            .host("server", move |host| serve(host, served.clone(), |_| std::future::ready(())))
+            .host("browser", move |host| {
+                let (site, log) = (site.clone(), notes.clone());
+                async move {
+                    let mut browser = Browser::open(&host, "server", site).await.unwrap();
+                    log.with(|(_, count)| *count = 0);
+                    let paths = (0..4).map(|number| format!("/{number}")).collect();
+                    let loaded = browser.load(paths).await.unwrap();
+                    log.with(|(all, _)| *all = loaded);
+                    std::future::pending().await
+                }
+            });
+        world.run().unwrap();
+        log.take()
+    }
+
+    #[test]
+    fn a_resource_fills_its_packets_over_each_protocol() {
+        for protocol in [Protocol::One(2), Protocol::Two, Protocol::Three] {
+            for packets in 2..=4 {
+                let (loaded, sent) = load(protocol, packets);
+                assert_eq!((loaded.len(), sent), (4, 4 * packets), "{protocol:?}");
+                let asked: BTreeSet<u64> = loaded.iter().map(|one| one.asked_ns).collect();
+                let rounds = if protocol == Protocol::One(2) { 2 } else { 1 };
+                assert_eq!(asked.len(), rounds, "{protocol:?}: {loaded:?}");
+            }
+        }
+    }
+}

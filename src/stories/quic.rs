@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 const PORT: u16 = 443;
 /// The length of a connection's name.
 const NAME: usize = 8;
+/// Streams that a connection may have open at once: more than a page, so that a lost permission for more is no matter.
+const STREAMS: u32 = 1 << 10;
 /// A congestion window that nothing fills.
 const WINDOW: u64 = 1 << 30;
 
@@ -90,7 +92,7 @@ fn transport(datagram: u16) -> Arc<TransportConfig> {
         .initial_mtu(datagram)
         .mtu_discovery_config(None)
         .congestion_controller_factory(Arc::new(NeverFull))
-        .max_concurrent_bidi_streams(VarInt::from_u32(1 << 20))
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS))
         .max_idle_timeout(None);
     Arc::new(config)
 }
@@ -295,5 +297,76 @@ struct AlwaysWritable;
 impl UdpPoller for AlwaysWritable {
     fn poll_writable(self: Pin<&mut Self>, _: &mut Context) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{Notes, World, named};
+    use super::*;
+    use crate::fault::kinds::Messages;
+    use crate::fault::model::{Chaos, Fault};
+    use crate::trace::digest::Digest;
+
+    /// A client sends this much to a server that sends it back; the digest of every packet, and what came back.
+    fn echo(seed: u64, length: usize, faults: &[Fault]) -> (Digest, Option<Vec<u8>>) {
+        let log = Notes::new(None);
+        let notes = log.clone();
+        let sent: Vec<u8> = (0..length).map(|at| at as u8).collect();
+        let world = World::new(seed, 1, 20.0, 5).faults(faults).host("server", |host| async move {
+            let endpoint = server(&host, b"echo", 1200, Arc::new(|_| ())).unwrap();
+            while let Some(incoming) = endpoint.accept().await {
+                let connection = incoming.await.unwrap();
+                let (mut to, mut from) = connection.accept_bi().await.unwrap();
+                let asked = from.read_to_end(1 << 20).await.unwrap();
+                to.write_all(&asked).await.unwrap();
+                to.finish().unwrap();
+                connection.closed().await;
+            }
+        });
+        let world = world.host("client", move |host| {
+            let (notes, sent) = (notes.clone(), sent.clone());
+            async move {
+                let (_endpoint, connection) = connect(&host, named(&host, "server"), b"echo", 1200).await.unwrap();
+                let (mut to, mut from) = connection.open_bi().await.unwrap();
+                to.write_all(&sent).await.unwrap();
+                to.finish().unwrap();
+                let answer = from.read_to_end(1 << 20).await.unwrap();
+                notes.with(|notes| *notes = Some(answer));
+                std::future::pending().await
+            }
+        });
+        let ran = world.run().unwrap();
+        (ran.digest, log.with(Option::take))
+    }
+
+    fn loss(loss_ppm: u32) -> Vec<Fault> {
+        let chaos = Chaos { loss_ppm, ..Chaos::NONE };
+        let kind = Messages { from: Vec::new(), to: Vec::new(), kinds: Vec::new(), chaos };
+        vec![Fault { at_ms: 0, for_ms: None, kind: kind.into() }]
+    }
+
+    #[test]
+    fn what_is_sent_comes_back_whatever_is_lost() {
+        let sent: Vec<u8> = (0..100_000).map(|at| at as u8).collect();
+        for faults in [Vec::new(), loss(100_000)] {
+            assert!(echo(3, 100_000, &faults).1.as_ref() == Some(&sent), "{faults:?}");
+        }
+        assert_eq!(echo(3, 10, &loss(1_000_000)).1, None, "and nothing, if all is");
+    }
+
+    #[test]
+    fn a_connection_is_the_same_to_the_last_byte() {
+        let (first, _) = echo(3, 50_000, &loss(50_000));
+        assert_eq!(first, echo(3, 50_000, &loss(50_000)).0);
+        assert_ne!(echo(3, 10, &[]).0, echo(4, 10, &[]).0, "its random bytes are the seed's");
+    }
+
+    #[test]
+    fn an_address_is_a_port_of_a_host() {
+        for (host, port) in [(HostId(1), 443), (HostId(300), 40_000)] {
+            assert_eq!(port_at(address(host, port)).unwrap(), (host, port));
+        }
+        assert!(port_at(SocketAddr::from(([0_u16; 8], 1))).is_err());
     }
 }
