@@ -68,6 +68,8 @@ systems! {
     Lease = "lease", |_, deployment| primary_backup(deployment, Policy::Lease);
     /// No primary: any node reads and writes overlapping quorums.
     Quorum = "quorum", |_, deployment| Ok(Box::new(QuorumCluster::new(deployment)));
+    /// The replicated store on tikv's raft.
+    RaftRs = "raft-rs", on_raft_rs;
 }
 
 impl System {
@@ -122,13 +124,31 @@ fn on_openraft(system: System, deployment: &Deployment) -> Made {
 
 #[cfg(not(feature = "openraft"))]
 fn on_openraft(system: System, _: &Deployment) -> Made {
-    Err(NotBuilt(system))
+    Err(NotBuilt { system, engine: "openraft", feature: "openraft" })
+}
+
+#[cfg(feature = "engines")]
+fn on_raft_rs(_: System, deployment: &Deployment) -> Made {
+    use super::engines::raft_rs::{RaftRsCluster, Reads};
+    Ok(Box::new(RaftRsCluster::new(deployment, Reads::Confirmed)))
+}
+
+#[cfg(not(feature = "engines"))]
+fn on_raft_rs(system: System, _: &Deployment) -> Made {
+    Err(NotBuilt { system, engine: "raft", feature: "engines" })
 }
 
 /// A system that this build leaves out: its name is known, so that files which name it can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this build has no openraft, on which `{0}` runs: enable the feature `openraft` of the crate `schism`")]
-pub struct NotBuilt(pub System);
+#[error("this build has no {engine}, on which `{system}` runs: enable the feature `{feature}` of the crate `schism`")]
+pub struct NotBuilt {
+    /// The system.
+    pub system: System,
+    /// The crate that it runs on.
+    pub engine: &'static str,
+    /// The feature that brings it.
+    pub feature: &'static str,
+}
 
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
