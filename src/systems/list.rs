@@ -70,6 +70,8 @@ systems! {
     Quorum = "quorum", |_, deployment| Ok(Box::new(QuorumCluster::new(deployment)));
     /// The replicated store on tikv's raft.
     RaftRs = "raft-rs", on_raft_rs;
+    /// The replicated store on omnipaxos.
+    OmniPaxos = "omnipaxos", on_omnipaxos;
 }
 
 impl System {
@@ -133,9 +135,19 @@ fn on_raft_rs(_: System, deployment: &Deployment) -> Made {
     Ok(Box::new(RaftRsCluster::new(deployment, Reads::Confirmed)))
 }
 
+#[cfg(feature = "engines")]
+fn on_omnipaxos(_: System, deployment: &Deployment) -> Made {
+    Ok(Box::new(super::engines::omnipaxos::OmniPaxosCluster::new(deployment)))
+}
+
 #[cfg(not(feature = "engines"))]
 fn on_raft_rs(system: System, _: &Deployment) -> Made {
     Err(NotBuilt { system, engine: "raft", feature: "engines" })
+}
+
+#[cfg(not(feature = "engines"))]
+fn on_omnipaxos(system: System, _: &Deployment) -> Made {
+    Err(NotBuilt { system, engine: "omnipaxos", feature: "engines" })
 }
 
 /// A system that this build leaves out: its name is known, so that files which name it can be read.

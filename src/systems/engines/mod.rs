@@ -3,8 +3,11 @@
 //! These engines have no network, clock or disk of their own. A node of ours drives them: it hands them messages and
 //! ticks, makes durable what they ask for, and sends what they say.
 //!
-//! * [`raft_rs`]: tikv's Raft. `mailroom`: messages over the host's transport. `desk`: clients that wait.
+//! * [`raft_rs`]: tikv's Raft. [`omnipaxos`]: Sequence Paxos.
+//! * `node`: a node on any engine. `mailroom`: messages over the host's transport. `desk`: clients that wait.
 
 mod desk;
 mod mailroom;
+mod node;
+pub mod omnipaxos;
 pub mod raft_rs;

@@ -33,12 +33,19 @@ impl Changing {
         if !replica.leads() || replica.raw.raft.has_pending_conf() {
             return reply(counter, Reconfigured::Refused { hint: replica.hint() });
         }
+        let mut present: Vec<u64> = replica.raw.raft.prs().conf().voters().ids().iter().collect();
+        present.sort_unstable();
+        // A leader of raft-rs that removes itself goes on leading, and panics at the next entry that it commits
+        // (`raft` 0.7.0, raft.rs:943). TiKV refuses such a change. So does this node, and makes way for a successor.
+        if !voters.contains(replica.host_id()) {
+            let successor = present.into_iter().find(|node| voters.contains(host_id(*node)));
+            successor.into_iter().for_each(|node| replica.raw.transfer_leader(node));
+            return reply(counter, Reconfigured::Refused { hint: successor.map(host_id) });
+        }
         self.last += 1;
-        let present: Vec<u64> = replica.raw.raft.prs().conf().voters().ids().iter().collect();
-        let mut removed: Vec<u64> = present.into_iter().filter(|node| !voters.contains(host_id(*node))).collect();
-        removed.sort_unstable();
+        let removed = present.into_iter().filter(|node| !voters.contains(host_id(*node)));
         let added = voters.iter().map(|node| (u64::from(node.0), ConfChangeType::AddNode));
-        let changes = added.chain(removed.into_iter().map(|node| (node, ConfChangeType::RemoveNode)));
+        let changes = added.chain(removed.map(|node| (node, ConfChangeType::RemoveNode)));
         let change = ConfChangeV2 {
             transition: ConfChangeTransition::Auto,
             changes: changes

@@ -3,11 +3,11 @@
 //! Checked quorums and pre-votes are on, as TiKV has them. raft-rs draws election time-outs from a generator that no
 //! seed reaches: `replica` overrides each draw. Its hash maps have a fixed hasher, and time is what a node counts.
 //!
-//! * `node`: the task that drives it, and requests. `replica`: its ready loop. `state`: what is on disk.
+//! * `driver`: it as the engine of a node. `replica`: its ready loop. `state`: what is on disk.
 //! * `members`: the administrator's requests. `wire`: its messages as frames. `observer`: what the checks read.
 
+mod driver;
 mod members;
-mod node;
 mod observer;
 mod replica;
 mod state;
@@ -15,11 +15,11 @@ mod wire;
 
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
-use crate::systems::message::{decode, encode};
 use crate::systems::storage::process;
-use crate::systems::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
-use crate::trace::{HostId, MessageKind};
-use node::Node;
+use crate::systems::engines::node::{self, Node};
+use crate::systems::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
+use crate::trace::HostId;
+use driver::Driver;
 use state::{Machine, Members};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,8 +39,8 @@ pub enum Reads {
     /// ReadIndex: a majority confirms that it leads.
     #[default]
     Confirmed,
-    /// Nothing.
-    Local,
+    /// The node believes that it leads.
+    Believing,
 }
 
 /// What all nodes of a cluster share.
@@ -88,7 +88,10 @@ impl RaftRsCluster {
 impl Cluster for RaftRsCluster {
     fn process(&self, host: Host) -> Process {
         let (setup, latest) = (self.setup.clone(), self.nodes[&host.id()].clone());
-        Box::pin(process::supervise(host, async move |host: &Host| Node::start(&setup, host, &latest)))
+        Box::pin(process::supervise(host, async move |host: &Host| -> Result<_, Box<dyn std::error::Error>> {
+            let driver = Driver::start(&setup, host, &latest)?;
+            Ok(Node::new(host, setup.tick, setup.deadline, driver))
+        }))
     }
 
     fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
@@ -97,11 +100,6 @@ impl Cluster for RaftRsCluster {
     }
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
-        let Reconfiguration { client, node, voters, timeout } = request;
-        Some(Box::pin(async move {
-            let answer = client.transport().call(node, MessageKind::Members, encode(&voters), timeout, None).await;
-            let decoded = answer.ok().and_then(|bytes| decode(&bytes));
-            decoded.unwrap_or(Reconfigured::Unknown)
-        }))
+        Some(node::reconfigure(request))
     }
 }

@@ -2,13 +2,13 @@
 //! for (`raft` 0.7, "Processing the Ready state").
 
 use super::observer::{Observer, host_id};
-use super::state::{Change, Effects, Kind, Members, Shared, Stored, StoredSnapshot, Vote};
+use super::state::{Change, Effects, Kind, Members, Meta, Shared, Stored, StoredSnapshot, Vote};
 use super::wire::{self, Leaders};
 use super::{LOGS_KEPT, LOGS_PER_SNAPSHOT, Setup};
 use crate::host::{Host, lock};
-use crate::kv::{Applied, Command};
+use crate::kv::{Applied, Command, Value};
 use crate::systems::engines::mailroom::{Batch, Mailroom, Post};
-use crate::systems::message::decode;
+use crate::systems::message::{decode, encode};
 use crate::systems::storage::journal::Journal;
 use crate::trace::{HostId, LogPosition};
 use protobuf::Message as _;
@@ -80,6 +80,11 @@ impl Replica {
             Replica { host, raw, state, journal, leaders, observer, drawn, election, done: Vec::new() };
         replica.stepped();
         Ok(replica)
+    }
+
+    /// The host that it runs on.
+    pub fn host_id(&self) -> HostId {
+        self.host.id()
     }
 
     /// Whether this node leads.
@@ -275,7 +280,7 @@ impl Replica {
             let meta = snapshot.get_metadata();
             let leader = self.leaders.get(&meta.term).copied().unwrap_or(HostId(0));
             let upto = LogPosition { term: meta.term, leader, index: meta.index };
-            let meta = super::state::Meta { upto: Some(upto), members: meta.get_conf_state().into() };
+            let meta = Meta { upto: Some(upto), members: meta.get_conf_state().into() };
             StoredSnapshot { meta, data: snapshot.data.to_vec() }
         };
         let machine = stored.machine().map_err(io::Error::other)?;
@@ -333,13 +338,13 @@ impl Replica {
     }
 
     /// The value that a key has in the state applied here.
-    pub fn value(&self, command: &Command) -> Option<crate::kv::Value> {
+    pub fn value(&self, command: &Command) -> Option<Value> {
         lock(&self.state.machine).store.get(command.op.key())
     }
 
     /// The command of a proposal, as raft-rs carries it.
     pub fn propose(&mut self, command: &Command) -> raft::Result<()> {
-        let proposed = self.raw.propose(Vec::new(), crate::systems::message::encode(command));
+        let proposed = self.raw.propose(Vec::new(), encode(command));
         self.stepped();
         proposed
     }
