@@ -156,6 +156,7 @@ pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
         trace,
         history,
         doubts: Vec::new(),
+        bytes_between_nodes: 0,
     }
 }
 

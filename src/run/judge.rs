@@ -26,8 +26,8 @@ pub fn judge(
     let situations = situations::count(&plan.world, &evidence.trace);
     let doubts = case.doubts(&findings, &situations);
     let outcome = case.outcome(findings, &doubts, situations);
-    let (scenario, Evidence { trace, acts, .. }) = (scenario.clone(), evidence);
-    Run { scenario, plan, outcome, acts, trace, history, doubts }
+    let (scenario, Evidence { trace, acts, bytes_between_nodes, .. }) = (scenario.clone(), evidence);
+    Run { scenario, plan, outcome, acts, trace, history, doubts, bytes_between_nodes }
 }
 
 /// The evidence.

@@ -28,6 +28,8 @@ pub struct Run {
     /// Why the run proves nothing or little, whatever its verdict; the sentences are those of
     /// [`Outcome::inconclusive`], in the same order.
     pub doubts: Vec<Doubt>,
+    /// The bytes that nodes sent to nodes, without headers.
+    pub bytes_between_nodes: u64,
 }
 
 impl Run {

@@ -21,6 +21,8 @@ macro_rules! systems {
             $($(#[$what])* $system,)*
             /// A system with a planted bug.
             Bugged(Bug),
+            /// The store on raft-rs with a bug that others plant in the one on openraft.
+            Transplanted(Bug),
         }
 
         impl System {
@@ -32,6 +34,7 @@ macro_rules! systems {
                 match self {
                     $(System::$system => $name,)*
                     System::Bugged(bug) => bug.name(),
+                    System::Transplanted(bug) => bug.on_raft_rs().unwrap_or(bug.name()),
                 }
             }
 
@@ -43,6 +46,7 @@ macro_rules! systems {
                 let make: fn(System, &Deployment) -> Made = match self {
                     $(System::$system => $make,)*
                     System::Bugged(_) => bugged,
+                    System::Transplanted(_) => on_raft_rs,
                 };
                 make(self, deployment)
             }
@@ -77,7 +81,19 @@ systems! {
 impl System {
     /// Every system, those with a bug last.
     pub fn all() -> impl Iterator<Item = System> {
-        System::SOUND.iter().copied().chain(Bug::ALL.iter().copied().map(System::Bugged))
+        let bugged = Bug::ALL.iter().copied().map(System::Bugged);
+        let transplanted = Bug::ON_RAFT_RS.iter().map(|(bug, _)| System::Transplanted(*bug));
+        System::SOUND.iter().copied().chain(bugged).chain(transplanted)
+    }
+
+    /// Whether this build has the system.
+    pub fn is_built(self) -> bool {
+        match self {
+            System::RaftRs | System::OmniPaxos | System::Transplanted(_) => cfg!(feature = "engines"),
+            System::Raft | System::RaftLocalReads | System::RaftMemory => cfg!(feature = "openraft"),
+            System::Bugged(bug) => bug.species().base != Base::Raft || cfg!(feature = "openraft"),
+            _ => true,
+        }
     }
 
     /// The names of all systems.
@@ -130,9 +146,12 @@ fn on_openraft(system: System, _: &Deployment) -> Made {
 }
 
 #[cfg(feature = "engines")]
-fn on_raft_rs(_: System, deployment: &Deployment) -> Made {
-    use super::engines::raft_rs::{RaftRsCluster, Reads};
-    Ok(Box::new(RaftRsCluster::new(deployment, Reads::Confirmed)))
+fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
+    use super::engines::raft_rs::RaftRsCluster;
+    Ok(Box::new(match system {
+        System::Transplanted(bug) => RaftRsCluster::bugged(deployment, bug),
+        _ => RaftRsCluster::new(deployment),
+    }))
 }
 
 #[cfg(feature = "engines")]

@@ -25,6 +25,11 @@ impl Asked {
         let _ = self.counter.send(encode(reply));
     }
 
+    /// Says that the command may have an effect, or not.
+    pub fn leave_open(self) {
+        self.answer(&Reply::Unknown);
+    }
+
     /// Refuses the command, which has had no effect and will have none.
     pub fn refuse(self, hint: Option<HostId>) {
         self.answer(&Reply::Refused { hint });
@@ -54,11 +59,9 @@ impl Desk {
         }
     }
 
-    /// This node leads no more. Another one may still get the commands committed.
-    pub fn abandon(&mut self) {
-        for asked in std::mem::take(&mut self.proposed).into_values().flatten() {
-            asked.answer(&Reply::Unknown);
-        }
+    /// This node leads no more. What becomes of the commands, it will not learn.
+    pub fn abandon(&mut self, tell: fn(Asked)) {
+        std::mem::take(&mut self.proposed).into_values().flatten().for_each(tell);
     }
 }
 

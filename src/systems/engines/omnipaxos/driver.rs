@@ -209,7 +209,8 @@ impl Engine for Driver {
             self.desk.applied(&self.host, &command, applied, term);
         }
         if !self.leads() {
-            self.desk.abandon();
+            // Another leader may still get them decided.
+            self.desk.abandon(Asked::leave_open);
         }
     }
 }

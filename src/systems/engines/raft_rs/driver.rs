@@ -2,8 +2,9 @@
 
 use super::members::Changing;
 use super::replica::{Done, Replica};
-use super::state::{Change, Disk, Machine, RaftRs, Shared};
-use super::{Latest, Reads, Setup};
+use super::rules::Reads;
+use super::state::{Change, Disk, Machine, Shared};
+use super::{Latest, Setup};
 use crate::host::Host;
 use crate::kv::{Op, Response};
 use crate::systems::engines::desk::{Asked, Counter, Desk, acknowledge};
@@ -55,12 +56,13 @@ impl Driver {
     /// # Errors
     /// When the storage cannot be read, or raft-rs does not start on it.
     pub fn start(setup: &Rc<Setup>, host: &Host, latest: &Latest) -> Result<Driver, Box<dyn Error>> {
-        let database = tables::open::<RaftRs>(host.disk())?;
+        let database = (setup.rules.open)(host)?;
         let (disk, mut machine): (Disk, Machine) = tables::load(&database)?;
+        let disk = (setup.rules.remember)(disk);
         if machine.membership.voters.is_empty() {
             machine.membership = setup.founders.clone();
         }
-        let journal: Journal<Change> = Journal::new(host.clone(), database, tables::commit);
+        let journal: Journal<Change> = Journal::new(host.clone(), database, setup.rules.commit);
         let state = Shared { disk: Arc::new(Mutex::new(disk)), machine: Arc::new(Mutex::new(machine)) };
         *latest.borrow_mut() = Some(state.machine.clone());
         Ok(Driver {
@@ -123,7 +125,7 @@ impl Engine for Driver {
             return asked.refuse(self.replica.hint());
         }
         if is_read {
-            return match self.setup.reads {
+            return match self.setup.rules.reads {
                 Reads::Confirmed => self.reads.new.push(asked),
                 Reads::Believing => self.answer_read(asked),
             };
@@ -158,7 +160,7 @@ impl Engine for Driver {
         }
         self.serve_reads();
         if !self.replica.leads() {
-            self.desk.abandon();
+            self.desk.abandon(self.setup.rules.deposed);
             self.changing.abandon();
             let hint = self.replica.hint();
             self.reads.take().into_iter().for_each(|asked| asked.refuse(hint));

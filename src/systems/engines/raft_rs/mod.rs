@@ -4,12 +4,15 @@
 //! seed reaches: `replica` overrides each draw. Its hash maps have a fixed hasher, and time is what a node counts.
 //!
 //! * `driver`: it as the engine of a node. `replica`: its ready loop. `state`: what is on disk.
+//! * `rules`: what a node does beside raft-rs. `planted`: the same with a bug.
 //! * `members`: the administrator's requests. `wire`: its messages as frames. `observer`: what the checks read.
 
 mod driver;
 mod members;
 mod observer;
+mod planted;
 mod replica;
+mod rules;
 mod state;
 mod wire;
 
@@ -19,7 +22,9 @@ use crate::systems::storage::process;
 use crate::systems::engines::node::{self, Node};
 use crate::systems::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
 use crate::trace::HostId;
+use crate::systems::bugs::Bug;
 use driver::Driver;
+use rules::Rules;
 use state::{Machine, Members};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,16 +38,6 @@ const LOGS_KEPT: u64 = 30;
 /// Ticks of raft-rs between two heartbeats.
 const TICKS_PER_HEARTBEAT: u32 = 10;
 
-/// What a node does before it answers a read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Reads {
-    /// ReadIndex: a majority confirms that it leads.
-    #[default]
-    Confirmed,
-    /// The node believes that it leads.
-    Believing,
-}
-
 /// What all nodes of a cluster share.
 pub(in crate::systems) struct Setup {
     /// The members before any change.
@@ -53,7 +48,7 @@ pub(in crate::systems) struct Setup {
     election: (usize, usize),
     /// How long a call waits for its reply.
     deadline: Duration,
-    reads: Reads,
+    rules: Rules,
 }
 
 /// The state machine of a node's latest process.
@@ -67,7 +62,19 @@ pub struct RaftRsCluster {
 
 impl RaftRsCluster {
     /// A fresh cluster with all nodes of `deployment` as voters.
-    pub fn new(deployment: &Deployment, reads: Reads) -> RaftRsCluster {
+    pub fn new(deployment: &Deployment) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, Rules::default())
+    }
+
+    /// The same, all of whose nodes have a bug.
+    ///
+    /// # Panics
+    /// For a bug that is not in [`Bug::ON_RAFT_RS`].
+    pub fn bugged(deployment: &Deployment, bug: Bug) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, planted::rules(bug))
+    }
+
+    fn with(deployment: &Deployment, rules: Rules) -> RaftRsCluster {
         let tick = deployment.heartbeat / TICKS_PER_HEARTBEAT;
         let ticks = |span: Duration| span.as_nanos().div_ceil(tick.as_nanos()) as usize;
         let founders =
@@ -78,7 +85,7 @@ impl RaftRsCluster {
             heartbeat: TICKS_PER_HEARTBEAT as usize,
             election: (ticks(deployment.election.0), ticks(deployment.election.1)),
             deadline: deployment.election.0,
-            reads,
+            rules,
         };
         let nodes = deployment.nodes().map(|node| (node, Latest::default())).collect();
         RaftRsCluster { setup: Rc::new(setup), nodes }

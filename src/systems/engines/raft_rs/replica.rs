@@ -2,6 +2,7 @@
 //! for (`raft` 0.7, "Processing the Ready state").
 
 use super::observer::{Observer, host_id};
+use super::rules::Rules;
 use super::state::{Change, Effects, Kind, Members, Meta, Shared, Stored, StoredSnapshot, Vote};
 use super::wire::{self, Leaders};
 use super::{LOGS_KEPT, LOGS_PER_SNAPSHOT, Setup};
@@ -33,6 +34,7 @@ pub struct Replica {
     pub raw: RawNode<Shared>,
     state: Shared,
     journal: Journal<Change>,
+    rules: Rules,
     leaders: Leaders,
     observer: Observer,
     /// Term, role and leader when the election time-out was drawn last, and the ticks drawn.
@@ -75,9 +77,9 @@ impl Replica {
         let observer = Observer::new(host.clone(), vote.term, vote.candidate);
         observer.found(&setup.founders, last, applied);
         let drawn = ((u64::MAX, StateRole::Follower, 0), 0);
-        let (host, election) = (host.clone(), setup.election);
+        let (host, election, rules) = (host.clone(), setup.election, setup.rules);
         let mut replica =
-            Replica { host, raw, state, journal, leaders, observer, drawn, election, done: Vec::new() };
+            Replica { host, raw, state, journal, rules, leaders, observer, drawn, election, done: Vec::new() };
         replica.stepped();
         Ok(replica)
     }
@@ -165,7 +167,7 @@ impl Replica {
                 lock(&self.state.disk).vote = Some(Vote { term, candidate });
             }
             if ready.must_sync() {
-                self.journal.flushed().await?;
+                self.sync().await?;
             }
             from.into_iter().for_each(|from| self.observer.truncated(from));
             self.observer.appended(&appended);
@@ -182,6 +184,15 @@ impl Replica {
             self.compact().await?;
         }
         Ok(std::mem::take(&mut self.done))
+    }
+
+    /// Waits until all changes are durable.
+    async fn sync(&self) -> io::Result<()> {
+        if self.rules.waits_for_disk {
+            return self.journal.flushed().await;
+        }
+        self.journal.flush(|_| ());
+        Ok(())
     }
 
     fn change(&self, change: Change) {
@@ -250,7 +261,11 @@ impl Replica {
         for entry in entries {
             let held = lock(&self.state.disk).log.get(&entry.index).cloned();
             let stored = held.unwrap_or_else(|| self.stored(entry));
-            let applied = lock(&self.state.machine).apply(stored.clone(), &mut effects);
+            let applied = {
+                let mut machine = lock(&self.state.machine);
+                stored.command().iter().for_each(|command| (self.rules.prepare)(&mut machine, command));
+                machine.apply(stored.clone(), &mut effects)
+            };
             self.observer.applied(&stored, applied);
             if let (Some(command), Some(applied)) = (stored.command(), applied) {
                 self.done.push(Done::Command(command, applied, stored.at.term));
@@ -317,7 +332,7 @@ impl Replica {
         if self.applied() < covered + LOGS_PER_SNAPSHOT {
             return Ok(());
         }
-        let stored = lock(&self.state.machine).snapshot().map_err(io::Error::other)?;
+        let stored = (self.rules.snapshot)(&lock(&self.state.machine)).map_err(io::Error::other)?;
         let end = stored.meta.upto.map_or(0, |upto| upto.index).saturating_sub(LOGS_KEPT);
         let purged = {
             let mut disk = lock(&self.state.disk);
