@@ -125,9 +125,9 @@ fn the_same_storage_lies_in_a_real_file() {
     let vote = openraft::Vote::new(7, 3);
     {
         let database = tables::open::<Types>(file(&path)).unwrap();
-        tables::commit(&database, &[Change::Vote(vote), Change::Truncate(0)]).unwrap();
+        tables::commit::<Types>(&database, &[Change::Vote(vote), Change::Truncate(0)]).unwrap();
     }
-    let (disk, machine) = tables::load(&tables::open::<Types>(file(&path)).unwrap()).unwrap();
+    let (disk, machine) = tables::load::<Types>(&tables::open::<Types>(file(&path)).unwrap()).unwrap();
     assert_eq!((disk.vote, disk.log.len(), machine.applied), (Some(vote), 0, None));
 }
 
@@ -166,6 +166,6 @@ fn a_damaged_row_is_named() {
         transaction.open_table(meta).unwrap().insert("vote", b"a vote without its checksum".as_slice()).unwrap();
         transaction.commit().unwrap();
     }
-    let error = tables::load(&tables::open::<Types>(file(&path)).unwrap()).unwrap_err().to_string();
+    let error = tables::load::<Types>(&tables::open::<Types>(file(&path)).unwrap()).unwrap_err().to_string();
     assert!(error.contains("row vote of table `meta` is damaged"), "{error}");
 }

@@ -52,9 +52,7 @@ impl Figures {
             leaderless_ms: longest_silence_ms(run),
             recovered_ms: outcome.recovered_ms,
             acknowledged: outcome.acked,
-            messages: count(
-                &|host, what| matches!(what, What::Send { to, .. } if is_node(host) && is_node(*to)),
-            ),
+            messages: count(&|host, what| matches!(what, What::Send { to, .. } if is_node(host) && is_node(*to))),
             bytes: run.bytes_between_nodes,
             syncs: count(&|_, what| matches!(what, What::Sync { .. })),
         }
@@ -206,7 +204,9 @@ impl Engines {
         ] {
             text.push_str(&format!("* `{system}`: {what}.\n"));
         }
-        text.push_str("\nElection time-outs and heartbeats are the scenario's for all three. What the columns say:\n\n");
+        text.push_str(
+            "\nElection time-outs and heartbeats are the scenario's for all three. What the columns say:\n\n",
+        );
         COLUMNS.iter().for_each(|(name, what)| text.push_str(&format!("* **{name}**: {what}.\n")));
         let cells = self.cells();
         for ((name, about), cells) in SCENARIOS.iter().zip(cells.chunks(ENGINES.len())) {

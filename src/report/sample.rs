@@ -183,6 +183,7 @@ fn outcome(system: &str, plan: &Plan, trace: &Trace, history: &History) -> Outco
         verdict,
         violations,
         inconclusive: Vec::new(),
+        inapplicable: Vec::new(),
         liveness: Liveness::Ok,
         converged: true,
         digest: hasher.finish(),

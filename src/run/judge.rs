@@ -136,6 +136,7 @@ impl Case<'_> {
             system: self.subject.name.clone(),
             seed: world.seed,
             verdict,
+            inapplicable: check::raft::inapplicable(&self.evidence.trace).to_vec(),
             inconclusive: doubts.iter().map(|doubt| doubt.why.clone()).collect(),
             liveness,
             converged: check::convergence::check(trace).is_none(),

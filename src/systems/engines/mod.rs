@@ -11,3 +11,6 @@ mod mailroom;
 mod node;
 pub mod omnipaxos;
 pub mod raft_rs;
+
+#[cfg(test)]
+mod tests;

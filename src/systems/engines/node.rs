@@ -7,7 +7,7 @@ use crate::host::transport::Incoming;
 use crate::systems::message::{decode, encode};
 use crate::systems::protocol::Request;
 use crate::systems::storage::process;
-use crate::systems::{Reconfigured, Reconfiguring, Reconfiguration};
+use crate::systems::{Reconfiguration, Reconfigured, Reconfiguring};
 use crate::trace::{HostSet, MessageKind};
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -36,9 +36,7 @@ impl Engine for Types {
         match entry.payload {
             EntryPayload::Blank => Payload::Blank,
             EntryPayload::Normal(command) => Payload::Command(command),
-            EntryPayload::Membership(members) => {
-                Payload::Members(StoredMembership::new(Some(entry.log_id), members))
-            }
+            EntryPayload::Membership(members) => Payload::Members(StoredMembership::new(Some(entry.log_id), members)),
         }
     }
 

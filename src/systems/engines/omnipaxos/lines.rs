@@ -152,6 +152,7 @@ mod tests {
 
     const ONE: HostId = HostId(1);
     const TWO: HostId = HostId(2);
+    const NONE: [u32; 0] = [];
 
     fn message(n: u32) -> Message<Command> {
         let msg = PaxosMsg::PrepareReq(PrepareReq { n: Ballot::with(1, n, 0, 2) });
@@ -174,9 +175,9 @@ mod tests {
         let (mut two, mut one) = (Lines::default(), Lines::default());
         let frames: Vec<Vec<u8>> = (1..=3).map(|n| two.write(ONE, message(n), 7)).collect();
         assert_eq!(numbers(one.read(TWO, &frames[0])), [1]);
-        assert_eq!(numbers(one.read(TWO, &frames[2])), [], "the second is missing");
+        assert_eq!(numbers(one.read(TWO, &frames[2])), NONE, "the second is missing");
         assert_eq!(numbers(one.read(TWO, &frames[1])), [2, 3]);
-        assert_eq!(numbers(one.read(TWO, &frames[1])), [], "a duplicate");
+        assert_eq!(numbers(one.read(TWO, &frames[1])), NONE, "a duplicate");
         // Whatever comes back acknowledges all three.
         let back = one.write(TWO, message(1), 9);
         two.read(ONE, &back);
@@ -188,7 +189,7 @@ mod tests {
         let (mut two, mut one) = (Lines::default(), Lines::default());
         let lost = two.write(ONE, message(1), 0);
         let held = two.write(ONE, message(2), 0);
-        assert_eq!(numbers(one.read(TWO, &held)), []);
+        assert_eq!(numbers(one.read(TWO, &held)), NONE);
         assert!(two.overdue(RESEND_NS).is_empty(), "not yet");
         let again = two.overdue(RESEND_NS + 1);
         assert_eq!(again.len(), 2);
@@ -196,6 +197,6 @@ mod tests {
         assert!(two.overdue(GIVE_UP_NS + 1).is_empty(), "a new line begins");
         let new = two.write(ONE, message(9), GIVE_UP_NS + 2);
         assert_eq!(numbers(one.read(TWO, &new)), [0, 9], "the receiver is told of the loss");
-        assert_eq!(numbers(one.read(TWO, &lost)), [], "a frame of the old line");
+        assert_eq!(numbers(one.read(TWO, &lost)), NONE, "a frame of the old line");
     }
 }

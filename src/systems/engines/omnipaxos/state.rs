@@ -130,8 +130,7 @@ impl Storage<Command> for Log {
 
     fn append_entries(&mut self, entries: Vec<Command>) -> StorageResult<()> {
         let first = self.len() as u64 + 1;
-        let entries: Vec<Logged> =
-            (first..).zip(entries).map(|(index, command)| Logged { index, command }).collect();
+        let entries: Vec<Logged> = (first..).zip(entries).map(|(index, command)| Logged { index, command }).collect();
         lock(&self.disk).log.extend(entries.iter().map(|entry| (entry.index, *entry)));
         self.journal.change(Change::Append(entries));
         self.is_ahead.set(true);
@@ -175,7 +174,7 @@ impl Storage<Command> for Log {
             return Ok(Vec::new());
         }
         let disk = lock(&self.disk);
-        Ok(disk.log.range(from as u64 + 1..=to as u64).map(|(_, entry)| entry.command).collect())
+        Ok(disk.log.range(from as u64 + 1..to as u64 + 1).map(|(_, entry)| entry.command).collect())
     }
 
     fn get_log_len(&self) -> StorageResult<usize> {

@@ -35,8 +35,8 @@ impl Changing {
         }
         let mut present: Vec<u64> = replica.raw.raft.prs().conf().voters().ids().iter().collect();
         present.sort_unstable();
-        // A leader of raft-rs that removes itself goes on leading, and panics at the next entry that it commits
-        // (`raft` 0.7.0, raft.rs:943). TiKV refuses such a change. So does this node, and makes way for a successor.
+        // TiKV refuses to remove the leader, which raft-rs does not survive (see `Replica::join`). So does this node, and
+        // makes way for a successor.
         if !voters.contains(replica.host_id()) {
             let successor = present.into_iter().find(|node| voters.contains(host_id(*node)));
             successor.into_iter().for_each(|node| replica.raw.transfer_leader(node));

@@ -18,11 +18,11 @@ mod wire;
 
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
-use crate::systems::storage::process;
+use crate::systems::bugs::Bug;
 use crate::systems::engines::node::{self, Node};
+use crate::systems::storage::process;
 use crate::systems::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
 use crate::trace::HostId;
-use crate::systems::bugs::Bug;
 use driver::Driver;
 use rules::Rules;
 use state::{Machine, Members};

@@ -283,6 +283,14 @@ impl Replica {
         // raft-rs refuses a change that its present configuration does not allow; then the members stay as they are.
         if let Ok(conf) = self.raw.apply_conf_change(&change) {
             let members = Members::from(&conf);
+            let own = self.raw.raft.id;
+            // A leader of raft-rs that is no member any more goes on leading, and panics at the next entry that it
+            // commits (`raft` 0.7.0, raft.rs:943; stepping down is a TODO in `post_conf_change`). So it steps down here.
+            if self.leads() && !members.voters.contains(&own) && !members.outgoing.contains(&own) {
+                let term = self.raw.raft.term;
+                self.raw.raft.become_follower(term, raft::INVALID_ID);
+                self.stepped();
+            }
             self.observer.members(entry.at, &members);
             lock(&self.state.machine).join(members, effects);
         }
