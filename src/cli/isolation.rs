@@ -72,21 +72,30 @@ pub struct Isolation {
 
 /// Seeds spread evenly over a sweep; the last is always one of them, so that others have run before.
 #[derive(Clone, Copy)]
-pub struct Sample {
-    seeds: Seeds,
-    count: u64,
+pub enum Sample {
+    /// So many of these.
+    Of(Seeds, u64),
+    /// One in so many, in a sweep whose last seed is not known.
+    Every(u64),
 }
 
 impl Sample {
+    /// What a sweep without a last seed takes.
+    pub const EVERY_FIFTIETH: Sample = Sample::Every(50);
+
     /// This many of these seeds; by default one, and one more for each fifty, up to five.
     pub fn of(seeds: Seeds, count: Option<u64>) -> Sample {
         let usual = || (1 + seeds.count() / 50).min(5);
-        Sample { seeds, count: count.unwrap_or_else(usual).min(seeds.count()) }
+        Sample::Of(seeds, count.unwrap_or_else(usual).min(seeds.count()))
     }
 
     fn holds(&self, seed: u64) -> bool {
-        let at = u128::from(seed - self.seeds.iter().start);
-        let (all, count) = (u128::from(self.seeds.count()), u128::from(self.count));
+        let (seeds, count) = match self {
+            Sample::Of(seeds, count) => (seeds, count),
+            Sample::Every(period) => return seed % period == period - 1,
+        };
+        let at = u128::from(seed - seeds.iter().start);
+        let (all, count) = (u128::from(seeds.count()), u128::from(*count));
         (at + 1) * count / all > at * count / all
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments, exit codes, progress. One file per command.
 
 mod answer;
+mod case;
 mod check;
 mod compare;
 mod determinism;
@@ -8,6 +9,8 @@ mod determinism;
 mod engines;
 mod exit;
 mod export;
+mod extent;
+mod findings;
 mod grades;
 mod grid;
 mod histories;
@@ -19,17 +22,20 @@ mod ladder;
 mod ledger;
 mod lesson;
 mod list;
+mod merge;
 mod named;
 mod outcomes;
 mod recordings;
 mod regressions;
 mod replay;
+mod reports;
 mod run;
 mod shrink;
 mod shrunk;
 mod story;
 mod sweep;
 mod sweep_log;
+mod sweep_summary;
 mod terminal;
 mod unwritten;
 mod warn;
@@ -86,8 +92,10 @@ enum Command {
     Ledger(ledger::LedgerOf),
     /// Tell a story of a failure, ask what happens, and show it.
     Lesson(lesson::Lesson),
+    /// Solve a case: what is the matter, from evidence that takes time to get, and what helps.
+    Case(case::Cases),
     /// Run one system under many seeds, on all cores.
-    Sweep(sweep::Sweep),
+    Sweep(merge::SweepOrMerge),
     /// Read what sweeps have written down with --out, and say what they found and which seeds are missing.
     Outcomes(outcomes::Outcomes),
     /// Run the seeds that a sweep asks for on standard input; started by the sweep itself.
@@ -261,6 +269,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Engines(command) => command.run(terminal),
         Command::Ledger(command) => command.run(terminal),
         Command::Lesson(command) => command.run(terminal),
+        Command::Case(command) => command.run(terminal),
         Command::Sweep(command) => command.run(terminal),
         Command::Outcomes(command) => command.run(terminal),
         Command::Worker(command) => command.run(),

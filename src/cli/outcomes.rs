@@ -1,17 +1,20 @@
 //! `schism outcomes`: what the logs of a sweep say, even of one that did not come to its end.
 
 use super::exit::{Exit, Failure};
+use super::findings::{Expect, recall, tell};
 use super::recordings::quoted;
-use super::sweep::{Expect, Trouble, print, tell};
+use super::reports::Reports;
+use super::sweep_summary::print;
 use super::terminal::Terminal;
+use super::unwritten::Unwritten;
 use super::warn::warn;
 use clap::Args;
 use schism::report::json;
 use schism::sweep::Summary;
-use schism::sweep::log::{Entry, Header, Log};
+use schism::sweep::log::{Entry, Header, Log, LogError};
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Arguments of `schism outcomes`.
@@ -23,60 +26,68 @@ pub struct Outcomes {
     /// What every seed was to show; the exit code says whether it did.
     #[arg(long, value_enum, default_value_t = Expect::Pass)]
     expect: Expect,
+    #[command(flatten)]
+    reports: Reports,
 }
 
 impl Outcomes {
     /// Reads all files, and prints the seeds that are not as expected, then the summary.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let log = self.read()?;
-        let Some(header) = log.headers.first() else { return Err(Failure::input("no log")) };
-        let mut summary = Summary::new(&header.scenario, &header.system, 0);
-        for (seed, entry) in &log.entries {
-            let why = match entry {
-                Entry::Outcome(outcome) => {
-                    summary.add(outcome);
-                    if terminal.json {
-                        terminal.line(&json::outcome(outcome))?;
-                    }
-                    self.expect.complaint(outcome)
-                }
-                Entry::NoOutcome(none) => {
-                    summary.add_none(none.how);
-                    Some(none.why.clone())
-                }
-            };
-            if let Some(why) = why {
-                tell(&Trouble { seed: *seed, why, replay: replay(header, *seed) }, terminal)?;
-            }
-        }
-        for seed in &log.contradictions {
-            summary.add_compared(*seed, false);
-            let why = "not deterministic: two lines of this seed have two digests".into();
-            tell(&Trouble { seed: *seed, why, replay: replay(header, *seed) }, terminal)?;
-        }
-        summary.finish(Duration::ZERO, summary.seeds + log.missing());
-        print(&summary, terminal)?;
-        Ok(self.expect.exit(&summary))
-    }
-
-    fn read(&self) -> Result<Log, Failure> {
         let mut log = Log::default();
         for path in &self.files {
-            let name = path.display();
-            let refused = |error: &dyn std::fmt::Display| Failure::input(format!("{name}: {error}"));
-            let file = File::open(path).map_err(|error| refused(&error))?;
-            log.read(BufReader::new(file)).map_err(|error| refused(&error))?;
-            if std::mem::take(&mut log.is_cut_off) {
-                warn(&format!(
-                    "{name}: the last line breaks off, as when the sweep was killed while it wrote; it is left out"
-                ));
-            }
-            if let broken @ 1.. = std::mem::take(&mut log.broken_lines) {
-                warn(&format!("{name}: lines that cannot be read, as after a full disk, are left out: {broken}"));
-            }
+            read_file(path, &mut log, Log::read, |log| log)?;
         }
-        Ok(log)
+        report(&log, 0, (self.expect, &self.reports), terminal)
     }
+}
+
+/// Adds a file to what is being read, and warns of what it lacks.
+pub fn read_file<T>(
+    path: &Path,
+    reading: &mut T,
+    read: impl FnOnce(&mut T, BufReader<File>) -> Result<(), LogError>,
+    log: impl FnOnce(&mut T) -> &mut Log,
+) -> Result<(), Failure> {
+    let name = path.display();
+    let refused = |error: &dyn std::fmt::Display| Failure::input(format!("{name}: {error}"));
+    let file = File::open(path).map_err(|error| refused(&error))?;
+    read(reading, BufReader::new(file)).map_err(|error| refused(&error))?;
+    let log = log(reading);
+    if std::mem::take(&mut log.is_cut_off) {
+        warn(&format!("{name}: the last line breaks off, as when the sweep was killed while it wrote; it is left out"));
+    }
+    if let broken @ 1.. = std::mem::take(&mut log.broken_lines) {
+        warn(&format!("{name}: lines that cannot be read, as after a full disk, are left out: {broken}"));
+    }
+    Ok(())
+}
+
+/// Prints the seeds that are not as expected, then the summary. `unseen` is how many seeds are missing besides those of
+/// which the log itself says so.
+pub fn report(
+    log: &Log,
+    unseen: u64,
+    (expect, reports): (Expect, &Reports),
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
+    let Some(header) = log.headers.first() else { return Err(Failure::input("no log")) };
+    let mut summary = Summary::new(&header.scenario, &header.system, 0);
+    let found = recall(log, expect, &mut summary, &|seed| replay(header, seed));
+    let mut troubles = found.troubles.iter().peekable();
+    for (seed, entry) in &log.entries {
+        if let (Entry::Outcome(outcome), true) = (entry, terminal.json) {
+            terminal.line(&json::outcome(outcome))?;
+        }
+        if let Some(trouble) = troubles.next_if(|trouble| trouble.seed == *seed) {
+            tell(trouble, terminal)?;
+        }
+    }
+    troubles.try_for_each(|trouble| tell(trouble, terminal))?;
+    summary.finish(Duration::ZERO, summary.seeds + log.missing() + unseen);
+    print(&summary, None, terminal)?;
+    let mut unwritten = Unwritten::default();
+    reports.write(&summary, &found, &mut unwritten, terminal)?;
+    Ok(unwritten.exit(expect.exit(&summary)))
 }
 
 fn replay(header: &Header, seed: u64) -> String {

@@ -1,28 +1,28 @@
 //! `schism sweep`: one system under many seeds, on all cores.
 
 use super::exit::{Exit, Failure};
+use super::extent::Extent;
+use super::findings::{Expect, Found, Trouble, recall, tell};
 use super::interrupt::Interrupt;
 use super::isolation::{Done, FILES, Isolation, NoRun, Place, Sample};
 use super::recordings::{self, FOLDER, build, quoted};
+use super::reports::Reports;
 use super::sweep_log::SweepLog;
+use super::sweep_summary::print;
 use super::terminal::Terminal;
 use super::unwritten::{ELSEWHERE, Unwritten};
 use super::{Jobs, Subject, Which};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::ProgressBar;
 use schism::report::file::write_whole;
-use schism::report::outcome::{faults, messages};
-use schism::report::style::{Style, Tone, WIDTH, count, hang, wrap};
-use schism::report::{json, recording};
-use schism::rng::seeds::{SEEDS, Seeds};
-use schism::run::{Outcome, Verdict};
+use schism::report::recording;
+use schism::report::style::count;
+use schism::rng::seeds::Seeds;
+use schism::run::Outcome;
 use schism::scenario::Scenario;
-use schism::sweep::log::{Header, How, NoOutcome};
-use schism::sweep::{Fate, Pool, Summary, sweep_as_they_end};
+use schism::sweep::log::{Header, How, Log, NoOutcome};
+use schism::sweep::{Fate, Next, Pool, Summary, sweep_as_they_end};
 use schism::trace::digest;
-use schism::zoo::rates::Power;
-use serde::Serialize;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,9 +38,8 @@ pub struct Sweep {
     subject: Subject,
     #[command(flatten)]
     which: Which,
-    /// The seeds: a range such as 0..500, or a count from 0.
-    #[arg(long, env = SEEDS, default_value = "100")]
-    seeds: Seeds,
+    #[command(flatten)]
+    extent: Extent,
     #[command(flatten)]
     jobs: Jobs,
     /// What every seed is to show; the exit code says whether it did.
@@ -49,6 +48,11 @@ pub struct Sweep {
     /// Write what becomes of each seed to this file at once, one JSON object a line; in the order of the seeds at the end.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Go on with the sweep whose log --out names, if there is one: what is in it is not run again.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    #[command(flatten)]
+    reports: Reports,
     /// Run each seed in a process of its own: slower, and nothing can leak from one seed into another.
     #[arg(long, conflicts_with = "in_process")]
     processes: bool,
@@ -68,23 +72,6 @@ pub struct Sweep {
     memory: u64,
 }
 
-/// What a sweep expects.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Expect {
-    /// No violation in any seed.
-    Pass,
-    /// A violation in every seed.
-    Violation,
-}
-
-/// A seed that is not as expected.
-#[derive(Serialize)]
-pub struct Trouble {
-    pub seed: u64,
-    pub why: String,
-    pub replay: String,
-}
-
 /// What a sweep has found so far, and where that is written.
 struct Booking<'a> {
     sweep: &'a Sweep,
@@ -94,85 +81,103 @@ struct Booking<'a> {
     summary: Summary,
     log: Option<SweepLog>,
     unwritten: Unwritten,
-    failures: u64,
+    found: Found,
 }
 
 impl Sweep {
     /// Runs every seed and prints the summary.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
+        let seeds = self.extent.seeds()?;
         // One number: threads beyond the cores only make each seed slower.
         let jobs = self.jobs.count();
-        let isolation = Arc::new(self.isolation(&scenario));
+        let isolation = Arc::new(self.isolation(&scenario, seeds)?);
         let watchdog = Duration::from_secs(self.watchdog);
         // A process is killed on time by the thread that waits for it, four times for a seed of the sample.
         let pool = Pool { jobs, watchdog: if self.in_process { watchdog } else { watchdog * 5 } };
         let interrupt = Interrupt::listen()?;
+        let (log, before) = self.open_log(&scenario, seeds)?.unzip();
+        let before = before.unwrap_or_default();
         let mut booking = Booking {
             sweep: self,
             isolation: isolation.clone(),
-            log: self.out.as_deref().map(|path| SweepLog::create(path, &self.header(&scenario))).transpose()?,
-            bar: terminal.progress(self.seeds.count(), &self.title(&scenario, 0)),
+            log,
+            bar: terminal.progress(self.extent.progress(seeds), &self.title(&scenario, 0)),
             terminal,
             summary: Summary::new(&scenario.name, self.which.or_raft().name(), jobs),
             unwritten: Unwritten::default(),
-            failures: 0,
+            found: Found::default(),
         };
-        booking.bar.tick();
+        booking.recall(&before, &scenario);
         let started = Instant::now();
         let mut wrong = None;
         sweep_as_they_end(
-            self.seeds,
+            seeds.iter().filter(move |seed| !before.entries.contains_key(seed)),
             &pool,
             move |seed| isolation.run(seed),
-            &|| interrupt.is_asked(),
+            &|| if interrupt.is_asked() { Next::Stop } else { self.extent.next(started, 0) },
             |seed, fate| {
-                let booked = booking.take(seed, fate, &scenario);
+                wrong = booking.take(seed, fate, &scenario).err();
                 booking.bar.inc(1);
                 // With neither a reader nor a file, the results of further seeds would be lost.
                 let nobody = booking.terminal.is_closed() && booking.log.is_none();
-                wrong = booked.err();
-                if wrong.is_some() || nobody { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if wrong.is_some() || nobody { Next::Stop } else { self.extent.next(started, booking.failures()) }
             },
         );
-        let Booking { terminal, bar, mut summary, log, unwritten, .. } = booking;
-        summary.finish(started.elapsed(), self.seeds.count());
-        bar.finish_and_clear();
+        booking.bar.finish_and_clear();
         if let Some(failure) = wrong {
             return Err(failure);
         }
-        let is_written = log.is_none_or(SweepLog::finish);
-        print(&summary, terminal)?;
-        let found = unwritten.exit(self.expect.exit(&summary));
-        Ok(if is_written || found == Exit::Violation { found } else { Exit::Harness })
+        let why =
+            if interrupt.is_asked() { Some("a signal".into()) } else { self.extent.end(started, booking.failures()) };
+        booking.finish(started, seeds, why)
     }
 
-    fn isolation(&self, scenario: &Scenario) -> Isolation {
+    /// The log, and what an earlier sweep has written to it.
+    fn open_log(&self, scenario: &Scenario, seeds: Seeds) -> Result<Option<(SweepLog, Log)>, Failure> {
+        let Some(path) = &self.out else { return Ok(None) };
+        let header = self.header(scenario, seeds);
+        let opened = if self.resume {
+            SweepLog::resume(path, &header)?
+        } else {
+            (SweepLog::create(path, &header)?, Log::default())
+        };
+        Ok(Some(opened))
+    }
+
+    fn isolation(&self, scenario: &Scenario, seeds: Seeds) -> Result<Isolation, Failure> {
+        let sample = match (self.extent.is_open(), self.sample) {
+            (false, count) => Sample::of(seeds, count),
+            (true, None) => Sample::EVERY_FIFTIETH,
+            (true, Some(_)) => return Err(Failure::Usage("--sample is spread over --seeds: give both".into())),
+        };
         let place = match (self.processes, self.in_process) {
             (true, _) => Place::Beside(1),
             (_, true) => Place::Here,
             _ => Place::Beside(SEEDS_A_PROCESS),
         };
-        Isolation::new(
+        Ok(Isolation::new(
             scenario,
             (self.which.or_raft(), self.subject.options()),
-            (place, Sample::of(self.seeds, self.sample)),
+            (place, sample),
             // Expected violations need no file for each seed.
             self.expect == Expect::Pass,
             (Duration::from_secs(self.watchdog), self.memory),
-        )
+        ))
     }
 
-    fn header(&self, scenario: &Scenario) -> Header {
+    fn header(&self, scenario: &Scenario, seeds: Seeds) -> Header {
         Header {
             scenario: scenario.name.clone(),
             scenario_digest: digest::of(&scenario.to_toml()),
             argument: self.subject.scenario.clone(),
             system: self.which.or_raft().name().into(),
-            first_seed: self.seeds.iter().start,
-            seeds: self.seeds.count(),
+            first_seed: seeds.iter().start,
+            seeds: seeds.count(),
             check_steps: self.subject.options().budget.steps,
             build: build().into(),
+            part: self.extent.part(),
+            is_open: self.extent.is_open(),
         }
     }
 
@@ -188,6 +193,35 @@ impl Sweep {
 }
 
 impl Booking<'_> {
+    /// Adds what was done before the sweep was resumed. Its failures have been told.
+    fn recall(&mut self, before: &Log, scenario: &Scenario) {
+        let sweep = self.sweep;
+        self.found = recall(before, sweep.expect, &mut self.summary, &|seed| sweep.command(seed));
+        self.summary.resume();
+        self.bar.set_position(before.entries.len() as u64);
+        self.bar.reset_eta();
+        self.bar.set_message(sweep.title(scenario, self.failures()));
+        self.bar.tick();
+    }
+
+    fn failures(&self) -> u64 {
+        self.found.troubles.len() as u64
+    }
+
+    /// Prints the summary, and how to go on if the sweep was stopped before its last seed.
+    fn finish(self, started: Instant, seeds: Seeds, why: Option<String>) -> Result<Exit, Failure> {
+        let Booking { sweep, terminal, mut summary, log, mut unwritten, found, .. } = self;
+        let asked = if sweep.extent.is_open() { summary.seeds } else { seeds.count() };
+        summary.finish(started.elapsed(), asked);
+        summary.stopped = why;
+        let is_written = log.is_none_or(SweepLog::finish);
+        let resume = (summary.stopped.is_some() && sweep.out.is_some()).then(resume_command);
+        print(&summary, resume.as_deref(), terminal)?;
+        sweep.reports.write(&summary, &found, &mut unwritten, terminal)?;
+        let found = unwritten.exit(sweep.expect.exit(&summary));
+        Ok(if is_written || found == Exit::Violation { found } else { Exit::Harness })
+    }
+
     /// Adds one seed, in the order in which they end, and reports at once what is wrong with it.
     fn take(&mut self, seed: u64, fate: Fate<Result<Done, NoRun>>, scenario: &Scenario) -> Result<(), Failure> {
         let (how, why) = match fate {
@@ -207,7 +241,8 @@ impl Booking<'_> {
         if let Some(log) = &mut self.log {
             log.add(seed, Err(&none));
         }
-        self.tell(Trouble { seed, why: none.why, replay: self.sweep.command(seed) }, scenario)
+        let replay = self.sweep.command(seed);
+        self.tell(Trouble { seed, why: none.why, replay, is_of_the_harness: true }, scenario)
     }
 
     /// Adds a seed that has an outcome.
@@ -220,12 +255,15 @@ impl Booking<'_> {
             self.summary.add_compared(seed, compared.is_ok());
             if let Err(why) = compared {
                 let replay = format!("{} --check-determinism", self.sweep.command(seed));
-                self.tell(Trouble { seed, why: why.clone(), replay }, scenario)?;
+                self.tell(Trouble { seed, why: why.clone(), replay, is_of_the_harness: true }, scenario)?;
             }
         }
         let why = match self.sweep.expect.complaint(&done.outcome) {
             Some(why) => why,
-            None => return Ok(()),
+            None => {
+                self.found.fine.push(seed);
+                return Ok(());
+            }
         };
         let replay = match &done.recording {
             Some(text) if self.isolation.recorded.load(Ordering::Relaxed) < FILES => {
@@ -234,7 +272,7 @@ impl Booking<'_> {
             _ => None,
         };
         let replay = replay.unwrap_or_else(|| self.sweep.command(seed));
-        self.tell(Trouble { seed, why, replay }, scenario)
+        self.tell(Trouble { seed, why, replay, is_of_the_harness: false }, scenario)
     }
 
     /// Records a violation and returns the command that replays it. It stays a violation if it cannot be recorded.
@@ -253,154 +291,19 @@ impl Booking<'_> {
 
     /// Says what is wrong with a seed, and counts it on the bar.
     fn tell(&mut self, trouble: Trouble, scenario: &Scenario) -> Result<(), Failure> {
-        self.failures += 1;
-        self.bar.set_message(self.sweep.title(scenario, self.failures));
         let terminal = &mut *self.terminal;
-        self.bar.suspend(|| tell(&trouble, terminal))
+        self.bar.suspend(|| tell(&trouble, terminal))?;
+        self.found.troubles.push(trouble);
+        self.bar.set_message(self.sweep.title(scenario, self.failures()));
+        Ok(())
     }
 }
 
-impl Expect {
-    /// What is wrong with an outcome, if anything is.
-    pub fn complaint(self, outcome: &Outcome) -> Option<String> {
-        match (outcome.verdict, self) {
-            (Verdict::Violation, Expect::Violation) | (Verdict::Pass, Expect::Pass) => None,
-            (Verdict::Pass, Expect::Violation) => Some("no violation".into()),
-            (Verdict::Inconclusive, _) => Some(format!("inconclusive: {}", outcome.inconclusive.join("; "))),
-            (Verdict::Violation, Expect::Pass) => Some(outcome.failed_checks().join(", ")),
-        }
+/// The command line of this process, with `--resume`.
+fn resume_command() -> String {
+    let mut words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    if !words.iter().any(|word| word == "--resume") {
+        words.push("--resume".into());
     }
-
-    /// An error of the harness outweighs everything: with it, no other figure can be trusted. A finding outweighs
-    /// that the sweep was stopped, but seeds that did not run prove nothing.
-    pub fn exit(self, summary: &Summary) -> Exit {
-        let as_expected = match self {
-            Expect::Pass => summary.violations == 0,
-            Expect::Violation => summary.violations + summary.inconclusive == summary.seeds,
-        };
-        if summary.faults_of_the_harness() > 0 {
-            Exit::Harness
-        } else if !as_expected {
-            Exit::Violation
-        } else if summary.inconclusive + summary.not_run > 0 {
-            Exit::Inconclusive
-        } else {
-            Exit::Expected
-        }
-    }
-}
-
-/// Prints what is wrong with a seed.
-pub fn tell(trouble: &Trouble, terminal: &mut Terminal) -> Result<(), Failure> {
-    if terminal.json {
-        return terminal.line(&json::line("failure", trouble));
-    }
-    let text = format!("seed {}: {}", trouble.seed, trouble.why);
-    terminal.line(&terminal.style.plain_text(&format!("{}\n  {}", wrap(&text, WIDTH, 2), trouble.replay)))
-}
-
-/// A summary, and how much it proves if nothing failed.
-#[derive(Serialize)]
-struct Worth<'a> {
-    #[serde(flatten)]
-    summary: &'a Summary,
-    power: Option<&'a Power>,
-}
-
-/// Prints the summary.
-pub fn print(summary: &Summary, terminal: &mut Terminal) -> Result<(), Failure> {
-    let is_clean = summary.violations + summary.faults_of_the_harness() == 0;
-    let power = if is_clean { Power::of(&summary.scenario, summary.seeds - summary.inconclusive) } else { None };
-    if terminal.json {
-        return terminal.line(&json::line("sweep", Worth { summary, power: power.as_ref() }));
-    }
-    terminal.print(&text(summary, power.as_ref(), terminal.style))
-}
-
-/// What was found, in one line.
-fn verdicts(summary: &Summary, style: Style) -> String {
-    let mut verdicts = vec![count(summary.violations, "violation"), format!("{} inconclusive", summary.inconclusive)];
-    if summary.liveness_failures > 0 {
-        verdicts.push(format!("{} not live", summary.liveness_failures));
-    }
-    if summary.panics + summary.hangs > 0 {
-        verdicts.push(format!("{}, {}", count(summary.panics, "panic"), count(summary.hangs, "hang")));
-    }
-    if summary.deaths > 0 {
-        verdicts.push(format!("{} ended their process", count(summary.deaths, "seed")));
-    }
-    if !summary.differing.is_empty() {
-        verdicts.push(format!("{} not deterministic", count(summary.differing.len() as u64, "seed")));
-    }
-    let bad = summary.violations + summary.faults_of_the_harness() > 0;
-    style.paint(if bad { Tone::Bad } else { Tone::Good }, &verdicts.join(", "))
-}
-
-fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
-    let verdicts = verdicts(summary, style);
-    let mut lines =
-        vec![format!("{} under {}, {}: {verdicts}", summary.scenario, summary.system, count(summary.seeds, "seed"))];
-    let mut figure = |name: &str, text: String| lines.push(hang(&format!("  {name:<11}"), &text, 13));
-    if !summary.checks.is_empty() {
-        let checks: Vec<String> = summary
-            .checks
-            .iter()
-            .map(|(check, seeds)| format!("{} in {}", check.name(), count(*seeds, "seed")))
-            .collect();
-        figure("failed", checks.join(", "));
-    }
-    figure(
-        "operations",
-        format!(
-            "{}: {} acknowledged, {} failed, {} unknown, {} conflicting, {} lost",
-            summary.operations,
-            summary.acked,
-            summary.failed,
-            summary.unknown,
-            summary.conflicting_acks,
-            summary.lost_acked_writes
-        ),
-    );
-    figure("messages", messages(&summary.counters));
-    let leaders = count(summary.leader_changes, "leader change");
-    figure("faults", format!("{}; {leaders}", faults(&summary.counters)));
-    let occurred = summary.situations.iter().filter(|(_, seeds)| **seeds > 0);
-    let occurred: Vec<String> = occurred.map(|(situation, seeds)| format!("{} {seeds}", situation.name())).collect();
-    if !occurred.is_empty() {
-        figure("situations", format!("(seeds that met them) {}", occurred.join(", ")));
-    }
-    let never = summary.situations.iter().filter(|(_, seeds)| **seeds == 0);
-    let never: Vec<&str> = never.map(|(situation, _)| situation.name()).collect();
-    if !never.is_empty() {
-        figure("never", never.join(", "));
-    }
-    if summary.not_run > 0 {
-        figure("stopped", format!("{} did not run", count(summary.not_run, "seed")));
-    }
-    if summary.compared > 0 && summary.differing.is_empty() {
-        let compared = count(summary.compared, "seed");
-        figure("sample", format!("{compared} alone in a process and after others in one: the same digests"));
-    }
-    if let Some(power) = power {
-        figure("power", power.sentence());
-    }
-    if summary.wall_s == 0.0 {
-        // Read from a file: how long it took is not known.
-        return style.plain_text(&(lines.join("\n") + "\n"));
-    }
-    figure(
-        "speed",
-        format!(
-            "{:.0} simulated s in {:.1} s, {:.0} seeds a minute ({} at once, {} ms ticks, {} nodes, {} hosts, {})",
-            summary.simulated_s,
-            summary.wall_s,
-            summary.seeds_per_minute,
-            summary.jobs,
-            summary.tick_ms,
-            summary.nodes,
-            summary.hosts,
-            summary.profile
-        ),
-    );
-    style.plain_text(&(lines.join("\n") + "\n"))
+    format!("schism {}", words.join(" "))
 }

@@ -4,10 +4,10 @@ use super::exit::Failure;
 use super::warn::warn;
 use schism::report::file::{unwritten, write_whole};
 use schism::report::json;
-use schism::sweep::log::{Header, NoOutcome};
+use schism::sweep::log::{Header, LONGEST_LINE, Log, NoOutcome};
 use serde::Deserialize;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// A log of more bytes than this keeps the order in which its lines came; its readers sort them.
@@ -19,7 +19,7 @@ pub struct SweepLog {
     file: File,
     /// Whether the last line may have been written in part.
     is_torn: bool,
-    /// The last seed, as long as they came in order.
+    /// The last seed that was added.
     last: Option<u64>,
     is_in_order: bool,
     has_failed: bool,
@@ -44,17 +44,49 @@ impl SweepLog {
             file = open().map_err(refused)?;
             lock(&file, path)?;
         }
-        let mut log = SweepLog {
-            path: path.to_path_buf(),
-            file,
-            is_torn: false,
-            last: None,
-            is_in_order: true,
-            has_failed: false,
-        };
+        let mut log = SweepLog::on(path, file, None);
         // A full disk is reported before the work begins.
         log.write(&json::line("log", header)).map_err(refused)?;
         Ok(log)
+    }
+
+    /// Goes on with the log of a sweep that was stopped or killed, and returns what it holds; begins one if there is none.
+    /// A last line that breaks off is removed.
+    pub fn resume(path: &Path, header: &Header) -> Result<(SweepLog, Log), Failure> {
+        if !path.exists() {
+            return Ok((SweepLog::create(path, header)?, Log::default()));
+        }
+        let refused = |error: io::Error| Failure::from(unwritten(path, &error));
+        let file = OpenOptions::new().read(true).append(true).open(path).map_err(refused)?;
+        lock(&file, path)?;
+        let metadata = file.metadata().map_err(refused)?;
+        if !metadata.is_file() {
+            return Err(Failure::Usage(format!(
+                "{}: --resume needs a regular file, to read what was done",
+                path.display()
+            )));
+        }
+        drop_torn_line(&file, metadata.len()).map_err(refused)?;
+        let mut done = Log::default();
+        if file.metadata().map_err(refused)?.len() > 0 {
+            let wrong =
+                |error| Failure::input(format!("{}: {error}; without --resume it is kept aside", path.display()));
+            done.read(BufReader::new(&file)).map_err(wrong)?;
+        }
+        let mut log = SweepLog::on(path, file, done.entries.keys().next_back().copied());
+        if !done.headers.contains(header) {
+            if done.headers.first().is_some_and(|first| !first.is_same_sweep(header)) {
+                return Err(Failure::Input(Box::new(another(path, &done.headers[0], header))));
+            }
+            log.write(&json::line("log", header)).map_err(refused)?;
+        }
+        Ok((log, done))
+    }
+
+    fn on(path: &Path, file: File, last: Option<u64>) -> SweepLog {
+        let path = path.to_path_buf();
+        // What came before need not have come in order.
+        SweepLog { path, file, is_torn: false, last, is_in_order: last.is_none(), has_failed: false }
     }
 
     /// Logs a seed, given the line of its outcome or why there is none.
@@ -93,6 +125,44 @@ impl SweepLog {
         self.is_torn = false;
         Ok(())
     }
+}
+
+/// Removes what follows the last line break.
+fn drop_torn_line(file: &File, length: u64) -> io::Result<()> {
+    let (mut reader, mut whole, mut line) = (BufReader::new(file), 0, Vec::new());
+    loop {
+        line.clear();
+        let read = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? as u64;
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        whole += read;
+    }
+    if whole < length {
+        file.set_len(whole)?;
+    }
+    (&*file).rewind()
+}
+
+/// What the log of another sweep differs in.
+fn another(path: &Path, is: &Header, asked: &Header) -> Another {
+    let fields = [
+        ("scenario", is.scenario_digest != asked.scenario_digest),
+        ("system", is.system != asked.system),
+        ("--check-steps", is.check_steps != asked.check_steps),
+        ("build", is.build != asked.build),
+    ];
+    let differ: Vec<&str> = fields.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect();
+    Another { path: path.display().to_string(), differ: differ.join(", ") }
+}
+
+/// `--resume` with a file of another sweep.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{path}: this log is of another sweep: the {differ} differs")]
+#[diagnostic(help("Name another file, or leave --resume away: then this file is kept beside the new one."))]
+struct Another {
+    path: String,
+    differ: String,
 }
 
 fn is_sortable(metadata: Metadata) -> bool {

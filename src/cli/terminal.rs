@@ -83,13 +83,15 @@ impl Terminal {
     }
 
     /// A progress bar on stderr, invisible unless stderr is a terminal.
-    pub fn progress(&self, length: u64, what: &str) -> ProgressBar {
+    /// Without a length it counts.
+    pub fn progress(&self, length: impl Into<Option<u64>>, what: &str) -> ProgressBar {
+        let length = length.into();
         let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(length), target).with_message(visible(what).into_owned());
-        let template = if self.style.unicode {
-            "{msg} {wide_bar} {pos}/{len}, {eta} left"
-        } else {
-            "{msg} [{wide_bar}] {pos}/{len}, {eta} left"
+        let bar = ProgressBar::with_draw_target(length, target).with_message(visible(what).into_owned());
+        let template = match (length, self.style.unicode) {
+            (None, _) => "{msg}: {pos} in {elapsed}, {per_sec}",
+            (Some(_), true) => "{msg} {wide_bar} {pos}/{len}, {per_sec}, {eta} left",
+            (Some(_), false) => "{msg} [{wide_bar}] {pos}/{len}, {per_sec}, {eta} left",
         };
         let style = ProgressStyle::with_template(template).expect("the template is constant and valid");
         bar.with_style(if self.style.unicode { style } else { style.progress_chars("=> ") })

@@ -5,6 +5,7 @@
 //! * Seeds: a range as in Rust (`0..500` excludes 500, `0..=499` does not), a count from 0 (`500`), or a count from a
 //!   seed (`SHA+500`), as for a nightly sweep of a commit.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -96,6 +97,50 @@ impl Seeds {
             return Seeds::new(start, start.saturating_add(1)).ok_or_else(|| SeedError::Empty(text.to_string()));
         }
         many.map_or(Ok(Seeds::first(default)), str::parse)
+    }
+}
+
+/// One of several machines that share a range of seeds: the `index`-th of `of`, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which part, from 1 to `of`.
+    pub index: u64,
+    /// How many parts there are.
+    pub of: u64,
+}
+
+/// Text that is not a shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a shard: give its number, from 1, and how many there are, such as 3/8")]
+pub struct ShardError(String);
+
+impl Shard {
+    /// This shard's part of a range: the parts are disjoint, in the order of the seeds, and differ by at most one seed.
+    /// `None` if the range has fewer seeds than there are shards and nothing is left for this one.
+    pub fn part(self, seeds: Seeds) -> Option<Seeds> {
+        let at = |index: u64| {
+            let before = u128::from(seeds.count()) * u128::from(index) / u128::from(self.of);
+            seeds.start + u64::try_from(before).expect("a part is no larger than the whole")
+        };
+        Seeds::new(at(self.index - 1), at(self.index))
+    }
+}
+
+impl FromStr for Shard {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Shard, ShardError> {
+        let wrong = || ShardError(text.to_string());
+        let (index, of) = text.split_once('/').ok_or_else(wrong)?;
+        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
+        let (index, of) = (number(index)?, number(of)?);
+        if index == 0 || index > of { Err(wrong()) } else { Ok(Shard { index, of }) }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
     }
 }
 
@@ -204,5 +249,21 @@ mod tests {
         assert_eq!(Seeds::choose(None, None, 3).unwrap().iter(), 0..3);
         assert!(Seeds::choose(Some("seven"), None, 3).is_err());
         assert!(Seeds::choose(None, Some("many"), 3).is_err());
+    }
+
+    #[test]
+    fn shards_are_disjoint_and_leave_no_seed_out() {
+        for (whole, of) in [("0..10", 3), ("5..12", 7), ("0..18446744073709551615", 8), ("3..5", 4)] {
+            let whole: Seeds = whole.parse().unwrap();
+            let parts: Vec<Seeds> = (1..=of).filter_map(|index| Shard { index, of }.part(whole)).collect();
+            assert_eq!((parts[0].start, parts.last().unwrap().end), (whole.start, whole.end));
+            assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start), "{parts:?}");
+            let sizes: Vec<u64> = parts.iter().map(Seeds::count).collect();
+            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+        }
+        assert_eq!("3/8".parse(), Ok(Shard { index: 3, of: 8 }));
+        for text in ["0/8", "9/8", "3", "/8", "3/", "a/b", "-1/2"] {
+            assert_eq!(text.parse::<Shard>(), Err(ShardError(text.to_string())), "{text}");
+        }
     }
 }

@@ -6,10 +6,12 @@
 //! * [`file`](mod@file): the format of `sims/stories/`. [`recording`]: a recorded run in it.
 //! * [`lesson`]: text and questions for a class. [`question`]: how an answer is graded. [`trial`]: choices that can be
 //!   run.
+//! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory.
 //! * `consensus`: the testbed's own systems as variants.
 
+pub mod case;
 pub mod claim;
 pub mod evidence;
 pub mod file;

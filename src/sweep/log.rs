@@ -5,14 +5,16 @@
 //! loses at most the line that it was writing; [`Log::read`] reports that and uses the rest. Several logs of the same
 //! sweep, one after the other in one file or read one by one, count as one log.
 
+use crate::rng::seeds::{Seeds, Shard};
 use crate::run::Outcome;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 
 /// The longest line in bytes. An outcome has a few thousand; a longer line is not from a log, and may have no end.
-const LONGEST_LINE: u64 = 16 << 20;
+pub const LONGEST_LINE: u64 = 16 << 20;
 
 /// What was swept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,13 +35,55 @@ pub struct Header {
     pub check_steps: u64,
     /// The executable: version and hash.
     pub build: String,
+    /// The part of a sweep that several machines share, and the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// Whether time ends this sweep: then `seeds` is no more than its upper limit, and no seed after the last one is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_open: bool,
+}
+
+/// Which part of a sweep a log is, if several machines share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Part {
+    /// Which of how many parts.
+    pub shard: Shard,
+    /// The first seed of the whole sweep.
+    pub first_seed: u64,
+    /// How many seeds the whole sweep has.
+    pub seeds: u64,
+}
+
+impl Part {
+    /// The seeds of this part; `None` if there are more parts than seeds and it has none.
+    pub(super) fn seeds_of(&self) -> Option<Range<u64>> {
+        let whole = Seeds::new(self.first_seed, self.first_seed.saturating_add(self.seeds))?;
+        self.shard.part(whole).map(|seeds| seeds.iter())
+    }
 }
 
 impl Header {
     /// Whether both are about the same runs, apart from the seeds and the place of the scenario's file.
     pub fn is_same_sweep(&self, other: &Header) -> bool {
-        let runs = |header: &Header| Header { first_seed: 0, seeds: 0, argument: String::new(), ..header.clone() };
+        let runs = |header: &Header| Header {
+            first_seed: 0,
+            seeds: 0,
+            argument: String::new(),
+            part: None,
+            is_open: false,
+            ..header.clone()
+        };
         runs(self) == runs(other)
+    }
+
+    /// The seed after the last.
+    pub(super) fn end(&self) -> u64 {
+        self.first_seed.saturating_add(self.seeds)
+    }
+
+    /// Whether a seed is one of this log's.
+    pub(super) fn holds(&self, seed: u64) -> bool {
+        (self.first_seed..self.end()).contains(&seed)
     }
 }
 
@@ -127,7 +171,16 @@ impl Log {
     ///
     /// # Errors
     /// See [`LogError`].
-    pub fn read(&mut self, mut file: impl BufRead) -> Result<(), LogError> {
+    pub fn read(&mut self, file: impl BufRead) -> Result<(), LogError> {
+        self.read_lines(file, |_, _, _| {})
+    }
+
+    /// As [`read`](Log::read), and hands on the line of every seed as it is written, with whether it is an outcome.
+    pub(super) fn read_lines(
+        &mut self,
+        mut file: impl BufRead,
+        mut each: impl FnMut(u64, bool, &str),
+    ) -> Result<(), LogError> {
         let (mut bytes, mut number) = (Vec::new(), 0);
         loop {
             bytes.clear();
@@ -147,8 +200,14 @@ impl Log {
                     self.headers.push(header);
                 }
                 _ if number == 1 => return Err(LogError::NoHeader),
-                Ok(Line::Outcome(outcome)) => self.add(outcome.seed, Entry::Outcome(outcome)),
-                Ok(Line::NoOutcome(none)) => self.add(none.seed, Entry::NoOutcome(none)),
+                Ok(Line::Outcome(outcome)) => {
+                    each(outcome.seed, true, text(&bytes));
+                    self.add(outcome.seed, Entry::Outcome(outcome));
+                }
+                Ok(Line::NoOutcome(none)) => {
+                    each(none.seed, false, text(&bytes));
+                    self.add(none.seed, Entry::NoOutcome(none));
+                }
                 Err(_) if bytes.ends_with(b"\n") => self.broken_lines += u64::from(bytes != b"\n"),
                 Err(_) => self.is_cut_off = true,
             }
@@ -171,22 +230,44 @@ impl Log {
         }
     }
 
-    /// How many of the seeds that the headers name are missing.
-    pub fn missing(&self) -> u64 {
-        let named =
-            self.headers.iter().map(|header| (header.first_seed, header.first_seed.saturating_add(header.seeds)));
+    /// The seeds that the headers name and that are not there, as ranges in order.
+    pub fn gaps(&self) -> Vec<Range<u64>> {
+        let named = self.headers.iter().map(|header| {
+            let last = |first| self.entries.range(first..header.end()).next_back().map_or(first, |(seed, _)| seed + 1);
+            let end = if header.is_open { last(header.first_seed) } else { header.end() };
+            (header.first_seed, end)
+        });
         let mut named: Vec<(u64, u64)> = named.collect();
         named.sort_unstable();
-        let (mut count, mut upto) = (0, 0);
+        let (mut gaps, mut due) = (Vec::new(), 0);
         for (first, end) in named {
-            let first = first.max(upto);
-            if first < end {
-                count += (end - first) - self.entries.range(first..end).count() as u64;
-                upto = end;
+            due = due.max(first);
+            if due >= end {
+                continue;
+            }
+            for seed in self.entries.range(due..end).map(|(seed, _)| *seed) {
+                if due < seed {
+                    gaps.push(due..seed);
+                }
+                due = seed + 1;
+            }
+            if due < end {
+                gaps.push(due..end);
+                due = end;
             }
         }
-        count
+        gaps
     }
+
+    /// How many of the seeds that the headers name are missing.
+    pub fn missing(&self) -> u64 {
+        self.gaps().into_iter().map(|gap| gap.end - gap.start).sum()
+    }
+}
+
+/// A line that is JSON, which is UTF-8, without its line break.
+fn text(line: &[u8]) -> &str {
+    std::str::from_utf8(line).unwrap_or_default().trim_end_matches('\n')
 }
 
 #[cfg(test)]
@@ -205,6 +286,8 @@ mod tests {
             seeds,
             check_steps: 9,
             build: "build 1".into(),
+            part: None,
+            is_open: false,
         }
     }
 
@@ -260,6 +343,20 @@ mod tests {
         assert!(matches!(read(&[""]), Err(LogError::NoHeader)));
         let endless = one + &" ".repeat(LONGEST_LINE as usize);
         assert!(matches!(read(&[&endless]), Err(LogError::LongLine { line: 4 })));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_a_sweep_that_time_ended_lacks_only_what_it_skipped() {
+        let gaps = |headers: &[Header], seeds: &[u64]| {
+            let texts: Vec<String> =
+                headers.iter().map(|header| log(header, &[])).chain([log(&headers[0], seeds)]).collect();
+            read(&texts.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().gaps()
+        };
+        assert_eq!(gaps(&[header(0, 9)], &[0, 1, 4, 8]), [2..4, 5..8]);
+        assert_eq!(gaps(&[header(5, 3), header(0, 6)], &[6]), [0..6, 7..8]);
+        let open = Header { is_open: true, ..header(3, u64::MAX) };
+        assert_eq!(gaps(std::slice::from_ref(&open), &[3, 4, 7]), vec![5..7; 1]);
+        assert_eq!(gaps(&[open], &[]), []);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod children;
 pub mod log;
+pub mod merge;
 mod summary;
 
 pub use summary::{Spread, Summary};
@@ -15,10 +16,9 @@ pub use summary::{Spread, Summary};
 use crate::rng::seeds::Seeds;
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::iter::Peekable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -50,11 +50,40 @@ struct Slot {
     abandoned: bool,
 }
 
+/// What a sweep is to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Next {
+    /// Go on.
+    GoOn,
+    /// Begin no further seed, and wait for those that run.
+    Finish,
+    /// End within a tenth of a second: what runs is abandoned.
+    Stop,
+}
+
+/// The seeds that have not begun.
+struct Todo {
+    seeds: Peekable<Box<dyn Iterator<Item = u64> + Send>>,
+    begun: u64,
+    is_closed: bool,
+}
+
+impl Todo {
+    fn take(&mut self) -> Option<u64> {
+        let seed = if self.is_closed { None } else { self.seeds.next() };
+        self.begun += u64::from(seed.is_some());
+        seed
+    }
+
+    fn is_empty(&mut self) -> bool {
+        self.is_closed || self.seeds.peek().is_none()
+    }
+}
+
 struct Shared<T, F> {
     job: F,
-    next: AtomicU64,
-    end: u64,
-    results: Mutex<Sender<(u64, Fate<T>)>>,
+    todo: Mutex<Todo>,
+    results: SyncSender<(u64, Fate<T>)>,
 }
 
 /// Runs `job` for every seed, and hands each fate to `each` on the calling thread, in the order of the seeds.
@@ -67,74 +96,95 @@ where
 {
     let mut waiting: BTreeMap<u64, Fate<T>> = BTreeMap::new();
     let mut due = seeds.iter().start;
-    sweep_as_they_end(seeds, pool, job, &|| false, |seed, fate| {
+    sweep_as_they_end(seeds.iter(), pool, job, &|| Next::GoOn, |seed, fate| {
         waiting.insert(seed, fate);
         while let Some(fate) = waiting.remove(&due) {
             each(due, fate);
             due += 1;
         }
-        ControlFlow::Continue(())
+        Next::GoOn
     });
 }
 
 /// As [`sweep`], but in the order in which the seeds end: no seed waits for a slower one before it.
 ///
-/// When `is_stopped` says so, or `each` breaks, the sweep ends within a tenth of a second: no further seed begins, and what
-/// runs then is abandoned. Every seed that had ended has been handed to `each` by then, unless that broke.
+/// `outside` is asked ten times a second what to do next, `each` answers that for every seed. Once one of them said
+/// [`Next::Finish`] or [`Next::Stop`], only the latter can change that. Every seed that had ended has been handed to `each`,
+/// unless that stopped the sweep.
 pub fn sweep_as_they_end<T, F>(
-    seeds: Seeds,
+    seeds: impl Iterator<Item = u64> + Send + 'static,
     pool: &Pool,
     job: F,
-    is_stopped: &dyn Fn() -> bool,
-    mut each: impl FnMut(u64, Fate<T>) -> ControlFlow<()>,
+    outside: &dyn Fn() -> Next,
+    mut each: impl FnMut(u64, Fate<T>) -> Next,
 ) where
     T: Send + 'static,
     F: Fn(u64) -> T + Send + Sync + 'static,
 {
-    let range = seeds.iter();
-    let (sender, receiver) = channel();
-    let shared =
-        Arc::new(Shared { job, next: AtomicU64::new(range.start), end: range.end, results: Mutex::new(sender) });
-    let jobs = (pool.jobs.max(1) as u64).min(seeds.count());
+    let jobs = seeds.size_hint().1.map_or(pool.jobs, |most| pool.jobs.min(most)).max(1);
+    // Without room: a worker begins its next seed when the last one is being handed to `each`, so that few begin in vain.
+    let (results, receiver) = sync_channel(0);
+    let seeds: Box<dyn Iterator<Item = u64> + Send> = Box::new(seeds);
+    let todo = Mutex::new(Todo { seeds: seeds.peekable(), begun: 0, is_closed: false });
+    let shared = Arc::new(Shared { job, todo, results });
     let mut slots: Vec<Arc<Mutex<Slot>>> = (0..jobs).map(|_| spawn(&shared)).collect();
     // Often enough to notice a hang within a quarter of the watchdog's time, and a request to stop at once.
     let patience = (pool.watchdog / 4).clamp(Duration::from_millis(1), Duration::from_millis(100));
-    let mut left = seeds.count();
-    while left > 0 {
-        let stopped = is_stopped();
-        if stopped {
-            shared.next.store(range.end, Ordering::Relaxed);
+    let mut ended_so_far = 0;
+    loop {
+        let next = outside();
+        let is_over = {
+            let mut todo = lock(&shared.todo);
+            todo.is_closed |= next != Next::GoOn;
+            todo.is_empty() && todo.begun == ended_so_far
+        };
+        if is_over {
+            return;
         }
         let mut ended = Vec::new();
-        match if stopped { Err(RecvTimeoutError::Timeout) } else { receiver.recv_timeout(patience) } {
-            Ok(result) => ended.push(result),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => unreachable!("`shared` holds a sender"),
+        if next == Next::Stop {
+            ended.extend(receiver.try_iter());
+        } else {
+            ended.extend(receiver.recv_timeout(patience));
         }
-        ended.extend(receiver.try_iter());
-        for slot in &mut slots {
-            let hung = {
-                let mut slot = lock(slot);
-                let late = slot.current.filter(|(_, started)| started.elapsed() > pool.watchdog);
-                slot.abandoned |= late.is_some();
-                late
-            };
-            if let Some((seed, _)) = hung {
-                ended.push((seed, Fate::Hung));
-                *slot = spawn(&shared);
-            }
-        }
+        ended.extend(abandon(&mut slots, pool, &shared));
         for (seed, fate) in ended {
-            left -= 1;
-            if each(seed, fate).is_break() {
-                shared.next.store(range.end, Ordering::Relaxed);
-                return;
+            ended_so_far += 1;
+            match each(seed, fate) {
+                Next::GoOn => {}
+                Next::Finish => lock(&shared.todo).is_closed = true,
+                Next::Stop => {
+                    lock(&shared.todo).is_closed = true;
+                    return;
+                }
             }
         }
-        if stopped {
+        if next == Next::Stop {
             return;
         }
     }
+}
+
+/// Replaces the workers that overran the watchdog, and returns the seeds on which they hang.
+fn abandon<T, F>(slots: &mut [Arc<Mutex<Slot>>], pool: &Pool, shared: &Arc<Shared<T, F>>) -> Vec<(u64, Fate<T>)>
+where
+    T: Send + 'static,
+    F: Fn(u64) -> T + Send + Sync + 'static,
+{
+    let mut hung = Vec::new();
+    for slot in slots {
+        let late = {
+            let mut slot = lock(slot);
+            let late = slot.current.filter(|(_, started)| started.elapsed() > pool.watchdog);
+            slot.abandoned |= late.is_some();
+            late
+        };
+        if let Some((seed, _)) = late {
+            hung.push((seed, Fate::Hung));
+            *slot = spawn(shared);
+        }
+    }
+    hung
 }
 
 fn spawn<T, F>(shared: &Arc<Shared<T, F>>) -> Arc<Mutex<Slot>>
@@ -150,8 +200,7 @@ where
 
 fn work<T, F: Fn(u64) -> T>(shared: &Shared<T, F>, slot: &Mutex<Slot>) {
     loop {
-        let after = |seed: u64| (seed < shared.end).then_some(seed + 1);
-        let Ok(seed) = shared.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after) else { return };
+        let Some(seed) = lock(&shared.todo).take() else { return };
         lock(slot).current = Some((seed, Instant::now()));
         // The job only sees its seed and its own captures, so state that a panic leaves broken is never reused.
         let fate = match catch_unwind(AssertUnwindSafe(|| (shared.job)(seed))) {
@@ -165,7 +214,7 @@ fn work<T, F: Fn(u64) -> T>(shared: &Shared<T, F>, slot: &Mutex<Slot>) {
             }
             slot.current = None;
         }
-        if lock(&shared.results).send((seed, fate)).is_err() {
+        if shared.results.send((seed, fate)).is_err() {
             return;
         }
     }
@@ -214,19 +263,19 @@ mod tests {
     fn a_seed_that_ends_is_told_before_a_slower_one_before_it() {
         let pool = Pool { jobs: 2, ..PATIENT };
         let mut ended = Vec::new();
-        let (release, gate) = channel::<()>();
+        let (release, gate) = std::sync::mpsc::channel::<()>();
         let gate = Mutex::new(gate);
         let job = move |seed| {
             if seed == 0 {
                 lock(&gate).recv().unwrap()
             }
         };
-        sweep_as_they_end(Seeds::first(3), &pool, job, &|| false, |seed, _| {
+        sweep_as_they_end(0..3, &pool, job, &|| Next::GoOn, |seed, _| {
             ended.push(seed);
             if ended.len() == 2 {
                 release.send(()).unwrap();
             }
-            ControlFlow::Continue(())
+            Next::GoOn
         });
         assert_eq!(ended.last(), Some(&0));
         assert_eq!(ended.len(), 3);
@@ -240,12 +289,32 @@ mod tests {
                 std::thread::sleep(Duration::from_secs(3600))
             }
         };
-        sweep_as_they_end(Seeds::first(1000), &PATIENT, job, &|| ended.get() == 4, |_, fate| {
+        let outside = || if ended.get() == 4 { Next::Stop } else { Next::GoOn };
+        sweep_as_they_end(0..1000, &PATIENT, job, &outside, |_, fate| {
             assert_eq!(fate, Fate::Done(()));
             ended.set(ended.get() + 1);
-            ControlFlow::Continue(())
+            Next::GoOn
         });
         assert_eq!(ended.get(), 4);
+    }
+
+    #[test]
+    fn a_sweep_that_finishes_begins_no_seed_and_drops_none() {
+        let begun = Arc::new(Mutex::new(Vec::new()));
+        let mut ended = Vec::new();
+        let note = begun.clone();
+        let job = move |seed| {
+            lock(&note).push(seed);
+            std::thread::sleep(Duration::from_millis(seed));
+        };
+        sweep_as_they_end((10..).step_by(3), &PATIENT, job, &|| Next::GoOn, |seed, _| {
+            ended.push(seed);
+            if ended.len() == 6 { Next::Finish } else { Next::GoOn }
+        });
+        ended.sort_unstable();
+        lock(&begun).sort_unstable();
+        assert_eq!(ended, *lock(&begun));
+        assert!((6..=6 + PATIENT.jobs).contains(&ended.len()), "{ended:?}");
     }
 
     #[test]

@@ -37,6 +37,11 @@ pub struct Summary {
     pub differing: Vec<u64>,
     /// Seeds that were asked for and not run, because the sweep was stopped.
     pub not_run: u64,
+    /// How many of the seeds ran before the sweep was resumed.
+    pub resumed: u64,
+    /// What ended the sweep before its last seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// Operations acknowledged.
     pub acked: u64,
     /// Operations that definitely failed.
@@ -77,6 +82,9 @@ pub struct Summary {
     /// In nanoseconds: whole numbers add up to the same in any order.
     #[serde(skip)]
     simulated_ns: u128,
+    /// Of those, before the sweep was resumed.
+    #[serde(skip)]
+    resumed_ns: u128,
     #[serde(skip)]
     values: BTreeMap<&'static str, Vec<u64>>,
 }
@@ -185,6 +193,16 @@ impl Summary {
         }
     }
 
+    /// Says that what was added so far ran before the sweep was resumed: its time is not this sweep's.
+    pub fn resume(&mut self) {
+        (self.resumed, self.resumed_ns) = (self.seeds, self.simulated_ns);
+    }
+
+    /// Simulated seconds since the sweep began or was resumed.
+    pub fn simulated_now_s(&self) -> f64 {
+        (self.simulated_ns - self.resumed_ns) as f64 / 1e9
+    }
+
     /// How many seeds failed because of the harness: with any of them, no other figure can be trusted.
     pub fn faults_of_the_harness(&self) -> u64 {
         self.panics + self.hangs + self.deaths + self.differing.len() as u64
@@ -196,7 +214,8 @@ impl Summary {
         self.differing.sort_unstable();
         self.simulated_s = self.simulated_ns as f64 / 1e9;
         self.wall_s = wall.as_secs_f64();
-        self.seeds_per_minute = if wall.is_zero() { 0.0 } else { self.seeds as f64 * 60.0 / self.wall_s };
+        self.seeds_per_minute =
+            if wall.is_zero() { 0.0 } else { (self.seeds - self.resumed) as f64 * 60.0 / self.wall_s };
         self.per_seed = self.values.iter_mut().map(|(name, values)| (*name, Spread::of(values))).collect();
     }
 }
@@ -230,6 +249,19 @@ mod tests {
         assert_eq!(summary.operations, 4000);
         assert_eq!(summary.seeds_per_minute, 210.0);
         assert_eq!(summary.per_seed["leader_changes"], Spread { min: 0, median: 0, max: 1, zero: 3 });
+    }
+
+    #[test]
+    fn the_speed_of_a_resumed_sweep_is_that_of_its_own_seeds() {
+        let mut summary = Summary::new("split-brain", "raft", 2);
+        let outcome = sample::run(&sample::scenario(), "raft", 3).outcome;
+        summary.add(&outcome);
+        summary.add_hang();
+        summary.resume();
+        summary.add(&outcome);
+        summary.finish(Duration::from_secs(1), 3);
+        assert_eq!((summary.seeds, summary.resumed, summary.seeds_per_minute), (3, 2, 60.0));
+        assert_eq!(summary.simulated_now_s() * 2.0, summary.simulated_s);
     }
 
     #[test]

@@ -57,6 +57,8 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
         ["variant", "variant", "comparison"]
     );
     assert_eq!(kinds("lesson list --format json").pop().unwrap(), "lessons");
+    assert_eq!(kinds("case list --format json").pop().unwrap(), "cases");
+    assert_eq!(kinds("case dns-is-slow --cause a --cure d --format json"), ["case", "cause", "cure"]);
     let answered = "lesson retry-storm --student ada --answer 0,c --format json";
     assert_eq!(kinds(answered), ["lesson", "revealed"]);
     assert_eq!(kinds("lesson grade . --format json").pop().unwrap(), "grades");

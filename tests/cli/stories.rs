@@ -326,6 +326,7 @@ mod chapters {
     //! Each story's chapter shows what its lesson prints.
 
     use super::*;
+    use schism::stories::case::cases;
     use std::path::{Path, PathBuf};
 
     /// The seed of every transcript.
@@ -339,29 +340,43 @@ mod chapters {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lessons").join(name)
     }
 
+    /// Compares what a chapter shows after a command with what that prints, and takes it over where that is asked for.
+    fn shown(page: &str, command: &str, desk: &Desk) {
+        let path = chapter(page);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let start = format!("```console\n$ cargo run -- {command}\n");
+        let at = text.find(&start).unwrap_or_else(|| panic!("{} shows `{command}`", path.display())) + start.len();
+        let end = at + text[at..].find("```").unwrap();
+        let printed = desk.run(&format!("{command} --ascii")).out;
+        assert!(!printed.contains(" ."), "a quantity without its unit in:\n{printed}");
+        if text[at..end] == printed {
+            return;
+        }
+        let may_write = std::env::var_os("BLESS").is_some() && std::env::var_os("CI").is_none();
+        assert!(
+            may_write,
+            "{} shows\n{}\nbut the command prints\n{printed}\nto take it over: BLESS=1 cargo test stories",
+            path.display(),
+            &text[at..end]
+        );
+        std::fs::write(&path, format!("{}{printed}{}", &text[..at], &text[end..])).unwrap();
+    }
+
     #[test]
     fn show_what_the_lesson_prints() {
         let desk = Desk::new();
-        let may_write = std::env::var_os("BLESS").is_some() && std::env::var_os("CI").is_none();
-        for story in catalogue() {
-            let path = chapter(&format!("{}.md", story.name));
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            let command = command(&story);
-            let start = format!("```console\n$ cargo run -- {command}\n");
-            let at = text.find(&start).unwrap_or_else(|| panic!("{} shows `{command}`", path.display())) + start.len();
-            let end = at + text[at..].find("```").unwrap();
-            let printed = desk.run(&format!("{command} --ascii")).out;
-            assert!(!printed.contains(" ."), "a quantity without its unit in:\n{printed}");
-            if text[at..end] == printed {
-                continue;
-            }
-            assert!(
-                may_write,
-                "{} shows\n{}\nbut the lesson prints\n{printed}\nto take it over: BLESS=1 cargo test stories",
-                path.display(),
-                &text[at..end]
-            );
-            std::fs::write(&path, format!("{}{printed}{}", &text[..at], &text[end..])).unwrap();
+        catalogue().iter().for_each(|story| shown(&format!("{}.md", story.name), &command(story), &desk));
+    }
+
+    #[test]
+    fn show_what_the_case_prints() {
+        let desk = Desk::new();
+        for case in cases() {
+            let (cause, letter) = case.causes.iter().zip('a'..).find(|(cause, _)| cause.right).unwrap();
+            let asked: Vec<String> = cause.seen_by.iter().map(usize::to_string).collect();
+            let asked = asked.join(",");
+            let command = format!("case {} --seed {SEED} --ask {asked} --cause {letter} --cure a", case.name);
+            shown("cases.md", &command, &desk);
         }
     }
 

@@ -113,6 +113,118 @@ fn a_sweep_that_is_killed_has_written_down_what_it_had_done() {
     assert_eq!(desk.run("outcomes small.toml").code, 65);
 }
 
+#[test]
+fn ten_kills_and_a_resume_after_each_leave_the_log_of_an_undisturbed_sweep() {
+    let desk = Desk::new();
+    let undisturbed = desk.run("sweep small.toml --system dual-primary --seeds 40 --out whole.jsonl --format json");
+    assert_eq!(undisturbed.code, 1, "{}", undisturbed.err);
+    let arguments = "sweep small.toml --system dual-primary --seeds 40 --out log.jsonl --resume --format json";
+    for attempt in 0_usize..10 {
+        let mut sweep = desk.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = || std::fs::read_to_string(desk.path("log.jsonl")).map_or(0, |text| text.matches('\n').count());
+        while lines() < 3 * attempt + 2 && sweep.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        sweep.kill().unwrap();
+        sweep.wait().unwrap();
+        // As if it had been killed within a line.
+        let text = desk.read("log.jsonl");
+        desk.write("log.jsonl", &text[..text.len() - 7 * attempt]);
+    }
+    let resumed = desk.run(arguments);
+    assert_eq!(resumed.code, 1, "{}", resumed.err);
+    assert_eq!(desk.read("log.jsonl"), desk.read("whole.jsonl"));
+    let figures = |ran: &Ran| {
+        let mut summary = without_times(ran.last());
+        for field in ["resumed", "compared"] {
+            summary.as_object_mut().unwrap().remove(field);
+        }
+        summary
+    };
+    assert!(resumed.last()["resumed"].as_u64() > Some(0));
+    assert_eq!(figures(&resumed), figures(&undisturbed));
+    let other = desk.run("sweep small.toml --seeds 40 --out log.jsonl --resume");
+    assert_eq!(other.code, 65, "{}", other.err);
+    assert!(other.err.contains("of another sweep: the system differs"), "{}", other.err);
+    assert_eq!(desk.read("log.jsonl"), desk.read("whole.jsonl"), "and nothing is lost");
+}
+
+#[test]
+fn a_sweep_without_a_last_seed_ends_by_time_or_by_failures() {
+    let desk = Desk::new();
+    let ran = desk.run("sweep small.toml --for 1s --jobs 1 --out log.jsonl");
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("\n  stopped    by --for 1s\n"), "{}", ran.out);
+    let resume = "go on with: schism sweep small.toml --for 1s --jobs 1 --out log.jsonl --resume";
+    assert!(ran.out.ends_with(&format!("{resume}\n")), "{}", ran.out);
+    assert_eq!(desk.run("outcomes log.jsonl").code, 0, "no seed is missing");
+    let more = desk.run("sweep small.toml --for 1s --jobs 1 --out log.jsonl --resume --format json").last();
+    assert!(more["seeds"].as_u64() > more["resumed"].as_u64(), "{more}");
+
+    let ran = desk.run("sweep small.toml --system dual-primary --until-failure --jobs 1 --format json");
+    // While the first one is booked another may begin.
+    assert!(ran.code == 1 && (1..=2).contains(&ran.last()["violations"].as_u64().unwrap()), "{}", ran.out);
+    assert!(ran.last()["stopped"].as_str().unwrap().contains("failure"), "{}", ran.out);
+    let ran = desk.run("sweep small.toml --system dual-primary --seeds 9 --max-failures 3 --jobs 1 --format json");
+    let (violations, not_run) = (ran.last()["violations"].as_u64().unwrap(), ran.last()["not_run"].as_u64().unwrap());
+    assert!(ran.code == 1 && (3..=4).contains(&violations) && violations + not_run == 9, "{}", ran.out);
+    // A range was asked for, and not all of it ran.
+    assert_eq!(desk.run("sweep small.toml --seeds 1000000 --for 1s").code, 2);
+    for (arguments, cure) in [
+        ("--until-failure --sample 3", "give both"),
+        ("--for 10", "time unit"),
+        ("--resume", "--out"),
+        ("--shard 9/8", "such as 3/8"),
+        ("--shard job/8", "JOB_COMPLETION_INDEX"),
+        ("--seeds 2 --shard 1/4", "no seed is left"),
+    ] {
+        let ran = desk.run(&format!("sweep small.toml {arguments}"));
+        assert_eq!(ran.code, 64, "{arguments}: {}", ran.err);
+        assert!(ran.err.contains(cure), "{arguments}: {}", ran.err);
+    }
+}
+
+#[test]
+fn the_shards_of_a_sweep_merge_into_the_log_of_one_machine() {
+    let desk = Desk::new();
+    let whole = desk.run("sweep small.toml --system dual-primary --seeds 5 --out whole.jsonl");
+    for index in 1..=3 {
+        let ran = desk
+            .run(&format!("sweep small.toml --system dual-primary --seeds 5 --shard {index}/3 --out {index}.jsonl"));
+        assert_eq!(ran.code, 1, "{}", ran.err);
+    }
+    let partial = desk.run("sweep merge 3.jsonl 1.jsonl --out partial.jsonl --expect violation");
+    assert_eq!((partial.code, partial.err.as_str()), (2, "missing: shard 2/3, seeds 1..3\n"));
+    let merged = desk.run("sweep merge partial.jsonl 2.jsonl 1.jsonl --out merged.jsonl");
+    assert_eq!((merged.code, merged.err.as_str()), (whole.code, ""));
+    assert_eq!(desk.read("merged.jsonl"), desk.read("whole.jsonl"));
+    assert_eq!(desk.run("sweep merge 1.jsonl small.toml").code, 65);
+}
+
+#[test]
+fn a_sweep_and_its_log_give_the_same_reports() {
+    let desk = Desk::new();
+    let sweep = "sweep brief.toml --seeds 3 --system dual-primary --jobs 1 --out log.jsonl --annotations";
+    let ran = desk.run(&format!("{sweep} --junit a.xml --markdown a.md"));
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(ran.out.matches("\n::error title=brief under dual-primary%2C seed ").count(), 3, "{}", ran.out);
+    let read = desk.run("outcomes log.jsonl --junit b.xml --markdown b.md");
+    assert_eq!(read.code, 1, "{}", read.err);
+    // Only the sweep has recorded its failures in files.
+    let without_replays = |name: &str| {
+        let text = desk.read(name);
+        text.lines().map(|line| line.split("schism r").next().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(without_replays("a.md"), without_replays("b.md"));
+    assert!(desk.read("a.md").contains("| 0, 1, 2 | `schism replay target/schism/brief-dual-primary-0.toml` |"));
+    for name in ["a.xml", "b.xml"] {
+        assert!(desk.read(name).contains(r#"tests="3" skipped="0" errors="0" failures="3""#), "{}", desk.read(name));
+    }
+    let json = desk.run("outcomes log.jsonl --annotations --format json");
+    assert!(json.err.starts_with("::error title=") && json.lines().len() == 7, "{}", json.err);
+    assert_eq!(desk.run("sweep brief.toml --seeds 1 --junit target").code, 70);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_sweep_that_is_stopped_says_what_it_found() {
