@@ -9,7 +9,8 @@ use schism::run::plan;
 use schism::scenario::Scenario;
 use schism::sim::simulate;
 use schism::systems::raft::durable::Change;
-use schism::systems::raft::tables;
+use schism::systems::raft::types::Types;
+use schism::systems::storage::tables;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -123,10 +124,10 @@ fn the_same_storage_lies_in_a_real_file() {
     let path = folder.path().join("node.redb");
     let vote = openraft::Vote::new(7, 3);
     {
-        let database = tables::open(file(&path)).unwrap();
-        tables::commit(&database, &[Change::Vote(vote), Change::Truncate(0)]).unwrap();
+        let database = tables::open::<Types>(file(&path)).unwrap();
+        tables::commit::<Types>(&database, &[Change::Vote(vote), Change::Truncate(0)]).unwrap();
     }
-    let (disk, machine) = tables::load(&tables::open(file(&path)).unwrap()).unwrap();
+    let (disk, machine) = tables::load::<Types>(&tables::open::<Types>(file(&path)).unwrap()).unwrap();
     assert_eq!((disk.vote, disk.log.len(), machine.applied), (Some(vote), 0, None));
 }
 
@@ -140,7 +141,7 @@ fn what_is_not_a_nodes_own_is_refused_and_left_alone() {
         transaction.open_table(ROWS).unwrap().insert(1, 2).unwrap();
         transaction.commit().unwrap();
     }
-    let error = tables::open(file(&path)).unwrap_err().to_string();
+    let error = tables::open::<Types>(file(&path)).unwrap_err().to_string();
     assert!(
         error.contains("a database with the tables rows") && error.contains("give the node an empty disk"),
         "{error}"
@@ -150,7 +151,7 @@ fn what_is_not_a_nodes_own_is_refused_and_left_alone() {
     assert_eq!(rows.get(1).unwrap().unwrap().value(), 2);
     let text = folder.path().join("letter.txt");
     std::fs::write(&text, "Dear node, this is no database at all. ".repeat(200)).unwrap();
-    assert!(tables::open(file(&text)).is_err());
+    assert!(tables::open::<Types>(file(&text)).is_err());
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("Dear node"));
 }
 
@@ -159,12 +160,12 @@ fn a_damaged_row_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("node.redb");
     {
-        let database = tables::open(file(&path)).unwrap();
+        let database = tables::open::<Types>(file(&path)).unwrap();
         let transaction = database.begin_write().unwrap();
         let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
         transaction.open_table(meta).unwrap().insert("vote", b"a vote without its checksum".as_slice()).unwrap();
         transaction.commit().unwrap();
     }
-    let error = tables::load(&tables::open(file(&path)).unwrap()).unwrap_err().to_string();
+    let error = tables::load::<Types>(&tables::open::<Types>(file(&path)).unwrap()).unwrap_err().to_string();
     assert!(error.contains("row vote of table `meta` is damaged"), "{error}");
 }

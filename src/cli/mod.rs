@@ -5,6 +5,8 @@ mod case;
 mod check;
 mod compare;
 mod determinism;
+#[cfg(feature = "engines")]
+mod engines;
 mod exit;
 mod export;
 mod extent;
@@ -83,6 +85,9 @@ enum Command {
     Compare(compare::Compare),
     /// Run systems one idea apart under faults one kind apart: what each idea buys.
     Ladder(ladder::LadderOf),
+    /// Run the store on each engine under the same faults: what each costs, and how soon it is back.
+    #[cfg(feature = "engines")]
+    Engines(engines::EnginesOf),
     /// Run every system under every kind of fault: what it costs in time and in writes.
     Ledger(ledger::LedgerOf),
     /// Tell a story of a failure, ask what happens, and show it.
@@ -260,6 +265,8 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Run(command) => command.run(terminal),
         Command::Compare(command) => command.run(terminal),
         Command::Ladder(command) => command.run(terminal),
+        #[cfg(feature = "engines")]
+        Command::Engines(command) => command.run(terminal),
         Command::Ledger(command) => command.run(terminal),
         Command::Lesson(command) => command.run(terminal),
         Command::Case(command) => command.run(terminal),

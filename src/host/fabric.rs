@@ -21,6 +21,7 @@ use crate::fault::fold::{Active, Passage};
 use crate::rng;
 use crate::trace::{HostId, MessageId, MessageKind, What};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub struct Fabric {
     fates: Mutex<Fates>,
     /// What the faults requested and could not do in this run.
     powerless: Mutex<BTreeSet<String>>,
+    /// Payload that nodes have sent to nodes.
+    bytes: AtomicU64,
 }
 
 /// A message to be sent: sender, receiver and content.
@@ -91,6 +94,7 @@ impl Fabric {
             active: Mutex::new(config.active),
             fates: Mutex::new(Fates::new(config.seed, config.acts)),
             powerless: Mutex::default(),
+            bytes: AtomicU64::new(0),
         }
     }
 
@@ -218,10 +222,18 @@ impl Fabric {
     /// Sends a message: the first step of [`super::link`]'s order. [`Fabric::carry`] does the other steps.
     pub fn send(&self, sending: Sending<'_>) -> Sent {
         let Sending { from, to, class, cause, payload, place } = sending;
+        if self.is_node(from) && self.is_node(to) {
+            self.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
+        }
         let message = self.recorder.next_message(from);
         self.recorder.record(from, What::Send { to, message, class, cause, payload: rng::hash_bytes(0, payload) });
         let (fate, jitter_ns) = self.decide(from, to, class, place);
         Sent { letter: Letter { from, to, message, class }, fate, jitter_ns }
+    }
+
+    /// The bytes that nodes have sent to nodes, without headers.
+    pub fn bytes_between_nodes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Puts a message that was sent on its link.

@@ -206,7 +206,7 @@ fn catalogue() -> Catalogue {
         version: env!("CARGO_PKG_VERSION"),
         target: target(),
         scenarios: scenario::catalogue().iter().map(|scenario| plan(scenario, 0)).collect(),
-        systems: System::SOUND.iter().map(|system| system.name()).collect(),
+        systems: System::SOUND.iter().filter(|system| system.is_built()).map(|system| system.name()).collect(),
         kinds: FaultKind::catalogue(),
     }
 }

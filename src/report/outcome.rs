@@ -60,6 +60,10 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
             count(outcome.lost_acked_writes, "acked write")
         ),
     );
+    if !outcome.inapplicable.is_empty() {
+        let names: Vec<&str> = outcome.inapplicable.iter().map(|check| check.name()).collect();
+        figure("do not apply", names.join(", "));
+    }
     figure("messages", messages(counters));
     figure("faults", faults(counters));
     figure("digest", outcome.digest.to_string());

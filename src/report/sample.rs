@@ -156,6 +156,7 @@ pub fn run(scenario: &Scenario, system: &str, seed: u64) -> Run {
         trace,
         history,
         doubts: Vec::new(),
+        bytes_between_nodes: 0,
     }
 }
 
@@ -182,6 +183,7 @@ fn outcome(system: &str, plan: &Plan, trace: &Trace, history: &History) -> Outco
         verdict,
         violations,
         inconclusive: Vec::new(),
+        inapplicable: Vec::new(),
         liveness: Liveness::Ok,
         converged: true,
         digest: hasher.finish(),

@@ -26,8 +26,8 @@ pub fn judge(
     let situations = situations::count(&plan.world, &evidence.trace);
     let doubts = case.doubts(&findings, &situations);
     let outcome = case.outcome(findings, &doubts, situations);
-    let (scenario, Evidence { trace, acts, .. }) = (scenario.clone(), evidence);
-    Run { scenario, plan, outcome, acts, trace, history, doubts }
+    let (scenario, Evidence { trace, acts, bytes_between_nodes, .. }) = (scenario.clone(), evidence);
+    Run { scenario, plan, outcome, acts, trace, history, doubts, bytes_between_nodes }
 }
 
 /// The evidence.
@@ -136,6 +136,7 @@ impl Case<'_> {
             system: self.subject.name.clone(),
             seed: world.seed,
             verdict,
+            inapplicable: check::raft::inapplicable(&self.evidence.trace).to_vec(),
             inconclusive: doubts.iter().map(|doubt| doubt.why.clone()).collect(),
             liveness,
             converged: check::convergence::check(trace).is_none(),

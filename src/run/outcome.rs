@@ -1,7 +1,7 @@
 //! What a run yields.
 
 use super::plan::Plan;
-use crate::check::Violation;
+use crate::check::{CheckName, Violation};
 use crate::fault::chaos::Act;
 use crate::history::History;
 use crate::scenario::{Explicit, Recorded, Scenario, Situation};
@@ -28,6 +28,8 @@ pub struct Run {
     /// Why the run proves nothing or little, whatever its verdict; the sentences are those of
     /// [`Outcome::inconclusive`], in the same order.
     pub doubts: Vec<Doubt>,
+    /// The bytes that nodes sent to nodes, without headers.
+    pub bytes_between_nodes: u64,
 }
 
 impl Run {
@@ -201,6 +203,9 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// Why the run proves nothing, if it is inconclusive.
     pub inconclusive: Vec<String>,
+    /// The checks that say nothing about a system of this kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inapplicable: Vec<CheckName>,
     /// Whether the system came back.
     pub liveness: Liveness,
     /// Whether all nodes held the same state at the end.

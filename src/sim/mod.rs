@@ -35,6 +35,8 @@ pub struct Evidence {
     pub panics: Vec<Panic>,
     /// When the simulation ended.
     pub ended_ns: u64,
+    /// The bytes that nodes have sent to nodes. Not a part of the digest: what they say is, by the hash of each message.
+    pub bytes_between_nodes: u64,
 }
 
 /// A simulation that could not be carried out.
@@ -155,6 +157,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
         let record = workload.finish(fabric.recorder());
         let (trace, acts) = (fabric.recorder().take_trace(), fabric.take_acts());
         let (powerless, panics) = (fabric.powerless(), injector.into_panics());
-        (Evidence { trace, acts, powerless, panics, ended_ns }, record)
+        let bytes_between_nodes = fabric.bytes_between_nodes();
+        (Evidence { trace, acts, powerless, panics, ended_ns, bytes_between_nodes }, record)
     }
 }

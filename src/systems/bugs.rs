@@ -201,6 +201,24 @@ impl Bug {
         self.species().name
     }
 
+    /// The bugs that are planted in the store on raft-rs too, under these names: those that are no matter of openraft's
+    /// interfaces.
+    pub const ON_RAFT_RS: &'static [(Bug, &'static str)] = &[
+        (Bug::RaftAmnesia, "raft-rs-amnesia"),
+        (Bug::AcknowledgedBeforeSync, "raft-rs-acknowledged-before-sync"),
+        (Bug::SyncErrorIgnored, "raft-rs-sync-error-ignored"),
+        (Bug::BlankStart, "raft-rs-blank-start"),
+        (Bug::SnapshotWithoutSessions, "raft-rs-snapshot-without-sessions"),
+        (Bug::RetryAppliedAgain, "raft-rs-retry-applied-again"),
+        (Bug::RefusedAfterAppend, "raft-rs-refused-after-append"),
+        (Bug::ReadWithoutReadIndex, "raft-rs-read-without-read-index"),
+    ];
+
+    /// The name of the store on raft-rs with this bug, if there is one.
+    pub fn on_raft_rs(self) -> Option<&'static str> {
+        Bug::ON_RAFT_RS.iter().find(|(bug, _)| *bug == self).map(|(_, name)| *name)
+    }
+
     /// The bug of this name.
     pub fn named(name: &str) -> Option<Bug> {
         Bug::ALL.iter().copied().find(|bug| bug.name() == name)

@@ -21,6 +21,8 @@ macro_rules! systems {
             $($(#[$what])* $system,)*
             /// A system with a planted bug.
             Bugged(Bug),
+            /// The store on raft-rs with a bug that others plant in the one on openraft.
+            Transplanted(Bug),
         }
 
         impl System {
@@ -32,6 +34,7 @@ macro_rules! systems {
                 match self {
                     $(System::$system => $name,)*
                     System::Bugged(bug) => bug.name(),
+                    System::Transplanted(bug) => bug.on_raft_rs().unwrap_or(bug.name()),
                 }
             }
 
@@ -43,6 +46,7 @@ macro_rules! systems {
                 let make: fn(System, &Deployment) -> Made = match self {
                     $(System::$system => $make,)*
                     System::Bugged(_) => bugged,
+                    System::Transplanted(_) => on_raft_rs,
                 };
                 make(self, deployment)
             }
@@ -68,12 +72,28 @@ systems! {
     Lease = "lease", |_, deployment| primary_backup(deployment, Policy::Lease);
     /// No primary: any node reads and writes overlapping quorums.
     Quorum = "quorum", |_, deployment| Ok(Box::new(QuorumCluster::new(deployment)));
+    /// The replicated store on tikv's raft.
+    RaftRs = "raft-rs", on_raft_rs;
+    /// The replicated store on omnipaxos.
+    OmniPaxos = "omnipaxos", on_omnipaxos;
 }
 
 impl System {
     /// Every system, those with a bug last.
     pub fn all() -> impl Iterator<Item = System> {
-        System::SOUND.iter().copied().chain(Bug::ALL.iter().copied().map(System::Bugged))
+        let bugged = Bug::ALL.iter().copied().map(System::Bugged);
+        let transplanted = Bug::ON_RAFT_RS.iter().map(|(bug, _)| System::Transplanted(*bug));
+        System::SOUND.iter().copied().chain(bugged).chain(transplanted)
+    }
+
+    /// Whether this build has the system.
+    pub fn is_built(self) -> bool {
+        match self {
+            System::RaftRs | System::OmniPaxos | System::Transplanted(_) => cfg!(feature = "engines"),
+            System::Raft | System::RaftLocalReads | System::RaftMemory => cfg!(feature = "openraft"),
+            System::Bugged(bug) => bug.species().base != Base::Raft || cfg!(feature = "openraft"),
+            _ => true,
+        }
     }
 
     /// The names of all systems.
@@ -122,13 +142,44 @@ fn on_openraft(system: System, deployment: &Deployment) -> Made {
 
 #[cfg(not(feature = "openraft"))]
 fn on_openraft(system: System, _: &Deployment) -> Made {
-    Err(NotBuilt(system))
+    Err(NotBuilt { system, engine: "openraft", feature: "openraft" })
+}
+
+#[cfg(feature = "engines")]
+fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
+    use super::engines::raft_rs::RaftRsCluster;
+    Ok(Box::new(match system {
+        System::Transplanted(bug) => RaftRsCluster::bugged(deployment, bug),
+        _ => RaftRsCluster::new(deployment),
+    }))
+}
+
+#[cfg(feature = "engines")]
+fn on_omnipaxos(_: System, deployment: &Deployment) -> Made {
+    Ok(Box::new(super::engines::omnipaxos::OmniPaxosCluster::new(deployment)))
+}
+
+#[cfg(not(feature = "engines"))]
+fn on_raft_rs(system: System, _: &Deployment) -> Made {
+    Err(NotBuilt { system, engine: "raft", feature: "engines" })
+}
+
+#[cfg(not(feature = "engines"))]
+fn on_omnipaxos(system: System, _: &Deployment) -> Made {
+    Err(NotBuilt { system, engine: "omnipaxos", feature: "engines" })
 }
 
 /// A system that this build leaves out: its name is known, so that files which name it can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this build has no openraft, on which `{0}` runs: enable the feature `openraft` of the crate `schism`")]
-pub struct NotBuilt(pub System);
+#[error("this build has no {engine}, on which `{system}` runs: enable the feature `{feature}` of the crate `schism`")]
+pub struct NotBuilt {
+    /// The system.
+    pub system: System,
+    /// The crate that it runs on.
+    pub engine: &'static str,
+    /// The feature that brings it.
+    pub feature: &'static str,
+}
 
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

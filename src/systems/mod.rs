@@ -1,6 +1,7 @@
 //! The systems under test, each built as its users would build it, against [`Host`] only.
 //!
 //! * `raft` (feature `openraft`): the replicated store on openraft.
+//! * `engines` (feature `engines`): the same store on other people's engines.
 //! * `list`: the systems, a line each.
 //! * [`bugs`]: switchable bugs, each of which makes a system of its own.
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
@@ -12,6 +13,8 @@
 
 pub mod bugs;
 pub mod dual_primary;
+#[cfg(feature = "engines")]
+pub mod engines;
 mod list;
 mod message;
 pub mod primary_backup;

@@ -29,6 +29,8 @@ impl CommitQuorum {
         self.configurations.iter().rev().find_map(|(index, candidates)| {
             let held = |leader: LeaderId| match node.leader_at(*index) {
                 Some(own) => own == leader,
+                // The configuration that a cluster is founded with may be in no entry.
+                None if *index == 0 => true,
                 None => node.covers(*index) && cluster.committed.get(index).is_none_or(|known| known.leader == leader),
             };
             candidates.iter().find(|(leader, _)| held(*leader)).map(|(_, voters)| *voters)

@@ -58,6 +58,25 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
     violations
 }
 
+/// The checks that say nothing about this trace: its nodes replicate a log, but record no appends to it, since their
+/// protocol has no entries that belong to a leader (Paxos, for one). What is applied is checked all the same.
+pub fn inapplicable(trace: &Trace) -> &'static [CheckName] {
+    let has = |wanted: fn(&What) -> bool| trace.events.iter().any(|event| wanted(&event.what));
+    let is_of_another_protocol =
+        has(|what| matches!(what, What::ApplyEntry { .. })) && !has(|what| matches!(what, What::Append { .. }));
+    match is_of_another_protocol {
+        true => &[
+            CheckName::ElectionSafety,
+            CheckName::LogMatching,
+            CheckName::LeaderCompleteness,
+            CheckName::CommitQuorum,
+            CheckName::LogDurability,
+            CheckName::SnapshotAgreement,
+        ],
+        false => &[],
+    }
+}
+
 /// Whether an event matters to any property. Most events of a trace are messages, which do not.
 fn concerns_raft(what: &What) -> bool {
     matches!(
@@ -209,6 +228,20 @@ mod tests {
             assert!(checks(System::Bugged(Bug::RaftAmnesia)).contains(&CheckName::ElectionSafety), "seed {seed}");
             assert_eq!(checks(System::Raft), [], "seed {seed}: the same kills with intact disks");
         }
+    }
+
+    #[test]
+    fn a_log_without_recorded_appends_is_checked_for_what_it_applies_only() {
+        let applied = [(1, apply(at(0, 0, 1), 10)), (2, apply(at(0, 0, 1), 10))];
+        assert!(inapplicable(&trace(&applied)).contains(&CheckName::LogMatching));
+        assert_eq!(inapplicable(&trace(&[(1, append(at(1, 1, 1), 10)), (1, apply(at(1, 1, 1), 10))])), []);
+        assert_eq!(inapplicable(&trace(&[(1, vote(1, 1, true))])), [], "nothing is applied: no log, or none yet");
+        assert_eq!(violated(&applied), []);
+        let (other, promise, lower) = (apply(at(0, 0, 1), 11), vote(2, 1, false), vote(1, 2, false));
+        assert_eq!(
+            violated(&[(1, apply(at(0, 0, 1), 10)), (2, other), (1, promise), (1, lower)]),
+            [CheckName::StateMachineSafety, CheckName::CommittedImmutable, CheckName::Monotonic]
+        );
     }
 
     #[test]

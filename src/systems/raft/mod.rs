@@ -5,8 +5,8 @@
 //! * [`node`]: how a node is put together, and which requests it answers.
 //! * [`service`]: the client protocol. [`members`]: the administrator's.
 //! * [`network`]: RPCs over the host's transport. [`fence`]: keeps a deposed leader from replicating.
-//! * [`durable`]: a node's state as plain data. [`log_store`], [`state_machine`]: the same behind openraft's storage
-//!   traits. [`tables`]: the same in redb.
+//! * [`durable`]: what openraft calls the parts of a node's state. [`log_store`], [`state_machine`]: the same behind openraft's storage
+//!   traits.
 //! * [`sessions`]: which commands a process has appended.
 //! * [`types`], [`runtime`]: openraft's type parameters; time, tasks and randomness from the host.
 //!
@@ -32,7 +32,6 @@ pub mod runtime;
 pub mod service;
 pub mod sessions;
 pub mod state_machine;
-pub mod tables;
 pub mod types;
 
 use super::message::{decode, encode};

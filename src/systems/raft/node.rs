@@ -9,11 +9,11 @@ use super::service::{Reads, Service};
 use super::sessions::AppendedCommands;
 use super::state_machine::{StateMachine, restore};
 use super::types::{NodeId, Raft, Types, node_id};
-use super::{members, network, tables};
+use super::{members, network};
 use crate::host::transport::Incoming;
 use crate::host::{Host, lock};
 use crate::systems::storage::journal::Journal;
-use crate::systems::storage::process;
+use crate::systems::storage::{process, tables};
 use crate::trace::MessageKind;
 use openraft::network::RaftNetworkFactory;
 use openraft::storage::{RaftLogStorage, RaftStateMachine};
@@ -68,7 +68,7 @@ pub async fn start(setup: &Setup, host: &Host, remains: &Remains) -> Result<Rc<N
     let (disk, machine, journal) = match setup.medium {
         Medium::Memory => (remains.memory.clone(), restore(&remains.memory)?, None),
         Medium::Disk => {
-            let database = tables::open(host.disk())?;
+            let database = tables::open::<Types>(host.disk())?;
             let (disk, machine) = tables::load(&database)?;
             let journal: Journal<Change> = Journal::new(host.clone(), database, tables::commit);
             (Arc::new(Mutex::new(disk)), machine, Some(journal))

@@ -5,9 +5,9 @@ use crate::systems::bugs::Bug;
 use crate::systems::raft::LOGS_KEPT;
 use crate::systems::raft::durable::{Change, Disk};
 use crate::systems::raft::log_store::LogStore;
-use crate::systems::raft::tables::{self, OpenError};
 use crate::systems::raft::types::{Entry, NodeId, StorageError, Types};
 use crate::systems::storage::journal::{Commit, Journal};
+use crate::systems::storage::tables::{self, OpenError};
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{LogId, OptionalSend, RaftLogReader, Vote};
 use redb::Database;
@@ -25,8 +25,8 @@ const PURGED_BEYOND: u64 = 2 * LOGS_KEPT;
 /// Opens the database on a host's disk. With [`Bug::BlankStart`], a database that cannot be opened is replaced by an
 /// empty one in memory, as when a volume is not mounted and an empty folder is in its place.
 pub fn open(host: &Host, bug: Bug) -> Result<Database, OpenError> {
-    match tables::open(host.disk()) {
-        Err(_) if bug == Bug::BlankStart => tables::open(InMemoryBackend::new()),
+    match tables::open::<Types>(host.disk()) {
+        Err(_) if bug == Bug::BlankStart => tables::open::<Types>(InMemoryBackend::new()),
         opened => opened,
     }
 }

@@ -1,4 +1,4 @@
-//! The layout of a node's state in its database, and reading it back.
+//! The layout in its database of the state of a node that replicates a log, and reading it back.
 //!
 //! One database holds log, vote, state machine and snapshot, so that one commit is one point in the node's history.
 //! Every row except plain numbers ends with a checksum of its own. redb's checksums guard its pages between a crash and
@@ -12,13 +12,13 @@
 //! | `sessions` | session | encoded session |
 //! | `snapshot` | `meta`, `data` | encoded, bytes |
 
-use super::durable::{Change, Disk, Effects, Machine, StoredSnapshot};
+use super::durable::{Change, Disk, Effects, Engine, Machine, StoredSnapshot};
+use super::rows::{create, seal, unseal};
 use crate::kv::{Key, Store};
-use crate::systems::storage::rows::{create, seal, unseal};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle, WriteTransaction};
 use serde::de::DeserializeOwned;
 
-pub use crate::systems::storage::rows::OpenError;
+pub use super::rows::OpenError;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
@@ -26,27 +26,24 @@ const VALUES: TableDefinition<'_, u32, u64> = TableDefinition::new("values");
 const SESSIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sessions");
 const SNAPSHOT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapshot");
 
-/// The value of the row `format`.
-const FORMAT: &str = "schism raft storage 1";
-
 /// Opens the database on a device; a blank device gets a new one.
 ///
 /// # Errors
 /// See [`OpenError`]. Data that is not ours is refused and never overwritten.
-pub fn open(device: impl StorageBackend) -> Result<Database, OpenError> {
+pub fn open<E: Engine>(device: impl StorageBackend) -> Result<Database, OpenError> {
     let database = create(device)?;
-    prepare(&database)?;
+    prepare(&database, E::FORMAT)?;
     Ok(database)
 }
 
-fn prepare(database: &Database) -> Result<(), OpenError> {
+fn prepare(database: &Database, expected: &str) -> Result<(), OpenError> {
     let transaction = database.begin_write()?;
     let tables: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
     // The power may have gone after redb wrote its first page and before our first commit. Then there are no tables
     // either.
     if tables.is_empty() {
         let mut meta = transaction.open_table(META)?;
-        meta.insert("format", seal(&FORMAT.to_owned()).as_slice())?;
+        meta.insert("format", seal(&expected.to_owned()).as_slice())?;
         drop(meta);
         drop(transaction.open_table(LOG)?);
         drop(transaction.open_table(VALUES)?);
@@ -63,7 +60,7 @@ fn prepare(database: &Database) -> Result<(), OpenError> {
         let row = meta.get("format")?.ok_or_else(found)?;
         unseal("meta", "format", row.value())?
     };
-    if format != FORMAT {
+    if format != expected {
         return Err(OpenError::Foreign { found: format!("`{format}`") });
     }
     Ok(transaction.abort()?)
@@ -73,7 +70,7 @@ fn prepare(database: &Database) -> Result<(), OpenError> {
 ///
 /// # Errors
 /// When a row is damaged or the database cannot be read.
-pub fn load(database: &Database) -> Result<(Disk, Machine), OpenError> {
+pub fn load<E: Engine>(database: &Database) -> Result<(Disk<E>, Machine<E>), OpenError> {
     let transaction = database.begin_read()?;
     let meta = transaction.open_table(META)?;
     fn row<T: DeserializeOwned>(
@@ -124,7 +121,7 @@ pub fn load(database: &Database) -> Result<(Disk, Machine), OpenError> {
 ///
 /// # Errors
 /// When the disk refuses. Then none of the changes was made.
-pub fn commit(database: &Database, changes: &[Change]) -> Result<(), OpenError> {
+pub fn commit<E: Engine>(database: &Database, changes: &[Change<E>]) -> Result<(), OpenError> {
     let transaction = database.begin_write()?;
     for change in changes {
         write(&transaction, change)?;
@@ -132,7 +129,7 @@ pub fn commit(database: &Database, changes: &[Change]) -> Result<(), OpenError> 
     Ok(transaction.commit()?)
 }
 
-fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), OpenError> {
+fn write<E: Engine>(transaction: &WriteTransaction, change: &Change<E>) -> Result<(), OpenError> {
     let set = |name: &str, bytes: Vec<u8>| -> Result<(), OpenError> {
         transaction.open_table(META)?.insert(name, bytes.as_slice())?;
         Ok(())
@@ -147,7 +144,7 @@ fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), OpenErro
         Change::Append(entries) => {
             let mut log = transaction.open_table(LOG)?;
             for entry in entries {
-                log.insert(entry.log_id.index, seal(entry).as_slice())?;
+                log.insert(E::index(&E::position(entry)), seal(entry).as_slice())?;
             }
             Ok(())
         }
@@ -156,7 +153,7 @@ fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), OpenErro
             Ok(())
         }
         Change::Purge(upto) => {
-            transaction.open_table(LOG)?.retain_in(..=upto.index, |_, _| false)?;
+            transaction.open_table(LOG)?.retain_in(..=E::index(upto), |_, _| false)?;
             set("purged", seal(upto))
         }
         Change::Apply(effects) => {
@@ -181,7 +178,7 @@ fn write(transaction: &WriteTransaction, change: &Change) -> Result<(), OpenErro
             transaction.open_table(SESSIONS)?.retain(|_, _| false)?;
             write(
                 transaction,
-                &Change::Apply(Effects {
+                &Change::<E>::Apply(Effects {
                     upto: machine.applied,
                     membership: Some(machine.membership.clone()),
                     values: machine.store.values().iter().map(|(key, value)| (*key, Some(*value))).collect(),

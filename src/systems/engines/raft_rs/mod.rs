@@ -1,0 +1,112 @@
+//! tikv's Raft: the crate `raft`, whose library is called raft-rs. It decides; the rest is a node's own affair.
+//!
+//! Checked quorums and pre-votes are on, as TiKV has them. raft-rs draws election time-outs from a generator that no
+//! seed reaches: `replica` overrides each draw. Its hash maps have a fixed hasher, and time is what a node counts.
+//!
+//! * `driver`: it as the engine of a node. `replica`: its ready loop. `state`: what is on disk.
+//! * `rules`: what a node does beside raft-rs. `planted`: the same with a bug.
+//! * `members`: the administrator's requests. `wire`: its messages as frames. `observer`: what the checks read.
+
+mod driver;
+mod members;
+mod observer;
+mod planted;
+mod replica;
+mod rules;
+mod state;
+mod wire;
+
+use crate::host::{Host, lock};
+use crate::kv::{Key, Value};
+use crate::systems::bugs::Bug;
+use crate::systems::engines::node::{self, Node};
+use crate::systems::storage::process;
+use crate::systems::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
+use crate::trace::HostId;
+use driver::Driver;
+use rules::Rules;
+use state::{Machine, Members};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Log entries between two snapshots, and kept below one: as the systems on openraft have it.
+const LOGS_PER_SNAPSHOT: u64 = 150;
+const LOGS_KEPT: u64 = 30;
+/// Ticks of raft-rs between two heartbeats.
+const TICKS_PER_HEARTBEAT: u32 = 10;
+
+/// What all nodes of a cluster share.
+pub(in crate::systems) struct Setup {
+    /// The members before any change.
+    founders: Members,
+    tick: Duration,
+    /// The interval of heartbeats, and the shortest and longest election time-out, in ticks.
+    heartbeat: usize,
+    election: (usize, usize),
+    /// How long a call waits for its reply.
+    deadline: Duration,
+    rules: Rules,
+}
+
+/// The state machine of a node's latest process.
+type Latest = Rc<RefCell<Option<Arc<Mutex<Machine>>>>>;
+
+/// A cluster of raft-rs nodes.
+pub struct RaftRsCluster {
+    setup: Rc<Setup>,
+    nodes: BTreeMap<HostId, Latest>,
+}
+
+impl RaftRsCluster {
+    /// A fresh cluster with all nodes of `deployment` as voters.
+    pub fn new(deployment: &Deployment) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, Rules::default())
+    }
+
+    /// The same, all of whose nodes have a bug.
+    ///
+    /// # Panics
+    /// For a bug that is not in [`Bug::ON_RAFT_RS`].
+    pub fn bugged(deployment: &Deployment, bug: Bug) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, planted::rules(bug))
+    }
+
+    fn with(deployment: &Deployment, rules: Rules) -> RaftRsCluster {
+        let tick = deployment.heartbeat / TICKS_PER_HEARTBEAT;
+        let ticks = |span: Duration| span.as_nanos().div_ceil(tick.as_nanos()) as usize;
+        let founders =
+            Members { voters: deployment.nodes().map(|node| u64::from(node.0)).collect(), ..Members::default() };
+        let setup = Setup {
+            founders,
+            tick,
+            heartbeat: TICKS_PER_HEARTBEAT as usize,
+            election: (ticks(deployment.election.0), ticks(deployment.election.1)),
+            deadline: deployment.election.0,
+            rules,
+        };
+        let nodes = deployment.nodes().map(|node| (node, Latest::default())).collect();
+        RaftRsCluster { setup: Rc::new(setup), nodes }
+    }
+}
+
+impl Cluster for RaftRsCluster {
+    fn process(&self, host: Host) -> Process {
+        let (setup, latest) = (self.setup.clone(), self.nodes[&host.id()].clone());
+        Box::pin(process::supervise(host, async move |host: &Host| -> Result<_, Box<dyn std::error::Error>> {
+            let driver = Driver::start(&setup, host, &latest)?;
+            Ok(Node::new(host, setup.tick, setup.deadline, driver))
+        }))
+    }
+
+    fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
+        let machine = self.nodes[&node].borrow().clone();
+        Some(machine.map_or_else(BTreeMap::new, |machine| lock(&machine).store.values().clone()))
+    }
+
+    fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
+        Some(node::reconfigure(request))
+    }
+}

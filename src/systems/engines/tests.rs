@@ -1,0 +1,60 @@
+//! What the design promises, under real runs.
+
+use crate::check::CheckName;
+use crate::run::{Options, Run, Verdict, run};
+use crate::scenario::load;
+use crate::systems::System;
+use crate::systems::bugs::Bug;
+use crate::trace::{MessageKind, Role, What};
+use std::collections::BTreeSet;
+
+const ENGINES: [System; 2] = [System::RaftRs, System::OmniPaxos];
+
+fn ran(scenario: &str, system: System, seed: u64) -> Run {
+    run(&load(scenario).expect("it is embedded"), system, seed, &Options::default()).expect("it runs")
+}
+
+#[test]
+fn a_cut_and_a_death_lose_nothing_and_a_run_replays() {
+    for system in ENGINES {
+        for scenario in ["split-brain", "failover", "power-loss"] {
+            let outcome = ran(scenario, system, 3).outcome;
+            assert_eq!(outcome.verdict, Verdict::Pass, "{scenario} under {system}: {:?}", outcome.violations);
+            assert!(outcome.acked > 0 && outcome.converged, "{scenario} under {system}");
+        }
+        let digests: BTreeSet<_> = (0..2).map(|_| ran("failover", system, 5).outcome.digest.to_string()).collect();
+        assert_eq!(digests.len(), 1, "{system}");
+    }
+}
+
+#[test]
+fn raft_rs_records_all_that_rafts_checks_read() {
+    let run = ran("chaos", System::RaftRs, 1);
+    assert_eq!(run.outcome.failed_checks(), Vec::<String>::new());
+    assert_eq!(run.outcome.inapplicable, []);
+    let has = |wanted: fn(&What) -> bool| run.trace.events.iter().any(|event| wanted(&event.what));
+    assert!(has(|what| matches!(what, What::Vote { committed: true, .. })));
+    assert!(has(|what| matches!(what, What::Role { role: Role::Primary, .. })));
+    assert!(has(|what| matches!(what, What::Append { at, .. } if at.leader.0 > 0)), "entries have their leaders");
+    assert!(!has(|what| matches!(what, What::Append { at, .. } if at.leader.0 == 0)), "all of them");
+    assert!(has(|what| matches!(what, What::Commit { .. })) && has(|what| matches!(what, What::Members { .. })));
+    assert!(has(|what| matches!(what, What::SnapshotBuilt { payload: Some(_), .. })));
+    assert!(has(|what| matches!(what, What::Send { class: MessageKind::Heartbeat, .. })));
+}
+
+#[test]
+fn of_omnipaxos_the_checks_that_need_rafts_log_say_that_they_do_not_apply() {
+    let run = ran("failover", System::OmniPaxos, 1);
+    assert!(run.outcome.inapplicable.contains(&CheckName::LogMatching));
+    assert!(!run.outcome.inapplicable.contains(&CheckName::Linearizability));
+    let has = |wanted: fn(&What) -> bool| run.trace.events.iter().any(|event| wanted(&event.what));
+    assert!(has(|what| matches!(what, What::ApplyEntry { .. })) && has(|what| matches!(what, What::Vote { .. })));
+}
+
+#[test]
+fn a_leader_that_answers_reads_by_belief_is_caught_and_the_sound_one_is_not() {
+    let checks = |system, seed| ran("leader-isolation", system, seed).outcome.failed_checks();
+    let seed = (0..20).find(|seed| !checks(System::Transplanted(Bug::ReadWithoutReadIndex), *seed).is_empty());
+    let seed = seed.expect("a deposed leader answers a read under one of twenty seeds");
+    assert_eq!(checks(System::RaftRs, seed), Vec::<String>::new());
+}
