@@ -158,7 +158,9 @@ pub(super) async fn follow<F: Future>(host: Host, request: F) -> F::Output {
         if let Some(open) = book.lives.get_mut(ticket.life) {
             open.ended_ns = Some(ended_ns);
         }
-        book.legs[ticket.leg].is_open = false;
+        if let Some(leg) = book.legs.get_mut(ticket.leg) {
+            leg.is_open = false;
+        }
     });
     output
 }
@@ -180,7 +182,9 @@ pub(super) fn note(host: &Host, part: Part, what: &str) {
 /// Says whether the running task's request was served.
 pub(super) fn served(served: bool) {
     let Some(ticket) = ticket() else { return };
-    BOOK.with_borrow_mut(|book| book.lives[ticket.life].served = Some(served));
+    BOOK.with_borrow_mut(|book| {
+        book.lives.get_mut(ticket.life).into_iter().for_each(|open| open.served = Some(served));
+    });
 }
 
 impl Ticket {
@@ -199,7 +203,7 @@ impl Ticket {
             if !book.is_open(self.leg) {
                 return;
             }
-            let marks = &mut book.lives[self.life].marks;
+            let Some(Open { marks, .. }) = book.lives.get_mut(self.life) else { return };
             // What was booked ahead does not come any more.
             while marks.last().is_some_and(|last| last.t_ns > mark.t_ns) {
                 marks.pop();

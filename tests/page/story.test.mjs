@@ -52,7 +52,7 @@ test("a dot leads to the life of its request, by mouse and by keyboard", async (
   assert.match(before, /Request \d+, offered at .* took .* was not served/);
   // Long before the stall, near the lowest latency.
   const box = await first.locator("svg.requests").boundingBox();
-  await page.mouse.click(box.x + box.width * 0.15, box.y + 165);
+  await first.locator("svg.requests").click({ position: { x: box.width * 0.2, y: 165 } });
   const after = await said();
   assert.notEqual(after, before);
   assert.match(after, /and was served/);

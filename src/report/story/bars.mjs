@@ -29,7 +29,7 @@ export function quantity(value, unit) {
 const short = (value) => String(Number(value.toPrecision(3)));
 
 /** What a scale that begins at 0 ends at: shares are of 100. */
-function top(values, unit) {
+function endOf(values, unit) {
   const most = Math.max(0, ...values.filter((value) => value !== null && Number.isFinite(value)));
   return unit === "%" ? Math.max(100, most) : most || 1;
 }
@@ -72,7 +72,7 @@ const HIGH = 120;
 /** One column of figures as bars along the first column. */
 function overTime(series, { along, labels }) {
   const { name, unit, values } = series;
-  const most = top(values, unit);
+  const most = endOf(values, unit);
   const [left, right, upper, lower] = [4, WIDE - 4, 22, HIGH - 18];
   const step = (right - left) / labels.length;
   const y = (value) => lower - ((lower - upper) * value) / most;
@@ -99,7 +99,7 @@ function overTime(series, { along, labels }) {
 function barred(shown) {
   const { title, labels, series, table: { header, rows } } = shown;
   const column = new Map(series.map((one) => [header.indexOf(one.name, 1), one]));
-  const most = new Map(series.map((one) => [one, top(unitsOf(series, one.unit), one.unit)]));
+  const most = new Map(series.map((one) => [one, endOf(unitsOf(series, one.unit), one.unit)]));
   const cell = (row, at) => {
     const td = made("td", { textContent: rows[row][at] });
     const one = column.get(at);
@@ -130,7 +130,7 @@ export function claims(all, variants, own = []) {
     const of = all.filter((claim) => claim.name === name);
     const unit = of[0].unit;
     const mine = own.filter(({ claim }) => claim === name);
-    const most = top([...of.flatMap(({ predicted, tolerance, measured }) => [predicted + tolerance, measured]), ...mine.map(({ value }) => value)], unit);
+    const most = endOf([...of.flatMap(({ predicted, tolerance, measured }) => [predicted + tolerance, measured]), ...mine.map(({ value }) => value)], unit);
     const lines = variants.flatMap((variant) => of.filter((claim) => claim.variant === variant.name)
       .map((claim) => line(claim, variant, most, mine.find((one) => one.variant === variant.name))));
     block.append(made("section", { className: "claim" }, made("h4", { textContent: name }), ...lines));

@@ -50,7 +50,7 @@ export function load(requests, until, bins) {
 const isServed = ({ served, ended }) => served ?? ended !== null;
 
 const LEFT = 52;
-const HIGH = 190;
+const TALL = 190;
 const LOAD = 70;
 
 /** The requests of a run as an element: a picture to choose from, and what was chosen. `until`: where all runs end. */
@@ -95,7 +95,7 @@ function scaleOf(all, until, wide) {
   const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...took, 10))));
   const right = Math.max(LEFT + 40, wide - 8);
   const x = (us) => LEFT + ((right - LEFT) * us) / until;
-  const y = (us) => HIGH - 22 - ((HIGH - 34) * (Math.log10(Math.max(us, 10 ** low)) - low)) / (high - low);
+  const y = (us) => TALL - 22 - ((TALL - 34) * (Math.log10(Math.max(us, 10 ** low)) - low)) / (high - low);
   return { x, y, low, high, right };
 }
 
@@ -113,8 +113,8 @@ function drawRequests(picture, all, chosen, until) {
   const counts = load(all, until, bins);
   const most = Math.max(1, ...counts.map(({ served, unserved }) => served + unserved));
   const served = all.filter(isServed).length;
-  picture.setAttribute("viewBox", `0 0 ${wide} ${HIGH + LOAD}`);
-  picture.setAttribute("height", HIGH + LOAD);
+  picture.setAttribute("viewBox", `0 0 ${wide} ${TALL + LOAD}`);
+  picture.setAttribute("height", TALL + LOAD);
   picture.setAttribute("aria-label", `${all.length} requests over ${time(until)}, ${served} of them served; each a dot at the time it was offered, as high as it took. The buttons below choose one.`);
   picture.replaceChildren();
   for (let power = low; power <= high; power += 1) {
@@ -124,7 +124,7 @@ function drawRequests(picture, all, chosen, until) {
   const dots = (some) => some.map((request) => `M${x(request.at).toFixed(1)} ${y(latencyOf(request)).toFixed(1)}h0`).join("");
   picture.append(drawn("path", { class: "dots", d: dots(all.filter(isServed)) }), drawn("path", { class: "dots unserved", d: dots(all.filter((one) => !isServed(one))) }));
   if (chosen) picture.append(drawn("circle", { class: "chosen", cx: x(chosen.at), cy: y(latencyOf(chosen)), r: 6 }));
-  const [base, step] = [HIGH + LOAD - 18, (right - LEFT) / bins];
+  const [base, step] = [TALL + LOAD - 18, (right - LEFT) / bins];
   counts.forEach((count, bin) => {
     const high = ((LOAD - 22) * count.served) / most;
     const more = ((LOAD - 22) * count.unserved) / most;
@@ -133,7 +133,7 @@ function drawRequests(picture, all, chosen, until) {
   });
   picture.append(drawn("text", { class: "left", x: LEFT - 6, y: base - LOAD + 30 }, "offered"), drawn("line", { class: "axis", x1: LEFT, x2: right, y1: base + 0.5, y2: base + 0.5 }));
   for (let tick = 0; tick <= 4; tick += 1) {
-    picture.append(drawn("text", { class: tick === 4 ? "left" : tick === 0 ? "right" : "", x: x((until * tick) / 4), y: HIGH + LOAD - 4 }, time((until * tick) / 4)));
+    picture.append(drawn("text", { class: tick === 4 ? "left" : tick === 0 ? "right" : "", x: x((until * tick) / 4), y: TALL + LOAD - 4 }, time((until * tick) / 4)));
   }
 }
 
