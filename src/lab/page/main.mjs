@@ -352,8 +352,9 @@ async function openLink(recorded = null) {
   stage.blank(leadOf(made), sitesOf(made), made.systems, made.plan.duration_ms, "This is being run.");
   busy(true);
   document.documentElement.dataset.ready = "true";
-  if (await refresh()) await perform(setting, question(setting), shown);
-  busy(false);
+  // An edit that is made meanwhile is not what the link asks for.
+  const ran = (await refresh()) ? setting : made;
+  await perform(ran, question(ran), shown);
   if (wrong) complain(`${wrong} Instead, this is \`${made.plan.scenario}\`.`);
 }
 
