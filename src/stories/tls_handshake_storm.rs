@@ -432,7 +432,7 @@ fn on_call(p: &TlsHandshakeStorm, variant: &str, log: &Log) -> Vec<Table> {
         let done = log.tries.iter().filter(|tried| tried.done_ns.is_some_and(|at_ns| period.contains(&at_ns))).count();
         let paid: Vec<bool> =
             log.paid.iter().filter(|(at_ns, _)| period.contains(at_ns)).map(|(_, resumed)| *resumed).collect();
-        let spent_s: f64 = paid.iter().map(|resumed| p.cost_s(*resumed)).sum();
+        let spent_s = paid.iter().map(|resumed| p.cost_s(*resumed)).fold(0.0, |sum, cost_s| sum + cost_s);
         table.row([
             second.to_string(),
             tries.to_string(),

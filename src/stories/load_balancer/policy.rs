@@ -96,9 +96,8 @@ mod tests {
     #[test]
     fn least_connections_goes_where_fewest_answers_are_waited_for() {
         let picker = Picker::new(Policy::LeastConnections, 4);
-        for client in 0..8 {
-            picker.pick(client, &ALL);
-        }
+        let picked: Vec<_> = (0..8).map(|client| picker.pick(client, &ALL)).collect();
+        assert_eq!(picked, [ALL, ALL].concat());
         picker.done(2);
         picker.done(2);
         assert_eq!([8, 9].map(|client| picker.pick(client, &ALL)), [2, 2]);
