@@ -25,6 +25,8 @@ pub mod carrier;
 mod clock;
 mod connection;
 mod connections;
+#[cfg(feature = "hyper")]
+mod connector;
 pub mod datagram;
 pub mod disk;
 pub mod echo;
@@ -32,7 +34,7 @@ pub mod fabric;
 mod fates;
 #[cfg(feature = "tonic")]
 pub mod grpc;
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "stories"))]
 pub mod http;
 pub mod link;
 mod livelock;
