@@ -274,8 +274,8 @@ impl Model for ConnectionStorm {
         say(NEAR, LONGER, (ports, "ports"), share, "P");
         let growing_per_s = self.requests_per_s - self.accepts_per_s;
         let full_s = f64::from(self.accept_backlog) / growing_per_s;
-        // Arrivals are random: within three standard deviations of their number, and at least a tenth.
-        let random = 3.0 * (self.requests_per_s * full_s).sqrt() / f64::from(self.accept_backlog);
+        // Arrivals are random: within four standard deviations of their number, and at least a tenth.
+        let random = 4.0 * (self.requests_per_s * full_s).sqrt() / f64::from(self.accept_backlog);
         if random <= 0.15 && full_s < 0.9 * ports / self.requests_per_s {
             say(FULL, SLOW, (full_s, "s"), Tolerance::Share(random.max(0.1)), "B / (lambda - mu)");
         }
