@@ -74,6 +74,11 @@ impl Host {
 }
 
 impl Socket {
+    /// The port that it is bound to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Sends a datagram to a port of a host.
     pub fn send(&self, bytes: &[u8], (to, port): (HostId, u16)) {
         let (fabric, from) = (self.host.fabric(), self.host.id());

@@ -422,51 +422,53 @@ fn measure(asked: &[Asked]) -> Vec<Measurement> {
     ]
 }
 
-/// Users who have something in common: its name, and whether one has it.
-type Group = (&'static str, fn(User) -> bool);
-
-/// What users can have in common.
-const GROUPS: [(&str, &[Group]); 4] = [
-    (
-        "region",
-        &[
-            (REGIONS[0], |user| user.region == 0),
-            (REGIONS[1], |user| user.region == 1),
-            (REGIONS[2], |user| user.region == 2),
-        ],
-    ),
-    ("provider", &[("A", |user| user.provider == 0), ("B", |user| user.provider == 1)]),
-    ("address", &[("has IPv4 only", |user| !user.has_v6), ("has IPv6, too", |user| user.has_v6)]),
-    (
-        "resolver",
-        &[
-            ("A's", |user| user.provider == 0 && !user.is_public),
-            ("B's", |user| user.provider == 1 && !user.is_public),
-            ("the public one", |user| user.is_public),
-        ],
-    ),
-];
-
 /// The users' reports by what they have in common, one table for each.
 fn on_call(asked: &[Asked]) -> Vec<Table> {
-    let table = |(by, groups): (&str, &[Group])| {
-        let header = [by, "users", "name resolved", "connected", "timed out", "share"];
-        let mut table = Table::new(format!("ten seconds of users, by {by}"), &header);
-        for (name, of) in groups {
-            let (all, failed) = count(asked, of);
-            let resolved = judged(asked).filter(|asked| of(asked.user) && asked.is_resolved).count();
-            table.row([
-                name.to_string(),
-                all.to_string(),
-                resolved.to_string(),
-                (all - failed).to_string(),
-                failed.to_string(),
-                format!("{:.0} %", percent(failed, all)),
-            ]);
-        }
-        table
-    };
-    GROUPS.map(table).into()
+    let group = |name: String, of: Box<dyn Fn(User) -> bool>| (name, of);
+    let regions = REGIONS
+        .iter()
+        .enumerate()
+        .map(|(number, name)| group(name.to_string(), Box::new(move |user: User| user.region == number)));
+    let providers = ["A", "B"]
+        .iter()
+        .enumerate()
+        .map(|(number, name)| group(name.to_string(), Box::new(move |user: User| user.provider == number)));
+    let families = [("has IPv4 only", false), ("has IPv6, too", true)]
+        .map(|(name, has)| group(name.into(), Box::new(move |user: User| user.has_v6 == has)));
+    let resolvers = [("A's", 0), ("B's", 1)]
+        .map(|(name, number)| {
+            group(name.into(), Box::new(move |user: User| user.provider == number && !user.is_public))
+        })
+        .into_iter()
+        .chain([group("the public one".into(), Box::new(|user: User| user.is_public))]);
+    let tables: [(&str, Vec<_>); 4] = [
+        ("region", regions.collect()),
+        ("provider", providers.collect()),
+        ("address", families.into()),
+        ("resolver", resolvers.collect()),
+    ];
+    tables.map(|(by, groups)| table(asked, by, groups)).into()
+}
+
+/// Some users: their name, and who they are.
+type Group = (String, Box<dyn Fn(User) -> bool>);
+
+fn table(asked: &[Asked], by: &str, groups: Vec<Group>) -> Table {
+    let header = [by, "users", "name resolved", "connected", "timed out", "share"];
+    let mut table = Table::new(format!("ten seconds of users, by {by}"), &header);
+    for (name, of) in groups {
+        let (all, failed) = count(asked, &of);
+        let resolved = judged(asked).filter(|asked| of(asked.user) && asked.is_resolved).count();
+        table.row([
+            name,
+            all.to_string(),
+            resolved.to_string(),
+            (all - failed).to_string(),
+            failed.to_string(),
+            format!("{:.0} %", percent(failed, all)),
+        ]);
+    }
+    table
 }
 
 #[cfg(test)]
