@@ -8,8 +8,9 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
-use super::life::{self, Part};
+use super::life;
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
+use super::queue::Queue;
 use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
 use crate::fault::kinds::Isolate;
 use crate::fault::model::{Fault, Target};
@@ -359,15 +360,16 @@ impl Scene {
     }
 
     async fn server(self: Rc<Self>, host: Host) {
-        let queue = Rc::new(Queue::new(self.p.served_per_s));
+        let queue = Rc::new(Queue::default());
         let own = host.clone();
         serve(host, move |path| {
             let (host, queue) = (own.clone(), queue.clone());
+            let work_ns = ns(1.0 / self.p.served_per_s);
             async move {
                 if path != WORK {
                     return Reply::ok();
                 }
-                spent(queue.take_turn(&host).await)
+                spent(queue.work(&host, work_ns).await)
             }
         })
         .await;
@@ -382,13 +384,13 @@ impl Scene {
                 host.spawn(self.clone().check(host.clone(), number, is_out.clone()));
             }
         }
-        let queue = Rc::new(Queue::new(self.p.balanced_per_s));
+        let queue = Rc::new(Queue::default());
         let (own, next) = (host.clone(), Rc::new(Cell::new(0)));
         serve(host, move |_| {
             let (scene, host, queue) = (self.clone(), own.clone(), queue.clone());
             let (is_out, next) = (is_out.clone(), next.clone());
             async move {
-                let own_ns = queue.take_turn(&host).await;
+                let own_ns = queue.work(&host, ns(1.0 / scene.p.balanced_per_s)).await;
                 let mut turns = (0..scene.p.servers).map(|turn| (next.get() + turn) % scene.p.servers);
                 let number = turns.find(|number| !is_out[*number as usize].get()).unwrap_or(next.get());
                 next.set((number + 1) % scene.p.servers);
@@ -469,31 +471,6 @@ fn spent(ns: u64) -> Reply {
 
 fn spent_ns(reply: &Reply) -> u64 {
     String::from_utf8_lossy(&reply.body).parse().unwrap_or_default()
-}
-
-/// One queue, first come, first served, with the same work for each.
-struct Queue {
-    work_ns: u64,
-    free_ns: Cell<u64>,
-}
-
-impl Queue {
-    fn new(per_s: f64) -> Queue {
-        Queue { work_ns: ns(1.0 / per_s), free_ns: Cell::new(0) }
-    }
-
-    /// Waits and works; how long both took. The work is booked at once, and done even if nobody waits for it any more.
-    async fn take_turn(&self, host: &Host) -> u64 {
-        let now_ns = host.now_ns();
-        let until_ns = self.free_ns.get().max(now_ns) + self.work_ns;
-        self.free_ns.set(until_ns);
-        if let Some(ticket) = life::ticket() {
-            ticket.begin(now_ns, Part::Queueing, &format!("in the queue of {}", host.name()));
-            ticket.begin(until_ns - self.work_ns, Part::Processing, &format!("{} works", host.name()));
-        }
-        sleep_until(host, until_ns).await;
-        host.now_ns() - now_ns
-    }
 }
 
 /// What one client knows of those that it chooses from.

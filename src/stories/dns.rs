@@ -3,6 +3,7 @@
 
 use super::life::{self, Leg, Wire};
 use crate::host::Host;
+pub use crate::host::address::{address, host_at};
 use crate::trace::HostId;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, NS};
@@ -27,17 +28,6 @@ pub enum Answer {
     Delegation(Ipv4Addr, u32),
     /// No answer is possible now.
     Failure,
-}
-
-/// The address of a host.
-pub fn address(host: HostId) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, (host.0 >> 8) as u8, host.0 as u8)
-}
-
-/// The host at an address.
-pub fn host_at(address: Ipv4Addr) -> HostId {
-    let [_, _, high, low] = address.octets();
-    HostId(u16::from(high) << 8 | u16::from(low))
 }
 
 fn encode(message: &Message) -> Vec<u8> {

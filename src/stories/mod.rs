@@ -9,8 +9,10 @@
 //! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
 //! * [`life`]: what each request was doing at each instant.
-//! * `world`: servers and clients inside the simulator. `http`, `dns`: their protocols, over hyper and hickory.
-//! * `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
+//! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
+//!   rustls. `tcp_log`: what TCP stacks logged, as tables.
+//! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
+//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
 
 pub mod case;
 pub mod claim;
@@ -29,17 +31,31 @@ mod consensus;
 mod dns;
 mod http;
 mod operations;
+mod pages;
+mod queue;
+#[cfg(not(target_family = "wasm"))]
+mod quic;
+mod tcp_log;
+mod tls;
 mod world;
 
 mod central_or_peer;
+mod connection_storm;
 mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
 mod five_data_centres;
+mod head_of_line;
 mod latency_not_bandwidth;
+mod load_balancer;
+mod million_connections;
+mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
+mod tcp_or_udp;
+mod tcp_states;
+mod tls_handshake_storm;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};

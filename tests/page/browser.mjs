@@ -16,7 +16,7 @@ const TYPES = { ".html": "text/html", ".css": "text/css", ".mjs": "text/javascri
 /** A server of files that knows nothing of WebAssembly: the poorest host that a school has. */
 export async function serveFiles() {
   const files = http.createServer((request, response) => {
-    const file = path.join(built, request.url === "/" ? "index.html" : path.basename(request.url));
+    const file = path.join(built, request.url === "/" ? "index.html" : path.normalize(request.url));
     if (!fs.existsSync(file)) return response.writeHead(404).end();
     response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream" });
     return fs.createReadStream(file).pipe(response);

@@ -4,17 +4,22 @@
 //! answer for TTL, and looks it up again with the next request, 1 / r later on average. So it holds an answer a share
 //! r TTL / (1 + r TTL) of the time, and one that is older than TTL - t a share r (TTL - t) / (1 + r TTL).
 
-use super::claim::{Measurement, Prediction, Tolerance};
+mod measure;
+
+use super::claim::{Prediction, Tolerance};
 use super::dns::{self, Answer, Recursion, address, host_at};
-use super::evidence::{Table, percent};
 use super::http::{Connection, Reply, serve};
 use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, poisson};
+use crate::fault::kinds::Isolate;
+use crate::fault::model::{Fault, Target};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
+use crate::trace::HostId;
 use hyper::StatusCode;
+use measure::{measure, on_call};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -29,10 +34,14 @@ const LATE: &str = "lowered-late";
 const RESOLVER: &str = "one-resolver";
 const KEEP_ALIVE: &str = "keep-alive";
 const BALANCER: &str = "balancer";
+const DEAD: &str = "dead-address";
+const DEAD_BEHIND: &str = "dead-behind-balancer";
 
 const OLD: &str = "requests to the old address, half an old TTL on";
 const LAST: &str = "last request to the old address";
 const QUERIES: &str = "queries at the authority";
+const FAILED: &str = "requests that failed after the move";
+const FAILS_AFTER: &str = "a request that failed took";
 
 /// The name that moves.
 const NAME: &str = "www.shop.example.";
@@ -63,6 +72,12 @@ pub(super) struct DnsFailover {
     check_interval_min: f64,
     /// After how many failed checks it turns away (k).
     failed_checks: u32,
+    /// How long a check waits for an answer (tau).
+    check_timeout_min: f64,
+    /// How long the balancer waits for a backend before it tries the other one, where the old one is dead.
+    balancer_timeout_min: f64,
+    /// How long a client waits, from the look-up to the answer.
+    timeout_min: f64,
     /// One way between any two hosts, in milliseconds of the simulation.
     latency_ms: u64,
     /// The simulator's step, in milliseconds of the simulation.
@@ -79,7 +94,7 @@ impl DnsFailover {
     /// The TTL that the authority gives at a time.
     fn ttl_s(&self, variant: &str, t_s: f64) -> u32 {
         let lowered_s = match variant {
-            HOUR | RESOLVER => f64::INFINITY,
+            HOUR | RESOLVER | DEAD => f64::INFINITY,
             IN_TIME => self.move_at_min - self.old_s(),
             LATE => self.move_at_min - self.late_share * self.old_s(),
             _ => f64::NEG_INFINITY,
@@ -92,6 +107,46 @@ impl DnsFailover {
         self.requests_per_min * (ttl_s - more_s).max(0.0) / (1.0 + self.requests_per_min * ttl_s)
     }
 
+    /// How long the balancer takes to leave out a machine that does not answer, on average.
+    fn dead_noticed_s(&self) -> f64 {
+        (f64::from(self.failed_checks) - 0.5) * self.check_interval_min + self.check_timeout_min
+    }
+
+    fn one_way_s(&self) -> f64 {
+        self.latency_ms as f64 / 1000.0
+    }
+
+    /// What changes where the old machine is dead after the move, and neither answers nor refuses.
+    fn predict_dead(&self, into: &mut Vec<Prediction>) {
+        let (old_s, per_s) = (self.old_s(), f64::from(self.clients) * self.requests_per_min);
+        let mut say = |claim, variant, value, tolerance, because: &str| {
+            into.push(Prediction::new(claim, variant, value, tolerance, because));
+        };
+        let failed = per_s * self.requests_per_min * old_s.powi(2) / 2.0 / (1.0 + self.requests_per_min * old_s);
+        let because = "the shares of all minutes, c r x r TTL^2 / 2 / (1 + r TTL): dead or refused, as many";
+        [HOUR, DEAD]
+            .into_iter()
+            .for_each(|variant| say(FAILED, variant, (failed, "lost"), Tolerance::Share(0.15), because));
+        let because = "a connection, and a round trip for the 503";
+        say(FAILS_AFTER, HOUR, (4.0 * self.one_way_s(), "min"), Tolerance::Share(0.15), because);
+        let because = "no answer comes: as long as a client waits";
+        say(FAILS_AFTER, DEAD, (self.timeout_min, "min"), Tolerance::Share(0.15), because);
+        let noticed = (self.dead_noticed_s(), "min");
+        let width = self.check_interval_min / 2.0 + 6.0 * self.one_way_s();
+        let because = "the middle of (k - 1) I + tau to k I + tau";
+        say(LAST, DEAD_BEHIND, noticed, Tolerance::Within(width), because);
+        // A look-up in four steps, and a connection and a round trip to each of three machines.
+        let ways_s = 20.0 * self.one_way_s();
+        if self.balancer_timeout_min + ways_s < self.timeout_min {
+            let because = "the balancer gives up sooner than its clients, and asks the other machine";
+            say(FAILED, DEAD_BEHIND, (0.0, "lost"), Tolerance::Within(1.0), because);
+        } else if self.balancer_timeout_min > self.timeout_min {
+            let because = "the balancer waits for longer than its clients: c r for as long as its checks take";
+            let within = Tolerance::Within(per_s * width + 0.15 * per_s * noticed.0);
+            say(FAILED, DEAD_BEHIND, (per_s * noticed.0, "lost"), within, because);
+        }
+    }
+
     fn duration_s(&self) -> f64 {
         self.move_at_min + self.old_s() + 3.0
     }
@@ -102,7 +157,7 @@ impl DnsFailover {
 struct Request {
     at_s: f64,
     ended_s: f64,
-    /// Whether the old address answered, which is wrong after the move.
+    /// Whether the old address answered, or should have: it is wrong after the move.
     by_old: bool,
     ok: bool,
 }
@@ -113,6 +168,8 @@ struct Log {
     requests: Vec<Request>,
     /// When the authority was asked.
     queries_s: Vec<f64>,
+    /// When the balancer passed a request on to the old address.
+    passed_old_s: Vec<f64>,
     /// The content of some caches when they were inspected: (client, address is the old one, seconds left).
     looked: Vec<(usize, Option<(bool, f64)>)>,
 }
@@ -124,10 +181,16 @@ impl Model for DnsFailover {
                 Variant { name: HOUR, what: "a TTL of an hour", naive: true },
                 Variant { name: LATE, what: "a TTL of an hour, lowered a quarter of an hour before", naive: true },
                 Variant { name: RESOLVER, what: "a TTL of an hour, all clients behind one resolver", naive: true },
+                Variant { name: DEAD, what: "a TTL of an hour, and the old machine is dead", naive: true },
                 Variant { name: KEEP_ALIVE, what: "a TTL of a minute, and connections that stay open", naive: true },
                 Variant { name: MINUTE, what: "a TTL of a minute", naive: false },
                 Variant { name: IN_TIME, what: "a TTL of an hour, lowered an hour before", naive: false },
                 Variant { name: BALANCER, what: "one address, behind it a balancer with checks", naive: false },
+                Variant {
+                    name: DEAD_BEHIND,
+                    what: "the same with a time-out, and the old machine is dead",
+                    naive: false,
+                },
             ]
         }
     }
@@ -142,6 +205,9 @@ impl Model for DnsFailover {
             ("move_at_min", self.move_at_min, self.old_s()..=2000.0),
             ("check_interval_min", self.check_interval_min, 0.1..=10.0),
             ("failed_checks", f64::from(self.failed_checks), 1.0..=20.0),
+            ("check_timeout_min", self.check_timeout_min, 5.0 * self.one_way_s()..=self.check_interval_min),
+            ("balancer_timeout_min", self.balancer_timeout_min, 5.0 * self.one_way_s()..=5.0),
+            ("timeout_min", self.timeout_min, 20.0 * self.one_way_s()..=5.0),
             ("latency_ms", self.latency_ms as f64, 1.0..=100.0),
             ("tick_ms", self.tick_ms as f64, 1.0..=self.latency_ms as f64),
         ]
@@ -159,13 +225,23 @@ impl Model for DnsFailover {
                 self.clients, self.requests_per_min
             ),
             "caches begin as they would be after a long time; all keep to the TTL".into(),
-            format!("the service moves after {} min; the old address then answers 503", self.move_at_min),
+            format!(
+                "the service moves after {} min; the old address then answers 503, or its machine is dead and does not answer",
+                self.move_at_min
+            ),
+            format!(
+                "a client waits {} min; a balancer waits {} min for a check, and {} min for a machine that may be dead",
+                self.timeout_min, self.check_timeout_min, self.balancer_timeout_min
+            ),
             format!("\"half an old TTL on\": within {AROUND_S} min of {} min after the move", self.old_s() / 2.0),
         ]
     }
 
     fn modelled(&self) -> &'static [&'static str] {
-        &["caches and recursion are ours, with hickory's messages: its own cache goes by the machine's clock"]
+        &[
+            "caches and recursion are ours, with hickory's messages: its own cache goes by the machine's clock",
+            "a dead machine, as a host that nothing reaches and that reaches nothing",
+        ]
     }
 
     fn predict(&self) -> Vec<Prediction> {
@@ -184,7 +260,9 @@ impl Model for DnsFailover {
         };
         let because = "r (TTL - t) / (1 + r TTL), t = TTL / 2";
         let holding = self.holding(old_s, half_s);
-        say(OLD, HOUR, share(holding), of_chance(holding, 0.15 * holding), because);
+        [HOUR, DEAD]
+            .into_iter()
+            .for_each(|variant| say(OLD, variant, share(holding), of_chance(holding, 0.15 * holding), because));
         let late_s = half_s + self.late_share * old_s;
         let because = "only answers from before the TTL was lowered live so long: r (TTL - a - t) / (1 + r TTL)";
         let holding = self.holding(old_s, late_s);
@@ -202,7 +280,9 @@ impl Model for DnsFailover {
         say(OLD, KEEP_ALIVE, share(known), of_chance(known, 0.02), because);
         let because = "no answer lives that long";
         [MINUTE, IN_TIME].into_iter().for_each(|variant| say(OLD, variant, share(0.0), none, because));
-        say(OLD, BALANCER, share(0.0), none, "its address never changes");
+        [BALANCER, DEAD_BEHIND]
+            .into_iter()
+            .for_each(|variant| say(OLD, variant, share(0.0), none, "its address never changes"));
         say(LAST, HOUR, (old_s, "min"), Tolerance::Share(0.1), "TTL: somebody asked just before the move");
         say(LAST, RESOLVER, (flip_s, "min"), Tolerance::Share(0.1), "when the one cached answer ends");
         let checks = f64::from(self.failed_checks);
@@ -216,6 +296,7 @@ impl Model for DnsFailover {
             let queries = clients * self.requests_per_min / (1.0 + self.requests_per_min * ttl_s);
             say(QUERIES, variant, (queries, "1/min"), Tolerance::Share(0.15), "clients x r / (1 + r TTL)");
         }
+        self.predict_dead(&mut predictions);
         predictions
     }
 
@@ -235,8 +316,14 @@ impl Model for DnsFailover {
         let of = |scene: &Rc<Scene>| scene.clone();
         let (authority, old, new, balancer, resolver, clients) =
             (of(&scene), of(&scene), of(&scene), of(&scene), of(&scene), of(&scene));
+        let dies = [DEAD, DEAD_BEHIND].contains(&setup.variant).then(|| Fault {
+            at_ms: (self.move_at_min * 1000.0) as u64,
+            for_ms: Some(((self.old_s() + 3.0) * 1000.0) as u64),
+            kind: Isolate { target: Target("old".into()), from_clients: true }.into(),
+        });
         let ran = World::new(setup.seed, self.tick_ms, self.duration_s(), self.latency_ms)
             .faults(&setup.faults)
+            .faults(dies.as_slice())
             .host("root", |host| delegate(host, "tld"))
             .host("tld", |host| delegate(host, "authority"))
             .host("authority", move |host| authority.clone().authority(host))
@@ -247,7 +334,7 @@ impl Model for DnsFailover {
             .host("clients", move |host| clients.clone().clients(host, load.clone()))
             .run()?;
         let log = log.take();
-        Ok(ran.observed(measure(self, &log), on_call(self, &log)))
+        Ok(ran.observed(measure(self, setup.variant, &log), on_call(self, &log)))
     }
 }
 
@@ -283,7 +370,7 @@ impl Scene {
             let t_s = now_s(&own);
             self.log.with(|log| log.queries_s.push(t_s));
             let server = match self.variant {
-                BALANCER => "balancer",
+                BALANCER | DEAD_BEHIND => "balancer",
                 _ if self.has_moved(&own) => "new",
                 _ => "old",
             };
@@ -314,7 +401,8 @@ impl Scene {
             let mut failed = 0;
             let mut next_ns = checker.now_ns();
             while failed < scene.p.failed_checks {
-                let answer = tokio::time::timeout(interval, get(&checker, backend(true))).await;
+                let limit = Duration::from_secs_f64(scene.p.check_timeout_min);
+                let answer = tokio::time::timeout(limit, get(&checker, backend(true))).await;
                 let is_healthy = matches!(answer, Ok(Ok(Reply { status: StatusCode::OK, .. })));
                 failed = if is_healthy { 0 } else { failed + 1 };
                 if failed < scene.p.failed_checks {
@@ -326,8 +414,20 @@ impl Scene {
         });
         let own = host.clone();
         serve(host, move |_| {
-            let (host, to) = (own.clone(), backend(is_old.get()));
-            async move { get(&host, to).await.unwrap_or(Reply::with(StatusCode::BAD_GATEWAY)) }
+            let (scene, host, to_old) = (self.clone(), own.clone(), is_old.get());
+            async move {
+                if to_old {
+                    scene.log.with(|log| log.passed_old_s.push(now_s(&host)));
+                }
+                // Whether a machine answers with an error is its own affair. One that does not answer is given up.
+                let limit = Duration::from_secs_f64(scene.p.balancer_timeout_min);
+                let answered = tokio::time::timeout(limit, get(&host, backend(to_old))).await;
+                let reply = match answered {
+                    Ok(reply) => reply,
+                    Err(_) => get(&host, backend(false)).await,
+                };
+                reply.unwrap_or(Reply::with(StatusCode::BAD_GATEWAY))
+            }
         })
         .await;
     }
@@ -361,7 +461,7 @@ impl Scene {
     /// The caches of all clients as they would be after a long time.
     fn settled(&self, host: &Host) -> Vec<Client> {
         let ttl_s = f64::from(self.p.ttl_s(self.variant, 0.0));
-        let first = if self.variant == BALANCER { "balancer" } else { "old" };
+        let first = if [BALANCER, DEAD_BEHIND].contains(&self.variant) { "balancer" } else { "old" };
         let old = address(named(host, first));
         let holding_ppm = (self.p.holding(ttl_s, 0.0) * 1e6) as u32;
         let client = |number: u64| {
@@ -397,15 +497,19 @@ impl Scene {
 
     async fn request(self: Rc<Self>, host: Host, clients: Rc<[Client]>, number: usize) {
         let (client, at_s) = (&clients[number], now_s(&host));
-        let reply = self.ask(&host, client).await;
-        let by_old = reply.as_ref().is_some_and(|reply| reply.body == "old");
+        let asked = Cell::new(None);
+        let limit = Duration::from_secs_f64(self.p.timeout_min);
+        let reply = tokio::time::timeout(limit, self.ask(&host, client, &asked)).await.ok().flatten();
+        let is_given_up = reply.is_none() && asked.get() == Some(named(&host, "old"));
+        let by_old = is_given_up || reply.as_ref().is_some_and(|reply| reply.body == "old");
         let ok = reply.is_some_and(|reply| reply.status == StatusCode::OK);
         life::served(ok);
         let ended_s = now_s(&host);
         self.log.with(|log| log.requests.push(Request { at_s, ended_s, by_old, ok }));
     }
 
-    async fn ask(&self, host: &Host, client: &Client) -> Option<Reply> {
+    /// A request; `asked` is the machine that it goes to, as soon as that is known.
+    async fn ask(&self, host: &Host, client: &Client, asked: &Cell<Option<HostId>>) -> Option<Reply> {
         let kept = client.connection.borrow_mut().take();
         let is_kept = kept.is_some();
         let mut connection = match kept {
@@ -415,6 +519,7 @@ impl Scene {
             }
             None => {
                 let server = host_at(self.look_up(host, client).await?);
+                asked.set(Some(server));
                 Connection::open(host, host.fabric().name(server)).await.ok()?
             }
         };
@@ -460,52 +565,4 @@ struct Client {
 /// One request on a connection of its own.
 async fn get(host: &Host, server: &str) -> std::io::Result<Reply> {
     Connection::open(host, server).await?.get("/").await
-}
-
-fn measure(p: &DnsFailover, log: &Log) -> Vec<Measurement> {
-    let judged_s = p.move_at_min + p.old_s() / 2.0;
-    let near: Vec<_> = log.requests.iter().filter(|request| (request.at_s - judged_s).abs() <= AROUND_S).collect();
-    let old = near.iter().filter(|request| request.by_old).count();
-    let after = log.requests.iter().filter(|request| request.by_old && request.at_s >= p.move_at_min);
-    let last_s = after.map(|request| request.at_s - p.move_at_min).fold(0.0, f64::max);
-    let first_s = p.move_at_min / 10.0;
-    let queries = log.queries_s.iter().filter(|t_s| (first_s..p.move_at_min).contains(*t_s)).count();
-    vec![
-        Measurement::new(OLD, percent(old, near.len())),
-        Measurement::new(LAST, last_s),
-        Measurement::new(QUERIES, queries as f64 / (p.move_at_min - first_s)),
-    ]
-}
-
-/// Answers around the move and what some caches held ten minutes after it. By the minute of the answer, as a server's log
-/// has it: a request that is on its way when the service moves was begun before the move and is refused after it.
-fn on_call(p: &DnsFailover, log: &Log) -> Vec<Table> {
-    let header = ["minutes after the move", "answers", "200", "503 from the old address"];
-    let mut errors = Table::new("the monitoring of both addresses", &header);
-    let step_s = p.old_s() / 30.0;
-    for step in -2_i32..5 {
-        let from_s = f64::from(step) * step_s;
-        let period = p.move_at_min + from_s..p.move_at_min + from_s + step_s;
-        let answers: Vec<_> = log.requests.iter().filter(|request| period.contains(&request.ended_s)).collect();
-        let ok = answers.iter().filter(|request| request.ok).count();
-        errors.row([
-            format!("{from_s:.0} to {:.0}", from_s + step_s),
-            answers.len().to_string(),
-            ok.to_string(),
-            answers.iter().filter(|request| request.by_old && !request.ok).count().to_string(),
-        ]);
-    }
-    let mut caches = Table::new(
-        format!("dig {NAME} at six customers, {:.0} minutes after the move", p.old_s() / 6.0),
-        &["customer", "address", "minutes left"],
-    );
-    for (number, held) in &log.looked {
-        let (address, left) = match held {
-            Some((true, left_s)) => ("the old one", format!("{left_s:.0}")),
-            Some((false, left_s)) => ("the new one", format!("{left_s:.0}")),
-            None => ("not cached", "-".into()),
-        };
-        caches.row([format!("{}", number + 1), address.into(), left]);
-    }
-    vec![errors, caches]
 }
