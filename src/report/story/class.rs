@@ -209,7 +209,7 @@ mod tests {
         };
         let html = made(&[hostile]);
         assert!(!html.contains("<script") && html.contains("x.json: it is no answer"), "{html}");
-        assert!(html.contains("default-src 'none'") && !html.contains(" style=\"") && !html.contains("://"));
+        assert!(html.contains("default-src 'none'") && !html.contains(" style=\"") && !html.contains("http://"));
     }
 
     #[test]
