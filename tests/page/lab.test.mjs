@@ -162,7 +162,7 @@ test("what cannot be run says why, before and after it is run", async () => {
   const { page, context } = await open("wasm");
   await page.locator("#nodes-0").fill("12");
   await page.locator("#nodes-0").blur();
-  await page.getByText(/14 nodes are more than the playground runs \(9\)/).waitFor();
+  await page.locator("#refused").getByText(/14 nodes are more than the playground runs \(9\)/).waitFor();
   await page.fill("#seed", "seven");
   await page.locator("#seed").blur();
   await page.click("#run");
@@ -170,7 +170,7 @@ test("what cannot be run says why, before and after it is run", async () => {
   const broken = path.join(scratch, "broken.toml");
   fs.writeFileSync(broken, "version = 1\nnam = \"x\"\n");
   await page.setInputFiles("#open", broken);
-  await page.getByText(/unknown field `nam`/).waitFor();
+  await page.locator("#refused").getByText(/unknown field `nam`/).waitFor();
   await context.close();
 });
 
@@ -196,7 +196,7 @@ test("a run can be stopped, and the next one runs", async () => {
   assert.equal(await page.locator("#scenario").inputValue(), "chaos");
   await page.click("#run");
   await page.click("#stop");
-  await page.getByText("Stopped.").waitFor();
+  await page.locator("#refused").getByText("Stopped.").waitFor();
   await page.selectOption("#scenario", "concurrent-cas");
   await run(page);
   await context.close();

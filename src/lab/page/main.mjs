@@ -164,17 +164,27 @@ async function open(file) {
 
 const addressOf = (text, type) => URL.createObjectURL(new Blob([text], { type }));
 
+const isBusy = () => "busy" in document.documentElement.dataset;
+
 async function run() {
+  // The run that the page opened with makes way.
+  while (isBusy()) {
+    engine.stop();
+    await new Promise((later) => setTimeout(later, 10));
+  }
   setting = { ...setting, seed: of("seed").value.trim() || "0" };
   if (!(await perform(setting, question(setting)))) return;
   of("result").focus({ preventScroll: true });
   of("result").scrollIntoView({ block: "start" });
 }
 
-/** Asks for a run and shows what comes of it: `t` and `plays` are for the first screen. Returns whether it came. */
-async function perform(ran, asked, shown = {}) {
+/**
+ * Asks for a run and shows what comes of it: `t` and `plays` are for the first screen. Returns whether it came. The run that
+ * the page opens with (`isOpening`) does not keep a reader from starting another.
+ */
+async function perform(ran, asked, shown = {}, isOpening = false) {
   complain(null);
-  busy(true);
+  busy(true, isOpening);
   const began = performance.now();
   try {
     const answer = await engine.ask(asked);
@@ -196,8 +206,8 @@ async function arrived(ran, answer, took, shown) {
   await reveal(runs.length - 1, shown);
 }
 
-function busy(is) {
-  of("run").disabled = is;
+function busy(is, isOpening = false) {
+  of("run").disabled = is && !isOpening;
   of("kill-leader").disabled = is || !onStage;
   of("stop").hidden = !is;
   of("state").textContent = is ? "running" : "";
@@ -350,11 +360,11 @@ async function openLink(recorded = null) {
     return busy(false);
   }
   stage.blank(leadOf(made), sitesOf(made), made.systems, made.plan.duration_ms, "This is being run.");
-  busy(true);
+  busy(true, true);
   document.documentElement.dataset.ready = "true";
   // An edit that is made meanwhile is not what the link asks for.
   const ran = (await refresh()) ? setting : made;
-  await perform(ran, question(ran), shown);
+  await perform(ran, question(ran), shown, true);
   if (wrong) complain(`${wrong} Instead, this is \`${made.plan.scenario}\`.`);
 }
 
