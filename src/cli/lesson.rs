@@ -251,7 +251,10 @@ fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
     }
     match terminal.json {
         true => terminal.line(&json::line("lessons", serde_json::json!({"lessons": lessons.len()})))?,
-        false => terminal.line("\nschism lesson NAME asks, schism compare NAME shows the prediction and the run; schism case list shows\nthe cases, which several of them help to solve.")?,
+        false => terminal.line(
+            "\nschism lesson NAME asks, schism compare NAME shows the prediction and the run.\n\
+             schism case list shows the cases, which several of them help to solve.",
+        )?,
     }
     Ok(Exit::Expected)
 }

@@ -10,6 +10,7 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
+use super::life::{self, Part};
 use super::model::{Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, sleep_until};
 use crate::host::Host;
@@ -452,7 +453,13 @@ impl Scene {
             exchange(&mut stream).await?;
             Ok::<Stream, io::Error>(stream)
         };
-        let mut stream = tokio::time::timeout(Duration::from_secs_f64(PATIENCE_S), connecting).await??;
+        let asked = async {
+            life::begin(host, Part::Distance, "connects to the gateway, and hears of the service behind it");
+            let connected = tokio::time::timeout(Duration::from_secs_f64(PATIENCE_S), connecting).await;
+            life::served(matches!(connected, Ok(Ok(_))));
+            connected
+        };
+        let mut stream = life::follow(host.clone(), asked).await??;
         self.log.with(|log| log.connected_ns[number] = Some(host.now_ns()));
         let interval_ns = ns(self.p.keep_alive_s);
         let mut next_ns = host.now_ns() + host.random_below(interval_ns);

@@ -8,6 +8,7 @@ mod tcp;
 #[cfg(not(target_family = "wasm"))]
 mod udp;
 
+use super::life::{self, Part};
 use crate::host::Host;
 use hyper::body::Bytes;
 use std::cell::{Cell, RefCell};
@@ -128,7 +129,13 @@ impl Browser {
                 while next.get() < paths.len() {
                     let number = next.replace(next.get() + 1);
                     let asked_ns = host.now_ns();
-                    if lane.get(&paths[number]).await? != length {
+                    let asked = async {
+                        life::begin(&host, Part::Distance, "to the server and back, and in line there");
+                        let came = lane.get(&paths[number]).await;
+                        life::served(came.is_ok());
+                        came
+                    };
+                    if life::follow(host.clone(), asked).await? != length {
                         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
                     }
                     loaded.borrow_mut()[number] = Loaded { asked_ns, came_ns: host.now_ns() };

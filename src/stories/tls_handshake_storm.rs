@@ -422,7 +422,7 @@ fn measure(p: &TlsHandshakeStorm, variant: &str, log: &Log) -> Vec<Measurement> 
 
 /// What the machines' metrics show around the loss, and a client's connections on the wire.
 fn on_call(p: &TlsHandshakeStorm, variant: &str, log: &Log) -> Vec<Table> {
-    let header = ["second", "tries", "handshakes paid for", "of them resumed", "handshakes in time", "processor"];
+    let header = ["second", "tries", "paid for", "resumed", "in time", "processor"];
     let mut table = Table::new("where TLS ends, all machines together; at second 0 all connections are lost", &header);
     let whole = f64::from(p.ends(variant)) * p.cores;
     for second in -1_i32..1 {

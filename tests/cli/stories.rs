@@ -311,7 +311,6 @@ fn what_cannot_be_asked_is_told_what_can() {
         ("lesson", 64, "Usage"),
         ("sweep retry-storm", 64, "schism compare retry-storm"),
         ("compare retry-storm --systems raft", 64, "allowed: immediate, "),
-        ("compare retry-storm --html x.html", 64, "schism lesson"),
     ] {
         let ran = run(&desk, words, code);
         assert!(ran.err.contains(part), "{words}: {}", ran.err);
@@ -407,7 +406,8 @@ fn what_a_request_did_adds_up_to_its_latency() {
                 }
                 assert!(life.ended_ns.is_none_or(|ended_ns| ended_ns == at_ns), "{name}, {variant}: {life:?}");
             }
-            let ended = lives.iter().filter(|life| life.ended_ns.is_some());
+            // What ends at once (a client without a free port) has no span.
+            let ended = lives.iter().filter(|life| life.ended_ns.is_some_and(|ended_ns| ended_ns > life.at_ns));
             let spans: usize = ended.clone().map(|life| life.spans.len()).sum();
             assert!(spans >= ended.count(), "{name}, {variant}: {spans} spans");
         }
