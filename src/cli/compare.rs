@@ -79,11 +79,6 @@ impl Compare {
 
     /// Runs a story's variants and prints what was predicted beside what was measured.
     fn tell(&self, story: &StoryFile, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        if self.html.is_some() {
-            return Err(Failure::Usage(
-                "--html draws runs of the systems; a story's are told by `schism lesson`".into(),
-            ));
-        }
         let named: Vec<_> = self.systems.iter().map(|name| story::variant(story, name)).collect::<Result<_, _>>()?;
         let told = if named.is_empty() { self.told(story, story.model.variants())? } else { self.told(story, named)? };
         let mut unwritten = Unwritten::default();
@@ -96,6 +91,10 @@ impl Compare {
             }
         } else {
             terminal.print(&report::story::telling(story, &told, self.verbose, terminal.style))?;
+        }
+        if let Some(path) = &self.html {
+            let page = report::story::page::page(story, &told, &format!("schism {}", self.again()));
+            unwritten.attempt(recordings::write_page(&page, path, terminal), "name another file with --html")?;
         }
         Ok(unwritten.exit(if told.holds() { Exit::Expected } else { Exit::Violation }))
     }

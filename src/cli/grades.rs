@@ -1,12 +1,17 @@
 //! `schism lesson grade`: the answers of a class, run again and scored.
 
-use super::answer::{HandedIn, read};
+use super::answer::read;
 use super::exit::{Exit, Failure};
+use super::recordings;
 use super::terminal::Terminal;
+use super::unwritten::Unwritten;
 use clap::Args;
 use schism::history::visible::visible;
 use schism::report::json;
+use schism::report::story::answer::HandedIn;
+use schism::report::story::class;
 use schism::stories::lesson::{grade, score, seed_of};
+use schism::stories::question::Judged;
 use schism::stories::{self, StoryFile};
 use schism::trace::digest::Digest;
 use serde::Serialize;
@@ -21,6 +26,9 @@ pub struct Grade {
     /// Print comma-separated values.
     #[arg(long)]
     csv: bool,
+    /// Write how the class's predictions were distributed as a page: one HTML file that needs no server.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// The state of an answer's file.
@@ -46,8 +54,8 @@ impl State {
     }
 }
 
-/// The score and the number of questions; or the state of an answer that is not ok, and why.
-type Checked = Result<(usize, usize), (State, String)>;
+/// How an answer was marked; or the state of one that is not ok, and why.
+type Checked = Result<Vec<Judged>, (State, String)>;
 
 /// One file, graded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,6 +68,8 @@ struct Row {
     of: Option<usize>,
     answer: Option<String>,
     why: Option<String>,
+    #[serde(skip)]
+    judged: Vec<Judged>,
 }
 
 #[derive(Serialize)]
@@ -94,7 +104,24 @@ impl Grade {
         }
         bar.finish_and_clear();
         self.print(&rows, terminal)?;
-        Ok(if rows.iter().all(|row| row.state == State::Ok) { Exit::Expected } else { Exit::Violation })
+        let mut unwritten = Unwritten::default();
+        if let Some(path) = &self.html {
+            let page = self.page(&rows, &lessons);
+            unwritten.attempt(recordings::write_page(&page, path, terminal), "name another file with --html")?;
+        }
+        Ok(unwritten.exit(if rows.iter().all(|row| row.state == State::Ok) { Exit::Expected } else { Exit::Violation }))
+    }
+
+    /// What the class predicted, as a page.
+    fn page(&self, rows: &[Row], lessons: &BTreeMap<String, StoryFile>) -> String {
+        let handed_in = |row: &Row| {
+            let Row { student, lesson, judged, why, file, .. } = row.clone();
+            class::HandedIn { student, lesson, judged, why, file }
+        };
+        let answers: Vec<class::HandedIn> = rows.iter().map(handed_in).collect();
+        let folder = recordings::portable(&self.folder.display().to_string());
+        let in_order: Vec<&StoryFile> = stories::list::names().iter().filter_map(|name| lessons.get(*name)).collect();
+        class::page(&in_order, &answers, &format!("schism lesson grade {folder} --html FILE"))
     }
 
     fn shown(&self, file: &Path) -> String {
@@ -123,6 +150,7 @@ impl Grade {
                     of: None,
                     answer: None,
                     why,
+                    judged: Vec::new(),
                 });
             }
         };
@@ -134,7 +162,7 @@ impl Grade {
             let is_copy = |read: &HandedIn| read == answer && at.is_some_and(|at| at < *other);
             path != file && is_named(path) && read.as_ref().is_ok_and(|read| same(read) && !is_copy(read))
         });
-        let (state, scored, why) = match twin {
+        let (state, judged, why) = match twin {
             Some((_, (other, _))) => {
                 (State::Duplicate, None, Some(format!("{} is the same student's", self.shown(other))))
             }
@@ -142,7 +170,7 @@ impl Grade {
                 (State::Edited, None, Some(format!("the file was to be called {}", answer.file_name())))
             }
             None => match self.check(answer, lessons)? {
-                Ok(scored) => (State::Ok, Some(scored), None),
+                Ok(judged) => (State::Ok, Some(judged), None),
                 Err((state, why)) => (state, None, Some(why)),
             },
         };
@@ -151,14 +179,15 @@ impl Grade {
             student: Some(answer.student.clone()),
             lesson: Some(answer.lesson.clone()),
             state,
-            score: scored.map(|(score, _)| score),
-            of: scored.map(|(_, of)| of),
+            score: judged.as_deref().map(score),
+            of: judged.as_ref().map(Vec::len),
             answer: Some(answer.answer.join(",")),
             why,
+            judged: judged.unwrap_or_default(),
         })
     }
 
-    /// Whether an answer is what it claims to be; if so, its score and the number of questions.
+    /// Whether an answer is what it claims to be; if so, how it was marked.
     fn check(&self, answer: &HandedIn, lessons: &BTreeMap<String, StoryFile>) -> Result<Checked, Failure> {
         let Some(story) = lessons.get(&answer.lesson) else {
             return Ok(Err((State::Unreadable, format!("there is no lesson `{}`", answer.lesson))));
@@ -181,8 +210,7 @@ impl Grade {
         if told.digest() != answer.digest {
             return edited(&different(told.digest()));
         }
-        let judged = grade(&story.lesson, &answer.answer, &told.claims);
-        Ok(Ok((score(&judged), judged.len())))
+        Ok(Ok(grade(&story.lesson, &answer.answer, &told.claims)))
     }
 
     fn print(&self, rows: &[Row], terminal: &mut Terminal) -> Result<(), Failure> {

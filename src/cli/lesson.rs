@@ -1,7 +1,7 @@
 //! `schism lesson`: a story for a class, with a question before the answer.
 
 use super::OneSeed;
-use super::answer::{HandedIn, file_name, hand_in};
+use super::answer::hand_in;
 use super::exit::{Exit, Failure};
 use super::grades::Grade;
 use super::named::{Named, named};
@@ -9,6 +9,7 @@ use super::terminal::Terminal;
 use clap::{Args, Subcommand};
 use schism::report;
 use schism::report::json;
+use schism::report::story::answer::{HandedIn, file_name, student};
 use schism::report::style::{Tone, WIDTH, hang, wrap};
 use schism::scenario::suggest::allowed;
 use schism::stories::claim::Claim;
@@ -34,7 +35,7 @@ pub struct Lesson {
     #[command(flatten)]
     seed: OneSeed,
     /// Derive the seed from this ID, and write the answer to ID-NAME.json.
-    #[arg(long, value_name = "ID", value_parser = parse_student)]
+    #[arg(long, value_name = "ID", value_parser = student)]
     student: Option<String>,
     /// The folder for the answer's file.
     #[arg(long, value_name = "FOLDER", default_value = ".", requires = "student")]
@@ -53,15 +54,6 @@ enum Also {
     List,
     /// Run the answers in a folder again, and score them.
     Grade(Grade),
-}
-
-/// Reads a student's ID: it becomes part of a file's name.
-fn parse_student(text: &str) -> Result<String, String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let is_fine = (1..=64).contains(&text.len()) && text.chars().all(is_plain) && !text.starts_with(['.', '-']);
-    let allowed =
-        "an ID is up to 64 of the characters A to Z, a to z, 0 to 9, `.`, `_` and `-`, a letter or digit first";
-    if is_fine { Ok(text.to_string()) } else { Err(allowed.into()) }
 }
 
 #[derive(Serialize)]
@@ -333,19 +325,4 @@ fn ask(story: &StoryFile, terminal: &mut Terminal) -> Result<Vec<String>, Failur
         }
     }
     Ok(answers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_part_of_a_file_name() {
-        for id in ["ada", "s.1234_5-6", "7"] {
-            assert_eq!(parse_student(id).as_deref(), Ok(id));
-        }
-        for id in ["", "../ada", "a/b", "ada lovelace", "-x", ".ada", &"x".repeat(65)] {
-            assert!(parse_student(id).is_err(), "{id}");
-        }
-    }
 }

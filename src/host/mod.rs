@@ -11,6 +11,7 @@
 //!   connections that carry them.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
+//! * `tcp` (feature `smoltcp`): TCP with its states and time-outs, over datagrams. [`address`]: who has which address.
 //! * `connections`, `pipe`, `mailbox`: what of these three is open, and who listens where, as data.
 //! * `http` (feature `hyper`): hyper over them. `grpc` (feature `tonic`): tonic over them.
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
@@ -19,10 +20,13 @@
 //! * [`echo`]: marks what a program prints with host and time.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
+pub mod address;
 pub mod carrier;
 mod clock;
 mod connection;
 mod connections;
+#[cfg(feature = "hyper")]
+mod connector;
 pub mod datagram;
 pub mod disk;
 pub mod echo;
@@ -30,7 +34,7 @@ pub mod fabric;
 mod fates;
 #[cfg(feature = "tonic")]
 pub mod grpc;
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "stories"))]
 pub mod http;
 pub mod link;
 mod livelock;
@@ -41,6 +45,8 @@ pub mod processes;
 pub mod recorder;
 pub mod stream;
 pub mod task;
+#[cfg(feature = "smoltcp")]
+pub mod tcp;
 pub mod transport;
 
 use crate::kv::{Key, Tag};

@@ -84,6 +84,11 @@ impl Stream {
         self.peer
     }
 
+    /// The name of the connection, the same at both ends.
+    pub fn flow(&self) -> Flow {
+        self.flow
+    }
+
     /// The name of the host at the other end.
     pub fn peer_name(&self) -> &str {
         self.fabric.name(self.peer)

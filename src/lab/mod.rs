@@ -5,9 +5,12 @@
 //!
 //! * [`setting`]: what the page requests to run, and the limits of that.
 //! * [`fork`]: where two runs part.
+//! * `lesson` (feature `stories`): a lesson before an answer, and after it.
 //! * `serve` (feature `lab`): the server. `engine.rs` is the program for WebAssembly, `page/` is the page.
 
 pub mod fork;
+#[cfg(feature = "stories")]
+pub mod lesson;
 #[cfg(feature = "lab")]
 pub mod serve;
 pub mod setting;
@@ -48,6 +51,39 @@ pub enum Question {
         #[serde(default)]
         fork_of: Option<Setting>,
     },
+    /// The lessons, by name and title.
+    #[cfg(feature = "stories")]
+    Lessons,
+    /// A lesson before an answer: its text, its evidence, its questions.
+    #[cfg(feature = "stories")]
+    Lesson {
+        /// Which one, and whose run.
+        #[serde(flatten)]
+        run: lesson::Asked,
+    },
+    /// The lesson's runs, and how an answer was marked.
+    #[cfg(feature = "stories")]
+    Answer {
+        /// Which one, and whose run.
+        #[serde(flatten)]
+        run: lesson::Asked,
+        /// One answer a question.
+        answer: Vec<String>,
+    },
+}
+
+impl Question {
+    /// Whether something must run for an answer.
+    pub fn is_run(&self) -> bool {
+        match self {
+            Question::Catalogue | Question::Plan { .. } => false,
+            Question::Run { .. } => true,
+            #[cfg(feature = "stories")]
+            Question::Lessons => false,
+            #[cfg(feature = "stories")]
+            Question::Lesson { .. } | Question::Answer { .. } => true,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -151,6 +187,12 @@ fn reply(question: &Question, is_wanted: &dyn Fn() -> bool) -> Result<String, St
         Question::Catalogue => Ok(json::line("catalogue", catalogue())),
         Question::Plan { setting } => Ok(json::line("plan", plan(&setting.scenario()?, setting.seed()?))),
         Question::Run { setting, systems, fork_of } => ran(setting, systems, fork_of.as_ref(), is_wanted),
+        #[cfg(feature = "stories")]
+        Question::Lessons => Ok(json::line("lessons", lesson::list())),
+        #[cfg(feature = "stories")]
+        Question::Lesson { run } => Ok(json::line("lesson", lesson::told(run, is_wanted)?)),
+        #[cfg(feature = "stories")]
+        Question::Answer { run, answer } => Ok(json::line("answered", lesson::answered(run, answer, is_wanted)?)),
     }
 }
 

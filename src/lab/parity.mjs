@@ -1,4 +1,5 @@
-// Whether the engine in WebAssembly makes the runs that the command makes: every scenario, two systems, one seed.
+// Whether the engine in WebAssembly makes the runs that the command makes: every scenario, two systems, one seed; and
+// every lesson.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { answer } from "./page/wasm.mjs";
@@ -10,11 +11,19 @@ const [command, wasm] = process.argv.slice(2);
 const module = await WebAssembly.compile(fs.readFileSync(wasm));
 const ask = async (question) => JSON.parse(await answer(module, JSON.stringify(question)));
 
-function compare(scenario) {
-  const args = ["compare", scenario, "--seed", String(SEED), "--systems", SYSTEMS.join(), "--format", "json"];
-  const { error, stdout } = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 28 });
+function said(args, kind) {
+  const { error, stdout } = spawnSync(command, [...args, "--seed", String(SEED), "--format", "json"], { encoding: "utf8", maxBuffer: 1 << 28 });
   if (error) throw error;
-  return stdout.trim().split("\n").map((line) => JSON.parse(line)).filter(({ kind }) => kind === "outcome");
+  return stdout.trim().split("\n").map((line) => JSON.parse(line)).filter((line) => line.kind === kind);
+}
+
+const compare = (scenario) => said(["compare", scenario, "--systems", SYSTEMS.join()], "outcome");
+
+/** The digest of a lesson's runs here; what is answered changes no run. */
+async function lesson(name) {
+  const { questions } = await ask({ ask: "lesson", lesson: name, seed: SEED });
+  const answer = questions.map(({ choices }) => (choices.length ? "a" : "50"));
+  return (await ask({ ask: "answer", lesson: name, seed: SEED, answer })).digest;
 }
 
 const { scenarios } = await ask({ ask: "catalogue" });
@@ -25,6 +34,11 @@ for (const { scenario } of scenarios) {
     report.tested += 1;
     if (outcomes[index].digest !== digest) report.different.push(`${scenario} under ${system}`);
   }
+}
+for (const { name } of (await ask({ ask: "lessons" })).lessons) {
+  report.tested += 1;
+  const [{ digest }] = said(["lesson", name, "--reveal"], "revealed");
+  if ((await lesson(name)) !== digest) report.different.push(`the lesson ${name}`);
 }
 if (report.tested === 0) throw new Error("nothing was compared");
 console.log(JSON.stringify(report));

@@ -46,12 +46,36 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECTION: Duration = Duration::from_secs(300);
 
 /// The files of the page, by path: text and media type.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 29] = [
     ("/lab.css", include_str!("page/lab.css"), "text/css"),
     ("/main.mjs", include_str!("page/main.mjs"), "text/javascript"),
     ("/engine.mjs", include_str!("page/engine.mjs"), "text/javascript"),
     ("/network.mjs", include_str!("page/network.mjs"), "text/javascript"),
     ("/setting.mjs", include_str!("page/setting.mjs"), "text/javascript"),
+    ("/acts.mjs", include_str!("page/acts.mjs"), "text/javascript"),
+    ("/link.mjs", include_str!("page/link.mjs"), "text/javascript"),
+    ("/stage.mjs", include_str!("page/stage.mjs"), "text/javascript"),
+    // The rings are those of the page of a run.
+    ("/run/ring.css", page::RING_CSS, "text/css"),
+    ("/run/decode.mjs", include_str!("../report/page/decode.mjs"), "text/javascript"),
+    ("/run/film.mjs", include_str!("../report/page/film.mjs"), "text/javascript"),
+    ("/run/inspector.mjs", include_str!("../report/page/inspector.mjs"), "text/javascript"),
+    ("/run/layout.mjs", include_str!("../report/page/layout.mjs"), "text/javascript"),
+    ("/run/messages.mjs", include_str!("../report/page/messages.mjs"), "text/javascript"),
+    ("/run/model.mjs", include_str!("../report/page/model.mjs"), "text/javascript"),
+    ("/run/opening.mjs", include_str!("../report/page/opening.mjs"), "text/javascript"),
+    ("/run/pace.mjs", include_str!("../report/page/pace.mjs"), "text/javascript"),
+    ("/run/paint.mjs", include_str!("../report/page/paint.mjs"), "text/javascript"),
+    ("/run/ring.mjs", include_str!("../report/page/ring.mjs"), "text/javascript"),
+    ("/run/scene.mjs", include_str!("../report/page/scene.mjs"), "text/javascript"),
+    ("/run/view.mjs", include_str!("../report/page/view.mjs"), "text/javascript"),
+    ("/run/words.mjs", include_str!("../report/page/words.mjs"), "text/javascript"),
+    ("/asked.mjs", include_str!("page/asked.mjs"), "text/javascript"),
+    ("/lesson.mjs", include_str!("page/lesson.mjs"), "text/javascript"),
+    ("/lesson.css", include_str!("page/lesson.css"), "text/css"),
+    ("/bars.mjs", include_str!("../report/story/bars.mjs"), "text/javascript"),
+    ("/life.mjs", include_str!("../report/story/life.mjs"), "text/javascript"),
+    ("/drawn.css", include_str!("../report/story/drawn.css"), "text/css"),
     ("/favicon.ico", "", "image/x-icon"),
 ];
 const INDEX: &str = include_str!("page/index.html");
@@ -171,7 +195,7 @@ async fn ask(State(queue): State<Arc<Queue>>, request: Request) -> Response {
         Ok(question) => question,
         Err((status, message)) => return refused(status, &message),
     };
-    if !matches!(question, Question::Run { .. }) {
+    if !question.is_run() {
         let place = Arc::clone(&queue.cheap).acquire_owned().await.expect("it is never closed");
         return work(question, place).await;
     }

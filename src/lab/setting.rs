@@ -61,11 +61,27 @@ pub struct Setting {
     faults: Option<Vec<Fault>>,
 }
 
+/// A seed: a script's numbers end at 2^53, so text is one too.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
-enum Seed {
+pub enum Seed {
+    /// A number.
     Number(u64),
+    /// A number in one of the forms of the command line.
     Text(String),
+}
+
+impl Seed {
+    /// The number.
+    ///
+    /// # Errors
+    /// If the text is none.
+    pub fn number(&self) -> Result<u64, String> {
+        match self {
+            Seed::Number(seed) => Ok(*seed),
+            Seed::Text(text) => parse_seed(text).map_err(|error| error.to_string()),
+        }
+    }
 }
 
 impl Setting {
@@ -74,10 +90,7 @@ impl Setting {
     /// # Errors
     /// If it is none.
     pub fn seed(&self) -> Result<u64, String> {
-        match &self.seed {
-            Seed::Number(seed) => Ok(*seed),
-            Seed::Text(text) => parse_seed(text).map_err(|error| error.to_string()),
-        }
+        self.seed.number()
     }
 
     /// Whether it is more than the name of a scenario.

@@ -8,6 +8,7 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
+use super::life;
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::queue::Queue;
 use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
@@ -451,6 +452,7 @@ impl Scene {
                 asked.ok = reply.is_some();
                 asked.at_hosts_ns = reply.as_ref().map_or(0, spent_ns);
             });
+            life::served(reply.is_some());
             if reply.is_some() {
                 return;
             }

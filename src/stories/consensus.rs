@@ -4,6 +4,7 @@
 use super::claim::Measurement;
 use super::evidence::{Table, percent};
 use super::model::{Observed, Setup};
+use super::operations;
 use crate::fault::kinds::Partition;
 use crate::fault::model::{Fault, FaultKind, Target};
 use crate::history::{Operation, Status};
@@ -87,6 +88,7 @@ pub fn judged(
     Ok(Observed {
         measured: measure(&run),
         evidence: vec![evidence(&run)],
+        lives: operations::lives(&run),
         trace: outcome.digest,
         simulated_s: outcome.simulated_s,
         tick_ms: outcome.tick_ms,

@@ -1,7 +1,9 @@
 //! DNS over simulated datagrams: the messages are hickory's; servers, retries and caches are ours, because hickory's
 //! cache goes by the machine's clock, on which a simulated TTL never ends.
 
+use super::life::{self, Leg, Wire};
 use crate::host::Host;
+pub use crate::host::address::{address, host_at};
 use crate::trace::HostId;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, NS};
@@ -26,17 +28,6 @@ pub enum Answer {
     Delegation(Ipv4Addr, u32),
     /// No answer is possible now.
     Failure,
-}
-
-/// The address of a host.
-pub fn address(host: HostId) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, (host.0 >> 8) as u8, host.0 as u8)
-}
-
-/// The host at an address.
-pub fn host_at(address: Ipv4Addr) -> HostId {
-    let [_, _, high, low] = address.octets();
-    HostId(u16::from(high) << 8 | u16::from(low))
 }
 
 fn encode(message: &Message) -> Vec<u8> {
@@ -88,6 +79,9 @@ fn read(message: &Message) -> Answer {
 pub async fn ask(host: &Host, server: HostId, name: &str, timeout: Duration) -> Option<Answer> {
     let socket = host.datagrams(None).ok()?;
     let id = host.with_rng(|rng| rng.r#gen());
+    let (asked, there_ns) =
+        (format!("asks {} for the name", host.fabric().name(server)), host.fabric().one_way(host.id(), server));
+    let leg = Leg::begin(host, Some(Wire::Port(host.id(), socket.port())), &asked, there_ns.as_nanos() as u64);
     socket.send(&question(id, name), (server, PORT));
     let answer = async {
         loop {
@@ -98,7 +92,11 @@ pub async fn ask(host: &Host, server: HostId, name: &str, timeout: Duration) -> 
             }
         }
     };
-    tokio::time::timeout(timeout, answer).await.ok()
+    let answer = tokio::time::timeout(timeout, answer).await.ok();
+    if answer.is_some() {
+        leg.answered();
+    }
+    answer
 }
 
 /// Answers questions for ever, each in a task of its own.
@@ -111,7 +109,10 @@ where
         let letter = socket.receive().await;
         let Ok(asked) = Message::from_vec(&letter.bytes) else { continue };
         let Some(name) = asked.queries.first().map(|query| query.name().clone()) else { continue };
-        let (socket, answer) = (socket.clone(), handler(name.to_ascii()));
+        let (from, port) = letter.from;
+        let back_ns = host.fabric().one_way(host.id(), from).as_nanos() as u64;
+        let answer = life::answering(&host, Wire::Port(from, port), back_ns, || handler(name.to_ascii()));
+        let socket = socket.clone();
         host.spawn(async move { socket.send(&response(&asked, &name, answer.await), letter.from) });
     }
 }

@@ -7,6 +7,7 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, address, ask};
 use super::evidence::{Table, percent, percentile};
+use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, paced};
 use crate::fault::kinds::{Latency, Messages, Partition};
@@ -336,6 +337,7 @@ impl Scene {
         let known = cache.borrow().get(name).copied().filter(|_| self.caches());
         if let Some(known) = known {
             if known.until_ns > host.now_ns() {
+                life::note(&host, Part::Processing, "the resolver's cache knows the name");
                 return Answer::Address(known.address, self.p.ttl_s);
             }
             // While this request asks, others are served from the cache.
@@ -349,7 +351,10 @@ impl Scene {
                 cache.borrow_mut().insert(name.into(), Known { address, until_ns });
                 Answer::Address(address, self.p.ttl_s)
             }
-            (None, Some(stale)) => Answer::Address(stale.address, 0),
+            (None, Some(stale)) => {
+                life::note(&host, Part::Processing, "the resolver's cache serves what has expired");
+                Answer::Address(stale.address, 0)
+            }
             (None, None) => Answer::Failure,
         }
     }
@@ -375,6 +380,7 @@ impl Scene {
     async fn request(self: Rc<Self>, host: Host, number: usize, name: u32) {
         let at_ns = host.now_ns();
         let ok = self.look_up(&host, &format!("r{number}.name{name}.example.")).await;
+        life::served(ok);
         let ended_ns = host.now_ns();
         self.log.with(|log| {
             let request = &mut log.requests[number];
@@ -400,6 +406,7 @@ impl Scene {
             }
             if [ONE_LAYER, BOTH].contains(&self.variant) {
                 let (base, most) = PAUSES_MS;
+                life::begin(host, Part::Idle, "the application pauses before it asks again");
                 let pause_ms = host.with_rng(|rng| rng.gen_range(0..=(base << attempt).min(most)));
                 host.sleep(Duration::from_millis(pause_ms)).await;
             }

@@ -6,8 +6,9 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percentile};
 use super::http::{Connection, Reply, serve};
+use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
-use super::world::{Notes, World, drive, load_stream, poisson, sleep_until};
+use super::world::{Notes, World, drive_unfollowed, load_stream, poisson, sleep_until};
 use crate::host::Host;
 use crate::run::RunError;
 use serde::{Deserialize, Serialize};
@@ -184,7 +185,12 @@ impl Model for LatencyNotBandwidth {
                 let log = log.clone();
                 async move {
                     for _ in 0..count {
-                        if let Ok(page) = load_page(&host, requests, each).await {
+                        let page = async {
+                            let page = load_page(&host, requests, each).await;
+                            life::served(page.is_ok());
+                            page
+                        };
+                        if let Ok(page) = life::follow(host.clone(), page).await {
                             log.with(|pages| pages.push(page));
                         }
                     }
@@ -213,7 +219,7 @@ impl Server {
     async fn process(self, host: Host, load: Rc<[Arrival]>) {
         let free_ns = Rc::new(Cell::new(0));
         let (other, others_free_ns) = (host.clone(), free_ns.clone());
-        host.spawn(drive(host.clone(), load, move |_, _| {
+        host.spawn(drive_unfollowed(host.clone(), load, move |_, _| {
             self.take_turn(&other, &others_free_ns, 1);
             std::future::ready(())
         }));
@@ -222,7 +228,13 @@ impl Server {
             let resources = path.trim_start_matches('/').parse().unwrap_or(1);
             let (waited_ns, worked_ns) = self.take_turn(&own, &free_ns, resources);
             let sent_ns = resources * self.transfer_ns;
-            let until_ns = own.now_ns() + waited_ns + worked_ns + sent_ns;
+            let now_ns = own.now_ns();
+            let until_ns = now_ns + waited_ns + worked_ns + sent_ns;
+            if let Some(ticket) = life::ticket() {
+                ticket.begin(now_ns, Part::Queueing, "behind others in the server's queue");
+                ticket.begin(now_ns + waited_ns, Part::Processing, "the server works");
+                ticket.begin(now_ns + waited_ns + worked_ns, Part::Transfer, "its bytes go onto the wire");
+            }
             let host = own.clone();
             async move {
                 sleep_until(&host, until_ns).await;

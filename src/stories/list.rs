@@ -24,8 +24,8 @@ pub struct Listed {
 }
 
 macro_rules! stories {
-    ($($name:literal: $module:ident :: $model:ident $(, scenario $scenario:literal)?;)*) => {
-        &[$(Listed {
+    ($($(#[$attribute:meta])* $name:literal: $module:ident :: $model:ident $(, scenario $scenario:literal)?;)*) => {
+        &[$($(#[$attribute])* Listed {
             name: $name,
             text: include_str!(concat!("../../sims/stories/", $name, ".toml")),
             scenario: stories!(@scenario $($scenario)?),
@@ -42,11 +42,14 @@ pub static STORIES: &[Listed] = stories! {
     "consistency-or-availability": consistency_or_availability::ConsistencyOrAvailability;
     "five-data-centres": five_data_centres::FiveDataCentres, scenario "five-data-centres";
     "latency-not-bandwidth": latency_not_bandwidth::LatencyNotBandwidth;
+    "tcp-states": tcp_states::TcpStates;
+    "connection-storm": connection_storm::ConnectionStorm;
+    "tcp-or-udp": tcp_or_udp::TcpOrUdp;
     "head-of-line": head_of_line::HeadOfLine;
+    "tls-handshake-storm": tls_handshake_storm::TlsHandshakeStorm;
     "retry-storm": retry_storm::RetryStorm;
     "pool-exhaustion": pool_exhaustion::PoolExhaustion;
     "load-balancer": load_balancer::LoadBalancer;
-    "tls-handshake-storm": tls_handshake_storm::TlsHandshakeStorm;
     "central-or-peer": central_or_peer::CentralOrPeer;
     "million-connections": million_connections::MillionConnections;
     "one-region": one_region::OneRegion;

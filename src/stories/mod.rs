@@ -8,16 +8,18 @@
 //!   run.
 //! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
+//! * [`life`]: what each request was doing at each instant.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
-//!   rustls.
+//!   rustls. `tcp_log`: what TCP stacks logged, as tables.
 //! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
-//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants.
+//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
 
 pub mod case;
 pub mod claim;
 pub mod evidence;
 pub mod file;
 pub mod lesson;
+pub mod life;
 pub mod list;
 pub mod model;
 pub mod question;
@@ -28,14 +30,17 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
+mod operations;
 mod pages;
 mod queue;
 #[cfg(not(target_family = "wasm"))]
 mod quic;
+mod tcp_log;
 mod tls;
 mod world;
 
 mod central_or_peer;
+mod connection_storm;
 mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
@@ -48,8 +53,10 @@ mod one_region;
 mod pool_exhaustion;
 mod retry_storm;
 mod split_brain;
+mod tcp_or_udp;
+mod tcp_states;
 mod tls_handshake_storm;
 
 pub use file::{StoryFile, catalogue, find};
 pub use model::{Arrival, Model, Observed, Parameters, Setup, Variant};
-pub use tell::{StoryRun, Telling, run_setup, tell};
+pub use tell::{StoryRun, Telling, run_setup, tell, tell_in_turn};

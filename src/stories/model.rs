@@ -2,6 +2,7 @@
 
 use super::claim::{Measurement, Prediction};
 use super::evidence::Table;
+use super::life::Life;
 use crate::fault::model::Fault;
 use crate::run::RunError;
 use crate::scenario::{Document, Scenario, ScenarioError};
@@ -56,6 +57,8 @@ pub struct Observed {
     pub measured: Vec<Measurement>,
     /// What an engineer on call would have seen.
     pub evidence: Vec<Table>,
+    /// What each request was doing at each instant.
+    pub lives: Vec<Life>,
     /// Of every event.
     pub trace: Digest,
     /// How long it lasted, in simulated seconds.

@@ -450,7 +450,10 @@ fn on_call(asked: &[Asked]) -> Vec<Table> {
     tables.map(|(by, groups)| table(asked, by, groups)).into()
 }
 
-fn table(asked: &[Asked], by: &str, groups: Vec<(String, Box<dyn Fn(User) -> bool>)>) -> Table {
+/// Some users: their name, and who they are.
+type Group = (String, Box<dyn Fn(User) -> bool>);
+
+fn table(asked: &[Asked], by: &str, groups: Vec<Group>) -> Table {
     let header = [by, "users", "name resolved", "connected", "timed out", "share"];
     let mut table = Table::new(format!("ten seconds of users, by {by}"), &header);
     for (name, of) in groups {

@@ -7,6 +7,7 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
+use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced};
 use crate::host::Host;
@@ -255,8 +256,12 @@ async fn answer(host: Host, p: PoolExhaustion) {
         let (host, slots, p) = (own.clone(), slots.clone(), p.clone());
         async move {
             let is_slow = path == "/slow" && host.now_ns() >= (p.slow_at_s * 1e9) as u64;
+            if is_slow {
+                life::begin(&host, Part::Queueing, "waits for its turn among the slow calls in the database");
+            }
             // The semaphore is never closed.
             let _slot = if is_slow { slots.acquire().await.ok() } else { None };
+            life::begin(&host, Part::Processing, "the database works");
             host.sleep(Duration::from_secs_f64(if is_slow { p.slow_work_s } else { p.work_s })).await;
             Reply::ok()
         }
@@ -332,10 +337,13 @@ impl Service {
     async fn call(self, host: Host, pool: Pool<Connections>, number: usize, sort: u32) {
         let at_ns = host.now_ns();
         self.log.with(|log| log.calls[number] = Called { sort, at_ns, ..Called::default() });
+        life::begin(&host, Part::Queueing, "waits for a connection of the pool");
+        life::served(false);
         let Ok(mut connection) = pool.get().await else {
             return self.log.with(|log| log.calls[number].ended_ns = Some(host.now_ns()));
         };
         let connected_ns = host.now_ns();
+        life::begin(&host, Part::Idle, "has a connection");
         self.log.with(|log| log.calls[number].connected_ns = Some(connected_ns));
         let limit = if self.variant == TIMEOUT { self.p.timeout_s } else { f64::from(u16::MAX) };
         let path = if sort == SLOW_SORT { "/slow" } else { "/fast" };
@@ -345,6 +353,7 @@ impl Service {
             // An answer may still come on it, so no other call can use it.
             drop(Object::take(connection));
         }
+        life::served(ok);
         let ended_ns = host.now_ns();
         self.log.with(|log| {
             let call = &mut log.calls[number];

@@ -116,6 +116,11 @@ impl Question {
         Some((self.claim.as_deref()?, self.variant.as_deref()?, self.within?))
     }
 
+    /// The unit of the number that is asked for; empty for a choice.
+    pub fn unit(&self) -> &'static str {
+        self.unit
+    }
+
     /// Takes over the unit of what is asked for.
     pub(super) fn measure_by(&mut self, predictions: &[Prediction]) {
         let Some((claim, variant, _)) = self.number() else { return };

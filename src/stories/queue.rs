@@ -1,5 +1,6 @@
 //! One queue, first come, first served, for a processor that does one thing at a time.
 
+use super::life::{self, Part};
 use super::world::sleep_until;
 use crate::host::Host;
 use std::cell::Cell;
@@ -17,6 +18,10 @@ impl Queue {
         let now_ns = host.now_ns();
         let until_ns = self.free_ns.get().max(now_ns) + work_ns;
         self.free_ns.set(until_ns);
+        if let Some(ticket) = life::ticket() {
+            ticket.begin(now_ns, Part::Queueing, &format!("in the queue of {}", host.name()));
+            ticket.begin(until_ns - work_ns, Part::Processing, &format!("{} works", host.name()));
+        }
         sleep_until(host, until_ns).await;
         host.now_ns() - now_ns
     }

@@ -8,6 +8,7 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
+use super::life::{self, Part, Ticket};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
 use crate::host::Host;
@@ -252,6 +253,8 @@ impl Model for RetryStorm {
 struct Job {
     /// When its client stops waiting for it.
     deadline_ns: u64,
+    /// The request it is a try of.
+    ticket: Option<Ticket>,
     done: oneshot::Sender<()>,
 }
 
@@ -311,7 +314,8 @@ impl Server {
         let (done, served) = oneshot::channel();
         self.queued(&host, 1);
         // The queue ends with the process only.
-        let _ = queue.send(Job { deadline_ns, done });
+        life::begin(&host, Part::Queueing, "in the server's queue");
+        let _ = queue.send(Job { deadline_ns, ticket: life::ticket(), done });
         match served.await {
             Ok(()) => Reply::ok(),
             Err(_) => Reply::with(StatusCode::GATEWAY_TIMEOUT),
@@ -335,7 +339,9 @@ impl Server {
                 self.queued(&host, -1);
                 continue;
             }
-            free_ns = now_ns.max(free_ns) + self.service_ns;
+            let begins_ns = now_ns.max(free_ns);
+            free_ns = begins_ns + self.service_ns;
+            job.ticket.into_iter().for_each(|ticket| ticket.begin(begins_ns, Part::Processing, "the server works"));
             sleep_until(&host, free_ns).await;
             self.queued(&host, -1);
             // The client may have stopped waiting: the work was done all the same.
@@ -450,6 +456,7 @@ impl Clients {
         let mut retrying = Retry::new(self.policy(number), attempt);
         let ready = retrying.ready().await.unwrap_or_else(|_| unreachable!("a function is always ready"));
         let ok = ready.call(Ask { number, attempt: 0 }).await.is_ok();
+        life::served(ok);
         let ended_ns = host.now_ns();
         self.log.with(|log| {
             let asked = &mut log.asked[number];

@@ -3,6 +3,7 @@
 use super::claim::{Claim, join};
 use super::model::{Model, Observed, Setup, Variant};
 use crate::run::RunError;
+use crate::sim::SimulationError;
 use crate::trace::digest::{Digest, Hasher, of};
 
 /// One variant's run.
@@ -59,10 +60,34 @@ pub fn tell(
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
-    let runs = runs.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(joined(model, seed, runs.into_iter().collect::<Result<Vec<_>, _>>()?))
+}
+
+/// As [`tell`], one variant after the other, for a tab of a browser, which has no threads. `is_wanted` is asked before
+/// each.
+///
+/// # Errors
+/// As [`tell`]; and when the runs are not wanted any more.
+pub fn tell_in_turn(
+    model: &dyn Model,
+    variants: impl IntoIterator<Item = &'static Variant>,
+    seed: u64,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Telling, RunError> {
+    let mut runs = Vec::new();
+    for variant in variants {
+        if !is_wanted() {
+            return Err(SimulationError::Stopped.into());
+        }
+        runs.push(run_setup(model, model.setup(variant, seed))?);
+    }
+    Ok(joined(model, seed, runs))
+}
+
+fn joined(model: &dyn Model, seed: u64, runs: Vec<StoryRun>) -> Telling {
     let predictions = model.predict();
     let claims = runs.iter().flat_map(|run| join(&predictions, run.setup.variant, &run.observed.measured)).collect();
-    Ok(Telling { seed, runs, claims })
+    Telling { seed, runs, claims }
 }
 
 /// Runs one variant as it was set up.

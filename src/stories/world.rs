@@ -2,6 +2,7 @@
 
 use super::claim::Measurement;
 use super::evidence::Table;
+use super::life::{self, Life};
 use super::{Arrival, Observed};
 use crate::fault::fold::{SiteHosts, Topology};
 use crate::fault::model::{Chaos, Fault, Schedule};
@@ -41,13 +42,15 @@ pub struct Ran {
     pub tick_ms: u64,
     /// How many hosts there were.
     pub hosts: usize,
+    /// The requests that were followed.
+    pub lives: Vec<Life>,
 }
 
 impl Ran {
     /// The results together with the story's measurements and tables.
     pub fn observed(self, measured: Vec<Measurement>, evidence: Vec<Table>) -> Observed {
-        let Ran { digest: trace, simulated_s, tick_ms, hosts } = self;
-        Observed { measured, evidence, trace, simulated_s, tick_ms, hosts, scenario: None }
+        let Ran { digest: trace, simulated_s, tick_ms, hosts, lives } = self;
+        Observed { measured, evidence, trace, simulated_s, tick_ms, hosts, lives, scenario: None }
     }
 }
 
@@ -103,12 +106,15 @@ impl World {
             acts: None,
             topology,
         };
+        life::open_book();
         let (evidence, ()) = simulate(&world, &|host: Host| (self.hosts[host.id().index() - 1].1)(host))?;
         Ok(Ran {
             digest: digest::of(&evidence.trace.events),
             simulated_s: evidence.ended_ns as f64 / 1e9,
             tick_ms,
             hosts,
+            // Each end rounds to its own step.
+            lives: life::close_book(2 * tick_ms * 1_000_000),
         })
     }
 }
@@ -149,8 +155,17 @@ pub async fn sleep_until(host: &Host, t_ns: u64) {
     }
 }
 
-/// Starts a task for each request of the load when its time comes; `request` gets its number.
+/// Starts a task for each request of the load when its time comes, and follows it; `request` gets its number.
 pub async fn drive<F>(host: Host, load: Rc<[Arrival]>, request: impl Fn(usize, Arrival) -> F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    let own = host.clone();
+    drive_unfollowed(host, load, move |number, arrival| life::follow(own.clone(), request(number, arrival))).await;
+}
+
+/// As [`drive`], for requests of others, that only keep a server busy.
+pub async fn drive_unfollowed<F>(host: Host, load: Rc<[Arrival]>, request: impl Fn(usize, Arrival) -> F)
 where
     F: Future<Output = ()> + 'static,
 {

@@ -5,10 +5,11 @@ use super::{Desk, Ran};
 use schism::rng::seeds::Seeds;
 use schism::stories::claim::{Claim, Decides, join};
 use schism::stories::lesson::grade;
+use schism::stories::life::{Life, Part};
 use schism::stories::list::{Listed, STORIES, listed};
 use schism::stories::question::{Choice, Question};
 use schism::stories::trial::play;
-use schism::stories::{self, StoryFile, Telling, catalogue};
+use schism::stories::{self, StoryFile, StoryRun, Telling, catalogue, find};
 use serde_json::Value;
 
 /// All variants under one seed.
@@ -387,4 +388,55 @@ mod chapters {
             assert!(page.contains(&format!("({}.md)", story.name)), "docs/lessons/README.md names {}", story.name);
         }
     }
+}
+
+/// Whatever a request did is accounted for: its spans follow each other from its beginning to its end, and their sum is the
+/// latency that its story measured.
+#[test]
+fn what_a_request_did_adds_up_to_its_latency() {
+    for story in catalogue() {
+        for run in tell(&story, 7).runs {
+            let (name, variant) = (&story.name, run.setup.variant);
+            let lives = &run.observed.lives;
+            assert!(lives.len() > 1, "{name}, {variant}: no request is followed");
+            for life in lives {
+                let mut at_ns = life.at_ns;
+                for span in &life.spans {
+                    assert_eq!(span.from_ns, at_ns, "{name}, {variant}: {life:?}");
+                    at_ns = span.until_ns;
+                }
+                assert!(life.ended_ns.is_none_or(|ended_ns| ended_ns == at_ns), "{name}, {variant}: {life:?}");
+            }
+            let ended = lives.iter().filter(|life| life.ended_ns.is_some());
+            let spans: usize = ended.clone().map(|life| life.spans.len()).sum();
+            assert!(spans >= ended.count(), "{name}, {variant}: {spans} spans");
+        }
+    }
+}
+
+/// What the spans are called agrees with what stories measure by other means.
+#[test]
+fn the_parts_of_requests_are_what_their_stories_measure() {
+    let mean_ms = |lives: &[Life], part: Part| {
+        let of = lives.iter().flat_map(|life| &life.spans).filter(|span| span.part == part);
+        let sum: u64 = of.map(|span| span.until_ns - span.from_ns).sum();
+        sum as f64 / lives.len() as f64 / 1e6
+    };
+    let measured = |run: &StoryRun, claim: &str| {
+        run.observed.measured.iter().find(|found| found.claim == claim).map(|found| found.value).unwrap()
+    };
+    for run in tell(&find("latency-not-bandwidth").unwrap(), 7).runs {
+        let lives = &run.observed.lives;
+        let (distance, queue) = (mean_ms(lives, Part::Distance), mean_ms(lives, Part::Queueing));
+        let expected = [measured(&run, "of it, distance"), measured(&run, "of it, waiting for the server")];
+        assert!((distance - expected[0]).abs() < 0.02 * expected[0], "{distance} and {expected:?}");
+        assert!((queue - expected[1]).abs() < 0.02 * expected[0], "{queue} and {expected:?}");
+    }
+    // In a storm, requests stand in a queue for nothing; before it they hardly wait.
+    let told = tell(&find("retry-storm").unwrap(), 7);
+    let storm = &told.runs.iter().find(|run| run.setup.variant == "immediate").unwrap().observed.lives;
+    let (before, after): (Vec<Life>, Vec<Life>) =
+        storm.iter().filter(|life| life.ended_ns.is_some()).cloned().partition(|life| life.at_ns < 10_000_000_000);
+    assert!(mean_ms(&before, Part::Queueing) < 10.0 && mean_ms(&after, Part::Queueing) > 1000.0);
+    assert!(before.iter().all(|life| life.served == Some(true)), "each was served before");
 }

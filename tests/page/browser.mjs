@@ -1,5 +1,36 @@
-// Debian's Chromium, as the tests and the screenshot start it: nothing in the background, nothing on the network.
+// Debian's Chromium, as the tests and the screenshot start it: nothing in the background, nothing on the network. And the
+// two servers of the playground.
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import http from "node:http";
+import path from "node:path";
 import { chromium } from "playwright-core";
+
+const root = path.resolve(import.meta.dirname, "../..");
+/** The static folder of the playground, and the command. */
+export const built = path.join(root, "target/playground");
+export const schism = path.join(root, process.env.CARGO_TARGET_DIR ?? "target", "debug/schism");
+
+const TYPES = { ".html": "text/html", ".css": "text/css", ".mjs": "text/javascript", ".json": "application/json" };
+
+/** A server of files that knows nothing of WebAssembly: the poorest host that a school has. */
+export async function serveFiles() {
+  const files = http.createServer((request, response) => {
+    const file = path.join(built, request.url === "/" ? "index.html" : path.normalize(request.url));
+    if (!fs.existsSync(file)) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream" });
+    return fs.createReadStream(file).pipe(response);
+  });
+  await new Promise((listening) => files.listen(0, "127.0.0.1", listening));
+  return { address: `http://127.0.0.1:${files.address().port}/`, stop: () => files.close() };
+}
+
+/** The server of `schism lab`. */
+export async function serveLab() {
+  const lab = spawn(schism, ["lab", "--port", "0", "--format", "json"], { stdio: ["ignore", "pipe", "inherit"] });
+  const address = await new Promise((told) => lab.stdout.once("data", (line) => told(JSON.parse(line).address)));
+  return { address: `${address}/`, stop: () => lab.kill() };
+}
 
 export function launch() {
   return chromium.launch({

@@ -18,7 +18,7 @@ const viewOf = (page) => page.evaluate(() => {
 });
 /** Two frames: what was asked for is drawn. */
 const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-const pixels = (page, pane) => page.evaluate((index) => document.querySelectorAll("canvas")[index].toDataURL(), pane);
+const pixels = (page, pane) => page.evaluate((index) => document.querySelectorAll(".stage canvas")[index].toDataURL(), pane);
 
 test("it opens from disk without an error and asks nobody", async () => {
   const { context, errors, requests } = await split();
@@ -64,7 +64,7 @@ test("the tour leads to the cut, the primaries, the conflict, the lost write and
 test("the crosshair is in both panes, and tells what it points at", async () => {
   const { page, context } = await split({ hash: "#t=8.5&zoom=8.36-8.77" });
   const before = await pixels(page, 1);
-  const box = await page.locator("canvas").first().boundingBox();
+  const box = await page.locator(".stage canvas").first().boundingBox();
   await page.mouse.move(box.x + box.width * 0.6, box.y + 150);
   await drawn(page);
   assert.notEqual(await pixels(page, 1), before);
@@ -74,7 +74,7 @@ test("the crosshair is in both panes, and tells what it points at", async () => 
 
 test("a click chooses the instant, and the state below is that of it", async () => {
   const { page, context } = await split({ hash: "#t=8&zoom=7-9" });
-  const box = await page.locator("canvas").first().boundingBox();
+  const box = await page.locator(".stage canvas").first().boundingBox();
   await page.mouse.click(box.x + box.width * 0.7, box.y + 60);
   const { t } = await viewOf(page);
   assert.ok(t > 8200 && t < 8600, `${t}`);
@@ -84,7 +84,7 @@ test("a click chooses the instant, and the state below is that of it", async () 
 
 test("a drag pans, a double click zooms, Ctrl and the wheel zoom", async () => {
   const { page, context } = await split({ hash: "#t=8&zoom=7-9" });
-  const box = await page.locator("canvas").first().boundingBox();
+  const box = await page.locator(".stage canvas").first().boundingBox();
   const [x, y] = [box.x + box.width / 2, box.y + 120];
   await page.mouse.move(x, y);
   await page.mouse.down();
@@ -201,7 +201,7 @@ test("it fits a narrow screen and goes to paper", async () => {
   // No frame comes between the event and the paper: the pictures must be there at once, and the tables open.
   const inked = await page.evaluate(() => {
     dispatchEvent(new Event("beforeprint"));
-    const canvas = document.querySelector("canvas");
+    const canvas = document.querySelector(".stage canvas");
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return { ink: data.filter((value, i) => i % 4 === 3 && value > 0).length, closed: document.querySelectorAll("#tables details:not([open])").length };
   });
@@ -226,7 +226,7 @@ const written = (page) => page.evaluate(() => {
   CanvasRenderingContext2D.prototype.fillText = function write(text, x, y) {
     const width = this.measureText(text).width;
     const left = { left: x, right: x - width, center: x - width / 2 }[this.textAlign] ?? x;
-    writing.push({ text, pane: this.canvas.closest(".pane").dataset.system, left, right: left + width, top: y - 9, bottom: y + 2 });
+    writing.push({ text, pane: this.canvas.closest(".pane")?.dataset.system, left, right: left + width, top: y - 9, bottom: y + 2 });
     fillText.call(this, text, x, y);
   };
 });
@@ -250,9 +250,10 @@ test("on a narrow screen the tour shows the pane that it speaks of, and its own 
   }
 });
 
-test("the picture begins above the fold, with its legend where there is room", async () => {
+test("below the rings, the picture begins above the fold, with its legend where there is room", async () => {
   for (const [width, height, open] of [[1280, 800, false], [390, 844, false], [1600, 1300, true]]) {
     const { page, context } = await split({ viewport: { width, height } });
+    await page.evaluate(() => document.querySelector(".top").scrollIntoView());
     assert.equal(await page.evaluate(() => document.querySelector(".legend").open), open, `${width} x ${height}`);
     const { top, until: bottom } = await sight(page, "raft");
     if (width > 640) assert.ok(bottom - top > 150, `${bottom - top} pixels of it are in sight`);

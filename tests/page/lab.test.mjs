@@ -1,6 +1,6 @@
 // The playground in a browser: the engine as WebAssembly in a folder of static files, and the server of `schism lab`.
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
 import { createRequire } from "node:module";
@@ -8,42 +8,33 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { seconds } from "../../src/lab/page/setting.mjs";
-import { launch, until, visit } from "./browser.mjs";
+import { built, launch, schism, serveFiles, serveLab, until, visit } from "./browser.mjs";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const built = path.join(root, "target/playground");
-const schism = path.join(root, process.env.CARGO_TARGET_DIR ?? "target", "debug/schism");
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "schism-lab-"));
 
-const TYPES = { ".html": "text/html", ".css": "text/css", ".mjs": "text/javascript", ".json": "application/json" };
-
-/** A server of files that knows nothing of WebAssembly: the poorest host that a school has. */
-const files = http.createServer((request, response) => {
-  const file = path.join(built, request.url === "/" ? "index.html" : path.basename(request.url));
-  if (!fs.existsSync(file)) return response.writeHead(404).end();
-  response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream" });
-  return fs.createReadStream(file).pipe(response);
-});
-
-let browser, lab, served;
+let browser, files, lab;
 before(async () => {
   browser = await launch();
-  await new Promise((listening) => files.listen(0, "127.0.0.1", listening));
-  lab = spawn(schism, ["lab", "--port", "0", "--format", "json"], { stdio: ["ignore", "pipe", "inherit"] });
-  served = await new Promise((told) => lab.stdout.once("data", (line) => told(JSON.parse(line).address)));
+  [files, lab] = await Promise.all([serveFiles(), serveLab()]);
 });
 after(async () => {
   await browser?.close();
-  files.close();
-  lab?.kill();
+  files?.stop();
+  lab?.stop();
   fs.rmSync(scratch, { recursive: true });
 });
 
-const addresses = { wasm: () => `http://127.0.0.1:${files.address().port}/`, native: () => `${served}/` };
+const addresses = { wasm: () => files.address, native: () => lab.address };
 
 const open = (engine, { hash = "", ...options } = {}) => visit(browser, addresses[engine]() + hash, options);
 
+/** Until nothing is being run. */
+const idle = (page) => until(page, () => !("busy" in document.documentElement.dataset), null, 120_000);
+
 async function run(page) {
+  // It opens with a run of its own.
+  await idle(page);
   const runs = await page.locator("#runs button").count();
   await page.click("#run");
   await until(page, (count) => document.querySelectorAll("#runs button").length > count, runs, 120_000);
@@ -100,8 +91,8 @@ for (const engine of ["wasm", "native"]) {
     for (const system of ["raft", "dual-primary"]) {
       assert.match(partings, new RegExp(`${system}: the same \\d+ events until 9 s`));
     }
-    // Both runs stay, one click apart.
-    assert.equal(await page.locator("#runs button").count(), 2);
+    // All runs stay, one click apart: that of the first screen, the same by hand, and the fork.
+    assert.equal(await page.locator("#runs button").count(), 3);
     const fork = await digests(page);
     await page.locator("#runs button").first().click();
     assert.notDeepEqual(await digests(page), fork);
@@ -266,7 +257,7 @@ test("whether both engines agree is known, and said", async () => {
 
 test("the server answers this machine only, and only questions", async () => {
   const ask = (headers, body) => new Promise((answered) => {
-    const { port } = new URL(served);
+    const { port } = new URL(lab.address);
     const request = http.request({ port, host: "127.0.0.1", path: "/ask", method: "POST", headers }, (response) => {
       let text = "";
       response.on("data", (part) => (text += part));

@@ -1,10 +1,15 @@
-// The playground: the form, the network, the runs.
+// The playground: the first screen, the form, the network, the runs.
+import { offersOn, onLeader } from "./acts.mjs";
 import * as engines from "./engine.mjs";
+import { isLesson } from "./asked.mjs";
+import { teach } from "./lesson.mjs";
+import { fromLink, isForeign, toLink } from "./link.mjs";
 import { draw } from "./network.mjs";
 import {
   clicks, faultsOf, forked, isEdited, isFixed, question, seconds, settingOf, sitesOf, stopping, told, withFault, withSite,
   withoutFault,
 } from "./setting.mjs";
+import { makeStage, runsIn, sharedPast, wantsMotion } from "./stage.mjs";
 
 const of = (id) => document.getElementById(id);
 const made = (name, properties = {}, ...children) => {
@@ -21,6 +26,9 @@ let menus;
 let setting;
 /** Every run so far: its setting, its answer, the addresses of its page and its file. */
 const runs = [];
+/** The one that is on the first screen. */
+let onStage = null;
+let stage;
 
 const at = () => Math.round(Number(of("at-s").value) * 1000);
 const length = () => Math.max(1, Math.round(Number(of("for-s").value) * 1000));
@@ -28,6 +36,9 @@ const length = () => Math.max(1, Math.round(Number(of("for-s").value) * 1000));
 function complain(message) {
   of("refused").hidden = !message;
   of("refused").textContent = message ?? "";
+  // The form is below the first screen.
+  of("told").textContent = message ?? "";
+  return false;
 }
 
 /** Makes an edit, and shows it or why it cannot be made; the engine checks it. */
@@ -61,6 +72,7 @@ function show() {
   const count = broken.links.size + broken.nodes.size;
   of("picture").textContent = `At ${seconds(at())}: ${count === 0 ? "nothing is broken" : `${some(broken.links.size, "link")} and ${some(broken.nodes.size, "node")} broken`}.`;
   showFaults();
+  saveLink();
   of("forking").hidden = !setting.fork;
   if (setting.fork) {
     const free = made("button", { type: "button", textContent: "Leave the fork", onclick: () => change((now) => ({ ...now, fork: null })) });
@@ -126,15 +138,16 @@ async function refresh() {
   const asked = setting;
   // An error of a plan is an error of the next run too, and is shown there.
   const plan = await engine.ask({ ask: "plan", setting: told(asked) }).catch(() => null);
-  if (setting !== asked || !plan) return;
+  if (setting !== asked || !plan) return false;
   if (plan.kind === "refused") {
     complain(plan.message);
-    return;
+    return false;
   }
   const { faults } = plan;
   const title = isEdited(setting) ? plan.title : null;
   setting = setting.faults ? { ...setting, faults, title } : { ...setting, title, plan: { ...setting.plan, faults } };
   show();
+  return true;
 }
 
 async function open(file) {
@@ -152,41 +165,55 @@ async function open(file) {
 const addressOf = (text, type) => URL.createObjectURL(new Blob([text], { type }));
 
 async function run() {
+  setting = { ...setting, seed: of("seed").value.trim() || "0" };
+  if (!(await perform(setting, question(setting)))) return;
+  of("result").focus({ preventScroll: true });
+  of("result").scrollIntoView({ block: "start" });
+}
+
+/** Asks for a run and shows what comes of it: `t` and `plays` are for the first screen. Returns whether it came. */
+async function perform(ran, asked, shown = {}) {
   complain(null);
-  setting.seed = of("seed").value.trim() || "0";
-  const ran = setting;
   busy(true);
   const began = performance.now();
   try {
-    const answer = await engine.ask(question(ran));
+    const answer = await engine.ask(asked);
     if (answer.kind === "refused") return complain(answer.message);
-    const url = addressOf(answer.html, "text/html");
-    const file = addressOf(answer.toml, "application/toml");
-    runs.push({ setting: ran, answer, url, file, took: performance.now() - began });
-    reveal(runs.length - 1);
-    of("result").focus({ preventScroll: true });
-    of("result").scrollIntoView({ block: "start" });
+    await arrived(ran, answer, performance.now() - began, shown);
+    return true;
   } catch (error) {
-    complain(error.name === "AbortError" ? "Stopped." : `The engine failed: ${error.message}`);
+    return complain(error.name === "AbortError" ? "Stopped." : `The engine failed: ${error.message}`);
   } finally {
     busy(false);
   }
 }
 
+/** `took`: milliseconds, null for a run that was recorded when the page was built. */
+async function arrived(ran, answer, took, shown) {
+  const [url, file] = [addressOf(answer.html, "text/html"), addressOf(answer.toml, "application/toml")];
+  const link = await toLink(told(ran), ran.systems);
+  runs.push({ setting: ran, answer, url, file, took, link });
+  await reveal(runs.length - 1, shown);
+}
+
 function busy(is) {
   of("run").disabled = is;
+  of("kill-leader").disabled = is || !onStage;
   of("stop").hidden = !is;
   of("state").textContent = is ? "running" : "";
+  document.documentElement.toggleAttribute("data-busy", is);
+  of("told").textContent = is ? "running" : of("told").textContent.replace(/^running$/, "");
 }
 
 const VERDICTS = { pass: "\u2713", violation: "\u2717", inconclusive: "?" };
 
-function reveal(index) {
+/** Shows a run below, and then on the first screen. */
+function reveal(index, shown = { t: stage.view.t }) {
   const { setting: ran, answer, url, file, took } = runs[index];
   of("result").hidden = false;
   of("runs").replaceChildren(...runs.map(({ setting }, other) => {
     const name = `${other + 1}. ${setting.plan.scenario}, seed ${setting.seed}${setting.fork ? `, forked at ${seconds(setting.fork.at_ms)}` : ""}`;
-    const tab = made("button", { type: "button", textContent: name, onclick: () => reveal(other) });
+    const tab = made("button", { type: "button", textContent: name, onclick: () => { adopt(runs[other].setting); reveal(other); } });
     tab.setAttribute("aria-pressed", String(other === index));
     return tab;
   }));
@@ -208,17 +235,135 @@ function reveal(index) {
   of("command").textContent = answer.command;
   of("fork-at").value = at() / 1000;
   of("fork-at").max = ran.plan.duration_ms / 1000;
-  of("page").src = url;
-  of("parity").textContent = `${(took / 1000).toFixed(1)} s as ${answer.target}. ${parity}`;
+  showPage(url);
+  of("parity").textContent = `${took === null ? "Recorded when this page was built, as" : `${(took / 1000).toFixed(1)} s as`} ${answer.target}. ${parity}`;
   of("fork").onclick = () => {
     const ms = Math.round(Number(of("fork-at").value) * 1000);
-    setting = forked({ ...ran, fork: null }, ms);
-    of("seed").value = ran.seed;
-    of("scenario").value = ran.toml ? "" : ran.plan.scenario;
+    adopt(forked({ ...ran, fork: null }, ms));
     goTo(ms);
     of("setting").scrollIntoView({ block: "start" });
     of("at-s").focus({ preventScroll: true });
   };
+  return stageRun(runs[index], shown);
+}
+
+/** The page of a run, which is as large as the run, is opened when it comes into sight. */
+function showPage(url) {
+  of("page").dataset.url = url;
+  if (of("page").getAttribute("src")) of("page").src = url;
+}
+
+/** Puts a run on the first screen, unless another one has been chosen while it was unpacked. */
+async function stageRun(run, shown) {
+  const before = onStage && { run: onStage, unpacked: stage.runs };
+  onStage = run;
+  const unpacked = await runsIn(run.answer.html);
+  if (onStage !== run) return;
+  const { setting: ran, answer } = run;
+  stage.show(leadOf(ran), unpacked, { plays: false, ...shown });
+  if (ran.fork && !answer.partings.length && before) of("partings").textContent = pastOf(before.unpacked, unpacked);
+  saveLink();
+}
+
+const leadOf = (ran) => (ran.fork ? `Your run, changed at ${seconds(ran.fork.at_ms)}`
+  : isEdited(ran) ? ran.title ?? `${ran.plan.scenario}, edited` : ran.plan.title);
+
+/** How long two versions are the same, of each system. */
+const pastOf = (before, after) => after.map((run, index) => {
+  const shared = before[index]?.system === run.system ? sharedPast(before[index], run) : null;
+  return shared ? `${run.system}: the same ${shared.events} events until ${seconds(shared.until)}. ` : "";
+}).join("");
+
+/** Makes a setting the one in the form. */
+function adopt(next) {
+  setting = next;
+  of("seed").value = next.seed;
+  of("scenario").value = next.toml ? "" : next.plan.scenario;
+  show();
+}
+
+/** Forks the run on the first screen at an instant, by an act on it; the fork goes on from there. */
+async function forkOnStage({ edit }, ms) {
+  if (!onStage) return;
+  let fork;
+  try {
+    fork = edit(forked({ ...onStage.setting, fork: null }, ms));
+  } catch (error) {
+    return complain(error.message);
+  }
+  // Back leads to the run that it was forked from.
+  isNewEntry = true;
+  adopt(fork);
+  if (!(await refresh())) return;
+  // What both have in common is compared here: the engine would run the original once more.
+  await perform(setting, question({ ...setting, fork: null }), { t: ms, plays: true });
+}
+
+/** Whether the next link is an entry of its own in the browser's history, and how many were asked for. */
+let [isNewEntry, links] = [false, 0];
+
+/** Writes the setting and the instant into the address. */
+async function saveLink() {
+  if (isForeign(location.hash) || !onStage) return;
+  links += 1;
+  const mine = links;
+  const hash = await toLink(told(setting), setting.systems, stage.view.t);
+  if (mine !== links) return;
+  if (hash !== location.hash) history[isNewEntry ? "pushState" : "replaceState"](null, "", hash);
+  isNewEntry = false;
+}
+
+/** The setting that a link asks for; what it does not say is as in the catalogue. */
+async function settingFrom({ scenario, toml, seed = "7", systems, sites, faults }) {
+  const known = catalogue.scenarios.find((plan) => plan.scenario === scenario);
+  if (scenario !== undefined && !known) throw new Error(`There is no scenario \`${scenario}\`.`);
+  const plan = toml ? await engine.ask({ ask: "plan", setting: { toml, seed } }) : known ?? catalogue.scenarios[0];
+  if (plan.kind === "refused") throw new Error(plan.message);
+  const made = settingOf(plan, seed, toml);
+  if (systems?.length) made.systems = systems;
+  if (made.systems.length === 0) made.systems = ["raft", "dual-primary"];
+  return { ...made, sites: sites ?? null, faults: faults ?? null };
+}
+
+/** Shows what the address asks for: a run that has been made already, or one that is made now. */
+async function openLink(recorded = null) {
+  if (isForeign(location.hash)) return;
+  let [asked, made, wrong] = [{}, null, null];
+  try {
+    asked = await fromLink(location.hash);
+    made = await settingFrom(asked);
+  } catch (error) {
+    [asked, made, wrong] = [{}, await settingFrom({}), error.message];
+  }
+  adopt(made);
+  const { faults } = made.faults ? made : made.plan;
+  if (faults[0]) of("at-s").value = faults[0].at_ms / 1000;
+  const shown = { t: asked.t ?? null, plays: asked.t === undefined && wantsMotion() };
+  const link = await toLink(told(made), made.systems);
+  const index = runs.findIndex((run) => run.link === link);
+  if (index >= 0) {
+    adopt(runs[index].setting);
+    return reveal(index, shown);
+  }
+  if (recorded?.link === link) {
+    await arrived(made, recorded.answer, null, { t: stage.view.t, plays: stage.film.playing });
+    return busy(false);
+  }
+  stage.blank(leadOf(made), sitesOf(made), made.systems, made.plan.duration_ms, "This is being run.");
+  busy(true);
+  document.documentElement.dataset.ready = "true";
+  if (await refresh()) await perform(setting, question(setting), shown);
+  busy(false);
+  if (wrong) complain(`${wrong} Instead, this is \`${made.plan.scenario}\`.`);
+}
+
+/** A run that was recorded when the page was built is on the first screen before the engine has arrived. */
+async function recordedOpening() {
+  if (isNative || location.hash) return null;
+  const found = await fetch("opening.json").then((response) => (response.ok ? response.json() : null)).catch(() => null);
+  if (!found || location.hash) return null;
+  stage.show(found.title, await runsIn(found.answer.html), { plays: wantsMotion() });
+  return found;
 }
 
 let parity = "";
@@ -236,6 +381,16 @@ async function compareEngines() {
 
 function listen() {
   of("scenario").onchange = () => choose(of("scenario").value);
+  of("kill-leader").onclick = () => {
+    const ms = Math.ceil(stage.view.t);
+    stage.film.stop();
+    forkOnStage(onLeader(ms, catalogue.kinds), ms);
+  };
+  addEventListener("popstate", () => openLink());
+  new IntersectionObserver((entries) => {
+    const { url } = of("page").dataset;
+    if (entries.at(-1).isIntersecting && url && of("page").getAttribute("src") !== url) of("page").src = url;
+  }).observe(of("page"));
   of("seed").onchange = () => { setting = { ...setting, seed: of("seed").value.trim() || "0" }; refresh(); };
   of("open").onchange = async () => { if (of("open").files[0]) await open(of("open").files[0]); of("open").value = ""; };
   of("at").oninput = () => goTo(Number(of("at").value));
@@ -255,7 +410,18 @@ function listen() {
 }
 
 async function begin() {
+  const where = isNative ? "this machine" : "this tab, as WebAssembly";
+  const isTaught = isLesson(location.hash);
+  addEventListener("hashchange", () => isLesson(location.hash) !== isTaught && location.reload());
+  if (isTaught) return teach(engine, where);
+  stage = makeStage({
+    // Nothing before the engine has arrived, nor while it runs something.
+    offers: (run, what, ms) => (of("kill-leader").disabled ? [] : offersOn(onStage.setting, run, what, ms, catalogue.kinds))
+      .map((offer) => ({ words: offer.words, act: () => forkOnStage(offer, ms) })),
+    moved: () => saveLink(),
+  });
   listen();
+  const recorded = recordedOpening();
   try {
     catalogue = await engine.ask({ ask: "catalogue" });
   } catch (error) {
@@ -263,7 +429,6 @@ async function begin() {
     return;
   }
   parity = await compareEngines();
-  const where = isNative ? "this machine" : "this tab, as WebAssembly";
   of("engine").textContent = `schism ${catalogue.version} runs in ${where}. Nothing leaves it.`;
   of("scenario").replaceChildren(...catalogue.scenarios.map(({ scenario }) => made("option", { textContent: scenario })));
   menus = { "link-kind": clicks(catalogue.kinds, "link"), "node-kind": clicks(catalogue.kinds, "node") };
@@ -271,10 +436,7 @@ async function begin() {
     of(id).replaceChildren(...offers.map(({ words }) => made("option", { textContent: words })));
   }
   offerSystems();
-  const wanted = decodeURIComponent(location.hash.slice(1));
-  const names = catalogue.scenarios.map(({ scenario }) => scenario);
-  of("scenario").value = names.includes(wanted) ? wanted : names[0];
-  choose(of("scenario").value);
+  await openLink(await recorded);
   document.documentElement.dataset.ready = "true";
 }
 

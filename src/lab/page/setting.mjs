@@ -52,8 +52,11 @@ const begun = (a, b) => a.at_ms - b.at_ms;
 const endOf = ({ at_ms, for_ms }) => (for_ms === undefined || for_ms === null ? Infinity : at_ms + for_ms);
 const sameAs = (a, b, stops) => {
   const whatOf = ({ at_ms, for_ms, ...what }) => JSON.stringify(Object.entries(bare(what)).sort());
+  // Who a role is, only the run decides: it may be another node the next time.
+  if (isRole(a.target) || isRole(b.target)) return false;
   return stops.has(a.fault) && stops.has(b.fault) ? a.target === b.target : whatOf(a) === whatOf(b);
 };
+const isRole = (target) => target?.startsWith("@") ?? false;
 
 /** An active fault that already has the effect of another one for some of that one's time. */
 function inForce(setting, fault, stops) {
@@ -83,6 +86,13 @@ export function withoutFault(setting, index) {
     throw new Error("what began before the fork stays");
   }
   return { ...setting, faults: faultsOf(setting).map(bare).filter((_, other) => other !== index) };
+}
+
+/** With the fault at this index ended at an instant: what was before stays as it was, so a fork may do this too. */
+export function withEnd(setting, index, at_ms) {
+  if (setting.fork && at_ms < setting.fork.at_ms) throw new Error(`a fork at ${seconds(setting.fork.at_ms)} cannot end anything before`);
+  const faults = faultsOf(setting).map(bare);
+  return { ...setting, faults: faults.map((fault, other) => (other === index ? { ...fault, for_ms: at_ms - fault.at_ms } : fault)) };
 }
 
 /** With another number of nodes or clients at a site. */

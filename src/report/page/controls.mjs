@@ -1,5 +1,6 @@
 // Around the pictures: search, filters, playing, keys, theme.
 import { lowerBound } from "./decode.mjs";
+import { Film } from "./film.mjs";
 import { element, showsEvent } from "./inspector.mjs";
 import { count, endText, eventText, opText, seconds } from "./words.mjs";
 
@@ -109,26 +110,14 @@ export function setUpFilters(view, runs) {
 }
 
 /** Playing: `toggle` starts and stops, `step` goes to the next event that the filters let through. */
-export function setUpPlaying(view, runs) {
+export function setUpPlaying(view, runs, beats) {
   const [play, slider, speed, said] = ["play", "time", "speed", "said"].map((id) => document.getElementById(id));
   slider.max = String(Math.ceil(view.end));
-  let last = null;
-  const frame = (now) => {
-    if (last === null) return;
-    view.go(view.t + (now - last) * Number(speed.value));
-    last = now;
-    if (view.t >= view.end) toggle();
-    else requestAnimationFrame(frame);
-  };
-  const toggle = () => {
-    last = last === null ? performance.now() : null;
-    play.textContent = last === null ? "Play" : "Pause";
-    play.setAttribute("aria-pressed", String(last !== null));
-    if (last !== null) {
-      if (view.t >= view.end) view.go(view.from);
-      requestAnimationFrame(frame);
-    }
-  };
+  const film = new Film(view, beats, () => {
+    play.textContent = film.playing ? "Pause" : "Play";
+    play.setAttribute("aria-pressed", String(film.playing));
+  });
+  const toggle = () => film.toggle();
   const step = (direction) => {
     const next = runs.map((run) => neighbour(run, view, direction)).filter(Boolean)
       .sort((a, b) => direction * (a.t - b.t))[0];
@@ -137,6 +126,7 @@ export function setUpPlaying(view, runs) {
     said.textContent = `${seconds(next.t)} ${runs.length > 1 ? `${next.run.system}: ` : ""}${eventText(next.run, next.i)}`;
   };
   play.addEventListener("click", toggle);
+  speed.addEventListener("change", () => view.set({ pace: speed.value ? Number(speed.value) : null }));
   slider.addEventListener("input", () => view.go(Number(slider.value)));
   document.getElementById("back").addEventListener("click", () => step(-1));
   document.getElementById("forward").addEventListener("click", () => step(1));
@@ -145,7 +135,7 @@ export function setUpPlaying(view, runs) {
     slider.setAttribute("aria-valuetext", seconds(view.t));
     document.getElementById("now").textContent = seconds(view.t);
   });
-  return { toggle, step };
+  return { toggle, step, film };
 }
 
 /** The next event at another instant that the filters let through. */

@@ -29,7 +29,11 @@ use std::io::Write;
 
 /// The runs, compressed and as text that HTML can hold.
 pub fn packed(runs: &[Run], comparison: Option<&Comparison>) -> String {
-    let plain = data(runs, comparison).to_string();
+    packed_text(&data(runs, comparison).to_string())
+}
+
+/// Text, compressed and as text that HTML can hold; `inflate` in `decode.mjs` unpacks it.
+pub(in crate::report) fn packed_text(plain: &str) -> String {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
     let packed = packed.write_all(plain.as_bytes()).and_then(|()| packed.finish()).expect("a vector takes all");
     STANDARD.encode(packed)

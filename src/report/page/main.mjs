@@ -3,10 +3,13 @@ import { CHARTS, indexSites } from "./charts.mjs";
 import { messageLabel, setUpCopy, setUpFilters, setUpKeys, setUpPlaying, setUpSearch, setUpTheme } from "./controls.mjs";
 import { inflate } from "./decode.mjs";
 import { coloursOf, drawPane, hitAt } from "./draw.mjs";
+import { wantsMotion } from "./film.mjs";
 import { element, inspect } from "./inspector.mjs";
 import { layoutOf, scaleOf } from "./layout.mjs";
 import { indexMessages } from "./messages.mjs";
 import { buildRun } from "./model.mjs";
+import { makeOpening, staged } from "./opening.mjs";
+import { prelude, telling } from "./pace.mjs";
 import { Replay } from "./state.mjs";
 import { fillTables, refusalNotes } from "./tables.mjs";
 import { tourOf } from "./tour.mjs";
@@ -20,7 +23,7 @@ export function prepared(page, raw, index) {
   run.messageById = new Map(run.messages.map((message) => [message.id, message]));
   run.siteOperations = indexSites(run);
   run.replay = new Replay(run);
-  return run;
+  return staged(run);
 }
 
 async function start() {
@@ -52,11 +55,17 @@ async function start() {
   setUpFilters(view, runs);
   setUpCopy();
   setUpRoutine(view, runs);
-  const redraw = () => panes.forEach((pane) => pane.restyle());
+  const redraw = () => {
+    opening.fit();
+    panes.forEach((pane) => pane.restyle());
+  };
   setUpTheme(redraw);
-  setUpKeys(view, setUpPlaying(view, runs), tour);
+  const opening = makeOpening(document.getElementById("opening"), { lead: page.scenario.title || page.scenario.name, runs, view });
+  const playing = setUpPlaying(view, runs, opening.beats);
+  setUpKeys(view, playing, tour);
   setUpZoom(view);
   view.set({ t: stops[0]?.t ?? 0 });
+  setUpOpening(view, runs, opening, playing.film);
   followHash(view);
   addEventListener("resize", redraw);
   setUpPrint(redraw);
@@ -93,8 +102,15 @@ function makePane(run, view, stops, choose, shards) {
       [inspected, inspectedAt] = [wanted, performance.now()];
     } else setTimeout(dirty, 100);
   };
+  // While the rings play, a pane that is out of sight need not follow.
+  let isSeen = true;
+  new IntersectionObserver((entries) => {
+    isSeen = entries.at(-1).isIntersecting;
+    if (isSeen) dirty();
+  }).observe(place);
   const dirty = () => {
-    if (!waiting) requestAnimationFrame(draw);
+    if (waiting || (view.playing && !isSeen)) return;
+    requestAnimationFrame(draw);
     waiting = true;
   };
   const restyle = () => {
@@ -140,7 +156,8 @@ function bringIntoSight(place, stage, y) {
 function offerLegend() {
   const legend = document.querySelector(".legend");
   legend.open = true;
-  legend.open = document.querySelector(".stage").getBoundingClientRect().top < innerHeight / 2;
+  const top = document.querySelector(".top").getBoundingClientRect().top;
+  legend.open = document.querySelector(".stage").getBoundingClientRect().top - top < innerHeight / 2;
 }
 
 /** What a picture shows, as a sentence. */
@@ -268,6 +285,44 @@ function setUpDifferences(page, runs, choose) {
   const named = [["First served by one only", page.comparison?.availability], ["First served wrongly", page.comparison?.safety]];
   place.replaceChildren(...named.filter(([, found]) => found).map(([name, { operation, sentence }]) =>
     element("p", {}, element("button", { type: "button", class: "link", onclick: () => choose(runs[0].byId.get(operation)) }, name), `: ${sentence}.`)));
+}
+
+/**
+ * The rings follow the view. Without a link to an instant they play by themselves until the reader does anything, or
+ * stand still at the most telling instant where no motion is wanted. A link into the panes leads there.
+ */
+function setUpOpening(view, runs, opening, film) {
+  // The playground has the rings on its own first screen.
+  const isBelowRings = globalThis.name === "below-rings";
+  document.getElementById("opening").hidden = isBelowRings;
+  if (isBelowRings) return;
+  view.onChange(() => opening.dirty());
+  const lead = () => {
+    const { t, from, node, operation } = fromHash(location.hash);
+    const isIntoPanes = [from, node, operation].some((one) => one !== undefined);
+    if (isIntoPanes) document.querySelector(".tour").scrollIntoView({ block: "start" });
+    return isIntoPanes || t !== undefined;
+  };
+  addEventListener("hashchange", () => {
+    if (lead()) film.stop();
+  });
+  if (lead() || !opening.beats.length) return;
+  view.set({ t: wantsMotion() ? prelude(opening.beats) : telling(runs, opening.beats) });
+  if (!wantsMotion()) return;
+  film.start();
+  const touched = new AbortController();
+  const end = () => {
+    film.stop();
+    touched.abort();
+  };
+  const { signal } = touched;
+  const isPlaying = (target) => target instanceof Element && target.closest(".scrubber button");
+  addEventListener("pointerdown", ({ target }) => (isPlaying(target) ? touched.abort() : end()), { signal, capture: true });
+  addEventListener("keydown", ({ key }) => (key === " " || key === "Tab" ? null : end()), { signal, capture: true });
+  const away = new IntersectionObserver((entries) => {
+    if (!entries.at(-1).isIntersecting && !signal.aborted) end();
+  });
+  away.observe(document.getElementById("opening"));
 }
 
 function setUpRoutine(view, runs) {

@@ -9,7 +9,9 @@
 //! data to arrays), `model.mjs` (messages, roles, operations), `state.mjs` (a node's state at an instant), `words.mjs`
 //! (events as text), `tour.mjs` (the guided tour), `view.mjs` (what is looked at), `layout.mjs` (what stands where),
 //! `messages.mjs`, `charts.mjs` and `draw.mjs` (the canvas), `inspector.mjs`, `tables.mjs`, `controls.mjs` and `main.mjs`
-//! (everything around it).
+//! (everything around it). The rings that the page opens with: `ring.mjs` (what stands where on it), `scene.mjs` (what it
+//! shows at an instant), `paint.mjs` (its canvas), `pace.mjs` and `film.mjs` (how it plays) and `opening.mjs`, with a style
+//! of their own, `ring.css`, because the playground opens with the same.
 //!
 //! The page is a function of the runs alone: no date, no path, no build.
 
@@ -24,10 +26,12 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 const HTML: &str = include_str!("page.html");
-const CSS: &str = include_str!("page.css");
+const CSS: &str = concat!(include_str!("page.css"), include_str!("ring.css"));
+/// The style of the rings alone, for the playground.
+pub const RING_CSS: &str = include_str!("ring.css");
 
 /// The modules of the page's script, in an order in which each comes after what it imports.
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 20] = [
     include_str!("decode.mjs"),
     include_str!("model.mjs"),
     include_str!("state.mjs"),
@@ -39,6 +43,12 @@ const SCRIPTS: [&str; 14] = [
     include_str!("charts.mjs"),
     include_str!("draw.mjs"),
     include_str!("inspector.mjs"),
+    include_str!("ring.mjs"),
+    include_str!("scene.mjs"),
+    include_str!("paint.mjs"),
+    include_str!("pace.mjs"),
+    include_str!("film.mjs"),
+    include_str!("opening.mjs"),
     include_str!("tables.mjs"),
     include_str!("controls.mjs"),
     include_str!("main.mjs"),
@@ -62,10 +72,15 @@ pub fn page(runs: &[Run], comparison: Option<&Comparison>, command: &str) -> Str
 /// What the page may do: run its own script, use its own style, and nothing else. Text from a scenario or a trace that
 /// gets into it without being escaped is still not run, and can send nothing.
 fn policy() -> String {
+    policy_of(&script(), CSS)
+}
+
+/// The policy of a page with this script and this style.
+pub(super) fn policy_of(script: &str, style: &str) -> String {
     format!(
         "default-src 'none'; script-src {}; style-src {}; img-src data:; base-uri 'none'; form-action 'none'",
-        script_source(),
-        style_source()
+        source(script),
+        source(style)
     )
 }
 
@@ -80,7 +95,7 @@ pub fn style_source() -> String {
 }
 
 /// The source expression that allows this inline text and no other (Content Security Policy Level 3, section 2.3.1).
-fn source(text: &str) -> String {
+pub(super) fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
@@ -91,7 +106,7 @@ fn script() -> String {
 }
 
 /// A module as a part of one classic script: the modules that it imports are above it.
-fn classic(module: &str) -> String {
+pub(super) fn classic(module: &str) -> String {
     let lines = module.lines().filter(|line| !line.starts_with("import "));
     lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
 }

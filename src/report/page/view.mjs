@@ -15,6 +15,8 @@ export class View {
     this.kinds = new Set(); // kinds of message that are not shown
     this.key = null; // the only key shown
     this.client = null; // the only client shown
+    this.playing = false;
+    this.pace = null; // simulated time per real time, if it is not that of the film
     this.listeners = [];
   }
 

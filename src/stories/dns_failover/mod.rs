@@ -9,6 +9,7 @@ mod measure;
 use super::claim::{Prediction, Tolerance};
 use super::dns::{self, Answer, Recursion, address, host_at};
 use super::http::{Connection, Reply, serve};
+use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, poisson};
 use crate::fault::kinds::Isolate;
@@ -441,6 +442,7 @@ impl Scene {
             async move {
                 let t_s = now_s(&host);
                 if let Some((address, _)) = cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+                    life::note(&host, Part::Processing, "the resolver's cache knows the name");
                     let left_s = cache.get().map_or(0.0, |(_, ends_s)| ends_s - t_s);
                     return Answer::Address(address, left_s as u32);
                 }
@@ -501,6 +503,7 @@ impl Scene {
         let is_given_up = reply.is_none() && asked.get() == Some(named(&host, "old"));
         let by_old = is_given_up || reply.as_ref().is_some_and(|reply| reply.body == "old");
         let ok = reply.is_some_and(|reply| reply.status == StatusCode::OK);
+        life::served(ok);
         let ended_s = now_s(&host);
         self.log.with(|log| log.requests.push(Request { at_s, ended_s, by_old, ok }));
     }
@@ -510,7 +513,10 @@ impl Scene {
         let kept = client.connection.borrow_mut().take();
         let is_kept = kept.is_some();
         let mut connection = match kept {
-            Some(connection) => connection,
+            Some(connection) => {
+                life::note(host, Part::Distance, "a connection is open already: no name is looked up");
+                connection
+            }
             None => {
                 let server = host_at(self.look_up(host, client).await?);
                 asked.set(Some(server));
@@ -528,7 +534,9 @@ impl Scene {
 
     async fn look_up(&self, host: &Host, client: &Client) -> Option<Ipv4Addr> {
         let t_s = now_s(host);
-        if let Some((address, _)) = client.cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+        if let Some((address, ends_s)) = client.cache.get().filter(|(_, ends_s)| *ends_s > t_s) {
+            let left_s = ends_s - t_s;
+            life::note(host, Part::Processing, &format!("the client's own cache knows the name, for {left_s:.1} more"));
             return Some(address);
         }
         let (address, ttl_s) = if self.variant == RESOLVER {

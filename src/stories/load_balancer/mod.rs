@@ -514,7 +514,7 @@ impl Model for LoadBalancer {
     }
 
     fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
-        let log = Notes::new(Log { asked: vec![Asked::default(); setup.load.len()], ..Log::default() });
+        let log = Notes::new(Log { asked: vec![Asked::default(); setup.load.len()] });
         let scene = Rc::new(Scene { p: self.clone(), design: design(setup.variant), log: log.clone() });
         let load: Rc<[Arrival]> = setup.load.clone().into();
         let duration_s = self.rush_ends_s() + self.timeout_s + 1.0;

@@ -1,4 +1,13 @@
 //! A story: predictions beside measurements, in 80 columns.
+//!
+//! * [`answer`]: the file that a student hands in. [`class`]: what a class handed in, as one HTML file.
+//! * [`page`]: the comparison as one HTML file. [`drawn`], [`lives`]: what it draws, and lessons in a browser too.
+
+pub mod answer;
+pub mod class;
+pub mod drawn;
+pub mod lives;
+pub mod page;
 
 use super::json;
 use super::style::{Style, Tone, WIDTH, wrap};
