@@ -5,12 +5,15 @@ use super::exit::{Exit, Failure};
 use super::grid::Grid;
 use super::terminal::Terminal;
 use clap::Args;
-use schism::report::engines::{ENGINES, Engines, Figures, SCENARIOS};
+use schism::check::CheckName;
+use schism::report::engines::{ENGINES, Engines, Figures, HUNT, SCENARIOS};
 use schism::report::file::write_whole;
 use schism::report::json;
 use schism::rng::seeds::{SEEDS, Seeds};
-use schism::run::{Options, run};
+use schism::run::{Options, RunError, run};
 use schism::scenario::{Scenario, load};
+use schism::systems::System;
+use schism::systems::bugs::Bug;
 use std::path::PathBuf;
 
 /// Arguments of `schism engines`.
@@ -19,6 +22,9 @@ pub struct EnginesOf {
     /// The seeds: a range such as 0..5, or a count from 0.
     #[arg(long, env = SEEDS, default_value = "5")]
     seeds: Seeds,
+    /// Also hunt each of the bugs that are planted in the store on raft-rs, under so many seeds.
+    #[arg(long, value_name = "SEEDS", default_value_t = 0)]
+    hunt: u64,
     #[command(flatten)]
     jobs: Jobs,
     /// Write the tables as Markdown to this file.
@@ -43,6 +49,9 @@ impl EnginesOf {
         };
         let mut engines = Engines::new(self.seeds);
         grid.fill(terminal, made, |scenario, engine, figures| engines.add(scenario, engine, figures))?;
+        if self.hunt > 0 {
+            self.hunt(terminal, &mut engines)?;
+        }
         if let Some(file) = &self.markdown {
             write_whole(file, engines.markdown())?;
         }
@@ -50,9 +59,37 @@ impl EnginesOf {
             for cell in engines.cells() {
                 terminal.line(&json::line("engine", cell))?;
             }
+            for planted in engines.planted().iter().filter(|planted| planted.seeds > 0) {
+                terminal.line(&json::line("planted", planted))?;
+            }
         } else {
             terminal.print(&engines.text(terminal.style))?;
         }
         Ok(if engines.is_safe() { Exit::Expected } else { Exit::Violation })
+    }
+
+    /// Runs every planted bug; where a check fails, the system without the bug must pass.
+    fn hunt(&self, terminal: &Terminal, engines: &mut Engines) -> Result<(), Failure> {
+        let grid = Grid {
+            name: "bugs",
+            rows: Bug::ON_RAFT_RS.iter().map(|(_, name)| *name).collect(),
+            columns: vec![HUNT],
+            seeds: Seeds::first(self.hunt),
+            jobs: self.jobs,
+        };
+        let scenario = load(HUNT).expect("an embedded scenario is sound");
+        let checks = move |system, seed| -> Result<Vec<String>, RunError> {
+            let mut checks = run(&scenario, system, seed, &Options::default())?.outcome.failed_checks();
+            checks.retain(|check| check != CheckName::Panic.name());
+            Ok(checks)
+        };
+        let made = move |bug: usize, _, seed| {
+            let mut found = checks(System::Transplanted(Bug::ON_RAFT_RS[bug].0), seed)?;
+            if !found.is_empty() && !checks(System::RaftRs, seed)?.is_empty() {
+                found.clear();
+            }
+            Ok((seed, found))
+        };
+        grid.fill(terminal, made, |bug, _, (seed, found)| engines.add_planted(bug, seed, found))
     }
 }

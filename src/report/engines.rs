@@ -7,6 +7,7 @@ use super::style::{Style, WIDTH, wrap};
 use crate::rng::seeds::Seeds;
 use crate::run::{Run, Verdict};
 use crate::systems::System;
+use crate::systems::bugs::Bug;
 use crate::trace::{HostId, What};
 use serde::Serialize;
 
@@ -145,22 +146,65 @@ const COLUMNS: [(&str, &str); 7] = [
     ("syncs", "syncs of all nodes' disks for each operation acknowledged"),
 ];
 
+/// The scenario with which planted bugs are hunted.
+pub const HUNT: &str = "zoo";
+
+/// A bug planted in the store on raft-rs, and what the hunt found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Planted {
+    /// The system with the bug.
+    pub system: &'static str,
+    /// What the bug does.
+    pub does: &'static str,
+    /// Seeds tried.
+    pub seeds: u64,
+    /// Of these, those under which a check fails, and none does without the bug.
+    pub found_by: Vec<u64>,
+    /// The checks that failed under the first of them.
+    pub checks: Vec<String>,
+}
+
 /// The comparison.
 pub struct Engines {
     seeds: Seeds,
     /// By scenario, then by engine.
     figures: Vec<Vec<Figures>>,
+    planted: Vec<Planted>,
 }
 
 impl Engines {
     /// An empty comparison over these seeds.
     pub fn new(seeds: Seeds) -> Engines {
-        Engines { seeds, figures: vec![Vec::new(); SCENARIOS.len() * ENGINES.len()] }
+        let planted = |(bug, system): &(Bug, &'static str)| {
+            let does = bug.species().does;
+            Planted { system, does, seeds: 0, found_by: Vec::new(), checks: Vec::new() }
+        };
+        let planted = Bug::ON_RAFT_RS.iter().map(planted).collect();
+        Engines { seeds, figures: vec![Vec::new(); SCENARIOS.len() * ENGINES.len()], planted }
     }
 
     /// Adds a run.
     pub fn add(&mut self, scenario: usize, engine: usize, figures: Figures) {
         self.figures[scenario * ENGINES.len() + engine].push(figures);
+    }
+
+    /// Adds a run of a planted bug: the checks that failed with it and not without it.
+    pub fn add_planted(&mut self, bug: usize, seed: u64, checks: Vec<String>) {
+        let planted = &mut self.planted[bug];
+        planted.seeds += 1;
+        if checks.is_empty() {
+            return;
+        }
+        if planted.found_by.first().is_none_or(|first| seed < *first) {
+            planted.checks = checks;
+        }
+        planted.found_by.push(seed);
+        planted.found_by.sort_unstable();
+    }
+
+    /// What became of the planted bugs.
+    pub fn planted(&self) -> &[Planted] {
+        &self.planted
     }
 
     /// All cells, by scenario, then by engine.
@@ -184,6 +228,10 @@ impl Engines {
             lines.extend(cells.iter().map(|cell| format!("  {:<10}{}", cell.system, columns(values(cell)))));
             lines.push(String::new());
         }
+        for planted in self.planted.iter().filter(|planted| planted.seeds > 0) {
+            let found = format!("{} of {} seeds", planted.found_by.len(), planted.seeds);
+            lines.push(wrap(&format!("{}: {found} {}", planted.system, planted.checks.join(", ")), WIDTH, 2));
+        }
         let legend: Vec<String> = COLUMNS.iter().map(|(name, what)| format!("{name}: {what}")).collect();
         lines.push(wrap(&format!("{} seeds. {}.", self.seeds.count(), legend.join("; ")), WIDTH, 0));
         style.plain_text(&(lines.join("\n") + "\n"))
@@ -194,8 +242,13 @@ impl Engines {
         let seeds = self.seeds.iter();
         let mut text = format!(
             "# Engines\n\nThe same store, sessions, clients, disks and network on different engines, under the same \
-             faults. Made by\n\n    cargo run -- engines --seeds {}..{} --markdown docs/ENGINES.md\n\n",
-            seeds.start, seeds.end
+             faults. Made by\n\n    cargo run -- engines --seeds {}..{}{} --markdown docs/ENGINES.md\n\n",
+            seeds.start,
+            seeds.end,
+            self.planted
+                .first()
+                .filter(|planted| planted.seeds > 0)
+                .map_or_else(String::new, |planted| format!(" --hunt {}", planted.seeds))
         );
         for (system, what) in [
             ("raft", "openraft 0.9"),
@@ -216,6 +269,25 @@ impl Engines {
             for cell in cells {
                 text.push_str(&format!("| `{}` | {} |\n", cell.system, values(cell).join(" | ")));
             }
+        }
+        text.push_str(&self.planted_markdown());
+        text
+    }
+
+    fn planted_markdown(&self) -> String {
+        let Some(seeds) = self.planted.first().map(|planted| planted.seeds).filter(|seeds| *seeds > 0) else {
+            return String::new();
+        };
+        let mut text = format!(
+            "\n## Bugs planted in the store on raft-rs\n\nThose of the [zoo](ZOO.md) that are no matter of openraft's \
+             interfaces, under the scenario `{HUNT}`, {seeds} seeds each (`--hunt {seeds}`). A seed finds a bug if a check \
+             other than `panic` fails under it\nand none does without the bug.\n\n\
+             | system | what it does | seeds that find it | first | checks that failed then |\n|---|---|---|---|---|\n"
+        );
+        for Planted { system, does, seeds, found_by, checks } in &self.planted {
+            let first = found_by.first().map_or_else(String::new, u64::to_string);
+            let found = found_by.len();
+            text.push_str(&format!("| `{system}` | {does} | {found}/{seeds} | {first} | {} |\n", checks.join(", ")));
         }
         text
     }
