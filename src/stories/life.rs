@@ -2,7 +2,7 @@
 //! answered or given up.
 //!
 //! Each span begins where the one before it ends, so that the spans of a life add up to its latency. Code says what begins
-//! now (`begin`); it need not say what ends. The task of a request carries its [`Ticket`]; a message carries it to the host
+//! now (`begin`); it need not say what ends. The task of a request carries its `Ticket`; a message carries it to the host
 //! that answers, beside the simulated network and not in it: what is followed changes no event of the run.
 //!
 //! `http` and `dns` mark connections, questions, answers, and what nobody answered, for every story that uses them. A story
