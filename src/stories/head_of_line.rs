@@ -175,13 +175,6 @@ impl Model for HeadOfLine {
         }
     }
 
-    fn what(&self, variant: &Variant) -> String {
-        match variant.name {
-            THREE if cfg!(target_family = "wasm") => format!("{} (runs natively only)", variant.what),
-            _ => variant.what.to_string(),
-        }
-    }
-
     fn bounds(&self) -> Vec<Bound> {
         let round_trip_ms = 2.0 * self.latency_ms as f64;
         // The connections of HTTP/1.1 must not wait for the line.
@@ -233,10 +226,6 @@ impl Model for HeadOfLine {
     fn predict(&self) -> Vec<Prediction> {
         let mut predictions = Vec::new();
         for Variant { name, .. } in self.variants() {
-            // What is not run cannot be claimed.
-            if *name == THREE && cfg!(target_family = "wasm") {
-                continue;
-            }
             let because = match *name {
                 ONE => "2 RTT + ceil(n / c) (RTT + work + b)",
                 TWO => "2 RTT + RTT + work + n b",

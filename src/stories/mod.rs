@@ -31,6 +31,7 @@ mod consensus;
 mod dns;
 mod http;
 mod operations;
+#[cfg(not(target_family = "wasm"))]
 mod pages;
 mod queue;
 #[cfg(not(target_family = "wasm"))]
@@ -45,6 +46,7 @@ mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
 mod five_data_centres;
+#[cfg(not(target_family = "wasm"))]
 mod head_of_line;
 mod latency_not_bandwidth;
 mod load_balancer;

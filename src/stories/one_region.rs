@@ -261,7 +261,8 @@ impl Model for OneRegion {
         let mut stream = load_stream(seed);
         let mut load = paced(&mut stream, self.users_per_s, JUDGED_AT_S + JUDGED_S, 0);
         for arrival in &mut load {
-            let region = stream.gen_range(0..REGIONS.len());
+            // Of a fixed width: a range of usize draws otherwise where that has 32 bits.
+            let region = stream.gen_range(0..REGIONS.len() as u32) as usize;
             let is_b = stream.gen_bool(self.b_share(region));
             let has_v6 = stream.gen_bool(if is_b { self.b_ipv6_share } else { self.a_ipv6_share });
             let is_public = stream.gen_bool(self.public_share);

@@ -5,7 +5,6 @@
 
 mod packets;
 mod tcp;
-#[cfg(not(target_family = "wasm"))]
 mod udp;
 
 use super::life::{self, Part};
@@ -68,10 +67,7 @@ where
 {
     match site.protocol {
         Protocol::One(_) | Protocol::Two => tcp::serve(host, site, ready).await,
-        #[cfg(not(target_family = "wasm"))]
         Protocol::Three => udp::serve(host, site, ready).await,
-        #[cfg(target_family = "wasm")]
-        Protocol::Three => std::future::pending().await,
     }
 }
 
@@ -157,7 +153,6 @@ impl Browser {
 enum Lane {
     One(tcp::One),
     Two(tcp::Two),
-    #[cfg(not(target_family = "wasm"))]
     Three(udp::Three),
 }
 
@@ -166,10 +161,7 @@ impl Lane {
         match site.protocol {
             Protocol::One(_) => Ok(Lane::One(tcp::One::open(host, server, site).await?)),
             Protocol::Two => Ok(Lane::Two(tcp::Two::open(host, server, site).await?)),
-            #[cfg(not(target_family = "wasm"))]
             Protocol::Three => Ok(Lane::Three(udp::Three::open(host, server, site).await?)),
-            #[cfg(target_family = "wasm")]
-            Protocol::Three => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -178,7 +170,6 @@ impl Lane {
         match self {
             Lane::One(_) => None,
             Lane::Two(two) => Some(Lane::Two(two.clone())),
-            #[cfg(not(target_family = "wasm"))]
             Lane::Three(three) => Some(Lane::Three(three.clone())),
         }
     }
@@ -188,7 +179,6 @@ impl Lane {
         match self {
             Lane::One(one) => one.get(path).await,
             Lane::Two(two) => two.get(path).await,
-            #[cfg(not(target_family = "wasm"))]
             Lane::Three(three) => three.get(path).await,
         }
     }

@@ -238,7 +238,8 @@ test("no WCAG AA violation, light and dark, wide and narrow", async () => {
 
 test("the engine is small enough to download, and the shim is what its script makes", () => {
   const { stdout } = spawnSync("gzip", ["-9c", path.join(built, "schism-engine.wasm")], { maxBuffer: 1 << 26 });
-  assert.ok(stdout.length < 2 << 20, `${stdout.length} bytes`);
+  // Three seconds at 8 Mbit/s, with every lesson and the stacks that fail in them; the first screen does not wait for it.
+  assert.ok(stdout.length < 3 << 20, `${stdout.length} bytes`);
   const shim = path.join(scratch, "wasi.mjs");
   const { status, stderr } = spawnSync(path.join(root, "src/lab/bundle"), [shim], { encoding: "utf8" });
   assert.equal(status, 0, stderr);

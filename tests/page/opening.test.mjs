@@ -193,7 +193,7 @@ for (const engine of ["wasm", "native"]) {
     await page.getByRole("button", { name: "Raft: link n1 \u2013 n2" }).click();
     await runs(page, () => page.locator("#acts").getByRole("button", { name: /^mend it/ }).click());
     const healed = await page.evaluate(() => location.hash);
-    assert.match(decodeURIComponent(healed), /"fault":"kill","target":"n1".*"for_ms":\d+,"fault":"partition","groups":\[\["n1"\],\["n2"\]\]/);
+    assert.match(decodeURIComponent(healed), /"fault":"kill-leader","target":"n1".*"for_ms":\d+,"fault":"partition","groups":\[\["n1"\],\["n2"\]\]/);
     assert.deepEqual(errors, []);
     await context.close();
   });
@@ -238,7 +238,7 @@ test("it can be used by keyboard alone", async () => {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute("aria-label")));
   }
-  for (const one of ["Raft: node n5", "Raft: link n1 \u2013 n4", "A pair of primaries: node n4", "play", "slow", "step", "time", "kill"]) assert.ok(reached.has(one), one);
+  for (const one of ["Raft: node n5", "Raft: link n1 \u2013 n4", "A pair of primaries: node n4", "play", "slow", "step", "time", "kill-leader"]) assert.ok(reached.has(one), one);
   await page.evaluate(() => document.activeElement.blur());
   const at = await nowOf(page);
   await page.keyboard.press("ArrowRight");
