@@ -2,6 +2,7 @@
 
 use super::OneSeed;
 use super::exit::{Exit, Failure};
+use super::lesson::{choice_text, usage};
 use super::terminal::Terminal;
 use clap::Args;
 use schism::report::json;
@@ -9,7 +10,7 @@ use schism::report::story::quantity;
 use schism::report::style::{Style, Tone, WIDTH, hang, wrap};
 use schism::scenario::suggest::allowed;
 use schism::stories::case::{self, Case, Known, Opened};
-use schism::stories::model::Complaint;
+use schism::stories::question;
 use schism::stories::trial::Tried;
 use serde::Serialize;
 use std::io::{BufRead, IsTerminal};
@@ -100,7 +101,7 @@ impl Cases {
         let case = case::case(&self.name).ok_or_else(unknown)?;
         case.minutes_for(&self.ask).map_err(usage)?;
         let letter = |text: &Option<String>, of: usize| {
-            text.as_deref().map(|text| Case::letter(text, of)).transpose().map_err(usage)
+            text.as_deref().map(|text| question::chosen(text, of)).transpose().map_err(usage)
         };
         let cause = letter(&self.cause, case.causes.len())?;
         let cure = letter(&self.cure, case.cure.choices.len())?;
@@ -263,7 +264,7 @@ fn prompted(prompt: &str, terminal: &mut Terminal) -> Result<String, Failure> {
 /// A choice of the user's.
 fn chosen(prompt: &str, of: usize, terminal: &mut Terminal) -> Result<usize, Failure> {
     loop {
-        match Case::letter(&prompted(prompt, terminal)?, of) {
+        match question::chosen(&prompted(prompt, terminal)?, of) {
             Ok(choice) => return Ok(choice),
             Err((problem, help)) => terminal.line(&format!("{problem}; {help}"))?,
         }
@@ -275,10 +276,6 @@ fn judged(what: &str, verdict: &Verdict<'_>, style: Style) -> String {
     let (tone, word) = if verdict.right { (Tone::Good, "right") } else { (Tone::Bad, "not so") };
     let said = format!("{what}: {}, {}: it is {}.", verdict.chosen, style.paint(tone, word), verdict.solution);
     format!("{said}\n{}\n", hang("   ", verdict.because, 3))
-}
-
-fn usage((problem, help): Complaint) -> Failure {
-    Failure::Usage(format!("{problem}; {help}"))
 }
 
 fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -310,7 +307,7 @@ fn found(opened: &Opened, number: usize) -> String {
 }
 
 fn choices<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    texts.zip('a'..).map(|(text, letter)| hang(&format!("   {letter}) "), text, 6) + "\n").collect()
+    texts.zip('a'..).map(|(text, letter)| choice_text(letter, text) + "\n").collect()
 }
 
 fn verdict<'a>(chosen: usize, of: usize, is_right: &dyn Fn(usize) -> bool, because: &'a str) -> Verdict<'a> {

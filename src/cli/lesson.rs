@@ -231,7 +231,8 @@ fn lesson(name: &str) -> Result<Box<StoryFile>, Failure> {
     }
 }
 
-fn usage((problem, help): Complaint) -> Failure {
+/// A complaint about an argument.
+pub fn usage((problem, help): Complaint) -> Failure {
     Failure::Usage(format!("{problem}; {help}"))
 }
 
@@ -305,7 +306,7 @@ fn question_text(number: usize, question: &Question) -> String {
 }
 
 /// The explanation of a choice, after its letter.
-fn choice_text(letter: char, text: &str) -> String {
+pub fn choice_text(letter: char, text: &str) -> String {
     hang(&format!("   {letter}) "), text, 6)
 }
 

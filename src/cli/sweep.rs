@@ -23,6 +23,7 @@ use schism::scenario::Scenario;
 use schism::sweep::log::{Header, How, Log, NoOutcome};
 use schism::sweep::{Fate, Next, Pool, Summary, sweep_as_they_end};
 use schism::trace::digest;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -109,10 +110,12 @@ impl Sweep {
             found: Found::default(),
         };
         booking.recall(&before, &scenario);
+        // Only their numbers are still needed: a night's outcomes are too much to hold.
+        let done: BTreeSet<u64> = before.entries.into_keys().collect();
         let started = Instant::now();
         let mut wrong = None;
         sweep_as_they_end(
-            seeds.iter().filter(move |seed| !before.entries.contains_key(seed)),
+            seeds.iter().filter(move |seed| !done.contains(seed)),
             &pool,
             move |seed| isolation.run(seed),
             &|| if interrupt.is_asked() { Next::Stop } else { self.extent.next(started, 0) },

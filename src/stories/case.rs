@@ -220,17 +220,6 @@ impl Case {
         }
         Ok(minutes)
     }
-
-    /// Reads a letter of so many choices.
-    ///
-    /// # Errors
-    /// If it is none.
-    pub fn letter(text: &str, choices: usize) -> Result<usize, Complaint> {
-        let letters: Vec<String> = ('a'..).take(choices).map(String::from).collect();
-        let letter = text.trim().to_lowercase();
-        let known = letters.iter().position(|known| *known == letter);
-        known.ok_or_else(|| (format!("`{text}` is no choice"), format!("allowed: {}", letters.join(", "))))
-    }
 }
 
 /// A story with changed parameters.
@@ -242,6 +231,7 @@ fn played(story: &str, play: &Play) -> Arc<dyn Model> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::question::chosen;
     use super::*;
 
     const SEED: u64 = 3;
@@ -297,7 +287,7 @@ mod tests {
             assert!(case.minutes_for(needed).is_ok(), "{}", case.name);
             assert!(case.minutes_for(&[0]).is_err() && case.minutes_for(&[99]).is_err());
         }
-        assert_eq!(Case::letter(" B", 2), Ok(1));
-        assert!(Case::letter("c", 2).unwrap_err().1.contains("a, b"));
+        assert_eq!(chosen(" B", 2), Ok(1));
+        assert!(chosen("c", 2).unwrap_err().1.contains("a, b"));
     }
 }

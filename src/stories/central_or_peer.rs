@@ -11,9 +11,8 @@ use super::http::{Connection, Reply, serve};
 use super::life;
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::queue::Queue;
-use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
-use crate::fault::kinds::Isolate;
-use crate::fault::model::{Fault, Target};
+use super::world::{Notes, World, dead, drive, lasting, load_stream, ns, paced_with_rush, sleep_until};
+use crate::fault::model::Fault;
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
@@ -281,21 +280,14 @@ impl Model for CentralOrPeer {
 
     fn load(&self, seed: u64) -> Vec<Arrival> {
         let mut stream = load_stream(seed);
-        let mut load = paced(&mut stream, self.requests_per_s, self.rush_at_s(), 0);
-        let rush_us = (self.rush_at_s() * 1e6) as u64;
-        let rush = paced(&mut stream, self.rush_per_s, self.rush_s, 0);
-        load.extend(rush.into_iter().map(|arrival| Arrival { at_us: rush_us + arrival.at_us, ..arrival }));
+        let quiet = (self.requests_per_s, self.rush_at_s());
+        let mut load = paced_with_rush(&mut stream, quiet, (self.rush_per_s, self.rush_s));
         load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..self.clients));
         load
     }
 
     fn faults(&self) -> Vec<Fault> {
-        let ms = |s: f64| (s * 1000.0) as u64;
-        let dies = |at_s, name: String| Fault {
-            at_ms: ms(at_s),
-            for_ms: Some(ms(self.dead_s)),
-            kind: Isolate { target: Target(name), from_clients: true }.into(),
-        };
+        let dies = |at_s, name: String| lasting(at_s, self.dead_s, dead(name));
         vec![dies(SERVER_DIES_S, server(0)), dies(self.balancer_dies_s(), balancer(0))]
     }
 
@@ -327,10 +319,6 @@ fn server(number: u32) -> String {
 
 fn balancer(number: u32) -> String {
     format!("balancer-{}", number + 1)
-}
-
-fn ns(s: f64) -> u64 {
-    (s * 1e9) as u64
 }
 
 /// What every host of the story knows.

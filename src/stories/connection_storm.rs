@@ -8,7 +8,7 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
-use super::world::{Notes, World, drive, load_stream, named, poisson, sleep_until};
+use super::world::{Notes, World, drive, load_stream, named, ns, poisson, sleep_until};
 use crate::host::Host;
 use crate::host::tcp::record::Counts;
 use crate::host::tcp::{Failure, RTO, Settings, State, Stream, Tcp};
@@ -313,10 +313,6 @@ impl Model for ConnectionStorm {
         let log = log.take();
         Ok(ran.observed(measure(self, &log), vec![on_call(self, &log)]))
     }
-}
-
-fn ns(s: f64) -> u64 {
-    (s * 1e9) as u64
 }
 
 /// What every host of the story knows.

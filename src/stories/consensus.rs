@@ -5,8 +5,9 @@ use super::claim::Measurement;
 use super::evidence::{Table, percent};
 use super::model::{Observed, Setup};
 use super::operations;
+use super::world::lasting;
 use crate::fault::kinds::Partition;
-use crate::fault::model::{Fault, FaultKind, Target};
+use crate::fault::model::{Fault, Target};
 use crate::history::{Operation, Status};
 use crate::run::{Options, Outcome, Run, RunError, run};
 use crate::scenario::{Scenario, ScriptedOp, Site, find};
@@ -33,12 +34,6 @@ pub fn majority(voters: u16) -> u16 {
 pub fn cut(groups: [&[&str]; 2], at_s: f64, for_s: f64) -> Fault {
     let targets = |names: &[&str]| names.iter().map(|name| Target(name.to_string())).collect();
     lasting(at_s, for_s, Partition { groups: groups.map(targets).to_vec() }.into())
-}
-
-/// A fault, given its beginning and its length, both in seconds.
-pub fn lasting(at_s: f64, for_s: f64, kind: FaultKind) -> Fault {
-    let ms = |s: f64| (s * 1000.0).round() as u64;
-    Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind }
 }
 
 /// How long after a cut every node has reacted to it, in maximum election time-outs.

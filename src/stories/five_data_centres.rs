@@ -5,9 +5,10 @@
 //! whether the leader still leads, and so takes as long (Raft dissertation, 6.4).
 
 use super::claim::{Measurement, Prediction, Tolerance};
-use super::consensus::{Offered, judged, lasting, majority, scenario, seen, served, site, timeout_s};
+use super::consensus::{Offered, judged, majority, scenario, seen, served, site, timeout_s};
 use super::evidence::percentile;
 use super::model::{Bound, Model, Observed, Setup, Variant};
+use super::world::lasting;
 use crate::fault::kinds::Kill;
 use crate::fault::model::{Fault, Target};
 use crate::history::Status;

@@ -10,13 +10,13 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::model::{Bound, Model, Observed, Setup, Variant};
 use super::pages::{Browser, Loaded, OVERHEAD, Protocol, Site, serve};
+use super::queue::Queue;
 use super::world::{Notes, World, sleep_until};
 use crate::fault::kinds::Messages;
 use crate::fault::model::{Chaos, Fault, Target};
 use crate::host::Host;
 use crate::run::RunError;
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -283,16 +283,14 @@ fn ns(ms: f64) -> u64 {
 
 /// Works for what is made, and lets it through its line one after the other.
 async fn server(host: Host, site: Site, work_ns: u64, line_ns: u64) {
-    let free_ns = Rc::new(Cell::new(0));
+    let line = Rc::new(Queue::default());
     let own = host.clone();
     serve(host, site, move |path| {
-        let (host, free_ns) = (own.clone(), free_ns.clone());
+        let (host, line) = (own.clone(), line.clone());
         async move {
             if path.starts_with(MADE) {
                 host.sleep(Duration::from_nanos(work_ns)).await;
-                let through_ns = host.now_ns().max(free_ns.get()) + line_ns;
-                free_ns.set(through_ns);
-                sleep_until(&host, through_ns).await;
+                line.work(&host, line_ns).await;
             }
         }
     })

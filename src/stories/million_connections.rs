@@ -12,7 +12,7 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
 use super::life::{self, Part};
 use super::model::{Bound, Model, Observed, Setup, Variant};
-use super::world::{Notes, World, sleep_until};
+use super::world::{Notes, World, ns, sleep_until};
 use crate::host::Host;
 use crate::host::stream::Stream;
 use crate::run::RunError;
@@ -271,10 +271,6 @@ impl Model for MillionConnections {
         let log = log.take();
         Ok(ran.observed(measure(self, &log), vec![coming_back(self, &log), scaled(self, &log)]))
     }
-}
-
-fn ns(s: f64) -> u64 {
-    (s * 1e9) as u64
 }
 
 /// Says a word and waits for the answer.

@@ -152,13 +152,7 @@ impl Question {
                 Some(number) => Ok(number.to_string()),
             };
         }
-        let is_offered = text.len() == 1 && self.choices.iter().zip('a'..).any(|(_, letter)| text.starts_with(letter));
-        let letters: Vec<String> = self.choices.iter().zip('a'..).map(|(_, letter)| letter.to_string()).collect();
-        if is_offered {
-            Ok(text)
-        } else {
-            Err((format!("`{text}` is no choice"), format!("allowed: {}", letters.join(", "))))
-        }
+        chosen(&text, self.choices.len()).map(|_| text)
     }
 
     pub(super) fn judge(&self, answer: &str, claims: &[Claim]) -> Judged {
@@ -179,6 +173,17 @@ impl Question {
             .map_or("nothing was measured".into(), |measured| format!("{measured:.1} {unit}").trim_end().to_string());
         Judged { answer, right, solution, because: claim.map_or(String::new(), |claim| claim.because.clone()) }
     }
+}
+
+/// Reads the letter of one of so many choices; which it is, from 0.
+///
+/// # Errors
+/// If it is the letter of none.
+pub fn chosen(text: &str, choices: usize) -> Result<usize, Complaint> {
+    let text = text.trim().to_lowercase();
+    let letters: Vec<String> = ('a'..).take(choices).map(String::from).collect();
+    let wrong = || (format!("`{text}` is no choice"), format!("allowed: {}", letters.join(", ")));
+    letters.iter().position(|letter| *letter == text).ok_or_else(wrong)
 }
 
 #[cfg(test)]

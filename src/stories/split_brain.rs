@@ -6,10 +6,10 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::consensus::{
-    Offered, cut, forked, judged, last_until, lasting, majority, scenario, served, settled, settled_s, silence, site,
-    yes,
+    Offered, cut, forked, judged, last_until, majority, scenario, served, settled, settled_s, silence, site, yes,
 };
 use super::model::{Bound, Model, Observed, Setup, Variant};
+use super::world::lasting;
 use crate::fault::kinds::Kill;
 use crate::fault::model::{Fault, Target};
 use crate::run::RunError;

@@ -9,8 +9,8 @@ use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::tcp_log::{Logs, exchange, timeline};
-use super::world::{Notes, World, drive, load_stream, named, sleep_until};
-use crate::fault::kinds::{Isolate, PowerLoss};
+use super::world::{Notes, World, dead, drive, lasting, load_stream, named, sleep_until};
+use crate::fault::kinds::PowerLoss;
 use crate::fault::model::{Fault, Target};
 use crate::host::Host;
 use crate::host::tcp::record::{Entry, Event};
@@ -338,16 +338,11 @@ impl Model for TcpStates {
     }
 
     fn faults(&self) -> Vec<Fault> {
-        let ms = |s: f64| (s * 1000.0).round() as u64;
-        let cut = |at_s, for_s| Fault {
-            at_ms: ms(at_s),
-            for_ms: Some(ms(for_s)),
-            kind: Isolate { target: Target(FAR.into()), from_clients: true }.into(),
-        };
+        let cut = |at_s, for_s| lasting(at_s, for_s, dead(FAR));
         let dark = PowerLoss { target: Target(DARK.into()), torn: false, at_operation: None };
         vec![
             cut(BRIEF_S, BRIEF_FOR_S),
-            Fault { at_ms: ms(POWER_S), for_ms: Some(ms(self.dark_s)), kind: dark.into() },
+            lasting(POWER_S, self.dark_s, dark.into()),
             cut(CUT_S, self.cut_for_s()),
             cut(self.short_s(), self.short_cut_s),
         ]

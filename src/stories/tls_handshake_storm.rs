@@ -11,7 +11,7 @@ use super::evidence::{Table, percent};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::queue::Queue;
 use super::tls::{self, Seen, Tickets, Watched};
-use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
+use super::world::{Notes, World, drive, load_stream, ns, paced, sleep_until};
 use crate::host::Host;
 use crate::host::stream::Stream;
 use crate::rng;
@@ -290,10 +290,6 @@ impl Model for TlsHandshakeStorm {
 /// Where TLS ends: a balancer or a server.
 fn end(number: u32) -> String {
     format!("end-{}", number + 1)
-}
-
-fn ns(s: f64) -> u64 {
-    (s * 1e9) as u64
 }
 
 /// What every host of the story knows.

@@ -5,7 +5,8 @@ use super::evidence::Table;
 use super::life::{self, Life};
 use super::{Arrival, Observed};
 use crate::fault::fold::{SiteHosts, Topology};
-use crate::fault::model::{Chaos, Fault, Schedule};
+use crate::fault::kinds::Isolate;
+use crate::fault::model::{Chaos, Fault, FaultKind, Schedule, Target};
 use crate::host::task::Process;
 use crate::host::{Host, lock};
 use crate::rng::{self, Stream};
@@ -147,6 +148,22 @@ impl<T: Default> Notes<T> {
     }
 }
 
+/// Seconds as the simulator counts them.
+pub fn ns(s: f64) -> u64 {
+    (s * 1e9) as u64
+}
+
+/// A fault, given its beginning and its length, both in seconds.
+pub fn lasting(at_s: f64, for_s: f64, kind: FaultKind) -> Fault {
+    let ms = |s: f64| (s * 1000.0).round() as u64;
+    Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind }
+}
+
+/// A machine without power, as a host that nothing reaches and that reaches nothing.
+pub fn dead(host: impl Into<String>) -> FaultKind {
+    Isolate { target: Target(host.into()), from_clients: true }.into()
+}
+
 /// Waits until an instant of simulated time.
 pub async fn sleep_until(host: &Host, t_ns: u64) {
     let now_ns = host.now_ns();
@@ -183,6 +200,19 @@ pub fn paced(stream: &mut Stream, per_s: f64, until_s: f64, sort: u32) -> Vec<Ar
     let interval_us = 1e6 / per_s;
     let at = |number: u64, place: f64| ((number as f64 + place) * interval_us) as u64;
     (0..count).map(|number| Arrival { at_us: at(number, stream.gen_range(0.0..1.0)), sort }).collect()
+}
+
+/// The same from 0 on, and after that a rush: at another rate, for so long.
+pub fn paced_with_rush(
+    stream: &mut Stream,
+    (per_s, until_s): (f64, f64),
+    (rush_per_s, rush_s): (f64, f64),
+) -> Vec<Arrival> {
+    let mut load = paced(stream, per_s, until_s, 0);
+    let rush_us = (until_s * 1e6) as u64;
+    let rush = paced(stream, rush_per_s, rush_s, 0);
+    load.extend(rush.into_iter().map(|arrival| Arrival { at_us: rush_us + arrival.at_us, ..arrival }));
+    load
 }
 
 /// Independent requests at `per_s` a second (a Poisson process).

@@ -270,26 +270,28 @@ fn text(line: &[u8]) -> &str {
     std::str::from_utf8(line).unwrap_or_default().trim_end_matches('\n')
 }
 
+/// The header of a sweep, for tests.
+#[cfg(test)]
+pub(super) fn header(first_seed: u64, seeds: u64) -> Header {
+    Header {
+        scenario: "split-brain".into(),
+        argument: "split-brain".into(),
+        scenario_digest: crate::trace::digest::of(&1),
+        system: "raft".into(),
+        first_seed,
+        seeds,
+        check_steps: 9,
+        build: "build 1".into(),
+        part: None,
+        is_open: false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::{json, sample};
     use crate::trace::digest;
-
-    fn header(first_seed: u64, seeds: u64) -> Header {
-        Header {
-            scenario: "split-brain".into(),
-            argument: "split-brain".into(),
-            scenario_digest: digest::of(&1),
-            system: "raft".into(),
-            first_seed,
-            seeds,
-            check_steps: 9,
-            build: "build 1".into(),
-            part: None,
-            is_open: false,
-        }
-    }
 
     fn outcome(seed: u64) -> Outcome {
         sample::run(&sample::scenario(), "raft", seed).outcome

@@ -132,28 +132,13 @@ mod tests {
     use super::*;
     use crate::report::{json, sample};
     use crate::run::Outcome;
-    use crate::sweep::log::{How, NoOutcome};
+    use crate::sweep::log::{How, NoOutcome, header};
     use crate::trace::digest;
-
-    fn header(first_seed: u64, seeds: u64, part: Option<Part>) -> Header {
-        Header {
-            scenario: "split-brain".into(),
-            argument: "split-brain".into(),
-            scenario_digest: digest::of(&1),
-            system: "raft".into(),
-            first_seed,
-            seeds,
-            check_steps: 9,
-            build: "build 1".into(),
-            part,
-            is_open: false,
-        }
-    }
 
     fn shard(index: u64, of: u64, whole: u64) -> Header {
         let part = Part { shard: Shard { index, of }, first_seed: 0, seeds: whole };
         let seeds = part.seeds_of().unwrap();
-        header(seeds.start, seeds.end - seeds.start, Some(part))
+        Header { part: Some(part), ..header(seeds.start, seeds.end - seeds.start) }
     }
 
     fn outcome(seed: u64) -> Outcome {
@@ -180,7 +165,7 @@ mod tests {
 
     #[test]
     fn all_shards_give_what_one_machine_would_have_written_in_whatever_order_they_come() {
-        let whole = outcomes(&header(0, 7, None));
+        let whole = outcomes(&header(0, 7));
         let shards: Vec<String> = (1..=3).map(|index| outcomes(&shard(index, 3, 7))).collect();
         let [one, two, three] = [0, 1, 2].map(|index: usize| shards[index].as_str());
         for order in [[one, two, three], [three, one, two], [two, three, one]] {
@@ -197,7 +182,7 @@ mod tests {
         assert_eq!(merged(&[&whole, two]).0.missing_shards(), []);
         // More machines than seeds: those without a seed have no log.
         let pair: Vec<String> = [2, 4].map(|index| outcomes(&shard(index, 4, 2))).into();
-        assert_eq!(merged(&[&pair[1], &pair[0]]).1, outcomes(&header(0, 2, None)));
+        assert_eq!(merged(&[&pair[1], &pair[0]]).1, outcomes(&header(0, 2)));
     }
 
     #[test]
@@ -206,15 +191,15 @@ mod tests {
             let texts: Vec<String> = headers.iter().map(outcomes).collect();
             merged(&texts.iter().map(String::as_str).collect::<Vec<_>>()).0.overlaps()
         };
-        assert_eq!(overlaps(&[header(0, 5, None), header(3, 4, None)]), vec![3..5; 1]);
+        assert_eq!(overlaps(&[header(0, 5), header(3, 4)]), vec![3..5; 1]);
         assert_eq!(overlaps(&[shard(1, 2, 8), shard(2, 3, 8)]), vec![2..4; 1]);
         assert_eq!(overlaps(&[shard(1, 2, 8), shard(2, 2, 8), shard(1, 2, 8)]), []);
-        assert_eq!(overlaps(&[header(0, 9, None), header(3, 2, None)]), [], "one holds the other");
+        assert_eq!(overlaps(&[header(0, 9), header(3, 2)]), [], "one holds the other");
     }
 
     #[test]
     fn an_outcome_replaces_what_says_that_there_is_none_and_two_that_differ_stay() {
-        let header = header(0, 2, None);
+        let header = header(0, 2);
         let none = |why: &str| json::line("no_outcome", NoOutcome { seed: 0, how: How::Hung, why: why.into() });
         let first = log(&header, &[none("b"), json::outcome(&outcome(1))]);
         let second = log(&header, &[none("a")]);

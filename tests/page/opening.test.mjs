@@ -193,7 +193,7 @@ for (const engine of ["wasm", "native"]) {
     await page.getByRole("button", { name: "Raft: link n1 \u2013 n2" }).click();
     await runs(page, () => page.locator("#acts").getByRole("button", { name: /^mend it/ }).click());
     const healed = await page.evaluate(() => location.hash);
-    assert.match(decodeURIComponent(healed), /"fault":"kill-leader","target":"n1".*"for_ms":\d+,"fault":"partition","groups":\[\["n1"\],\["n2"\]\]/);
+    assert.match(decodeURIComponent(healed), /"fault":"kill","target":"n1".*"for_ms":\d+,"fault":"partition","groups":\[\["n1"\],\["n2"\]\]/);
     assert.deepEqual(errors, []);
     await context.close();
   });

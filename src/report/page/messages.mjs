@@ -109,6 +109,11 @@ function drawArrow(context, message, line, scale, colours, alpha, heads, width) 
 /** A cross: here something ended. */
 export function drawCross(context, x, y, size) {
   context.lineWidth = 1.6;
+  cross(context, x, y, size);
+}
+
+/** A cross as wide as the context's lines. */
+export function cross(context, x, y, size) {
   context.beginPath();
   context.moveTo(x - size, y - size);
   context.lineTo(x + size, y + size);

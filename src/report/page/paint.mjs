@@ -1,6 +1,7 @@
 // Paints a scene on its ring. Colours have one meaning each: blue leads, green is a receipt, red is broken, grey is
 // without service; all else is ink on paper. Nothing is kept between two frames.
 import { within } from "./layout.mjs";
+import { cross } from "./messages.mjs";
 import { linksOf } from "./ring.mjs";
 import { seatOf } from "./scene.mjs";
 
@@ -136,15 +137,6 @@ function nameCut(paint, gaps) {
 
 /** Where a line that crosses the ring ends: a little outside of the nodes. */
 const beyond = ({ inner, unit }) => ({ x: inner.x + unit * 1.7, y: inner.y + unit * 1.7 });
-
-function cross(context, x, y, size) {
-  context.beginPath();
-  context.moveTo(x - size, y - size);
-  context.lineTo(x + size, y + size);
-  context.moveTo(x - size, y + size);
-  context.lineTo(x + size, y - size);
-  context.stroke();
-}
 
 /** Messages under way. One that flies too briefly to be seen sets out earlier in the picture; its arrival is true. */
 function paintMessages(paint) {

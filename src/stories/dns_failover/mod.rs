@@ -11,9 +11,7 @@ use super::dns::{self, Answer, Recursion, address, host_at};
 use super::http::{Connection, Reply, serve};
 use super::life::{self, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
-use super::world::{Notes, World, drive, load_stream, named, poisson};
-use crate::fault::kinds::Isolate;
-use crate::fault::model::{Fault, Target};
+use super::world::{Notes, World, dead, drive, lasting, load_stream, named, poisson};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
@@ -316,11 +314,9 @@ impl Model for DnsFailover {
         let of = |scene: &Rc<Scene>| scene.clone();
         let (authority, old, new, balancer, resolver, clients) =
             (of(&scene), of(&scene), of(&scene), of(&scene), of(&scene), of(&scene));
-        let dies = [DEAD, DEAD_BEHIND].contains(&setup.variant).then(|| Fault {
-            at_ms: (self.move_at_min * 1000.0) as u64,
-            for_ms: Some(((self.old_s() + 3.0) * 1000.0) as u64),
-            kind: Isolate { target: Target("old".into()), from_clients: true }.into(),
-        });
+        let dies = [DEAD, DEAD_BEHIND]
+            .contains(&setup.variant)
+            .then(|| lasting(self.move_at_min, self.old_s() + 3.0, dead("old")));
         let ran = World::new(setup.seed, self.tick_ms, self.duration_s(), self.latency_ms)
             .faults(&setup.faults)
             .faults(dies.as_slice())

@@ -3,9 +3,9 @@
 use super::super::http::{Connection, Reply, serve};
 use super::super::model::Arrival;
 use super::super::queue::Queue;
-use super::super::world::{Notes, drive, sleep_until};
+use super::super::world::{Notes, drive, ns, sleep_until};
 use super::policy::Picker;
-use super::{AWAY_S, Design, FAILING_SERVER, LoadBalancer, SLOW_AT_S, SLOW_SERVER, ns};
+use super::{AWAY_S, Design, FAILING_SERVER, LoadBalancer, SLOW_AT_S, SLOW_SERVER};
 use crate::host::Host;
 use hyper::StatusCode;
 use std::cell::Cell;

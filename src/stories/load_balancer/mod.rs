@@ -12,9 +12,8 @@ mod policy;
 
 use super::claim::{Prediction, Tolerance};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
-use super::world::{Notes, World, load_stream, paced};
-use crate::fault::kinds::Isolate;
-use crate::fault::model::{Fault, Target};
+use super::world::{Notes, World, dead, lasting, load_stream, ns, paced_with_rush};
+use crate::fault::model::Fault;
 use crate::run::RunError;
 use hosts::{Asked, Log, Scene, balancer, server};
 use measure::{measure, on_call};
@@ -496,21 +495,14 @@ impl Model for LoadBalancer {
 
     fn load(&self, seed: u64) -> Vec<Arrival> {
         let mut stream = load_stream(seed);
-        let mut load = paced(&mut stream, self.requests_per_s, self.rush_at_s(), 0);
-        let rush_us = (self.rush_at_s() * 1e6) as u64;
-        let rush = paced(&mut stream, self.rush_per_s, self.rush_s, 0);
-        load.extend(rush.into_iter().map(|arrival| Arrival { at_us: rush_us + arrival.at_us, ..arrival }));
+        let quiet = (self.requests_per_s, self.rush_at_s());
+        let mut load = paced_with_rush(&mut stream, quiet, (self.rush_per_s, self.rush_s));
         load.iter_mut().for_each(|arrival| arrival.sort = stream.gen_range(0..self.clients));
         load
     }
 
     fn faults(&self) -> Vec<Fault> {
-        let ms = |s: f64| (s * 1000.0) as u64;
-        vec![Fault {
-            at_ms: ms(self.dies_at_s()),
-            for_ms: Some(ms(self.dead_s)),
-            kind: Isolate { target: Target(balancer(0)), from_clients: true }.into(),
-        }]
+        vec![lasting(self.dies_at_s(), self.dead_s, dead(balancer(0)))]
     }
 
     fn run(&self, setup: &Setup) -> Result<Observed, RunError> {
@@ -531,8 +523,4 @@ impl Model for LoadBalancer {
         let log = log.take();
         Ok(ran.observed(measure(self, &log), vec![on_call(self, &log)]))
     }
-}
-
-fn ns(s: f64) -> u64 {
-    (s * 1e9) as u64
 }

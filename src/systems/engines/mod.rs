@@ -4,8 +4,9 @@
 //! ticks, makes durable what they ask for, and sends what they say.
 //!
 //! * [`raft_rs`]: tikv's Raft. [`omnipaxos`]: Sequence Paxos.
-//! * `node`: a node on any engine. `mailroom`: messages over the host's transport. `desk`: clients that wait.
+//! * `cluster`: the nodes of a cluster. `node`: a node on any engine. `mailroom`: messages over the host's transport. `desk`: clients that wait.
 
+mod cluster;
 mod desk;
 mod mailroom;
 mod node;

@@ -10,7 +10,6 @@
 //! This store makes the committed log id durable. `save_committed` queues it for the group commit, and the state
 //! machine applies no entry, and shows none to readers, before it is durable. After a restart openraft applies the log
 //! up to it before the node serves.
-//! applies again up to it before a node begins to serve.
 
 use super::durable::{Change, Disk};
 use super::types::{Entry, NodeId, StorageError, Types};

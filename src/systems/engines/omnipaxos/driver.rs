@@ -1,12 +1,13 @@
 //! omnipaxos as the engine of a node: what must be durable before it speaks, what it has decided, and what its clients
 //! wait for.
 
+use super::Setup;
 use super::lines::{Came, Lines};
 use super::state::{Change, Disk, Effects, Log, Logged, Machine, OmniPaxos, position};
-use super::{Latest, Setup};
 use crate::host::{Host, lock};
 use crate::kv::{Applied, Command};
 use crate::rng;
+use crate::systems::engines::cluster::Latest;
 use crate::systems::engines::desk::{Asked, Desk};
 use crate::systems::engines::mailroom::{Arrival, Batch, Mailroom, Post};
 use crate::systems::engines::node::Engine;
@@ -42,7 +43,7 @@ impl Driver {
     ///
     /// # Errors
     /// When the storage cannot be read, or the deployment is no cluster.
-    pub fn start(setup: &Rc<Setup>, host: &Host, latest: &Latest) -> Result<Driver, Box<dyn Error>> {
+    pub fn start(setup: &Rc<Setup>, host: &Host, latest: &Latest<OmniPaxos>) -> Result<Driver, Box<dyn Error>> {
         let database = tables::open::<OmniPaxos>(host.disk())?;
         let (disk, machine): (Disk, Machine) = tables::load(&database)?;
         host.record(What::Restored { upto: machine.applied });

@@ -13,19 +13,15 @@ mod driver;
 mod lines;
 mod state;
 
-use crate::host::{Host, lock};
+use crate::host::Host;
 use crate::kv::{Key, Value};
-use crate::systems::engines::node::Node;
-use crate::systems::storage::process;
+use crate::systems::engines::cluster::Nodes;
 use crate::systems::{Cluster, Deployment, Process};
 use crate::trace::HostId;
 use driver::Driver;
-use state::Machine;
-use std::cell::RefCell;
+use state::OmniPaxos;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Ticks of omnipaxos between two heartbeats of the scenario.
@@ -43,13 +39,10 @@ pub(in crate::systems) struct Setup {
     deadline: Duration,
 }
 
-/// The state machine of a node's latest process.
-type Latest = Rc<RefCell<Option<Arc<Mutex<Machine>>>>>;
-
 /// A cluster of omnipaxos nodes.
 pub struct OmniPaxosCluster {
     setup: Rc<Setup>,
-    nodes: BTreeMap<HostId, Latest>,
+    nodes: Nodes<OmniPaxos>,
 }
 
 impl OmniPaxosCluster {
@@ -65,22 +58,18 @@ impl OmniPaxosCluster {
             resend: 2 * u64::from(TICKS_PER_HEARTBEAT),
             deadline: deployment.election.0,
         };
-        let nodes = deployment.nodes().map(|node| (node, Latest::default())).collect();
-        OmniPaxosCluster { setup: Rc::new(setup), nodes }
+        OmniPaxosCluster { setup: Rc::new(setup), nodes: Nodes::new(deployment) }
     }
 }
 
 impl Cluster for OmniPaxosCluster {
     fn process(&self, host: Host) -> Process {
-        let (setup, latest) = (self.setup.clone(), self.nodes[&host.id()].clone());
-        Box::pin(process::supervise(host, async move |host: &Host| -> Result<_, Box<dyn Error>> {
-            let driver = Driver::start(&setup, host, &latest)?;
-            Ok(Node::new(host, setup.tick, setup.deadline, driver))
-        }))
+        let setup = self.setup.clone();
+        let pace = (setup.tick, setup.deadline);
+        self.nodes.process(host, pace, move |host, latest| Driver::start(&setup, host, latest))
     }
 
     fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
-        let machine = self.nodes[&node].borrow().clone();
-        Some(machine.map_or_else(BTreeMap::new, |machine| lock(&machine).store.values().clone()))
+        Some(self.nodes.values(node))
     }
 }

@@ -1,12 +1,13 @@
 //! raft-rs as the engine of a node: how it starts from a disk, and what its clients wait for.
 
+use super::Setup;
 use super::members::Changing;
 use super::replica::{Done, Replica};
 use super::rules::Reads;
-use super::state::{Change, Disk, Machine, Shared};
-use super::{Latest, Setup};
+use super::state::{Change, Disk, Machine, RaftRs, Shared};
 use crate::host::Host;
 use crate::kv::{Op, Response};
+use crate::systems::engines::cluster::Latest;
 use crate::systems::engines::desk::{Asked, Counter, Desk, acknowledge};
 use crate::systems::engines::mailroom::{Arrival, Batch, Mailroom};
 use crate::systems::engines::node::Engine;
@@ -55,7 +56,7 @@ impl Driver {
     ///
     /// # Errors
     /// When the storage cannot be read, or raft-rs does not start on it.
-    pub fn start(setup: &Rc<Setup>, host: &Host, latest: &Latest) -> Result<Driver, Box<dyn Error>> {
+    pub fn start(setup: &Rc<Setup>, host: &Host, latest: &Latest<RaftRs>) -> Result<Driver, Box<dyn Error>> {
         let database = (setup.rules.open)(host)?;
         let (disk, mut machine): (Disk, Machine) = tables::load(&database)?;
         let disk = (setup.rules.remember)(disk);

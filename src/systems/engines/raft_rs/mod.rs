@@ -16,20 +16,18 @@ mod rules;
 mod state;
 mod wire;
 
-use crate::host::{Host, lock};
+use crate::host::Host;
 use crate::kv::{Key, Value};
 use crate::systems::bugs::Bug;
-use crate::systems::engines::node::{self, Node};
-use crate::systems::storage::process;
+use crate::systems::engines::cluster::Nodes;
+use crate::systems::engines::node;
 use crate::systems::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
 use crate::trace::HostId;
 use driver::Driver;
 use rules::Rules;
-use state::{Machine, Members};
-use std::cell::RefCell;
+use state::{Members, RaftRs};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Log entries between two snapshots, and kept below one: as the systems on openraft have it.
@@ -51,13 +49,10 @@ pub(in crate::systems) struct Setup {
     rules: Rules,
 }
 
-/// The state machine of a node's latest process.
-type Latest = Rc<RefCell<Option<Arc<Mutex<Machine>>>>>;
-
 /// A cluster of raft-rs nodes.
 pub struct RaftRsCluster {
     setup: Rc<Setup>,
-    nodes: BTreeMap<HostId, Latest>,
+    nodes: Nodes<RaftRs>,
 }
 
 impl RaftRsCluster {
@@ -87,23 +82,19 @@ impl RaftRsCluster {
             deadline: deployment.election.0,
             rules,
         };
-        let nodes = deployment.nodes().map(|node| (node, Latest::default())).collect();
-        RaftRsCluster { setup: Rc::new(setup), nodes }
+        RaftRsCluster { setup: Rc::new(setup), nodes: Nodes::new(deployment) }
     }
 }
 
 impl Cluster for RaftRsCluster {
     fn process(&self, host: Host) -> Process {
-        let (setup, latest) = (self.setup.clone(), self.nodes[&host.id()].clone());
-        Box::pin(process::supervise(host, async move |host: &Host| -> Result<_, Box<dyn std::error::Error>> {
-            let driver = Driver::start(&setup, host, &latest)?;
-            Ok(Node::new(host, setup.tick, setup.deadline, driver))
-        }))
+        let setup = self.setup.clone();
+        let pace = (setup.tick, setup.deadline);
+        self.nodes.process(host, pace, move |host, latest| Driver::start(&setup, host, latest))
     }
 
     fn state(&self, node: HostId) -> Option<BTreeMap<Key, Value>> {
-        let machine = self.nodes[&node].borrow().clone();
-        Some(machine.map_or_else(BTreeMap::new, |machine| lock(&machine).store.values().clone()))
+        Some(self.nodes.values(node))
     }
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
