@@ -114,7 +114,9 @@ for (const engine of ["wasm", "native"]) {
   test(`${engine}: the list leads to every lesson, and back to the playground`, async () => {
     const { page, context, errors } = await open(engine, "#lessons");
     const listed = spawnSync(schism, ["lesson", "list", "--format", "json"], { encoding: "utf8" }).stdout.trim().split("\n");
-    const titles = listed.map((line) => JSON.parse(line)).filter(({ kind }) => kind === "lesson").map(({ title }) => title);
+    // quinn does not compile for WASI: the tab has every lesson but that of HTTP/3.
+    const here = ({ kind, name }) => kind === "lesson" && !(engine === "wasm" && name === "head-of-line");
+    const titles = listed.map((line) => JSON.parse(line)).filter(here).map(({ title }) => title);
     assert.deepEqual(await page.locator(".lessons a").allTextContents(), titles);
     await page.locator(".lessons a").last().click();
     await page.locator("form.predict").waitFor({ timeout: 60_000 });
