@@ -1,15 +1,19 @@
 //! `schism case`: a question to be solved from evidence that has a price.
 
 use super::OneSeed;
+use super::catalogue;
 use super::exit::{Exit, Failure};
 use super::lesson::{choice_text, usage};
 use super::terminal::Terminal;
 use clap::Args;
 use schism::report::json;
-use schism::report::story::quantity;
+use schism::report::story::case::{
+    InquiryLine, Verdict, cause_verdict, cure_verdict, followed, inquiries, outcome, sentence,
+};
 use schism::report::style::{Style, Tone, WIDTH, hang, wrap};
 use schism::scenario::suggest::allowed;
-use schism::stories::case::{self, Case, Known, Opened};
+use schism::stories::case::{self, Case, Opened};
+use schism::stories::life::Life;
 use schism::stories::question;
 use schism::stories::trial::Tried;
 use serde::Serialize;
@@ -34,13 +38,6 @@ pub struct Cases {
 }
 
 #[derive(Serialize)]
-struct ListLine<'a> {
-    name: &'a str,
-    title: &'a str,
-    minutes: u32,
-}
-
-#[derive(Serialize)]
 struct CaseLine<'a> {
     name: &'a str,
     title: &'a str,
@@ -49,14 +46,9 @@ struct CaseLine<'a> {
     situation: &'a str,
     symptom: String,
     inquiries: Vec<InquiryLine<'a>>,
+    /// The requests that tell most, if requests were followed.
+    followed: Vec<&'a Life>,
     causes: Vec<&'a str>,
-}
-
-#[derive(Serialize)]
-struct InquiryLine<'a> {
-    ask: &'a str,
-    minutes: u32,
-    finds: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -74,25 +66,17 @@ struct CureLine<'a> {
     name: &'a str,
     seed: u64,
     cure: Verdict<'a>,
-    measured: Vec<String>,
+    /// What its run measured; null if it was not run.
+    tried: &'a Option<Vec<Tried>>,
     moral: &'a str,
     digest: String,
-}
-
-/// How a choice was judged.
-#[derive(Serialize)]
-struct Verdict<'a> {
-    chosen: char,
-    right: bool,
-    solution: char,
-    because: &'a str,
 }
 
 impl Cases {
     /// Tells the case, answers what is asked for, and judges.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         if self.name == "list" {
-            return list(terminal);
+            return catalogue::cases(terminal);
         }
         let unknown = || {
             let allowed = allowed(&self.name, case::names());
@@ -140,12 +124,7 @@ impl Cases {
     /// What is known, and what is asked; gives nothing away.
     fn tell(&self, case: &Case, opened: &Opened, terminal: &mut Terminal) -> Result<(), Failure> {
         if terminal.json {
-            let inquiries =
-                (1..).zip(&case.inquiries).zip(&opened.finds).map(|((number, inquiry), found)| InquiryLine {
-                    ask: &inquiry.ask,
-                    minutes: inquiry.minutes,
-                    finds: self.ask.contains(&number).then(|| sentence(found)),
-                });
+            let follows = self.ask.iter().any(|number| case.inquiries[number - 1].follow);
             return terminal.line(&json::line(
                 "case",
                 CaseLine {
@@ -155,7 +134,8 @@ impl Cases {
                     minutes: case.minutes,
                     situation: &case.situation,
                     symptom: sentence(&opened.symptom),
-                    inquiries: inquiries.collect(),
+                    inquiries: inquiries(case, opened, &self.ask),
+                    followed: if follows { opened.telling() } else { Vec::new() },
                     causes: case.causes.iter().map(|cause| cause.text.as_str()).collect(),
                 },
             ));
@@ -168,7 +148,7 @@ impl Cases {
             let asked = format!("{} ({} minutes)", inquiry.ask, inquiry.minutes);
             text.push_str(&format!("{}\n", hang(&format!("{number:>4}. "), &asked, 6)));
             if self.ask.contains(&number) {
-                text.push_str(&format!("{}\n", found(opened, number)));
+                text.push_str(&format!("{}\n", found(case, opened, number)));
             }
         }
         text.push_str("\nWhat is the matter?\n");
@@ -179,8 +159,7 @@ impl Cases {
     /// Says whether that is the cause, and asks what to do about the real one.
     fn judge_cause(&self, case: &Case, asked: &[usize], cause: usize, terminal: &mut Terminal) -> Result<(), Failure> {
         let minutes = case.minutes_for(asked).map_err(usage)?;
-        let is_right = |index: usize| case.causes[index].right;
-        let verdict = verdict(cause, case.causes.len(), &is_right, &case.causes[cause].because);
+        let verdict = cause_verdict(case, cause);
         let cures = case.cure.choices.iter().map(|choice| choice.text.as_str());
         if terminal.json {
             let (name, seed, cure) = (case.name.as_str(), self.seed.seed, case.cure.ask.as_str());
@@ -195,22 +174,17 @@ impl Cases {
 
     /// Runs a cure, and says what came of it.
     fn judge_cure(&self, case: &Case, opened: &Opened, cure: usize, terminal: &mut Terminal) -> Result<(), Failure> {
-        let choice = &case.cure.choices[cure];
-        let is_right = |index: usize| case.cure.choices[index].right;
-        let verdict = verdict(cure, case.cure.choices.len(), &is_right, &choice.because);
+        let verdict = cure_verdict(case, cure);
         let tried = case.try_cure(cure, self.seed.seed)?;
-        let measured: Vec<String> = tried.iter().flatten().map(|tried| outcome(case, tried)).collect();
         let digest = opened.digest.to_string();
         if terminal.json {
             let (name, seed, moral) = (case.name.as_str(), self.seed.seed, case.moral.as_str());
-            return terminal.line(&json::line("cure", CureLine { name, seed, cure: verdict, measured, moral, digest }));
+            return terminal
+                .line(&json::line("cure", CureLine { name, seed, cure: verdict, tried: &tried, moral, digest }));
         }
         let style = terminal.style;
-        let ran = match &choice.unplayed {
-            Some(why) => format!("It was not run: {why}"),
-            None => format!("It was run: {}.", measured.join("; ")),
-        };
         let again = style.paint(Tone::Dim, &format!("seed {}, digest {digest}", self.seed.seed));
+        let ran = outcome(case, cure, tried.as_deref());
         let (judged, ran) = (judged("The cure", &verdict, style), hang("   ", &ran, 3));
         let text = format!("\n{judged}{ran}\n\n{}\n\n{again}\n", wrap(&case.moral, WIDTH, 0));
         terminal.print(&style.plain_text(&text))
@@ -237,7 +211,7 @@ impl Cases {
             match case.minutes_for(&further) {
                 Ok(_) => {
                     asked = further;
-                    terminal.line(&terminal.style.plain_text(&found(opened, number)))?;
+                    terminal.line(&terminal.style.plain_text(&found(case, opened, number)))?;
                 }
                 Err((problem, help)) => terminal.line(&format!("{problem}; {help}"))?,
             }
@@ -278,47 +252,12 @@ fn judged(what: &str, verdict: &Verdict<'_>, style: Style) -> String {
     format!("{said}\n{}\n", hang("   ", verdict.because, 3))
 }
 
-fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let cases = case::cases();
-    let width = cases.iter().map(|case| case.name.len()).max().unwrap_or(0) + 2;
-    for case in &cases {
-        if terminal.json {
-            let (name, title) = (case.name.as_str(), case.title.as_str());
-            terminal.line(&json::line("case", ListLine { name, title, minutes: case.minutes }))?;
-        } else {
-            terminal.line(&terminal.style.plain_text(&hang(&format!("{:width$}", case.name), &case.title, width)))?;
-        }
-    }
-    match terminal.json {
-        true => terminal.line(&json::line("cases", serde_json::json!({"cases": cases.len()})))?,
-        false => terminal.line("\nschism case NAME gives you evidence, and asks what is the matter.")?,
-    }
-    Ok(Exit::Expected)
-}
-
-/// A sentence with what was measured in it.
-fn sentence(known: &Known) -> String {
-    let value = known.value.map_or(String::new(), |(value, unit)| quantity(value, unit));
-    known.text.replace("{}", &value)
-}
-
-fn found(opened: &Opened, number: usize) -> String {
-    hang("      > ", &sentence(&opened.finds[number - 1]), 8)
+/// What was asked for and found; of one that follows requests, the life of the followed.
+fn found(case: &Case, opened: &Opened, number: usize) -> String {
+    let text = hang("      > ", &sentence(&opened.finds[number - 1]), 8);
+    if case.inquiries[number - 1].follow { text + &followed(opened, 8) } else { text }
 }
 
 fn choices<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    texts.zip('a'..).map(|(text, letter)| choice_text(letter, text) + "\n").collect()
-}
-
-fn verdict<'a>(chosen: usize, of: usize, is_right: &dyn Fn(usize) -> bool, because: &'a str) -> Verdict<'a> {
-    let letter = |index: usize| char::from(b'a' + index as u8);
-    let solution = (0..of).find(|index| is_right(*index)).unwrap_or_default();
-    Verdict { chosen: letter(chosen), right: is_right(chosen), solution: letter(solution), because }
-}
-
-/// What a cure's run measured, and whether that is enough.
-fn outcome(case: &Case, tried: &Tried) -> String {
-    let unit = case.unit(&tried.claim);
-    let value = tried.measured.map_or("nothing".into(), |value| quantity(value, unit));
-    format!("{} {}, which {} enough", tried.claim, value.trim_end(), if tried.met { "is" } else { "is not" })
+    texts.enumerate().map(|(index, text)| choice_text(question::letter(index), text) + "\n").collect()
 }

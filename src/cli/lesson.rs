@@ -2,6 +2,7 @@
 
 use super::OneSeed;
 use super::answer::hand_in;
+use super::catalogue;
 use super::exit::{Exit, Failure};
 use super::grades::Grade;
 use super::named::{Named, named};
@@ -57,14 +58,6 @@ enum Also {
 }
 
 #[derive(Serialize)]
-struct ListLine<'a> {
-    name: &'a str,
-    title: &'a str,
-    version: u32,
-    variants: Vec<&'a str>,
-}
-
-#[derive(Serialize)]
 struct ToldLine<'a> {
     name: &'a str,
     title: &'a str,
@@ -103,7 +96,7 @@ impl Lesson {
     /// Tells, asks, and shows what happened.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         match &self.also {
-            Some(Also::List) => list(terminal),
+            Some(Also::List) => catalogue::lessons(terminal),
             Some(Also::Grade(grade)) => grade.run(terminal),
             None => self.teach(terminal),
         }
@@ -234,30 +227,6 @@ fn lesson(name: &str) -> Result<Box<StoryFile>, Failure> {
 /// A complaint about an argument.
 pub fn usage((problem, help): Complaint) -> Failure {
     Failure::Usage(format!("{problem}; {help}"))
-}
-
-/// The lessons, one a line.
-fn list(terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let lessons = stories::catalogue();
-    let width = lessons.iter().map(|story| story.name.len()).max().unwrap_or(0) + 2;
-    for story in &lessons {
-        if terminal.json {
-            let variants = story.model.variant_names();
-            let (name, title) = (story.name.as_str(), story.title.as_str());
-            terminal.line(&json::line("lesson", ListLine { name, title, version: story.lesson.version, variants }))?;
-        } else {
-            let text = hang(&format!("{:width$}", story.name), &story.title, width);
-            terminal.line(&terminal.style.plain_text(&text))?;
-        }
-    }
-    match terminal.json {
-        true => terminal.line(&json::line("lessons", serde_json::json!({"lessons": lessons.len()})))?,
-        false => terminal.line(
-            "\nschism lesson NAME asks, schism compare NAME shows the prediction and the run.\n\
-             schism case list shows the cases, which several of them help to solve.",
-        )?,
-    }
-    Ok(Exit::Expected)
 }
 
 /// The story up to the questions; gives nothing away.

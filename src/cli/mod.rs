@@ -2,6 +2,7 @@
 
 mod answer;
 mod case;
+mod catalogue;
 mod check;
 mod compare;
 mod determinism;

@@ -7,6 +7,7 @@ use super::target;
 use crate::report::story::answer::{HandedIn, student};
 use crate::report::story::drawn::Chart;
 use crate::report::story::page::{Shown, until_us};
+use crate::stories::case::{Case, cases};
 use crate::stories::claim::Claim;
 use crate::stories::lesson::{grade, score, seed_of};
 use crate::stories::list::names;
@@ -29,7 +30,7 @@ pub struct Asked {
 }
 
 /// The seed of those who neither say who they are nor name one: that of the chapters of `docs/lessons/`.
-const SEED: u64 = 7;
+pub(super) const SEED: u64 = 7;
 
 impl Asked {
     fn story(&self) -> Result<StoryFile, String> {
@@ -47,10 +48,18 @@ impl Asked {
     }
 }
 
-/// The lessons.
+/// The lessons and the cases.
 #[derive(Serialize)]
 pub struct List {
     lessons: Vec<Entry>,
+    cases: Vec<CaseEntry>,
+}
+
+#[derive(Serialize)]
+struct CaseEntry {
+    name: String,
+    title: String,
+    minutes: u32,
 }
 
 #[derive(Serialize)]
@@ -115,14 +124,16 @@ struct File {
     text: String,
 }
 
-/// The lessons, in the order in which a class would meet them.
+/// The lessons and the cases, in the order in which a class would meet them.
 pub fn list() -> List {
     let entry =
         |story: StoryFile| Entry { questions: story.lesson.questions.len(), name: story.name, title: story.title };
-    List { lessons: catalogue().into_iter().map(entry).collect() }
+    let case = |case: Case| CaseEntry { minutes: case.minutes, name: case.name, title: case.title };
+    List { lessons: catalogue().into_iter().map(entry).collect(), cases: cases().into_iter().map(case).collect() }
 }
 
-fn paragraphs(text: &str) -> Vec<String> {
+/// Paragraphs, each in one line.
+pub(super) fn paragraphs(text: &str) -> Vec<String> {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.split("\n\n").map(one_line).filter(|text| !text.is_empty()).collect()
 }
@@ -212,6 +223,7 @@ mod tests {
         let list = ask(&json!({"ask": "lessons"}));
         assert_eq!(list["lessons"].as_array().unwrap().len(), crate::stories::list::names().len());
         assert_eq!(list["lessons"][0]["name"], "split-brain");
+        assert_eq!(list["cases"].as_array().unwrap().len(), crate::stories::case::names().len());
     }
 
     #[test]

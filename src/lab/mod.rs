@@ -5,9 +5,11 @@
 //!
 //! * [`setting`]: what the page requests to run, and the limits of that.
 //! * [`fork`]: where two runs part.
-//! * `lesson` (feature `stories`): a lesson before an answer, and after it.
+//! * `lesson` (feature `stories`): a lesson before an answer, and after it. `case`: a case as far as it is solved.
 //! * `serve` (feature `lab`): the server. `engine.rs` is the program for WebAssembly, `page/` is the page.
 
+#[cfg(feature = "stories")]
+pub mod case;
 pub mod fork;
 #[cfg(feature = "stories")]
 pub mod lesson;
@@ -70,6 +72,13 @@ pub enum Question {
         /// One answer a question.
         answer: Vec<String>,
     },
+    /// A case, as far as it is solved.
+    #[cfg(feature = "stories")]
+    Case {
+        /// Which one, what was asked for, and what was decided.
+        #[serde(flatten)]
+        run: case::Asked,
+    },
 }
 
 impl Question {
@@ -81,7 +90,7 @@ impl Question {
             #[cfg(feature = "stories")]
             Question::Lessons => false,
             #[cfg(feature = "stories")]
-            Question::Lesson { .. } | Question::Answer { .. } => true,
+            Question::Lesson { .. } | Question::Answer { .. } | Question::Case { .. } => true,
         }
     }
 }
@@ -191,6 +200,8 @@ fn reply(question: &Question, is_wanted: &dyn Fn() -> bool) -> Result<String, St
         Question::Lessons => Ok(json::line("lessons", lesson::list())),
         #[cfg(feature = "stories")]
         Question::Lesson { run } => Ok(json::line("lesson", lesson::told(run, is_wanted)?)),
+        #[cfg(feature = "stories")]
+        Question::Case { run } => case::told(run),
         #[cfg(feature = "stories")]
         Question::Answer { run, answer } => Ok(json::line("answered", lesson::answered(run, answer, is_wanted)?)),
     }

@@ -1,5 +1,5 @@
 // Whether the engine in WebAssembly makes the runs that the command makes: every scenario, two systems, one seed; and
-// every lesson.
+// every lesson and case.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { answer } from "./page/wasm.mjs";
@@ -35,10 +35,18 @@ for (const { scenario } of scenarios) {
     if (outcomes[index].digest !== digest) report.different.push(`${scenario} under ${system}`);
   }
 }
-for (const { name } of (await ask({ ask: "lessons" })).lessons) {
+const { lessons, cases } = await ask({ ask: "lessons" });
+for (const { name } of lessons) {
   report.tested += 1;
   const [{ digest }] = said(["lesson", name, "--reveal"], "revealed");
   if ((await lesson(name)) !== digest) report.different.push(`the lesson ${name}`);
+}
+for (const { name } of cases) {
+  report.tested += 1;
+  const decided = { cause: "a", cure: "a" };
+  const [{ digest }] = said(["case", name, "--cause", decided.cause, "--cure", decided.cure], "cure");
+  const { outcome } = await ask({ ask: "case", case: name, seed: SEED, ...decided });
+  if (outcome.digest !== digest) report.different.push(`the case ${name}`);
 }
 if (report.tested === 0) throw new Error("nothing was compared");
 console.log(JSON.stringify(report));

@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECTION: Duration = Duration::from_secs(300);
 
 /// The files of the page, by path: text and media type.
-const FILES: [(&str, &str, &str); 29] = [
+const FILES: [(&str, &str, &str); 31] = [
     ("/lab.css", include_str!("page/lab.css"), "text/css"),
     ("/main.mjs", include_str!("page/main.mjs"), "text/javascript"),
     ("/engine.mjs", include_str!("page/engine.mjs"), "text/javascript"),
@@ -71,6 +71,8 @@ const FILES: [(&str, &str, &str); 29] = [
     ("/run/view.mjs", include_str!("../report/page/view.mjs"), "text/javascript"),
     ("/run/words.mjs", include_str!("../report/page/words.mjs"), "text/javascript"),
     ("/asked.mjs", include_str!("page/asked.mjs"), "text/javascript"),
+    ("/case.mjs", include_str!("page/case.mjs"), "text/javascript"),
+    ("/said.mjs", include_str!("page/said.mjs"), "text/javascript"),
     ("/lesson.mjs", include_str!("page/lesson.mjs"), "text/javascript"),
     ("/lesson.css", include_str!("page/lesson.css"), "text/css"),
     ("/bars.mjs", include_str!("../report/story/bars.mjs"), "text/javascript"),

@@ -6,6 +6,7 @@
 //! allows: it names the run of another story in which the same symptom shows, and which evidence rules it out.
 
 use super::file::find;
+use super::life::Life;
 use super::model::{Complaint, Model};
 use super::question::{Play, Question, Trial};
 use super::tell::run_setup;
@@ -71,6 +72,9 @@ pub struct Inquiry {
     pub minutes: u32,
     /// What is found.
     pub finds: Fact,
+    /// Whether the requests of the run are shown: what each was doing, and for how long.
+    #[serde(default)]
+    pub follow: bool,
 }
 
 /// A possible cause.
@@ -118,6 +122,10 @@ pub struct Opened {
     pub symptom: Known,
     /// What each inquiry finds, in order.
     pub finds: Vec<Known>,
+    /// The requests of the run, for an inquiry that follows them.
+    pub lives: Vec<Life>,
+    /// How long the run lasted, in simulated seconds.
+    pub simulated_s: f64,
     /// The digest of the run.
     pub digest: Digest,
 }
@@ -147,6 +155,17 @@ fn read(name: &str, text: &str) -> Case {
     let case: Case = toml::from_str(text).unwrap_or_else(|error| panic!("sims/cases/{name}.toml: {error}"));
     assert_eq!(case.name, name, "a case has the name of its file");
     case
+}
+
+impl Opened {
+    /// Of the requests that ended without being served the one that took longest, and of those that were served the median.
+    pub fn telling(&self) -> Vec<&Life> {
+        let ended = self.lives.iter().filter(|life| life.ended_ns.is_some());
+        let (mut served, mut unserved): (Vec<&Life>, Vec<&Life>) = ended.partition(|life| life.served.unwrap_or(true));
+        served.sort_by_key(|life| (life.took_ns(), life.at_ns));
+        unserved.sort_by_key(|life| (life.took_ns(), life.at_ns));
+        unserved.last().into_iter().chain(served.get(served.len() / 2)).copied().collect()
+    }
 }
 
 impl Case {
@@ -183,6 +202,8 @@ impl Case {
         Ok(Opened {
             symptom: known(&self.symptom),
             finds: self.inquiries.iter().map(|inquiry| known(&inquiry.finds)).collect(),
+            lives: run.observed.lives,
+            simulated_s: run.observed.simulated_s,
             digest: run.digest,
         })
     }
@@ -247,6 +268,10 @@ mod tests {
                 assert!(!told.contains(|c: char| c.is_ascii_digit()), "a figure that nothing measured: {sentence}");
             }
             assert_eq!(case.open(SEED).unwrap().digest, opened.digest, "{}", case.name);
+            if case.inquiries.iter().any(|inquiry| inquiry.follow) {
+                let told: Vec<_> = opened.telling().iter().map(|life| life.served).collect();
+                assert_eq!(told, [Some(false), Some(true)], "{}: one that was not served, and one that was", case.name);
+            }
         }
     }
 

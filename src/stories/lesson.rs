@@ -145,7 +145,7 @@ mod tests {
             because: String::new(),
         }];
         let right = lesson.questions[1].choices.iter().position(|choice| choice.right).unwrap();
-        let letter = |index: usize| ((b'a' + index as u8) as char).to_string();
+        let letter = |index: usize| super::super::question::letter(index).to_string();
         let near = [(40.0 + within).to_string(), letter(right)];
         assert!(grade(&lesson, &near, &claims).iter().all(|judged| judged.right));
         let far = [(40.1 + within).to_string(), letter((right + 1) % 3)];

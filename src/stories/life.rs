@@ -18,8 +18,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 /// What a request does for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::VariantArray, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Part {
     /// It is under way between two hosts, as long as their distance takes.
     Distance,
@@ -65,6 +66,12 @@ impl Life {
     /// A life of these spans, for requests that are followed by other means.
     pub fn new(at_ns: u64, ended_ns: Option<u64>, served: bool, spans: Vec<Span>) -> Life {
         Life { at_ns, ended_ns, served: Some(served), spans }
+    }
+
+    /// How long it took, in nanoseconds; of one without an end, until the last thing that is known of it.
+    pub fn took_ns(&self) -> u64 {
+        let known_ns = self.spans.last().map_or(self.at_ns, |span| span.until_ns);
+        self.ended_ns.unwrap_or(known_ns) - self.at_ns
     }
 }
 

@@ -161,8 +161,8 @@ impl Question {
             let solution = self.choices.iter().position(|choice| choice.right).unwrap_or_default();
             let chosen = self.choices.iter().zip('a'..).find(|(_, letter)| answer == letter.to_string());
             let because = chosen.map_or(String::new(), |(choice, _)| choice.because.clone());
-            let letter = (b'a' + solution as u8) as char;
-            return Judged { right: answer == letter.to_string(), solution: letter.to_string(), answer, because };
+            let solution = letter(solution).to_string();
+            return Judged { right: answer == solution, solution, answer, because };
         };
         let claim = claims.iter().find(|claim| claim.variant == variant && claim.name == name);
         let measured = claim.and_then(|claim| claim.measured);
@@ -181,9 +181,17 @@ impl Question {
 /// If it is the letter of none.
 pub fn chosen(text: &str, choices: usize) -> Result<usize, Complaint> {
     let text = text.trim().to_lowercase();
-    let letters: Vec<String> = ('a'..).take(choices).map(String::from).collect();
+    let letters: Vec<String> = (0..choices).map(|index| letter(index).to_string()).collect();
     let wrong = || (format!("`{text}` is no choice"), format!("allowed: {}", letters.join(", ")));
     letters.iter().position(|letter| *letter == text).ok_or_else(wrong)
+}
+
+/// The letter of a choice, by its index.
+///
+/// # Panics
+/// If there are more choices than letters.
+pub fn letter(index: usize) -> char {
+    ('a'..='z').nth(index).expect("a question has no more choices than there are letters")
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ use super::question::{Choice, Play, Question, Trial};
 use super::tell::run_setup;
 use crate::run::RunError;
 use crate::scenario::suggest::allowed;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// The result of a trial.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tried {
     /// What was measured.
     pub claim: String,

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { addressOf, figureAt, isLesson, placeOf, questionOf, wanted } from "../../src/lab/page/asked.mjs";
+import { addressOf, addressOfCase, caseIn, figureAt, isLesson, placeOf, questionOf, wanted } from "../../src/lab/page/asked.mjs";
 import { launch, serveFiles, serveLab, schism, until, visit } from "./browser.mjs";
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "schism-lesson-"));
@@ -34,6 +34,10 @@ test("an address is a lesson, and says whose", () => {
   assert.ok(isLesson("#lessons") && isLesson("#lesson=retry-storm") && !isLesson("#lessonless") && !isLesson("#split-brain"));
   const asked = { lesson: "retry-storm", student: "s.1-2" };
   assert.deepEqual(wanted(addressOf(asked)), { ...asked, seed: null });
+  const solved = { case: "dns-is-slow", asked: [2, 6], seed: "9", cause: "c" };
+  assert.ok(isLesson(addressOfCase(solved)) && caseIn("#lesson=dns-outage") === null);
+  assert.deepEqual(caseIn(addressOfCase(solved)), solved);
+  assert.deepEqual(caseIn("#case=dns-is-slow"), { case: "dns-is-slow", asked: [] });
   assert.deepEqual(questionOf(wanted("#lesson=dns-outage&seed=9"), "lesson"), { ask: "lesson", lesson: "dns-outage", seed: "9" });
   assert.deepEqual(questionOf(wanted("#lesson=dns-outage&seed=9&student=ada"), "lesson"), { ask: "lesson", lesson: "dns-outage", student: "ada" });
 });
@@ -111,20 +115,68 @@ for (const engine of ["wasm", "native"]) {
     await context.close();
   });
 
+  test(`${engine}: a case is solved step by step, by the keyboard too, and a link is a case as far as it is solved`, async () => {
+    const { page, context, errors } = await open(engine, "#case=service-is-slow", { viewport: { width: 390, height: 844 } });
+    const clock = () => page.locator(".clock").textContent();
+    const focused = () => page.evaluate(() => document.activeElement.id);
+    const after = async (id, step) => {
+      await step();
+      await page.waitForFunction((id) => document.activeElement.id === id, id, { timeout: 60_000 });
+    };
+    assert.equal(await clock(), "30 of 30 minutes left.");
+    assert.equal(await page.locator("#cure, .moral, .requests").count(), 0, "nothing is given away");
+    await after("finds-2", () => page.getByRole("button", { name: /line|before it is sent/ }).click());
+    assert.match(await page.locator("#finds-2").textContent(), /^\d+(\.\d+)? m?s, in the line for a connection/);
+    await after("finds-6", async () => {
+      await page.getByRole("button", { name: /Follow single requests/ }).focus();
+      await page.keyboard.press("Enter");
+    });
+    assert.equal(await clock(), "10 of 30 minutes left.");
+    await page.getByRole("button", { name: "Slowest" }).click();
+    assert.match(await page.locator(".life").innerText(), /waits for a connection of the pool/);
+    await after("finds-1", () => page.getByRole("button", { name: /long does the database/ }).click());
+    assert.ok(await page.getByRole("button", { name: /the audit records/ }).isDisabled(), "there is no time for everything");
+    await page.click("#cause button");
+    assert.equal(await page.locator("#cause .note").textContent(), "Choose one first.");
+    await page.locator("#cause input").last().check();
+    await after("cause", () => page.click("#cause button"));
+    assert.match(await page.locator("#cause").innerText(), /You said c, right/);
+    await page.locator("#cure input").nth(0).check();
+    await after("cure", () => page.click("#cure button"));
+    assert.match(await page.locator("#cure").innerText(), /You said a, not so\. It is b\..*is not enough/s);
+    await page.goBack();
+    await page.locator("form#cure").waitFor();
+    const link = page.url();
+    assert.match(link, /#case=service-is-slow&asked=2,6,1&cause=c$/);
+    await page.reload();
+    await page.locator("form#cure").waitFor({ timeout: 60_000 });
+    await page.locator("#cure input").nth(1).check();
+    await after("cure", () => page.click("#cure button"));
+    assert.match(await page.locator("#cure").innerText(), /100\.0 %, which is enough/);
+    assert.equal(await focused(), "cure");
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.equal(wide, 0, "nothing sticks out");
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
   test(`${engine}: the list leads to every lesson, and back to the playground`, async () => {
     const { page, context, errors } = await open(engine, "#lessons");
     const listed = spawnSync(schism, ["lesson", "list", "--format", "json"], { encoding: "utf8" }).stdout.trim().split("\n");
     // quinn does not compile for WASI: the tab has every lesson but that of HTTP/3.
     const here = ({ kind, name }) => kind === "lesson" && !(engine === "wasm" && name === "head-of-line");
     const titles = listed.map((line) => JSON.parse(line)).filter(here).map(({ title }) => title);
-    assert.deepEqual(await page.locator(".lessons a").allTextContents(), titles);
-    await page.locator(".lessons a").last().click();
+    assert.deepEqual(await page.locator("ol.lessons a").allTextContents(), titles);
+    const cases = listed.map((line) => JSON.parse(line)).filter(({ kind }) => kind === "case").map(({ title }) => title);
+    assert.ok(cases.length > 0);
+    assert.deepEqual(await page.locator(".cases a").allTextContents(), cases);
+    await page.locator("ol.lessons a").last().click();
     await page.locator("form.predict").waitFor({ timeout: 60_000 });
     assert.equal(await page.locator("main h2").textContent(), titles.at(-1));
     await page.getByRole("link", { name: "Playground" }).click();
     await until(page, () => document.querySelector("#scenario")?.options.length > 0 && document.documentElement.dataset.ready === "true");
     await page.getByRole("link", { name: "Lessons" }).click();
-    await page.locator(".lessons").waitFor();
+    await page.locator("ol.lessons").waitFor();
     assert.deepEqual(errors, []);
     await context.close();
   });
@@ -160,7 +212,7 @@ test("runs can be stopped, and run again", async () => {
 test("an answer to what is no longer shown changes nothing", async () => {
   const { page, context, errors } = await open("native", "#lesson=retry-storm");
   await page.evaluate(() => { location.hash = "#lesson=dns-outage"; location.hash = "#lessons"; });
-  await page.locator(".lessons").waitFor();
+  await page.locator("ol.lessons").waitFor();
   await page.waitForLoadState("networkidle");
   assert.equal(await page.locator("form.predict").count(), 0);
   assert.deepEqual(errors, []);

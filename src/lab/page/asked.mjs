@@ -1,9 +1,9 @@
 // Which lesson an address asks for, and which figure a slider's place stands for: plain data, without a page.
 
-/** Whether an address asks for lessons. */
-export const isLesson = (hash) => /^#lessons?($|=)/.test(hash);
+/** Whether an address asks for lessons or a case. */
+export const isLesson = (hash) => /^#(lessons?($|=)|case=)/.test(hash);
 
-/** What an address asks for. */
+/** Which lesson an address asks for. */
 export function wanted(hash) {
   const fields = new URLSearchParams(hash.slice(1));
   return { lesson: fields.get("lesson"), student: fields.get("student"), seed: fields.get("seed") };
@@ -11,6 +11,21 @@ export function wanted(hash) {
 
 /** The address of a lesson. */
 export const addressOf = ({ lesson, student }) => `#lesson=${encodeURIComponent(lesson)}${student ? `&student=${encodeURIComponent(student)}` : ""}`;
+
+/** Which case an address asks for, and how far it is solved; null if it asks for none. */
+export function caseIn(hash) {
+  const fields = new URLSearchParams(hash.slice(1));
+  if (!fields.has("case")) return null;
+  const asked = (fields.get("asked") ?? "").split(",").filter(Boolean).map(Number);
+  const given = ["seed", "cause", "cure"].filter((name) => fields.has(name)).map((name) => [name, fields.get(name)]);
+  return { case: fields.get("case"), asked, ...Object.fromEntries(given) };
+}
+
+/** The address of a case as far as it is solved. */
+export function addressOfCase({ case: name, seed, asked, cause, cure }) {
+  const given = Object.entries({ case: name, seed, asked: asked?.join(","), cause, cure }).filter(([, value]) => value);
+  return `#${given.map(([field, value]) => `${field}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&")}`;
+}
 
 /** A question about the lesson that an address names. */
 export function questionOf({ lesson, student, seed }, ask) {

@@ -1,11 +1,11 @@
 // Lessons: a story, what an engineer on call would see, a prediction, and only then the runs. `#lessons` lists them,
-// `#lesson=retry-storm` is one; `&student=ID` makes its runs those of a student, who can hand in an answer.
-import { addressOf, figureAt, isLesson, placeOf, questionOf, wanted } from "./asked.mjs";
+// `#lesson=retry-storm` is one; `&student=ID` makes its runs those of a student, who can hand in an answer. `#case=NAME` is
+// a case.
+import { addressOf, addressOfCase, caseIn, figureAt, isLesson, placeOf, questionOf, wanted } from "./asked.mjs";
 import { chart, claims, made } from "./bars.mjs";
+import { showCase } from "./case.mjs";
 import { requests } from "./life.mjs";
-
-const paragraphs = (texts) => texts.map((text) => made("p", { textContent: text }));
-const letters = "abcdefghijklmnopqrstuvwxyz";
+import { bullets, followWords, letters, paragraphs } from "./said.mjs";
 
 let engine;
 let main;
@@ -19,7 +19,7 @@ export async function teach(asked, where) {
   const place = made("a", { href: "#lessons", textContent: "All lessons" });
   const lab = made("a", { href: "#", textContent: "Playground" });
   const header = made("header", {}, made("h1", { textContent: "schism lessons" }), made("nav", {}, place, " \u00b7 ", lab),
-    made("p", { className: "faint", textContent: `The runs are made in ${where}. Nothing leaves it.` }));
+    made("p", { className: "faint", textContent: `The runs are made ${where}. Nothing leaves it.` }));
   header.querySelector("nav").setAttribute("aria-label", "Elsewhere");
   document.body.replaceChildren(made("a", { className: "skip", href: "#lesson", textContent: "Skip to the lesson", onclick: skip }), header, main);
   await Promise.all(["drawn.css", "lesson.css"].map(styled));
@@ -39,16 +39,17 @@ const styled = (href) => new Promise((loaded) => {
 });
 
 async function show() {
-  const [own, asked] = [location.hash, wanted(location.hash)];
+  const [own, asked, solved] = [location.hash, wanted(location.hash), caseIn(location.hash)];
   shown = own;
   delete document.documentElement.dataset.ready;
-  const status = made("p", { className: "faint", role: "status", textContent: "The engine is starting \u2026" });
-  main.replaceChildren(status);
+  // A case stays in sight while its next step is made.
+  if (!main.hasAttribute("aria-busy")) main.replaceChildren(made("p", { className: "faint", role: "status", textContent: "The engine is starting \u2026" }));
   try {
-    const answer = await engine.ask(asked.lesson ? questionOf(asked, "lesson") : { ask: "lessons" });
+    const answer = await engine.ask(solved ? { ask: "case", ...solved } : asked.lesson ? questionOf(asked, "lesson") : { ask: "lessons" });
     if (shown !== own) return;
     if (answer.kind === "refused") throw new Error(answer.message);
-    if (asked.lesson) showLesson(asked, answer);
+    if (solved) showCase(main, solved, answer, solve);
+    else if (asked.lesson) showLesson(asked, answer);
     else showList(answer);
   } catch (error) {
     if (shown !== own) return;
@@ -58,14 +59,29 @@ async function show() {
   document.documentElement.dataset.ready = "true";
 }
 
-function showList({ lessons }) {
+/** A further step of a case: the address says it, and what came of it has the focus. */
+async function solve(asked, focus) {
+  history.pushState(null, "", addressOfCase(asked));
+  main.setAttribute("aria-busy", "true");
+  await show();
+  main.removeAttribute("aria-busy");
+  document.getElementById(focus)?.focus();
+}
+
+function showList({ lessons, cases }) {
   document.title = "schism lessons";
   const item = ({ name, title, questions }) => made("li", {}, made("a", { href: addressOf({ lesson: name }), textContent: title }),
     made("div", { className: "faint", textContent: `${name}, ${questions} question${questions === 1 ? "" : "s"}` }));
   main.replaceChildren(made("h2", { textContent: "What fails, and how to know before it does" }),
     made("div", { className: "text" }, made("p", { textContent: "Each lesson tells a story and shows what an engineer on call would see. You predict; then it is run, in front of you." })),
-    made("ol", { className: "lessons" }, ...lessons.map(item)));
+    made("ol", { className: "lessons" }, ...lessons.map(item)),
+    made("h2", { textContent: "What would you do?" }),
+    made("div", { className: "text" }, made("p", { textContent: "A case has a symptom, and evidence that costs time. You name the cause, choose a cure, and see it run." })),
+    made("ul", { className: "lessons cases" }, ...cases.map(caseItem)));
 }
+
+const caseItem = ({ name, title, minutes }) => made("li", {}, made("a", { href: addressOfCase({ case: name }), textContent: title }),
+  made("div", { className: "faint", textContent: `${name}, ${minutes} minutes` }));
 
 function showLesson(asked, told) {
   document.title = `${told.title}: a lesson`;
@@ -186,11 +202,8 @@ function follow({ variants, until_us }) {
   const menu = made("select", { id: "variant" }, ...variants.map(({ name }) => made("option", { textContent: name })));
   menu.onchange = () => place.replaceChildren(requests(variants[menu.selectedIndex], until_us));
   menu.onchange();
-  const words = "Each dot is a request: to the right when it was offered, upwards how long it took. The bars below count those offered: served and, in red, not. Click a dot.";
-  return [made("p", { className: "faint", textContent: words }), made("p", {}, made("label", {}, "Requests of ", menu)), place];
+  return [followWords(), made("p", {}, made("label", {}, "Requests of ", menu)), place];
 }
-
-const bullets = (texts) => made("ul", { className: "plain" }, ...texts.map((text) => made("li", { textContent: text })));
 
 function markedQuestion({ choices, unit }, judged, reasons, at) {
   const because = choices.length ? [] : [made("p", { textContent: `${judged.because}.` })];

@@ -4,6 +4,7 @@
 //
 // `sites` and `faults` are there if they are not the scenario's; a scenario from a file is in `toml`, compressed. `t` is
 // the instant, in seconds. `#split-brain` alone chooses a scenario.
+import { isLesson } from "./asked.mjs";
 
 const base64url = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))
   .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
@@ -24,16 +25,13 @@ export async function toLink({ scenario, toml, seed, sites, faults }, systems, t
   return `#${parts.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2C", ",")}`).join("&")}`;
 }
 
-/** Whether a fragment is about something else than a run, such as a lesson. */
-export const isForeign = (hash) => /^#lessons?($|=)/.test(hash);
-
 /**
  * What a fragment asks for: `{ scenario | toml, seed, systems, sites, faults, t }`, each undefined where it says nothing.
  * Throws with words for people if it cannot be read.
  */
 export async function fromLink(hash) {
   const text = hash.replace(/^#/, "");
-  if (!text || isForeign(hash)) return {};
+  if (!text || isLesson(hash)) return {};
   if (!text.includes("=")) return { scenario: decoded("the scenario", text) };
   const asked = new Map(text.split("&").map((part) => part.split("=")).map(([name, ...value]) => [name, decoded(name, value.join("="))]));
   const t = Number(asked.get("t")) * 1000;

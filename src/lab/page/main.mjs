@@ -3,7 +3,7 @@ import { offersOn, onLeader } from "./acts.mjs";
 import * as engines from "./engine.mjs";
 import { isLesson } from "./asked.mjs";
 import { teach } from "./lesson.mjs";
-import { fromLink, isForeign, toLink } from "./link.mjs";
+import { fromLink, toLink } from "./link.mjs";
 import { draw } from "./network.mjs";
 import {
   clicks, faultsOf, forked, isEdited, isFixed, question, seconds, settingOf, sitesOf, stopping, told, withFault, withSite,
@@ -314,7 +314,7 @@ let [isNewEntry, links] = [false, 0];
 
 /** Writes the setting and the instant into the address. */
 async function saveLink() {
-  if (isForeign(location.hash) || !onStage) return;
+  if (isLesson(location.hash) || !onStage) return;
   links += 1;
   const mine = links;
   const hash = await toLink(told(setting), setting.systems, stage.view.t);
@@ -337,7 +337,7 @@ async function settingFrom({ scenario, toml, seed = "7", systems, sites, faults 
 
 /** Shows what the address asks for: a run that has been made already, or one that is made now. */
 async function openLink(recorded = null) {
-  if (isForeign(location.hash)) return;
+  if (isLesson(location.hash)) return;
   let [asked, made, wrong] = [{}, null, null];
   try {
     asked = await fromLink(location.hash);
@@ -421,7 +421,7 @@ function listen() {
 }
 
 async function begin() {
-  const where = isNative ? "this machine" : "this tab, as WebAssembly";
+  const where = isNative ? "on this machine" : "in this tab, as WebAssembly";
   const isTaught = isLesson(location.hash);
   addEventListener("hashchange", () => isLesson(location.hash) !== isTaught && location.reload());
   if (isTaught) return teach(engine, where);
@@ -440,7 +440,7 @@ async function begin() {
     return;
   }
   parity = await compareEngines();
-  of("engine").textContent = `schism ${catalogue.version} runs in ${where}. Nothing leaves it.`;
+  of("engine").textContent = `schism ${catalogue.version} runs ${where}. Nothing leaves it.`;
   of("scenario").replaceChildren(...catalogue.scenarios.map(({ scenario }) => made("option", { textContent: scenario })));
   menus = { "link-kind": clicks(catalogue.kinds, "link"), "node-kind": clicks(catalogue.kinds, "node") };
   for (const [id, offers] of Object.entries(menus)) {

@@ -1,9 +1,11 @@
 //! A story: predictions beside measurements, in 80 columns.
 //!
 //! * [`answer`]: the file that a student hands in. [`class`]: what a class handed in, as one HTML file.
+//! * [`case`]: a case as far as it is solved.
 //! * [`page`]: the comparison as one HTML file. [`drawn`], [`lives`]: what it draws, and lessons in a browser too.
 
 pub mod answer;
+pub mod case;
 pub mod class;
 pub mod drawn;
 pub mod lives;
