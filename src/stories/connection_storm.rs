@@ -7,6 +7,7 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
+use super::life::{self, Leg, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, ns, poisson, sleep_until};
 use crate::host::Host;
@@ -97,6 +98,10 @@ fn erlang_b(places: u32, load: f64) -> f64 {
 impl ConnectionStorm {
     fn round_trip_s(&self) -> f64 {
         2.0 * self.latency_ms as f64 / 1000.0
+    }
+
+    fn round_trip_ns(&self) -> u64 {
+        2 * self.latency_ms * 1_000_000
     }
 
     /// Half-open connections if there is room for all (a).
@@ -403,18 +408,24 @@ impl Scene {
         let limit = Duration::from_secs_f64(self.p.timeout_s);
         let result = if self.p.kept(self.variant).is_some() {
             // A request that was sent is waited for, so that the connection can be used again.
+            life::begin(host, Part::Queueing, "waits for a connection of the pool");
             match tokio::time::timeout(limit, pool.take()).await {
-                Ok(stream) => ask(&stream).await.inspect(|()| pool.put(stream)),
+                Ok(stream) => self.ask(host, &stream).await.inspect(|()| pool.put(stream)),
                 Err(_) => Err(Failure::TimedOut),
             }
         } else {
             let opened = async {
+                let handshake = Leg::begin(host, None, "SYN sent: connects to the api", self.p.round_trip_ns());
                 let stream = tcp.connect(named(host, API), PORT).await?;
-                ask(&stream).await?;
+                handshake.answered();
+                self.ask(host, &stream).await?;
                 match self.variant {
                     RESET => stream.abort(),
                     // The end comes with the answer or right after it.
-                    SERVER => drop(stream.read().await?),
+                    SERVER => {
+                        life::begin(host, Part::Idle, "waits for the server to close");
+                        drop(stream.read().await?);
+                    }
                     _ => {}
                 }
                 Ok(())
@@ -422,20 +433,27 @@ impl Scene {
             tokio::time::timeout(limit, opened).await.unwrap_or(Err(Failure::TimedOut))
         };
         let ended_ns = host.now_ns();
+        let ok = result.is_ok() && ended_ns - at_ns <= ns(self.p.timeout_s);
+        life::served(ok);
         self.log.with(|log| {
             let asked = &mut log.asked[number];
             asked.ended_ns = Some(ended_ns);
-            asked.ok = result.is_ok() && ended_ns - at_ns <= ns(self.p.timeout_s);
+            asked.ok = ok;
             asked.no_port = result == Err(Failure::NoPort);
         });
     }
-}
 
-async fn ask(stream: &Stream) -> Result<(), Failure> {
-    stream.write(b"question").await?;
-    match stream.read().await?.is_empty() {
-        false => Ok(()),
-        true => Err(Failure::Closed),
+    async fn ask(&self, host: &Host, stream: &Stream) -> Result<(), Failure> {
+        let least_ns = self.p.round_trip_ns() + ns(self.p.service_ms / 1000.0);
+        let question =
+            Leg::begin(host, None, "established: the question to the api, its work, and the answer", least_ns);
+        stream.write(b"question").await?;
+        let answer = stream.read().await?;
+        question.answered();
+        match answer.is_empty() {
+            false => Ok(()),
+            true => Err(Failure::Closed),
+        }
     }
 }
 

@@ -7,8 +7,9 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
+use super::life::{Life, Part, Span};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
-use super::world::{Notes, World, drive, load_stream, named, sleep_until};
+use super::world::{Notes, Ran, World, drive_unfollowed, load_stream, named, sleep_until};
 use crate::fault::kinds::Messages;
 use crate::fault::model::{Chaos, Fault, Target};
 use crate::host::Host;
@@ -67,6 +68,39 @@ pub(super) struct TcpOrUdp {
 }
 
 impl TcpOrUdp {
+    /// The frames as lives of requests: under way, held up behind what was lost, and in the player's buffer.
+    fn lives(&self, log: &Log) -> Vec<Life> {
+        let ways_ns = self.latency_ms * 1_000_000;
+        let life = |frame: &Frame| {
+            let mut spans = Vec::new();
+            let mut at_ns = frame.taken_ns;
+            let mut to = |until_ns: u64, part, what: &str| {
+                if until_ns > at_ns {
+                    spans.push(Span { part, what: what.into(), from_ns: at_ns, until_ns });
+                    at_ns = until_ns;
+                }
+            };
+            match frame.there_ns {
+                Some(there_ns) => {
+                    // Both ends of the way round to a step of the simulator.
+                    if there_ns > frame.taken_ns + ways_ns + 2 * self.tick_ms * 1_000_000 {
+                        let what = "held up: it was lost and sent again, or what came before it was";
+                        to(there_ns - ways_ns, Part::Lost, what);
+                    }
+                    to(there_ns, Part::Distance, "to the viewer");
+                }
+                None => to(frame.taken_ns + ways_ns, Part::Lost, "lost on its way"),
+            }
+            if let Some(shown_ns) = frame.shown_ns {
+                to(shown_ns, Part::Idle, "in the player's buffer, until it is due");
+            }
+            Life::new(frame.taken_ns, frame.shown_ns.or(frame.there_ns), frame.shown_ns.is_some(), spans)
+        };
+        let mut lives: Vec<Life> = log.frames.iter().flatten().filter(|frame| frame.taken_ns > 0).map(life).collect();
+        lives.sort_by_key(|life| life.at_ns);
+        lives
+    }
+
     fn loss(&self) -> f64 {
         self.loss_percent / 100.0
     }
@@ -256,6 +290,7 @@ impl Model for TcpOrUdp {
         let world = world.host(VIEWER, move |host| viewer.clone().viewer(host, shown.clone()));
         let ran = world.host(CAMERA, move |host| camera.clone().camera(host, load.clone())).run()?;
         let log = log.take();
+        let ran = Ran { lives: self.lives(&log), ..ran };
         Ok(ran.observed(measure(&log), vec![arrivals(self, &log)]))
     }
 }
@@ -364,7 +399,7 @@ impl Scene {
         for opened in opening {
             connections.push(opened.await.expect("it ends by itself"));
         }
-        drive(host, load, move |_, arrival| {
+        drive_unfollowed(host, load, move |_, arrival| {
             let (scene, host) = (self.clone(), own.clone());
             let connection = connections[arrival.sort as usize].clone();
             async move {

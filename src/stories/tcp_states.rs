@@ -7,13 +7,14 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
+use super::life::{self, Leg, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::tcp_log::{Logs, exchange, timeline};
 use super::world::{Notes, World, dead, drive, lasting, load_stream, named, sleep_until};
 use crate::fault::kinds::PowerLoss;
 use crate::fault::model::{Fault, Target};
 use crate::host::Host;
-use crate::host::tcp::record::{Entry, Event};
+use crate::host::tcp::record::{Entry, Event, Failure};
 use crate::host::tcp::{RTO, Settings, State, Stream, Tcp};
 use crate::run::RunError;
 use rand::Rng;
@@ -128,9 +129,16 @@ fn waited_s(again: u32) -> f64 {
     RTO.as_secs_f64() * (2.0_f64.powi(again as i32) - 1.0)
 }
 
+/// What a program says that does not wait any longer.
+const GAVE_UP: &str = "gave up";
+
 impl TcpStates {
     fn round_trip_s(&self) -> f64 {
         2.0 * self.latency_ms as f64 / 1000.0
+    }
+
+    fn round_trip_ns(&self) -> u64 {
+        2 * self.latency_ms * 1_000_000
     }
 
     fn cut_for_s(&self) -> f64 {
@@ -420,9 +428,17 @@ impl Scene {
         let stream = tcp.begin(named(host, target), port).expect("there are ports enough");
         self.log.with(|log| log.ids.insert(episode, stream.id()));
         let mut began_ns = host.now_ns();
+        let handshake = Leg::begin(host, None, &format!("SYN sent: connects to {target}"), self.p.round_trip_ns());
         let mut what = self.wait(stream.opened()).await.map_or_else(|told| told, |()| "connected".to_string());
+        // A reset is an answer too.
+        if what == "connected" || what == Failure::Refused.to_string() {
+            handshake.answered();
+        } else {
+            drop(handshake);
+        }
         if what == "connected" {
             if matches!(episode, Episode::Request | Episode::Short) {
+                life::begin(host, Part::Idle, "established: the program has nothing to say yet");
                 sleep_until(host, began_ns + (BEFORE_S * 1e9) as u64).await;
                 began_ns = host.now_ns();
             }
@@ -430,15 +446,18 @@ impl Scene {
                 Episode::LostSyn => what,
                 Episode::IdleWell | Episode::IdleFar | Episode::IdleDark => {
                     began_ns = host.now_ns();
+                    life::begin(host, Part::Idle, "established: the program waits for the server to say something");
                     self.read(&stream).await
                 }
                 Episode::Reset => {
                     began_ns = host.now_ns();
-                    self.ask(&stream, b"leave").await
+                    self.ask(host, &stream, b"leave").await
                 }
-                _ => self.ask(&stream, b"question").await,
+                _ => self.ask(host, &stream, b"question").await,
             };
         }
+        life::note(host, Part::Processing, &format!("the program is told: {what}"));
+        life::served(what == "connected" || what == "answer");
         let told = Told { began_ns, ended_ns: host.now_ns(), what };
         self.log.with(|log| log.told.insert(episode, told));
     }
@@ -448,7 +467,7 @@ impl Scene {
         let limit = if self.variant == LIMITED { self.p.timeout_s } else { f64::from(u32::MAX) };
         match tokio::time::timeout(Duration::from_secs_f64(limit), what).await {
             Ok(result) => result.map_err(|failure| failure.to_string()),
-            Err(_) => Err("gave up".into()),
+            Err(_) => Err(GAVE_UP.into()),
         }
     }
 
@@ -460,11 +479,17 @@ impl Scene {
         }
     }
 
-    async fn ask(&self, stream: &Stream, question: &[u8]) -> String {
-        match stream.write(question).await {
-            Ok(()) => self.read(stream).await,
-            Err(failure) => failure.to_string(),
+    async fn ask(&self, host: &Host, stream: &Stream, question: &[u8]) -> String {
+        let leg = Leg::begin(host, None, "established: the question, and its answer", self.p.round_trip_ns());
+        if let Err(failure) = stream.write(question).await {
+            return failure.to_string();
         }
+        let told = self.read(stream).await;
+        // Whatever comes from the other end is an answer; a time-out is none.
+        if told != Failure::TimedOut.to_string() && told != GAVE_UP {
+            leg.answered();
+        }
+        told
     }
 }
 
@@ -476,7 +501,7 @@ fn measure(log: &Log) -> Vec<Measurement> {
     };
     let at_s = |episode| log.told.get(&episode).map_or(f64::NAN, |told| told.ended_ns as f64 / 1e9);
     let held = |episode| percent(usize::from(!log.told.contains_key(&episode)), 1);
-    let given_up: &[&str] = &["connection timed out", "gave up"];
+    let given_up: &[&str] = &["connection timed out", GAVE_UP];
     let own = log.stacks.get("client").into_iter().flatten();
     let of = |episode| {
         let id = log.ids.get(&episode).copied();
@@ -493,7 +518,7 @@ fn measure(log: &Log) -> Vec<Measurement> {
         Measurement::new(SYN, after_s(Episode::NoAnswer, given_up)),
         Measurement::new(SYNS, syns as f64),
         Measurement::new(REQUEST, after_s(Episode::Request, given_up)),
-        Measurement::new(SHORT, after_s(Episode::Short, &["answer", "gave up"])),
+        Measurement::new(SHORT, after_s(Episode::Short, &["answer", GAVE_UP])),
         Measurement::new(BACK, at_s(Episode::IdleDark) - POWER_S),
         Measurement::new(CUT, at_s(Episode::IdleFar) - CUT_S),
         Measurement::new(HELD, held(Episode::IdleDark)),

@@ -8,6 +8,7 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
+use super::life::{self, Leg, Part};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::queue::Queue;
 use super::tls::{self, Seen, Tickets, Watched};
@@ -360,6 +361,7 @@ impl Scene {
         // However the connection ends, it has ended.
         let _ = stream.read_to_end(&mut heard).await;
         drop(stream);
+        life::begin(&host, Part::Idle, "its connection is lost: it waits before it connects again");
         let share = rng::below(rng::hash(self.seed, &[u64::from(client)]), 1 << 32) as f64 / (1u64 << 32) as f64;
         let waits_s = if self.variant == SPREAD { self.p.spread_s } else { NOTICES_S };
         host.sleep(Duration::from_secs_f64(share * waits_s)).await;
@@ -381,10 +383,21 @@ impl Scene {
             let began_ns = host.now_ns();
             let (target, config) = (turns.next(), config.clone());
             let shake = async move {
+                let ways_ns = 2 * self.p.latency_ms * 1_000_000;
+                let handshake = Leg::begin(host, None, &format!("the TCP handshake with {target}"), ways_ns);
                 let stream = Watched::new(host.connect(&target, PORT).await?);
+                handshake.answered();
+                // Its round trip is the smaller part of it where many wait.
+                life::begin(
+                    host,
+                    Part::Queueing,
+                    &format!("the TLS handshake with {target}, in line for its processor"),
+                );
                 TlsConnector::from(config).connect(tls::name(), stream).await
             };
             let shaken = tokio::time::timeout(limit, shake).await.ok().and_then(Result::ok);
+            let state = if shaken.is_some() { "connected" } else { "gave up, and tries again" };
+            life::begin(host, Part::Idle, state);
             let done_ns = shaken.as_ref().map(|_| host.now_ns());
             let seen = shaken.as_ref().map_or_else(Seen::default, |stream| stream.get_ref().0.seen.clone());
             let number = again.then_some(number);
