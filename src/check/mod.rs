@@ -81,6 +81,8 @@ pub enum CheckName {
     SnapshotAgreement,
     /// No process panics.
     Panic,
+    /// A service that is not the store answers as its model says.
+    Service,
 }
 
 /// Simulated nanoseconds as seconds for people.

@@ -114,7 +114,10 @@ impl From<std::io::Error> for Failure {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
-        // A run is refused because of what its scenario asks for; a fault of the harness panics.
-        Failure::input(error)
+        match error {
+            RunError::Broken(why) => Failure::Harness(why),
+            // A run is refused because of what its scenario asks for; a fault of the harness panics.
+            error => Failure::input(error),
+        }
     }
 }

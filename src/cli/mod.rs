@@ -214,7 +214,12 @@ impl Jobs {
 
 /// Reads the name of a system, and says what there is if there is no such system.
 fn parse_system(text: &str) -> Result<System, String> {
-    text.parse().map_err(|_| unknown("system", text, System::names()))
+    match text.parse() {
+        Ok(system) => Ok(system),
+        // Whoever gives arguments may start programs.
+        Err(_) if text.starts_with("nodes") => System::named(text),
+        Err(_) => Err(unknown("system", text, System::names())),
+    }
 }
 
 /// Reads the name of a bug, and says what there is if there is no such bug.

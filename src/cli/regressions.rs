@@ -153,7 +153,7 @@ fn read(file: &Path) -> Result<(Scenario, System, u64), String> {
     let Some(explicit) = &scenario.explicit else {
         return Err("it carries no recorded run; `schism run --save` writes one that does".into());
     };
-    let system = explicit.system.parse().map_err(|error: schism::systems::UnknownSystem| error.to_string())?;
+    let system = System::named(&explicit.system)?;
     let seed = explicit.seed;
     Ok((scenario, system, seed))
 }

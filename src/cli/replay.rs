@@ -91,7 +91,7 @@ impl Replay {
         let Some(explicit) = &scenario.explicit else {
             return Err(Failure::input(format!("{file} carries no recorded run; start one with: schism run {file}")));
         };
-        let recorded_with: System = explicit.system.parse().map_err(|_| {
+        let recorded_with: System = System::named(&explicit.system).map_err(|_| {
             Failure::input(format!("{file} was recorded with `{}`, which is no system here", explicit.system))
         })?;
         let system = self.which.named().unwrap_or(recorded_with);

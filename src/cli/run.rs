@@ -2,7 +2,7 @@
 
 use super::determinism;
 use super::exit::{Exit, Failure};
-use super::recordings;
+use super::recordings::{self, quoted};
 use super::terminal::Terminal;
 use super::unwritten::{ELSEWHERE, Unwritten};
 use super::{OneSeed, Subject, Which};
@@ -98,7 +98,7 @@ impl RunOne {
         }
         if let Some(path) = &self.html {
             let (scenario, seed) = (recordings::portable(&self.subject.scenario), self.seed.seed);
-            let command = format!("schism run {scenario} --system {} --seed {seed}", done.outcome.system);
+            let command = format!("schism run {scenario} --system {} --seed {seed}", quoted(&done.outcome.system));
             let page = page(std::slice::from_ref(&done), None, &command);
             unwritten.attempt(recordings::write_page(&page, path, terminal), "name another file with --html")?;
         }

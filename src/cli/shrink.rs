@@ -119,7 +119,7 @@ impl Shrink {
                 ))),
             };
         };
-        let recorded: System = explicit.system.parse().map_err(Failure::input)?;
+        let recorded: System = System::named(&explicit.system).map_err(Failure::input)?;
         match self.which.named() {
             Some(other) if other != recorded => Err(Failure::Usage(format!(
                 "{} is a run of {recorded}; leave --system out, or shrink the scenario that it came from",
@@ -192,5 +192,5 @@ fn somewhere(
 }
 
 fn file_name(shrunk: &Scenario) -> String {
-    format!("{}-{}-{}-shrunk.toml", shrunk.name, form(shrunk).system, form(shrunk).seed)
+    recording::named(&shrunk.name, &form(shrunk).system, form(shrunk).seed, "-shrunk")
 }

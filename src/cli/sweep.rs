@@ -191,7 +191,8 @@ impl Sweep {
     }
 
     fn command(&self, seed: u64) -> String {
-        format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), self.which.or_raft())
+        let system = quoted(self.which.or_raft().name());
+        format!("schism run {} --system {system} --seed {seed}", quoted(&self.subject.scenario))
     }
 }
 
@@ -280,7 +281,8 @@ impl Booking<'_> {
 
     /// Records a violation and returns the command that replays it. It stays a violation if it cannot be recorded.
     fn record(&mut self, outcome: &Outcome, text: &str) -> Result<Option<String>, Failure> {
-        let path = Path::new(FOLDER).join(format!("{}-{}-{}.toml", outcome.scenario, outcome.system, outcome.seed));
+        let name = recording::named(&outcome.scenario, &outcome.system, outcome.seed, "");
+        let path = Path::new(FOLDER).join(name);
         if let Err(error) = write_whole(&path, text) {
             // One warning is enough: the others would fail alike.
             self.isolation.recorded.store(FILES, Ordering::Relaxed);

@@ -101,6 +101,9 @@ impl Client {
         while !self.reads_through.is_empty() && !self.desk.all_probed() {
             self.host.sleep(PROBE_PAUSE).await;
         }
+        if !self.reads_through.is_empty() {
+            self.host.sleep(self.desk.cluster.settling()).await;
+        }
         for node in std::mem::take(&mut self.reads_through) {
             for key in (0..self.desk.keys).map(Key) {
                 self.preferred = self.nodes.iter().position(|known| *known == node).unwrap_or(0);
@@ -188,6 +191,9 @@ impl Client {
                     return Ended { status: Status::Ok { outcome, by }, hash, attempts };
                 }
                 Reply::Refused { hint } => hint,
+                Reply::Failed if is_definite => return Ended { status: Status::Fail, hash: 0, attempts },
+                // An earlier attempt may have taken effect nevertheless.
+                Reply::Failed => return Ended { status: Status::Info, hash: 0, attempts },
                 Reply::Unknown if !self.desk.cluster.may_repeat(id) => {
                     // Another attempt might execute it twice. The next operation asks another node.
                     self.preferred = (self.preferred + 1) % self.nodes.len();

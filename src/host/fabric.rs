@@ -168,8 +168,8 @@ impl Fabric {
         self.processes.gate(host)
     }
 
-    /// A node's process panicked.
-    pub(super) fn panicked(&self, host: HostId, said: String) {
+    /// A node's process panicked, or what stands for that where it is not of this program. It is killed after this step.
+    pub fn panicked(&self, host: HostId, said: String) {
         self.recorder.record(host, What::Panic);
         self.processes.panicked(Panic { host, t_ns: self.recorder.now_ns(), said });
     }

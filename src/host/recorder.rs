@@ -36,7 +36,7 @@ impl Recorder {
         let log = Log {
             seqs: vec![0; hosts],
             messages: vec![0; hosts],
-            trace: Trace { names, nodes, events: Vec::new() },
+            trace: Trace { names, nodes, ..Trace::default() },
             livelock: Livelock::new(hosts, 0),
             roles: BTreeMap::new(),
         };
@@ -93,6 +93,13 @@ impl Recorder {
             drop(log);
             panic!("livelock: {events} events of {name} at one instant, which nothing that reached it explains");
         }
+    }
+
+    /// Says what a host itself calls the event that it recorded last: its own word for a message or a role.
+    pub fn label(&self, host: HostId, word: &str) {
+        let mut log = lock(&self.log);
+        let last = log.seqs[host.index()].wrapping_sub(1);
+        log.trace.labels.add((host, last), word);
     }
 
     /// How many events there are.

@@ -49,7 +49,16 @@ struct Encoded {
 
 /// The file name of a recorded run, without a folder: `split-brain-raft-17.toml`.
 pub fn file_name(run: &Run) -> String {
-    format!("{}-{}-{}.toml", run.outcome.scenario, run.outcome.system, run.outcome.seed)
+    named(&run.outcome.scenario, &run.outcome.system, run.outcome.seed, "")
+}
+
+/// The file name of a run of this system and seed, with a suffix to tell it from others. Systems that are programs have
+/// names that no file can have: what is no letter or digit becomes a hyphen.
+pub fn named(scenario: &str, system: &str, seed: u64, suffix: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let parts: Vec<&str> = system.split(|c| !is_plain(c)).filter(|part| !part.is_empty()).collect();
+    let system: String = parts.join("-").chars().take(80).collect();
+    format!("{scenario}-{system}-{seed}{suffix}.toml")
 }
 
 /// Writes a run in explicit form to `path`, creating its folder.
@@ -124,7 +133,7 @@ fn decode(mut file: impl Read) -> Option<RecordedTrace> {
     // Reading to the end makes the decoder compare the checksum there.
     let is_whole = matches!(plain.read(&mut [0]), Ok(0));
     let Encoded { build, names, nodes, events } = encoded;
-    is_whole.then_some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events } })
+    is_whole.then_some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events, ..Trace::default() } })
 }
 
 /// A list of limited length: a longer one is refused where it exceeds the limit.

@@ -114,7 +114,9 @@ impl Case<'_> {
             let why = format!("{} never occurred, and is required", situation.name());
             Doubt { lack: Lack::Situation(*situation), why }
         });
-        unanswered.into_iter().chain(vacuous).chain(told).chain(seen).chain(missing).collect()
+        let differs = self.subject.cluster.differs().map(|why| Doubt { lack: Lack::Repetition, why });
+        let lacking = unanswered.into_iter().chain(vacuous).chain(told).chain(seen).chain(missing);
+        lacking.chain(differs).collect()
     }
 
     /// The judgement and the figures.
@@ -269,7 +271,7 @@ mod tests {
         let scenario = Scenario { faults: Vec::new(), ..sample::scenario() };
         let judged = |panics| {
             let deployment = deployment(&scenario, &plan(&scenario, 7));
-            let cluster = System::Raft.cluster(&deployment).expect("openraft is built").into();
+            let cluster = System::Raft.cluster(&deployment).expect("openraft is built");
             let cluster = (Box::new(Careless { cluster, panics }) as Box<dyn Cluster>).into();
             let subject = Subject { name: "raft".to_owned(), cluster, object: None };
             run_subject(&scenario, &subject, 7, &Options::default()).expect("it runs").outcome

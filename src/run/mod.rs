@@ -6,6 +6,7 @@
 //! * [`figures`]: what is counted.
 //! * [`situations`]: which situations worth testing occurred.
 //! * [`compare`](mod@compare): the same schedule and script for several systems.
+//! * `services` (feature `nodes`): the verdict on services that are not the store.
 //! * [`repeat`]: the same run under other circumstances.
 
 pub mod compare;
@@ -15,6 +16,8 @@ mod outcome;
 pub mod plan;
 pub mod powerless;
 pub mod repeat;
+#[cfg(feature = "nodes")]
+mod services;
 pub mod situations;
 mod subject;
 
@@ -37,6 +40,9 @@ pub enum RunError {
     /// This build leaves the system out.
     #[error(transparent)]
     NotBuilt(#[from] NotBuilt),
+    /// A system's own processes could not go on, for a reason that no seed decides.
+    #[error("{0}")]
+    Broken(String),
 }
 
 /// Runs a scenario with one system and one seed, and checks the run.
@@ -65,8 +71,7 @@ pub fn run_while(
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Run, RunError> {
     let plan = plan(scenario, seed);
-    let cluster = system.cluster(&deployment(scenario, &plan))?.into();
-    let subject = Subject { name: system.name().to_owned(), cluster, object: None };
+    let subject = Subject::of(system, &deployment(scenario, &plan))?;
     run_plan(scenario, plan, &subject, options, is_wanted)
 }
 
@@ -89,6 +94,14 @@ fn run_plan(
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Run, RunError> {
     let clients = Clients::new(&plan.world, &plan.load, subject.cluster.clone());
-    let (evidence, history) = simulate_while(&plan.world, &clients, is_wanted)?;
-    Ok(judge::judge(scenario, subject, plan, evidence, history, options))
+    let cluster = &subject.cluster;
+    let goes_on = || is_wanted() && cluster.broken().is_none();
+    let simulated = simulate_while(&plan.world, &clients, &goes_on);
+    drop(clients);
+    let unbroken = || cluster.broken().map_or(Ok(()), |why| Err(RunError::Broken(why)));
+    unbroken()?;
+    let (evidence, history) = simulated?;
+    let run = judge::judge(scenario, subject, plan, evidence, history, options);
+    unbroken()?;
+    Ok(run)
 }

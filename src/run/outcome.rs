@@ -77,6 +77,8 @@ pub enum Lack {
     Role,
     /// A fault could have no effect on this system.
     Power,
+    /// A node answered otherwise when it was asked the same again: what it did is no function of the seed.
+    Repetition,
 }
 
 /// The judgement on a run.

@@ -2,15 +2,18 @@
 
 use super::bugs::{Base, Bug};
 use super::dual_primary::DualPrimaryCluster;
+#[cfg(feature = "nodes")]
+use super::nodes::{NoProgram, NodesCluster, Program};
 use super::primary_backup::{self, Policy, PrimaryBackupCluster};
 use super::quorum::QuorumCluster;
 use super::{Cluster, Deployment};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A fresh cluster, or the reason why this build has none.
-type Made = Result<Box<dyn Cluster>, NotBuilt>;
+type Made = Result<Arc<dyn Cluster>, NotBuilt>;
 
 /// Each line: the variant with its documentation, the name in files and commands, and what makes a cluster of it.
 macro_rules! systems {
@@ -23,6 +26,9 @@ macro_rules! systems {
             Bugged(Bug),
             /// The store on raft-rs with a bug that others plant in the one on openraft.
             Transplanted(Bug),
+            /// Processes of a program in whatever language.
+            #[cfg(feature = "nodes")]
+            Nodes(&'static Program),
         }
 
         impl System {
@@ -35,6 +41,8 @@ macro_rules! systems {
                     $(System::$system => $name,)*
                     System::Bugged(bug) => bug.name(),
                     System::Transplanted(bug) => bug.on_raft_rs().unwrap_or(bug.name()),
+                    #[cfg(feature = "nodes")]
+                    System::Nodes(program) => program.name(),
                 }
             }
 
@@ -47,6 +55,8 @@ macro_rules! systems {
                     $(System::$system => $make,)*
                     System::Bugged(_) => bugged,
                     System::Transplanted(_) => on_raft_rs,
+                    #[cfg(feature = "nodes")]
+                    System::Nodes(_) => of_programs,
                 };
                 make(self, deployment)
             }
@@ -60,7 +70,7 @@ systems! {
     /// The same, but every node answers reads from its own state, which may be stale.
     RaftLocalReads = "raft-local-reads", on_openraft;
     /// Two primaries that take each other's place.
-    DualPrimary = "dual-primary", |_, deployment| Ok(Box::new(DualPrimaryCluster::new(deployment)));
+    DualPrimary = "dual-primary", |_, deployment| Ok(Arc::new(DualPrimaryCluster::new(deployment)));
     /// The replicated store on openraft, kept in memory that outlives the process: the difference to `raft` is the cost of
     /// disks.
     RaftMemory = "raft-memory", on_openraft;
@@ -71,7 +81,7 @@ systems! {
     /// A primary that holds a lease of a majority: safe as long as all clocks run at one rate.
     Lease = "lease", |_, deployment| primary_backup(deployment, Policy::Lease);
     /// No primary: any node reads and writes overlapping quorums.
-    Quorum = "quorum", |_, deployment| Ok(Box::new(QuorumCluster::new(deployment)));
+    Quorum = "quorum", |_, deployment| Ok(Arc::new(QuorumCluster::new(deployment)));
     /// The replicated store on tikv's raft.
     RaftRs = "raft-rs", on_raft_rs;
     /// The replicated store on omnipaxos.
@@ -96,6 +106,21 @@ impl System {
         }
     }
 
+    /// The system of this name, which may be a program's command line: the name must come from whoever may start
+    /// programs here, and from nobody else. [`str::parse`] knows no programs.
+    ///
+    /// # Errors
+    /// When there is no such system, in a sentence.
+    pub fn named(name: &str) -> Result<System, String> {
+        #[cfg(feature = "nodes")]
+        match Program::named(name) {
+            Ok(program) => return Ok(System::Nodes(program)),
+            Err(NoProgram::NotOne) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        name.parse().map_err(|error: UnknownSystem| error.to_string())
+    }
+
     /// The names of all systems.
     pub fn names() -> Vec<&'static str> {
         System::all().map(System::name).collect()
@@ -114,12 +139,12 @@ impl Base {
 }
 
 fn primary_backup(deployment: &Deployment, policy: Policy) -> Made {
-    Ok(Box::new(PrimaryBackupCluster::new(deployment, policy)))
+    Ok(Arc::new(PrimaryBackupCluster::new(deployment, policy)))
 }
 
 fn bugged(system: System, deployment: &Deployment) -> Made {
     let System::Bugged(bug) = system else { unreachable!("only systems with a bug are made here") };
-    let planted = |policy| -> Made { Ok(Box::new(primary_backup::planted::cluster(deployment, policy, bug))) };
+    let planted = |policy| -> Made { Ok(Arc::new(primary_backup::planted::cluster(deployment, policy, bug))) };
     match bug.species().base {
         Base::PrimaryBackupSync => planted(Policy::Synchronous),
         Base::Lease => planted(Policy::Lease),
@@ -132,12 +157,12 @@ fn on_openraft(system: System, deployment: &Deployment) -> Made {
     use super::raft::planted::BuggedCluster;
     use super::raft::{Design, RaftCluster, node::Medium, service::Reads};
     let design = match system {
-        System::Bugged(bug) => return Ok(Box::new(BuggedCluster::new(deployment, bug))),
+        System::Bugged(bug) => return Ok(Arc::new(BuggedCluster::new(deployment, bug))),
         System::RaftLocalReads => Design { reads: Reads::Local, ..Design::default() },
         System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
         _ => Design::default(),
     };
-    Ok(Box::new(RaftCluster::new(deployment, design)))
+    Ok(Arc::new(RaftCluster::new(deployment, design)))
 }
 
 #[cfg(not(feature = "openraft"))]
@@ -145,10 +170,16 @@ fn on_openraft(system: System, _: &Deployment) -> Made {
     Err(NotBuilt { system, engine: "openraft", feature: "openraft" })
 }
 
+#[cfg(feature = "nodes")]
+fn of_programs(system: System, deployment: &Deployment) -> Made {
+    let System::Nodes(program) = system else { unreachable!("only programs are run here") };
+    Ok(NodesCluster::new(program, deployment))
+}
+
 #[cfg(feature = "engines")]
 fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
     use super::engines::raft_rs::RaftRsCluster;
-    Ok(Box::new(match system {
+    Ok(Arc::new(match system {
         System::Transplanted(bug) => RaftRsCluster::bugged(deployment, bug),
         _ => RaftRsCluster::new(deployment),
     }))
@@ -156,7 +187,7 @@ fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
 
 #[cfg(feature = "engines")]
 fn on_omnipaxos(_: System, deployment: &Deployment) -> Made {
-    Ok(Box::new(super::engines::omnipaxos::OmniPaxosCluster::new(deployment)))
+    Ok(Arc::new(super::engines::omnipaxos::OmniPaxosCluster::new(deployment)))
 }
 
 #[cfg(not(feature = "engines"))]

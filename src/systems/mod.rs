@@ -5,6 +5,7 @@
 //! * `list`: the systems, a line each.
 //! * [`bugs`]: switchable bugs, each of which makes a system of its own.
 //! * [`dual_primary`]: what a well-meaning team builds without consensus.
+//! * `nodes` (feature `nodes`): processes of other people's programs, in whatever language.
 //! * [`primary_backup`]: one primary and its backups: asynchronous, synchronous, and with a lease.
 //! * [`quorum`]: no primary, overlapping quorums.
 //! * [`protocol`]: what clients and nodes say to each other.
@@ -17,6 +18,8 @@ pub mod dual_primary;
 pub mod engines;
 mod list;
 mod message;
+#[cfg(feature = "nodes")]
+pub mod nodes;
 pub mod primary_backup;
 pub mod protocol;
 pub mod quorum;
@@ -58,6 +61,22 @@ pub trait Cluster {
     /// True for systems that recognise a command by its tag and never execute it twice, as all of ours do.
     fn may_repeat(&self, _operation: u32) -> bool {
         true
+    }
+
+    /// Why the run cannot go on, if something of this machine stands in the way, which no seed decides.
+    fn broken(&self) -> Option<String> {
+        None
+    }
+
+    /// After the run: how a node answered otherwise when it was asked the same again; `None` if it did not.
+    fn differs(&self) -> Option<String> {
+        None
+    }
+
+    /// How long replicas may take to agree once clients and faults are done, before every key is read through every
+    /// node. Systems that agree before they acknowledge need no time.
+    fn settling(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// One attempt of an administrator to change the set of voters; `None`: this system's members are fixed.
@@ -133,7 +152,7 @@ impl From<Reply> for Attempted {
             Reply::Ok { outcome, .. } => {
                 rng::hash_bytes(0, &postcard::to_stdvec(outcome).expect("an outcome always encodes"))
             }
-            Reply::Refused { .. } | Reply::Unknown => 0,
+            Reply::Refused { .. } | Reply::Failed | Reply::Unknown => 0,
         };
         Attempted { reply, hash }
     }

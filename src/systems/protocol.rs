@@ -30,4 +30,6 @@ pub enum Reply {
     },
     /// The command may or may not have taken effect.
     Unknown,
+    /// The command has not taken effect and will not, and to ask again is of no use.
+    Failed,
 }

@@ -9,10 +9,12 @@ mod attempt;
 pub mod digest;
 mod event;
 mod host_set;
+mod labels;
 
 pub use attempt::AttemptId;
 pub use event::{DropReason, Event, LogPosition, MessageId, MessageKind, Role, Scope, What};
 pub use host_set::HostSet;
+pub use labels::Labels;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -52,6 +54,9 @@ pub struct Trace {
     pub nodes: usize,
     /// The events, in (time, host, sequence) order once [`Trace::sort`] has run.
     pub events: Vec<Event>,
+    /// What hosts call their events, where they have words of their own. It follows from what they sent, so it is in no
+    /// digest.
+    pub labels: Labels,
 }
 
 impl Trace {

@@ -1,0 +1,242 @@
+//! The process of one node: it is given a line, and answers with lines, the last of which says that it is done.
+//!
+//! In between the simulator waits, and simulated time stands still. How long it waits in real time is bounded, by a
+//! thread that kills the process. What then happened depends on the machine, so it is no verdict: it ends the run.
+
+use super::answer::{self, Answer};
+use super::{Broken, Wrong, lock, patience};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many lines of its standard error are kept in case it dies.
+const LAST_WORDS: usize = 8;
+/// The most bytes of such a line that are kept.
+const WORDS_BYTES: usize = 400;
+/// The longest line that a node may write, in bytes.
+const LINE_BYTES: usize = 4 << 20;
+/// The most lines with which a node may answer one event.
+const LINES: usize = 10_000;
+/// How often the watch looks at the time.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a process whose output has ended may take to end, and its last words to arrive.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A running process. It is killed when this is dropped.
+pub struct Child {
+    watched: Arc<Watched>,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    line: Vec<u8>,
+    /// Closed when its standard error has been read to the end.
+    listened: Receiver<()>,
+    /// How many events it has been given.
+    events: u64,
+    begun: Instant,
+}
+
+/// What the thread that watches a process shares with its owner.
+struct Watched {
+    process: Mutex<std::process::Child>,
+    /// Milliseconds from the start by which an answer is due; 0: none is awaited.
+    due_ms: AtomicU64,
+    is_late: AtomicBool,
+    is_over: AtomicBool,
+    words: Mutex<VecDeque<String>>,
+}
+
+impl Watched {
+    /// Waits until the process has ended by itself, for as long as an ordinary exit takes.
+    fn wait_a_little(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < FAREWELL && matches!(lock(&self.process).try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Kills the process, and all that it has started where the platform can tell.
+    fn kill(&self) {
+        let mut process = lock(&self.process);
+        #[cfg(unix)]
+        let _ = rustix::process::kill_process_group(
+            rustix::process::Pid::from_child(&process),
+            rustix::process::Signal::KILL,
+        );
+        let _ = process.kill();
+    }
+}
+
+impl Child {
+    /// Starts a process of this command line.
+    ///
+    /// # Errors
+    /// When there is no such program, or it cannot be started.
+    pub fn start(words: &[String], node: &str) -> Result<Child, Broken> {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Python's order of a set of strings would differ from run to run.
+        command.env("PYTHONHASHSEED", "0").env("SCHISM_NODE", node);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut process = command.spawn().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Broken(format!(
+                "there is no program `{}` on this machine: install it, put it on the PATH, or name it by its path",
+                words[0]
+            )),
+            _ => Broken(format!("`{}` cannot be started: {error}", words.join(" "))),
+        })?;
+        let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
+            unreachable!("all three streams are pipes")
+        };
+        let watched = Arc::new(Watched {
+            process: Mutex::new(process),
+            due_ms: AtomicU64::new(0),
+            is_late: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            words: Mutex::default(),
+        });
+        let begun = Instant::now();
+        let listening = watched.clone();
+        let (ending, listened) = channel();
+        thread::spawn(move || {
+            listen(&listening, stderr);
+            drop(ending);
+        });
+        let watching = watched.clone();
+        thread::spawn(move || watch(&watching, begun));
+        let stdout = BufReader::with_capacity(1 << 16, stdout);
+        Ok(Child { watched, stdin, stdout, line: Vec::new(), listened, events: 0, begun })
+    }
+
+    /// Hands it an event, one line, and waits for its answer.
+    ///
+    /// # Errors
+    /// When it crashed, or answers what is no answer; or when it gave none in time.
+    pub fn ask(&mut self, event: &str) -> Result<Answer, Wrong> {
+        self.events += 1;
+        let due = self.begun.elapsed() + patience();
+        self.watched.due_ms.store(due.as_millis() as u64, Ordering::SeqCst);
+        let answer = self.exchange(event);
+        self.watched.due_ms.store(0, Ordering::SeqCst);
+        if self.watched.is_late.load(Ordering::SeqCst) {
+            return Err(Wrong::Broken(Broken(format!(
+                "gave no answer within {} s of real time to its event {} ({}): it loops, waits for something, or never \
+                 says that it is done; a slow machine needs more (SCHISM_NODES_PATIENCE, in seconds)",
+                patience().as_secs(),
+                self.events,
+                short(event)
+            ))));
+        }
+        answer.map_err(Wrong::Failed)
+    }
+
+    fn exchange(&mut self, event: &str) -> Result<Answer, String> {
+        let written = self.stdin.write_all(event.as_bytes()).and_then(|()| self.stdin.flush());
+        if written.is_err() {
+            return Err(self.crashed(event));
+        }
+        let mut answer = Answer::default();
+        for _ in 0..LINES {
+            self.line.clear();
+            let most = LINE_BYTES as u64 + 1;
+            let read = (&mut self.stdout).take(most).read_until(b'\n', &mut self.line);
+            if self.line.len() > LINE_BYTES {
+                let start = String::from_utf8_lossy(&self.line[..80]);
+                return Err(format!("wrote a line of more than {} MiB: `{start}...`", LINE_BYTES >> 20));
+            }
+            if read.is_err() || self.line.last() != Some(&b'\n') {
+                return Err(self.crashed(event));
+            }
+            let text = String::from_utf8_lossy(&self.line);
+            match answer::add(&mut answer, text.trim()) {
+                Ok(true) => return Ok(answer),
+                Ok(false) => {}
+                Err(why) => {
+                    let line = short(text.trim());
+                    return Err(format!("answered event {} ({}) with a line that {why}: `{line}`", self.events, short(event)));
+                }
+            }
+        }
+        Err(format!("answered event {} ({}) with more than {LINES} lines, and is not done", self.events, short(event)))
+    }
+
+    /// How the process ended, in words that are the same on every machine as far as that is in our hands.
+    fn crashed(&self, event: &str) -> String {
+        // Its output has ended. If it lives on, it is of no use.
+        self.watched.wait_a_little();
+        self.watched.kill();
+        let _ = self.listened.recv_timeout(FAREWELL);
+        let how = match lock(&self.watched.process).wait() {
+            Ok(status) => match status.code() {
+                Some(code) => format!("ended with exit status {code}"),
+                None => "was ended by a signal, or closed its output".to_owned(),
+            },
+            Err(error) => format!("is gone: {error}"),
+        };
+        let words = lock(&self.watched.words);
+        let last = match words.is_empty() {
+            true => "; it wrote nothing to its standard error".to_owned(),
+            false => format!("; its last words: {}", words.iter().cloned().collect::<Vec<_>>().join(" | ")),
+        };
+        format!("{how} at its event {} ({}){last}", self.events, short(event))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.watched.is_over.store(true, Ordering::SeqCst);
+        self.watched.kill();
+        let _ = lock(&self.watched.process).wait();
+    }
+}
+
+/// Keeps the last lines of a process's standard error, and logs all of them.
+fn listen(watched: &Watched, stderr: impl Read) {
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut reader).take(1 << 16).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        tracing::info!(target: "schism::nodes", "{text}");
+        let kept: String = text.trim().chars().take(WORDS_BYTES).collect();
+        let mut words = lock(&watched.words);
+        words.push_back(kept);
+        if words.len() > LAST_WORDS {
+            words.pop_front();
+        }
+    }
+}
+
+/// Kills a process whose answer is overdue.
+fn watch(watched: &Watched, begun: Instant) {
+    while !watched.is_over.load(Ordering::SeqCst) {
+        let due_ms = watched.due_ms.load(Ordering::SeqCst);
+        if due_ms > 0 && begun.elapsed().as_millis() as u64 > due_ms {
+            watched.is_late.store(true, Ordering::SeqCst);
+            watched.kill();
+            return;
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// The beginning of a line, for a message.
+pub fn short(line: &str) -> String {
+    const MOST: usize = 160;
+    let line = line.trim();
+    match line.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}...", &line[..at]),
+        None => line.to_owned(),
+    }
+}

@@ -1,0 +1,181 @@
+//! A cluster whose nodes are processes of somebody else's program, in whatever language: `docs/NODES.md`.
+//!
+//! Each node is a child process in lockstep with simulated time: it is handed one event, a line of JSON on its standard
+//! input, answers with lines on its standard output, and does nothing until the next event. So a run is a function of
+//! program, scenario and seed, however slow the machine is.
+//!
+//! * [`program`]: the command line as a system, with the service that it offers.
+//! * `child`: a process, and how long it may take. `answer`: what it writes.
+//! * `node`: one life of a node. `post`: its mailbox, and the clients that wait for answers.
+//! * `client`: what clients ask, and what they make of the answers.
+
+mod answer;
+mod child;
+mod client;
+mod node;
+mod post;
+pub mod program;
+
+pub use client::{Ask, Got, Said};
+pub use program::{NoProgram, Program, Service};
+
+use super::{Answering, Attempt, Cluster, Deployment, Process};
+use crate::host::{Host, lock};
+use crate::trace::HostId;
+use answer::Answer;
+use child::Child;
+use post::Post;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a process may take to answer an event, in real time, unless [`set_patience`] says otherwise.
+const PATIENCE_S: u64 = 30;
+/// The most bytes of events and answers that are kept to ask them again.
+const TRANSCRIPT_BYTES: usize = 24 << 20;
+
+static PATIENCE: AtomicU64 = AtomicU64::new(PATIENCE_S);
+
+/// Sets how many seconds of real time a process of this program's runs may take to answer an event. No verdict depends
+/// on it: a run in which one takes longer has none.
+pub fn set_patience(seconds: u64) {
+    PATIENCE.store(seconds.max(1), Ordering::Relaxed);
+}
+
+fn patience() -> Duration {
+    Duration::from_secs(PATIENCE.load(Ordering::Relaxed))
+}
+
+/// Why a run has no outcome: something of this machine, and nothing that the seed decides.
+struct Broken(String);
+
+/// Why a node's process is of no use any more.
+enum Wrong {
+    /// It crashed, or broke the protocol: a fault of the program, the same in every run.
+    Failed(String),
+    /// See [`Broken`].
+    Broken(Broken),
+}
+
+/// The cluster.
+pub struct NodesCluster {
+    program: &'static Program,
+    deployment: Deployment,
+    post: Arc<Post>,
+    desk: client::Desk,
+    /// Why the run cannot go on.
+    broken: Mutex<Option<String>>,
+    /// The first life of one node.
+    transcript: Mutex<Option<Transcript>>,
+    /// Itself, for the processes of its nodes.
+    own: std::sync::Weak<NodesCluster>,
+}
+
+/// What one process was told and answered, from its start.
+struct Transcript {
+    host: HostId,
+    node: String,
+    said: Vec<(String, String)>,
+    bytes: usize,
+    is_over: bool,
+}
+
+impl NodesCluster {
+    /// A cluster of this program's processes.
+    pub fn new(program: &'static Program, deployment: &Deployment) -> Arc<NodesCluster> {
+        Arc::new_cyclic(|own| NodesCluster {
+            program,
+            deployment: deployment.clone(),
+            post: Arc::default(),
+            desk: client::Desk::default(),
+            broken: Mutex::default(),
+            transcript: Mutex::default(),
+            own: own.clone(),
+        })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &'static Program {
+        self.program
+    }
+
+    /// What was asked and answered so far, by the operation's id in the history.
+    pub fn dialogue(&self) -> BTreeMap<u32, Said> {
+        self.desk.dialogue()
+    }
+
+    fn break_off(&self, why: String) {
+        lock(&self.broken).get_or_insert(why);
+    }
+
+    fn begin_transcript(&self, host: &Host) {
+        let mut transcript = lock(&self.transcript);
+        match &mut *transcript {
+            Some(transcript) => transcript.is_over |= transcript.host == host.id(),
+            None if node::is_asked_again(host) => {
+                let (node, said) = (host.name().to_owned(), Vec::new());
+                *transcript = Some(Transcript { host: host.id(), node, said, bytes: 0, is_over: false });
+            }
+            None => {}
+        }
+    }
+
+    /// Asks a node's process, and notes what it says if it is to be asked again.
+    fn ask(&self, host: &Host, child: &mut Child, event: &str) -> Result<Answer, Wrong> {
+        let answer = child.ask(event);
+        if let Some(transcript) = &mut *lock(&self.transcript)
+            && transcript.host == host.id()
+            && !transcript.is_over
+        {
+            let said = match &answer {
+                Ok(answer) => format!("{answer:?}"),
+                Err(Wrong::Failed(why)) => why.clone(),
+                Err(Wrong::Broken(_)) => return answer,
+            };
+            transcript.bytes += event.len() + said.len();
+            transcript.is_over = transcript.bytes > TRANSCRIPT_BYTES;
+            transcript.said.push((event.to_owned(), said));
+        }
+        answer
+    }
+}
+
+impl Cluster for NodesCluster {
+    fn process(&self, host: Host) -> Process {
+        let cluster = self.own.upgrade().expect("the run holds its cluster");
+        // Now, so that the processes of all nodes start side by side.
+        let first = Child::start(self.program.words(), host.name());
+        Box::pin(node::run(cluster, host, first))
+    }
+
+    fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
+        Box::pin(self.desk.attempt(self, attempt))
+    }
+
+    /// A read may be sent again, whatever became of it.
+    fn may_repeat(&self, operation: u32) -> bool {
+        self.desk.is_read(operation)
+    }
+
+    fn broken(&self) -> Option<String> {
+        lock(&self.broken).clone()
+    }
+
+    /// Asks one node of the run the same events again, in a fresh process.
+    fn differs(&self) -> Option<String> {
+        let transcript = lock(&self.transcript).take()?;
+        node::differs(self, &transcript).unwrap_or_else(|Broken(why)| {
+            self.break_off(format!("{}, when it was asked again: {why}", transcript.node));
+            None
+        })
+    }
+
+    fn settling(&self) -> Duration {
+        match self.program.service() {
+            Service::LinKv | Service::Echo | Service::UniqueIds => Duration::ZERO,
+            // Replicas that gossip need a while after the last fault.
+            Service::Broadcast | Service::GCounter => 3 * self.deployment.election.1,
+        }
+    }
+}

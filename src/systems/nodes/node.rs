@@ -1,0 +1,350 @@
+//! One life of a node: events to its process, one after the other, and what it does about them.
+
+use super::answer::{Action, Answer, Head};
+use super::child::{Child, short};
+use super::post::{Envelope, Mailbox, Outgoing};
+use super::{Broken, NodesCluster, Wrong};
+use crate::host::Host;
+use crate::host::carrier::Letter;
+use crate::host::task::RESTART_PAUSE;
+use crate::systems::storage::pairs::Pairs;
+use crate::trace::{HostId, MessageKind, Role, Scope, What};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most messages to itself that a node may handle before anything else comes: they take no time.
+const SELF_SENDS: usize = 100_000;
+
+/// Why a life ended.
+enum End {
+    /// The disk failed.
+    Disk(io::Error),
+    /// The process did.
+    Wrong(Wrong),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        End::Disk(error)
+    }
+}
+
+impl From<Wrong> for End {
+    fn from(wrong: Wrong) -> End {
+        End::Wrong(wrong)
+    }
+}
+
+impl From<String> for End {
+    fn from(why: String) -> End {
+        End::Wrong(Wrong::Failed(why))
+    }
+}
+
+/// Runs a node's processes until it is killed. One whose disk fails is started again a second later, as by a supervisor.
+pub async fn run(cluster: Arc<NodesCluster>, host: Host, first: Result<Child, Broken>) {
+    let mut child = Some(first);
+    loop {
+        let mailbox = cluster.post.open(&host);
+        let started = child.take().unwrap_or_else(|| Child::start(cluster.program.words(), host.name()));
+        let end = match started {
+            Ok(child) => live(&cluster, &host, child, &mailbox).await,
+            Err(broken) => End::Wrong(Wrong::Broken(broken)),
+        };
+        match end {
+            End::Disk(error) => {
+                tracing::info!(target: "schism::nodes", "{host:?}: its disk failed: {error}");
+                host.record(What::Crash);
+                host.detach_disk();
+                host.sleep(RESTART_PAUSE).await;
+                host.record(What::Start);
+            }
+            End::Wrong(Wrong::Failed(why)) => {
+                host.fabric().panicked(host.id(), format!("`{}` {why}", cluster.program.words().join(" ")));
+                std::future::pending::<()>().await;
+            }
+            End::Wrong(Wrong::Broken(Broken(why))) => {
+                cluster.break_off(format!("{}: {why}", host.name()));
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// A process with all that belongs to it.
+struct Life<'a> {
+    cluster: &'a NodesCluster,
+    host: &'a Host,
+    child: Child,
+    mailbox: &'a Mailbox,
+    disk: Pairs,
+    /// When each timer is due, in nanoseconds of the node's clock, and the count of timers set before it.
+    timers: BTreeMap<String, (u64, u64)>,
+    timers_set: u64,
+    term: u64,
+    /// Messages to itself since something else came.
+    self_sends: usize,
+}
+
+async fn live(cluster: &NodesCluster, host: &Host, child: Child, mailbox: &Mailbox) -> End {
+    let disk = match Pairs::open(host.disk()) {
+        Ok(disk) => disk,
+        Err(error) => return End::Disk(error),
+    };
+    cluster.begin_transcript(host);
+    let (timers, timers_set, term, self_sends) = (BTreeMap::new(), 0, 0, 0);
+    let mut life = Life { cluster, host, child, mailbox, disk, timers, timers_set, term, self_sends };
+    match life.go_on().await {
+        Err(end) => end,
+    }
+}
+
+/// Never made.
+enum Never {}
+
+impl Life<'_> {
+    async fn go_on(&mut self) -> Result<Never, End> {
+        let init = self.init();
+        self.handle(&init, None).await?;
+        loop {
+            if let Some(name) = self.due() {
+                self.timers.remove(&name);
+                self.self_sends = 0;
+                let event = self.event("timer", &format!(r#""timer":{}"#, quoted(&name)));
+                self.handle(&event, None).await?;
+            } else if let Some((letter, envelope)) = self.mailbox.take() {
+                self.receive(letter, &envelope).await?;
+            } else {
+                self.wait().await;
+            }
+        }
+    }
+
+    /// Returns when there may be something to do.
+    async fn wait(&self) {
+        let Some((due_ns, _)) = self.timers.values().min() else { return self.mailbox.changed().await };
+        let left = Duration::from_nanos(due_ns.saturating_sub(self.host.local_ns()));
+        tokio::select! {
+            biased;
+            () = self.mailbox.changed() => {}
+            () = self.host.sleep(left) => {}
+        }
+    }
+
+    /// The timer that is due, of several the one that was due first.
+    fn due(&self) -> Option<String> {
+        let now_ns = self.host.local_ns();
+        let first = self.timers.iter().min_by_key(|(_, due)| **due);
+        first.filter(|(_, (due_ns, _))| *due_ns <= now_ns).map(|(name, _)| name.clone())
+    }
+
+    /// An event's line: all have the time that the node's clock reads, and a random number.
+    fn event(&self, kind: &str, rest: &str) -> String {
+        let us = self.host.wall_ns() / 1000;
+        // 53 bits: every language reads such a number exactly.
+        let random = self.host.random() >> 11;
+        format!("{{\"event\":\"{kind}\",\"now_ms\":{}.{:03},\"random\":{random},{rest}}}\n", us / 1000, us % 1000)
+    }
+
+    fn init(&self) -> String {
+        let name = quoted(self.host.name());
+        let nodes: Vec<String> = self.host.nodes().iter().map(|node| quoted(node)).collect();
+        let disk: Vec<String> =
+            self.disk.values().iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();
+        let timing = &self.cluster.deployment;
+        let rest = format!(
+            r#""src":"schism","dest":{name},"body":{{"type":"init","msg_id":0,"node_id":{name},"node_ids":[{}]}},"disk":{{{}}},"timing":{{"heartbeat_ms":{},"election_min_ms":{},"election_max_ms":{}}}"#,
+            nodes.join(","),
+            disk.join(","),
+            timing.heartbeat.as_millis(),
+            timing.election.0.as_millis(),
+            timing.election.1.as_millis(),
+        );
+        self.event("init", &rest)
+    }
+
+    async fn receive(&mut self, letter: Option<Letter>, envelope: &Envelope) -> Result<(), End> {
+        match &letter {
+            Some(letter) => {
+                self.host.record(letter.delivered());
+                self.self_sends = 0;
+            }
+            None => {
+                self.self_sends += 1;
+                if self.self_sends > SELF_SENDS {
+                    return Err(format!("sends messages to itself without end, the last a {}", envelope.head.kind).into());
+                }
+            }
+        }
+        let Envelope { src, dest, body, .. } = envelope;
+        let rest = format!(r#""src":{},"dest":{},"body":{}"#, quoted(src), quoted(dest), body.get());
+        let event = self.event("message", &rest);
+        self.handle(&event, letter.as_ref()).await
+    }
+
+    /// Hands over an event, and does what the node answers, in that order.
+    async fn handle(&mut self, event: &str, letter: Option<&Letter>) -> Result<(), End> {
+        let Answer { actions } = self.cluster.ask(self.host, &mut self.child, event)?;
+        for action in actions {
+            match action {
+                Action::Send { to, body, head } => self.send(&to, body, head, letter)?,
+                Action::Timer { name, after_ms } => self.set_timer(name, after_ms),
+                Action::Save { key, value } => self.disk.save(key, value.map(|value| value.get().to_owned()))?,
+                Action::Sync => {
+                    self.host.sleep(self.host.disk_latency()).await;
+                    self.disk.sync()?;
+                }
+                Action::Role { word, term } => {
+                    self.term = term;
+                    self.host.record_role(role(&word), Scope::All, term);
+                    self.host.fabric().recorder().label(self.host.id(), &word);
+                }
+                Action::Log(text) => {
+                    let t_ms = self.host.now_ns() / 1_000_000;
+                    tracing::info!(target: "schism::nodes", "{} {t_ms} ms: {text}", self.host.name());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_timer(&mut self, name: String, after_ms: Option<f64>) {
+        let Some(after_ms) = after_ms else {
+            self.timers.remove(&name);
+            return;
+        };
+        // A timer of 0 ms is due in the next step: otherwise a node that sets it again would stop time.
+        let after_ns = ((after_ms * 1e6) as u64).max(1);
+        self.timers_set += 1;
+        self.timers.insert(name, (self.host.local_ns() + after_ns, self.timers_set));
+    }
+
+    fn send(&mut self, to: &str, body: Box<RawValue>, head: Head, letter: Option<&Letter>) -> Result<(), End> {
+        let src = self.host.name().to_owned();
+        let envelope = Envelope { src, dest: to.to_owned(), body, head };
+        if to == self.host.name() {
+            self.mailbox.put(envelope);
+            return Ok(());
+        }
+        let (post, fabric) = (&self.cluster.post, self.host.fabric());
+        let cause = letter.map(|letter| letter.message);
+        if let Some(node) = fabric.host(to).filter(|node| fabric.is_node(*node)) {
+            let class = class(&envelope.head);
+            post.send(self.host, node, Outgoing { envelope, class, cause, place: None, term: 0 });
+            return Ok(());
+        }
+        // What answers `init` has nobody to go to, and needs none.
+        if to == "schism" {
+            return Ok(());
+        }
+        let Some(client) = post.client(to) else {
+            let body = short(envelope.body.get());
+            return Err(format!("sends to `{}`, which is neither a node nor a client: `{body}`", short(to)).into());
+        };
+        let place = self.acknowledge(&envelope);
+        let (class, term) = (MessageKind::RequestReply, self.term);
+        post.send(self.host, client, Outgoing { envelope, class, cause, place, term });
+        Ok(())
+    }
+
+    /// Records that a client's operation is acknowledged, if that is what this answer says. Returns the attempt that it
+    /// answers, as the network names it.
+    fn acknowledge(&self, envelope: &Envelope) -> Option<u64> {
+        let number = envelope.head.in_reply_to?;
+        let (attempt, tag, key) =
+            self.cluster.post.asked(&envelope.dest, number, |asked| (asked.attempt, asked.tag, asked.key))?;
+        if envelope.head.kind != "error" {
+            self.host.record_acknowledge(tag, key, self.term);
+        }
+        Some(attempt.number())
+    }
+}
+
+/// The role that a node's word stands for: who acts on its own authority, who asks to, and everybody else.
+fn role(word: &str) -> Role {
+    match word.to_ascii_lowercase().as_str() {
+        "leader" | "primary" | "master" | "coordinator" | "active" => Role::Primary,
+        "candidate" | "precandidate" | "pre-candidate" | "pre_candidate" => Role::Candidate,
+        _ => Role::Backup,
+    }
+}
+
+/// The kind that a message between nodes counts as, for faults that hit kinds: by words in its type.
+fn class(head: &Head) -> MessageKind {
+    const WORDS: [(&str, MessageKind); 8] = [
+        ("vote", MessageKind::Vote),
+        ("snapshot", MessageKind::InstallSnapshot),
+        ("append", MessageKind::AppendEntries),
+        ("heartbeat", MessageKind::Heartbeat),
+        ("ping", MessageKind::Heartbeat),
+        ("replicate", MessageKind::Replicate),
+        ("gossip", MessageKind::AntiEntropy),
+        ("sync", MessageKind::AntiEntropy),
+    ];
+    let kind = head.kind.to_ascii_lowercase();
+    let found = WORDS.iter().find(|(word, _)| kind.contains(word)).map_or(MessageKind::Other, |(_, class)| *class);
+    let is_answer = ["_ok", "_reply", "_response", "_result", "_ack"].iter().any(|end| kind.ends_with(end));
+    if head.in_reply_to.is_some() || is_answer { found.reply() } else { found }
+}
+
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("text is JSON")
+}
+
+/// Whether this node is the one of its run that is asked again.
+pub fn is_asked_again(host: &Host) -> bool {
+    let nodes = host.nodes().len() as u64;
+    host.id() == HostId((host.fabric().seed() % nodes) as u16 + 1)
+}
+
+/// Asks a fresh process the same events, and says where it first answers otherwise.
+pub fn differs(cluster: &NodesCluster, transcript: &super::Transcript) -> Result<Option<String>, Broken> {
+    let mut child = Child::start(cluster.program.words(), &transcript.node)?;
+    for (number, (event, before)) in transcript.said.iter().enumerate() {
+        let now = match child.ask(event) {
+            Ok(answer) => format!("{answer:?}"),
+            Err(Wrong::Failed(why)) => why,
+            Err(Wrong::Broken(broken)) => return Err(broken),
+        };
+        if now != *before {
+            let (one, other) = parts(before, &now);
+            return Ok(Some(format!(
+                "{} answers the same events differently: event {} ({}) was answered with {one} and, by another process, \
+                 with {other}; look for random numbers of its own, the real clock, threads, and the order of a hash map",
+                transcript.node,
+                number + 1,
+                short(event)
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Where two texts part, with a little of what is before it.
+fn parts(one: &str, other: &str) -> (String, String) {
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(30);
+    let cut = |text: &str| format!("`...{}`", short(&text.chars().skip(from).collect::<String>()));
+    (cut(one), cut(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_counts_as_the_kind_that_its_type_names() {
+        let head = |kind: &str, in_reply_to| Head { kind: kind.into(), msg_id: None, in_reply_to };
+        assert_eq!(class(&head("request_vote", None)), MessageKind::Vote);
+        assert_eq!(class(&head("request_vote_reply", None)), MessageKind::VoteReply);
+        assert_eq!(class(&head("AppendEntries", None)), MessageKind::AppendEntries);
+        assert_eq!(class(&head("AppendEntries", Some(3))), MessageKind::AppendEntriesReply);
+        assert_eq!(class(&head("topology", None)), MessageKind::Other);
+        assert_eq!(role("Leader"), Role::Primary);
+        assert_eq!(role("observer"), Role::Backup);
+    }
+}
