@@ -13,6 +13,7 @@ mod ladder;
 mod leaks;
 mod links;
 mod livelock;
+mod nodes;
 mod properties;
 mod regressions;
 mod scenario_errors;

@@ -71,6 +71,7 @@ impl Case {
             faults: self.faults.clone(),
             nemesis: None,
             expect: BTreeMap::new(),
+            subject: None,
             explicit: None,
         }
     }

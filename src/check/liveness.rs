@@ -126,7 +126,7 @@ mod tests {
             seq: 0,
             what: What::Final { state: *state },
         });
-        let trace = Trace { names: Vec::new(), nodes: 2, events: finals.collect() };
+        let trace = Trace { names: Vec::new(), nodes: 2, events: finals.collect(), ..Trace::default() };
         check(&History { operations: operations.to_vec() }, &trace, params)
     }
 

@@ -1,6 +1,7 @@
 //! The checks. Each reads only the history and the trace and knows no system, so it can check a history from another
 //! test as well. One property a file; the header cites paper and section.
 
+mod causality;
 pub mod convergence;
 pub mod linearizability;
 pub mod liveness;

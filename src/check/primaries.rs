@@ -152,7 +152,7 @@ mod tests {
             what: *what,
         };
         let names = ["world", "n1", "n2", "n3"].map(str::to_owned).to_vec();
-        Trace { names, nodes: 3, events: steps.iter().enumerate().map(event).collect() }
+        Trace { names, nodes: 3, events: steps.iter().enumerate().map(event).collect(), ..Trace::default() }
     }
 
     fn overlap_ns(trace: &Trace) -> u64 {

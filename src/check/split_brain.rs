@@ -3,8 +3,11 @@
 //! Checked only on keys that the linearizability check has already refused, and reported only with a certificate: two
 //! acknowledged operations that changed the key, by two nodes whose tenures as primary of the same scope overlap, where
 //! neither had applied the other's operation when it acknowledged its own. A stale read alone is a violation, but no
-//! split-brain. Neither are two nodes that both believe they are primary if one of them acknowledges nothing.
+//! split-brain. Nodes of a foreign program do not record what they apply; there "had not applied" is replaced by
+//! something stronger: no chain of messages led from the one to the other in time ([`super::causality`]).
+//! Neither are two nodes that both believe they are primary if one of them acknowledges nothing.
 
+use super::causality::Causality;
 use super::primaries::{Tenure, tenures};
 use super::{Certificate, CheckName, Violation, seconds};
 use crate::history::{History, Operation};
@@ -59,15 +62,19 @@ pub fn conflicting_acks(violations: &[Violation]) -> u64 {
 }
 
 /// When nodes acknowledged and applied the suspects' commands, as indices into the trace.
-struct Knowledge {
+struct Knowledge<'a> {
+    /// For a run in which nothing is recorded as applied.
+    causality: Option<Causality<'a>>,
     acknowledged: BTreeMap<Tag, Vec<(HostId, usize, u64, u64)>>,
     applied: BTreeMap<(Tag, HostId), usize>,
 }
 
-impl Knowledge {
-    fn of(trace: &Trace, suspects: &[Suspect]) -> Self {
+impl<'a> Knowledge<'a> {
+    fn of(trace: &'a Trace, suspects: &[Suspect]) -> Self {
         let keys: BTreeSet<Key> = suspects.iter().map(|suspect| suspect.key).collect();
-        let mut knowledge = Knowledge { acknowledged: BTreeMap::new(), applied: BTreeMap::new() };
+        let applies = trace.events.iter().any(|event| matches!(event.what, What::Apply { .. }));
+        let causality = (!applies).then(|| Causality::of(trace));
+        let mut knowledge = Knowledge { causality, acknowledged: BTreeMap::new(), applied: BTreeMap::new() };
         // The log index at which a command took effect: a snapshot from there on contains it.
         let mut effects = BTreeMap::<Tag, u64>::new();
         for (index, event) in trace.events.iter().enumerate() {
@@ -93,8 +100,11 @@ impl Knowledge {
         knowledge
     }
 
-    /// Whether `ack`'s node had applied `other` when it acknowledged.
+    /// Whether `ack`'s node had applied `other` when it acknowledged, or may have heard of it.
     fn knew(&self, ack: &Ack, other: &Ack) -> bool {
+        if let Some(causality) = &self.causality {
+            return causality.may_have_heard(other.node, other.operation.start_ns, ack.node, ack.event);
+        }
         self.applied.get(&(other.operation.tag, ack.node)).is_some_and(|applied| *applied < ack.event)
     }
 }
@@ -244,7 +254,8 @@ mod tests {
             what: *what,
         };
         let names = ["world", "n1", "n2"].map(str::to_owned).to_vec();
-        let trace = Trace { names, nodes: 2, events: steps.iter().enumerate().map(event).collect() };
+        let events = steps.iter().enumerate().map(event).collect();
+        let trace = Trace { names, nodes: 2, events, ..Trace::default() };
         let history = History { operations: operations.to_vec() };
         let suspect = Suspect { key: KEY, operations: vec![1, 2] };
         check(&history, &trace, &[suspect]).into_iter().map(|violation| violation.certificate).collect()
@@ -305,6 +316,17 @@ mod tests {
         let mut late = fork();
         late.push((2, apply(1)));
         assert_eq!(certificates(&[put(1, 1), put(2, 2)], &late).len(), 1, "applied only after acknowledging");
+    }
+
+    #[test]
+    fn where_nothing_is_recorded_as_applied_a_chain_of_messages_is_no_conflict() {
+        let silent = || fork().into_iter().filter(|(_, what)| !matches!(what, What::Apply { .. })).collect::<Vec<_>>();
+        assert_eq!(certificates(&[put(1, 1), put(2, 2)], &silent()).len(), 1);
+        let (message, class) = (MessageId { host: HostId(1), number: 1 }, MessageKind::Other);
+        let mut told = silent();
+        told.insert(3, (1, What::Send { to: HostId(2), message, class, cause: None, payload: 0 }));
+        told.insert(4, (2, What::Deliver { from: HostId(1), message, class }));
+        assert!(certificates(&[put(1, 1), put(2, 2)], &told).is_empty());
     }
 
     #[test]

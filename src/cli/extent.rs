@@ -15,7 +15,7 @@ const WITHOUT_END: u64 = 1_000_000_000_000;
 const USUAL: u64 = 100;
 
 /// Which seeds, and for how long.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Extent {
     /// The seeds: a range such as 0..500, or a count from 0 [default: 100; without end if --for or --max-failures ends the
     /// sweep].

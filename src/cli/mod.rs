@@ -25,6 +25,7 @@ mod lesson;
 mod list;
 mod merge;
 mod named;
+mod nodes;
 mod outcomes;
 mod recordings;
 mod regressions;
@@ -50,10 +51,11 @@ use named::load;
 use schism::report::style::hang;
 use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
-use schism::scenario::Scenario;
+use schism::scenario::{Scenario, SubjectProgram};
 use schism::scenario::suggest::allowed;
 use schism::systems::System;
 use schism::systems::bugs::Bug;
+use schism::systems::nodes::{Program, Service};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use terminal::Terminal;
@@ -95,6 +97,8 @@ enum Command {
     Lesson(lesson::Lesson),
     /// Solve a case: what is the matter, from evidence that takes time to get, and what helps.
     Case(case::Cases),
+    /// Run a program of yours, in whatever language, as the nodes of a cluster, under many seeds.
+    Nodes(nodes::Nodes),
     /// Run one system under many seeds, on all cores.
     Sweep(merge::SweepOrMerge),
     /// Read what sweeps have written down with --out, and say what they found and which seeds are missing.
@@ -183,9 +187,18 @@ impl Which {
         self.system.or(self.bug.map(System::Bugged))
     }
 
-    /// The system that was named, or `raft`.
-    fn or_raft(self) -> System {
-        self.named().unwrap_or(System::Raft)
+    /// The system that was named, or the scenario's own program, or `raft`.
+    fn or_that_of(self, scenario: &Scenario) -> Result<System, Failure> {
+        match (self.named(), &scenario.subject) {
+            (Some(system), _) => Ok(system),
+            (None, None) => Ok(System::Raft),
+            (None, Some(SubjectProgram { nodes, service })) => {
+                let wrong = |why: &dyn std::fmt::Display| Failure::input(format!("[subject] of {}: {why}", scenario.name));
+                let named = || format!("there is no service `{service}`; the services are {}", Service::names().join(", "));
+                let service = service.parse().map_err(|_| wrong(&named()))?;
+                Program::new(nodes, service).map(System::Nodes).map_err(|error| wrong(&error))
+            }
+        }
     }
 }
 
@@ -259,6 +272,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     terminal::start_logging()?;
+    nodes::read_patience()?;
     exit::keep_names_whole();
     let mut terminal = Terminal::new(cli.output);
     let found = command(cli.command, &mut terminal)?;
@@ -276,6 +290,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Ledger(command) => command.run(terminal),
         Command::Lesson(command) => command.run(terminal),
         Command::Case(command) => command.run(terminal),
+        Command::Nodes(command) => command.run(terminal),
         Command::Sweep(command) => command.run(terminal),
         Command::Outcomes(command) => command.run(terminal),
         Command::Worker(command) => command.run(),

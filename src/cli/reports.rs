@@ -21,7 +21,7 @@ const ANNOTATIONS: usize = 10;
 const NAMED: usize = 20;
 
 /// The forms that were asked for.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Reports {
     /// Write a JUnit XML report to this file, a test case for each seed.
     #[arg(long, value_name = "FILE")]

@@ -50,7 +50,8 @@ impl RunOne {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
         let options = self.subject.options();
-        let done = run(&scenario, self.which.or_raft(), self.seed.seed, &options)?;
+        let system = self.which.or_that_of(&scenario)?;
+        let done = run(&scenario, system, self.seed.seed, &options)?;
         // A file that cannot be written is reported, and never in place of the verdict.
         let mut unwritten = Unwritten::default();
         let mut is_recorded = false;
@@ -62,7 +63,7 @@ impl RunOne {
             let again = determinism::Again {
                 argument: &self.subject.scenario,
                 scenario: &scenario,
-                system: self.which.or_raft(),
+                system,
                 seed: self.seed.seed,
                 options: &options,
             };

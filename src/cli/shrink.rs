@@ -20,26 +20,26 @@ use std::time::Instant;
 #[derive(Args)]
 pub struct Shrink {
     #[command(flatten)]
-    subject: Subject,
+    pub subject: Subject,
     /// Only where the file carries no recorded run.
     #[command(flatten)]
-    which: Which,
+    pub which: Which,
     #[command(flatten)]
-    seed: OneSeed,
+    pub seed: OneSeed,
     /// The failure to keep [default: the strongest that the run shows].
     #[arg(long, value_name = "NAME")]
-    check: Option<String>,
+    pub check: Option<String>,
     #[command(flatten)]
-    jobs: Jobs,
+    pub jobs: Jobs,
     /// Budget in simulated seconds, over all candidates.
     #[arg(long, value_name = "SECONDS", default_value_t = 14000, value_parser = clap::value_parser!(u64).range(1..))]
-    budget: u64,
+    pub budget: u64,
     /// Write the shrunk run to this file [default: a name of its own in target/schism/].
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Write the shrunk run into sims/regressions/ as well.
     #[arg(long)]
-    save: bool,
+    pub save: bool,
 }
 
 impl Shrink {
@@ -113,6 +113,7 @@ impl Shrink {
         let Some(explicit) = &scenario.explicit else {
             return match self.which.named() {
                 Some(system) => Ok((system, self.seed.seed)),
+                None if scenario.subject.is_some() => Ok((self.which.or_that_of(scenario)?, self.seed.seed)),
                 None => Err(Failure::Usage(format!(
                     "{} carries no recorded run: name one with --system and --seed",
                     self.subject.scenario

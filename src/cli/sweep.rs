@@ -21,6 +21,7 @@ use schism::rng::seeds::Seeds;
 use schism::run::Outcome;
 use schism::scenario::Scenario;
 use schism::sweep::log::{Header, How, Log, NoOutcome};
+use schism::systems::System;
 use schism::sweep::{Fate, Next, Pool, Summary, sweep_as_they_end};
 use schism::trace::digest;
 use std::collections::BTreeSet;
@@ -36,46 +37,47 @@ const SEEDS_A_PROCESS: u64 = 50;
 #[derive(Args)]
 pub struct Sweep {
     #[command(flatten)]
-    subject: Subject,
+    pub subject: Subject,
     #[command(flatten)]
-    which: Which,
+    pub which: Which,
     #[command(flatten)]
-    extent: Extent,
+    pub extent: Extent,
     #[command(flatten)]
-    jobs: Jobs,
+    pub jobs: Jobs,
     /// What every seed is to show; the exit code says whether it did.
     #[arg(long, value_enum, default_value_t = Expect::Pass)]
-    expect: Expect,
+    pub expect: Expect,
     /// Write what becomes of each seed to this file at once, one JSON object a line; in the order of the seeds at the end.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Go on with the sweep whose log --out names, if there is one: what is in it is not run again.
     #[arg(long, requires = "out")]
-    resume: bool,
+    pub resume: bool,
     #[command(flatten)]
-    reports: Reports,
+    pub reports: Reports,
     /// Run each seed in a process of its own: slower, and nothing can leak from one seed into another.
     #[arg(long, conflicts_with = "in_process")]
-    processes: bool,
+    pub processes: bool,
     /// Run all seeds in this process: a crash, or running out of memory, ends the sweep.
     #[arg(long)]
-    in_process: bool,
+    pub in_process: bool,
     /// How many seeds run both alone in a process and after others in one, and have to give the same [default: 1, and one more for each
     /// 50 seeds, up to 5].
     #[arg(long, value_name = "SEEDS")]
-    sample: Option<u64>,
+    pub sample: Option<u64>,
     /// Wall-clock seconds after which a seed counts as hung.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
-    watchdog: u64,
+    pub watchdog: u64,
     /// The most memory that a process of seeds may map, in MiB: a seed that needs more ends its process (on Linux;
     /// elsewhere there is no bound).
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(64..))]
-    memory: u64,
+    pub memory: u64,
 }
 
 /// What a sweep has found so far, and where that is written.
 struct Booking<'a> {
     sweep: &'a Sweep,
+    system: System,
     isolation: Arc<Isolation>,
     terminal: &'a mut Terminal,
     bar: ProgressBar,
@@ -89,27 +91,39 @@ impl Sweep {
     /// Runs every seed and prints the summary.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let scenario = self.subject.load()?;
+        let system = self.which.or_that_of(&scenario)?;
+        Ok(self.of(&scenario, system, terminal)?.0)
+    }
+
+    /// The same, with a system; also returns which seeds are not as expected.
+    pub fn of(
+        &self,
+        scenario: &Scenario,
+        system: System,
+        terminal: &mut Terminal,
+    ) -> Result<(Exit, Vec<Trouble>), Failure> {
         let seeds = self.extent.seeds()?;
         // One number: threads beyond the cores only make each seed slower.
         let jobs = self.jobs.count();
-        let isolation = Arc::new(self.isolation(&scenario, seeds)?);
+        let isolation = Arc::new(self.isolation(scenario, system, seeds)?);
         let watchdog = Duration::from_secs(self.watchdog);
         // A process is killed on time by the thread that waits for it, four times for a seed of the sample.
         let pool = Pool { jobs, watchdog: if self.in_process { watchdog } else { watchdog * 5 } };
         let interrupt = Interrupt::listen()?;
-        let (log, before) = self.open_log(&scenario, seeds)?.unzip();
+        let (log, before) = self.open_log(scenario, system, seeds)?.unzip();
         let before = before.unwrap_or_default();
         let mut booking = Booking {
             sweep: self,
+            system,
             isolation: isolation.clone(),
             log,
-            bar: terminal.progress(self.extent.progress(seeds), &self.title(&scenario, 0)),
+            bar: terminal.progress(self.extent.progress(seeds), &title(scenario, system, 0)),
             terminal,
-            summary: Summary::new(&scenario.name, self.which.or_raft().name(), jobs),
+            summary: Summary::new(&scenario.name, system.name(), jobs),
             unwritten: Unwritten::default(),
             found: Found::default(),
         };
-        booking.recall(&before, &scenario);
+        booking.recall(&before, scenario);
         // Only their numbers are still needed: a night's outcomes are too much to hold.
         let done: BTreeSet<u64> = before.entries.into_keys().collect();
         let started = Instant::now();
@@ -120,7 +134,7 @@ impl Sweep {
             move |seed| isolation.run(seed),
             &|| if interrupt.is_asked() { Next::Stop } else { self.extent.next(started, 0) },
             |seed, fate| {
-                wrong = booking.take(seed, fate, &scenario).err();
+                wrong = booking.take(seed, fate, scenario).err();
                 booking.bar.inc(1);
                 // With neither a reader nor a file, the results of further seeds would be lost.
                 let nobody = booking.terminal.is_closed() && booking.log.is_none();
@@ -137,9 +151,9 @@ impl Sweep {
     }
 
     /// The log, and what an earlier sweep has written to it.
-    fn open_log(&self, scenario: &Scenario, seeds: Seeds) -> Result<Option<(SweepLog, Log)>, Failure> {
+    fn open_log(&self, scenario: &Scenario, system: System, seeds: Seeds) -> Result<Option<(SweepLog, Log)>, Failure> {
         let Some(path) = &self.out else { return Ok(None) };
-        let header = self.header(scenario, seeds);
+        let header = self.header(scenario, system, seeds);
         let opened = if self.resume {
             SweepLog::resume(path, &header)?
         } else {
@@ -148,7 +162,7 @@ impl Sweep {
         Ok(Some(opened))
     }
 
-    fn isolation(&self, scenario: &Scenario, seeds: Seeds) -> Result<Isolation, Failure> {
+    fn isolation(&self, scenario: &Scenario, system: System, seeds: Seeds) -> Result<Isolation, Failure> {
         let sample = match (self.extent.is_open(), self.sample) {
             (false, count) => Sample::of(seeds, count),
             (true, None) => Sample::EVERY_FIFTIETH,
@@ -161,7 +175,7 @@ impl Sweep {
         };
         Ok(Isolation::new(
             scenario,
-            (self.which.or_raft(), self.subject.options()),
+            (system, self.subject.options()),
             (place, sample),
             // Expected violations need no file for each seed.
             self.expect == Expect::Pass,
@@ -169,12 +183,12 @@ impl Sweep {
         ))
     }
 
-    fn header(&self, scenario: &Scenario, seeds: Seeds) -> Header {
+    fn header(&self, scenario: &Scenario, system: System, seeds: Seeds) -> Header {
         Header {
             scenario: scenario.name.clone(),
             scenario_digest: digest::of(&scenario.to_toml()),
             argument: self.subject.scenario.clone(),
-            system: self.which.or_raft().name().into(),
+            system: system.name().into(),
             first_seed: seeds.iter().start,
             seeds: seeds.count(),
             check_steps: self.subject.options().budget.steps,
@@ -184,27 +198,26 @@ impl Sweep {
         }
     }
 
-    /// What the progress bar says.
-    fn title(&self, scenario: &Scenario, failures: u64) -> String {
-        let title = format!("{} {}", scenario.name, self.which.or_raft());
-        if failures == 0 { title } else { format!("{title}, {}", count(failures, "failure")) }
+    fn command(&self, system: System, seed: u64) -> String {
+        format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), quoted(system.name()))
     }
+}
 
-    fn command(&self, seed: u64) -> String {
-        let system = quoted(self.which.or_raft().name());
-        format!("schism run {} --system {system} --seed {seed}", quoted(&self.subject.scenario))
-    }
+/// What the progress bar says.
+fn title(scenario: &Scenario, system: System, failures: u64) -> String {
+    let title = format!("{} {system}", scenario.name);
+    if failures == 0 { title } else { format!("{title}, {}", count(failures, "failure")) }
 }
 
 impl Booking<'_> {
     /// Adds what was done before the sweep was resumed. Its failures have been told.
     fn recall(&mut self, before: &Log, scenario: &Scenario) {
-        let sweep = self.sweep;
-        self.found = recall(before, sweep.expect, &mut self.summary, &|seed| sweep.command(seed));
+        let (sweep, system) = (self.sweep, self.system);
+        self.found = recall(before, sweep.expect, &mut self.summary, &|seed| sweep.command(system, seed));
         self.summary.resume();
         self.bar.set_position(before.entries.len() as u64);
         self.bar.reset_eta();
-        self.bar.set_message(sweep.title(scenario, self.failures()));
+        self.bar.set_message(title(scenario, system, self.failures()));
         self.bar.tick();
     }
 
@@ -213,7 +226,7 @@ impl Booking<'_> {
     }
 
     /// Prints the summary, and how to go on if the sweep was stopped before its last seed.
-    fn finish(self, started: Instant, seeds: Seeds, why: Option<String>) -> Result<Exit, Failure> {
+    fn finish(self, started: Instant, seeds: Seeds, why: Option<String>) -> Result<(Exit, Vec<Trouble>), Failure> {
         let Booking { sweep, terminal, mut summary, log, mut unwritten, found, .. } = self;
         let asked = if sweep.extent.is_open() { summary.seeds } else { seeds.count() };
         summary.finish(started.elapsed(), asked);
@@ -222,8 +235,9 @@ impl Booking<'_> {
         let resume = (summary.stopped.is_some() && sweep.out.is_some()).then(resume_command);
         print(&summary, resume.as_deref(), terminal)?;
         sweep.reports.write(&summary, &found, &mut unwritten, terminal)?;
-        let found = unwritten.exit(sweep.expect.exit(&summary));
-        Ok(if is_written || found == Exit::Violation { found } else { Exit::Harness })
+        let exit = unwritten.exit(sweep.expect.exit(&summary));
+        let exit = if is_written || exit == Exit::Violation { exit } else { Exit::Harness };
+        Ok((exit, found.troubles))
     }
 
     /// Adds one seed, in the order in which they end, and reports at once what is wrong with it.
@@ -245,7 +259,7 @@ impl Booking<'_> {
         if let Some(log) = &mut self.log {
             log.add(seed, Err(&none));
         }
-        let replay = self.sweep.command(seed);
+        let replay = self.sweep.command(self.system, seed);
         self.tell(Trouble { seed, why: none.why, replay, is_of_the_harness: true }, scenario)
     }
 
@@ -258,7 +272,7 @@ impl Booking<'_> {
         if let Some(compared) = &done.compared {
             self.summary.add_compared(seed, compared.is_ok());
             if let Err(why) = compared {
-                let replay = format!("{} --check-determinism", self.sweep.command(seed));
+                let replay = format!("{} --check-determinism", self.sweep.command(self.system, seed));
                 self.tell(Trouble { seed, why: why.clone(), replay, is_of_the_harness: true }, scenario)?;
             }
         }
@@ -275,7 +289,7 @@ impl Booking<'_> {
             }
             _ => None,
         };
-        let replay = replay.unwrap_or_else(|| self.sweep.command(seed));
+        let replay = replay.unwrap_or_else(|| self.sweep.command(self.system, seed));
         self.tell(Trouble { seed, why, replay, is_of_the_harness: false }, scenario)
     }
 
@@ -299,7 +313,7 @@ impl Booking<'_> {
         let terminal = &mut *self.terminal;
         self.bar.suspend(|| tell(&trouble, terminal))?;
         self.found.troubles.push(trouble);
-        self.bar.set_message(self.sweep.title(scenario, self.failures()));
+        self.bar.set_message(title(scenario, self.system, self.failures()));
         Ok(())
     }
 }

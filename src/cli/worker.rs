@@ -72,7 +72,7 @@ impl Worker {
     pub fn run(&self) -> Result<Exit, Failure> {
         Interrupt::leave_to_parent()?;
         // A bound would be its nodes' bound too, and some runtimes map far more than they use.
-        let has_processes = matches!(self.which.or_raft(), System::Nodes(_));
+        let has_processes = matches!(self.which.named(), Some(System::Nodes(_)));
         bound_memory(self.memory.filter(|_| !has_processes))?;
         let mut greeting = String::new();
         io::stdin().lock().read_line(&mut greeting)?;
@@ -95,7 +95,8 @@ impl Worker {
 
     fn answer(&self, scenario: &Scenario, seed: u64) -> WorkerReply {
         let options = options(Some(self.check_steps));
-        match catch_unwind(AssertUnwindSafe(|| run(scenario, self.which.or_raft(), seed, &options))) {
+        let system = self.which.named().unwrap_or(System::Raft);
+        match catch_unwind(AssertUnwindSafe(|| run(scenario, system, seed, &options))) {
             Ok(Ok(run)) => {
                 let wanted = self.record && run.outcome.verdict == Verdict::Violation;
                 let recording = wanted.then(|| run.recording().to_toml());

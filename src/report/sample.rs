@@ -56,6 +56,7 @@ pub fn scenario() -> Scenario {
                 },
             ),
         ]),
+        subject: None,
         explicit: None,
     }
 }

@@ -73,12 +73,30 @@ pub struct Scenario {
     /// The situations that must occur in a run; a run that lacks one is inconclusive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub situations: Vec<Situation>,
+    /// The program that is run where no system is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectProgram>,
     /// What is expected of each system, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, Expectation>,
     /// The materialised form, if this file carries one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explicit: Option<Explicit>,
+}
+
+/// A program whose processes are the nodes: `docs/NODES.md`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectProgram {
+    /// Its command line.
+    pub nodes: String,
+    /// What the nodes are asked: `lin-kv`, `echo`, `unique-ids`, `broadcast` or `g-counter`.
+    #[serde(default = "lin_kv")]
+    pub service: String,
+}
+
+fn lin_kv() -> String {
+    "lin-kv".to_owned()
 }
 
 /// A data centre.

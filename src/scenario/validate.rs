@@ -119,9 +119,14 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
+/// Whether a name is that of a system made of a program: any command line may be one.
+fn is_program(name: &str) -> bool {
+    name.starts_with("nodes:") || name.starts_with("nodes/")
+}
+
 fn known_system(name: &str, systems: Option<&[&str]>, path: impl Fn() -> Vec<Step>) -> Checked {
     match systems {
-        Some(systems) if !systems.contains(&name) => {
+        Some(systems) if !systems.contains(&name) && !is_program(name) => {
             complain(path(), format!("there is no system `{name}`"), allowed(name, systems.to_vec()))
         }
         _ => Ok(()),

@@ -152,7 +152,7 @@ mod testing {
             seq: step as u32,
             what: *what,
         };
-        Trace { names, nodes: 5, events: steps.iter().enumerate().map(event).collect() }
+        Trace { names, nodes: 5, events: steps.iter().enumerate().map(event).collect(), ..Trace::default() }
     }
 
     /// The names of the checks that these events violate.

@@ -31,7 +31,7 @@ export function searchIn(runs, text) {
       continue;
     }
     const kind = asked.replaceAll(" ", "_");
-    const matches = /^m\d+\.\d+$/.test(asked) ? (message) => message.id === asked : (message) => message.kind.startsWith(kind) || message.fate === kind;
+    const matches = /^m\d+\.\d+$/.test(asked) ? (message) => message.id === asked : (message) => message.type.toLowerCase().startsWith(kind) || message.fate === kind;
     for (const message of run.messages.filter(matches)) {
       found.push({ run, t: message.sent, message, label: messageLabel(run, message) });
     }
@@ -50,7 +50,7 @@ export function messageLabel(run, message) {
     open: "still under way at the end",
   };
   const more = [message.held ? "held back" : "", message.delay ? `delayed by ${Math.round(message.delay)} ms` : "", message.copies > 1 ? "duplicated" : "", message.quiet ? "changed nothing" : ""];
-  return [`${message.kind} ${message.id} from ${run.name(message.from)} to ${run.name(message.to)}: ${fates[message.fate]}`, ...more.filter(Boolean)].join(", ");
+  return [`${message.type} ${message.id} from ${run.name(message.from)} to ${run.name(message.to)}: ${fates[message.fate]}`, ...more.filter(Boolean)].join(", ");
 }
 
 /** Find; `reveal(run, what)` brings what was found into sight. */
@@ -89,7 +89,7 @@ export function setUpSearch(view, runs, choose, reveal) {
 export function setUpFilters(view, runs) {
   const place = document.getElementById("filters");
   const tally = new Map();
-  for (const run of runs) for (const { kind } of run.messages) tally.set(kind, (tally.get(kind) ?? 0) + 1);
+  for (const run of runs) for (const { type: kind } of run.messages) tally.set(kind, (tally.get(kind) ?? 0) + 1);
   const kinds = [...tally.keys()].sort();
   const box = (kind) => element("label", {}, element("input", {
     type: "checkbox", checked: true, "data-kind": kind,

@@ -18,7 +18,7 @@ use crate::report::words::words;
 use crate::run::compare::{is_safety, unmet};
 use crate::run::{Comparison, Difference, Plan, Run};
 use crate::scenario::Scenario;
-use crate::trace::{HostId, What};
+use crate::trace::{Event, HostId, MessageId, What};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
@@ -148,8 +148,12 @@ fn events(run: &Run, hashes: &mut Hashes) -> Value {
     let mut kinds: Vec<(String, &str)> = Vec::new();
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     let mut of_kind = Vec::with_capacity(events.len());
+    let mut own_words = OwnWords::default();
     for event in events {
-        let (name, fields) = variant(&event.what);
+        let (name, mut fields) = variant(&event.what);
+        if let Some(word) = own_words.of(run, event) {
+            fields["label"] = word.into();
+        }
         let told = words(&event.what);
         let kind = kinds.iter().position(|known| (known.0.as_str(), known.1) == (&name, told));
         let kind = kind.unwrap_or_else(|| {
@@ -168,6 +172,26 @@ fn events(run: &Run, hashes: &mut Hashes) -> Value {
         "kinds": kinds.iter().map(|(name, words)| json!({ "name": name, "words": words })).collect::<Vec<_>>(),
         "tables": tables,
     })
+}
+
+/// The words of a system's own for messages, also where these arrive or are lost, and for roles.
+#[derive(Default)]
+struct OwnWords<'a>(BTreeMap<MessageId, &'a str>);
+
+impl<'a> OwnWords<'a> {
+    fn of(&mut self, run: &'a Run, event: &Event) -> Option<&'a str> {
+        match event.what {
+            What::Send { message, .. } => {
+                let word = run.trace.labels.of(event)?;
+                self.0.insert(message, word);
+                Some(word)
+            }
+            What::Deliver { message, .. } | What::Discard { message, .. } | What::Drop { message, .. } => {
+                self.0.get(&message).copied()
+            }
+            _ => run.trace.labels.of(event),
+        }
+    }
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

@@ -181,7 +181,7 @@ function drawRibbons(context, run, rows, scale, colours) {
       context.fillRect(box.x, y + height / 2 - 2, box.width, 3);
       context.globalAlpha = 1;
     }
-    const text = span.role === "backup" ? `T${span.term}` : span.scope === "all" ? `${span.role === "primary" && run.isRaft ? "leader" : span.role} T${span.term}`
+    const text = span.role === "backup" ? `T${span.term}` : span.scope === "all" ? `${span.label ?? (span.role === "primary" && run.isRaft ? "leader" : span.role)} T${span.term}`
       : `${run.sites[span.scope]?.name ?? span.scope}'s keys T${span.term}`;
     if (span.role !== "backup" && box.width > 34 && height >= 8) {
       context.font = height < 12 ? `600 9px ${colours.small.slice(5)}` : colours.label;

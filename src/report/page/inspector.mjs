@@ -35,9 +35,9 @@ function table(caption, header, rows, kind = "") {
 
 function rolesText(run, { up, paused, roles }) {
   if (!up) return "× down";
-  const all = [...roles].map(([scope, { role, term }]) => {
+  const all = [...roles].map(([scope, { role, label, term }]) => {
     const of = scope === "all" ? "" : ` of ${run.sites[scope]?.name ?? scope}'s keys`;
-    const name = run.isRaft ? { primary: "leader", backup: "follower" }[role] ?? role : role;
+    const name = label ?? (run.isRaft ? { primary: "leader", backup: "follower" }[role] ?? role : role);
     return `${name}${of} (T${term})`;
   });
   return `${paused ? "‖ paused; " : ""}${all.join(", ") || "no role yet"}`;
@@ -146,7 +146,7 @@ export function showsEvent(run, view, i) {
   if (OF_MESSAGES.has(name)) {
     const message = messageOf(run, i);
     if (!message) return true;
-    return (view.routine || !message.quiet) && !view.kinds.has(message.kind);
+    return (view.routine || !message.quiet) && !view.kinds.has(message.type);
   }
   if (FINE.has(name) && !view.routine) return false;
   if (view.node !== null && run.nodes.includes(events.host[i]) && events.host[i] !== view.node) return false;

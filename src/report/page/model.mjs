@@ -81,6 +81,7 @@ export function messagesOf(events, end) {
       const cause = causeHost === null ? null : byKey.get(messageKey(causeHost, events.field(i, "cause.number")));
       const message = {
         id: `m${host}.${number}`, from: host, to: events.field(i, "to"), kind: events.field(i, "class"),
+        type: events.field(i, "label") ?? events.field(i, "class"),
         sent: t, end: null, fate: "open", reason: null, arrivals: [], delay: 0, held: false, copies: 1,
         quiet: false, cause: cause ?? null, event: i,
       };
@@ -143,7 +144,7 @@ function spansOf({ events, nodes, end }) {
     if (name === "role") {
       const scope = scopeOf(events, i);
       const [role, term] = [events.field(i, "role"), events.field(i, "term")];
-      begin(open, `${node} ${scope}`, roles, { node, scope, role, term, from: t, until: end, event: i });
+      begin(open, `${node} ${scope}`, roles, { node, scope, role, label: events.field(i, "label"), term, from: t, until: end, event: i });
       if (scope === "all") {
         const leader = role === "primary" ? node : null;
         if (role === "primary" || role === "candidate") begin(believed, node, beliefs, { node, leader, term, from: t, until: end });

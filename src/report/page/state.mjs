@@ -99,7 +99,7 @@ export class Replay {
 function setRole(state, field) {
   const shard = field("scope.shard");
   const [role, term] = [field("role"), field("term")];
-  state.roles.set(shard === null ? "all" : String(shard), { role, term });
+  state.roles.set(shard === null ? "all" : String(shard), { role, label: field("label"), term });
   if (shard === null && role === "primary") state.leader = state.node;
   if (shard === null && role === "candidate") state.leader = null;
 }

@@ -53,7 +53,9 @@ export function eventText(run, i) {
   const { events } = run;
   const said = events.words(i).replaceAll(/\{([\w.]+)(?::(\w+))?\}/g, (_, path, form) => {
     if (form === "command") return commandText(run, i, path);
-    const value = events.field(i, path);
+    // Some systems have words of their own for their messages and roles.
+    const own = path === "class" || path === "role" ? events.field(i, "label") : null;
+    const value = own ?? events.field(i, path);
     return form ? FORMS[form](value, run) : value;
   });
   return `${run.name(events.host[i])} ${said}`;

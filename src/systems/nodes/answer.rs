@@ -68,7 +68,9 @@ pub struct Head {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    src: Option<String>,
+    /// Every message has its sender's name, whatever it says.
+    #[serde(rename = "src")]
+    _src: Option<String>,
     dest: Option<String>,
     body: Option<Box<RawValue>>,
     /// Maelstrom's own envelope may have a number.
@@ -113,7 +115,7 @@ pub fn add(answer: &mut Answer, text: &str) -> Result<bool, String> {
         Line { done: Some(done), .. } => {
             return if done { Ok(true) } else { Err("says that it is not done".into()) };
         }
-        Line { dest: Some(to), body, src: _, .. } => {
+        Line { dest: Some(to), body, .. } => {
             let body = body.ok_or("has no `body`")?;
             let head: Head = serde_json::from_str(body.get())
                 .map_err(|error| format!("has a `body` without a `type`, or with odd ids ({})", plain(&error)))?;

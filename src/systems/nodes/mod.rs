@@ -43,6 +43,14 @@ pub fn set_patience(seconds: u64) {
     PATIENCE.store(seconds.max(1), Ordering::Relaxed);
 }
 
+/// Whether a process of this program can be started on this machine.
+///
+/// # Errors
+/// Why not, and what helps.
+pub fn starts(program: &Program) -> Result<(), String> {
+    Child::start(program.words(), "n0").map(drop).map_err(|Broken(why)| why)
+}
+
 fn patience() -> Duration {
     Duration::from_secs(PATIENCE.load(Ordering::Relaxed))
 }

@@ -1,0 +1,427 @@
+//! Programs in other languages as nodes: what they may do, what happens to what they do wrong, and that the machine has no
+//! say in the verdict. Each test that needs a language is left out, and says so, where it is not installed.
+
+use schism::check::CheckName;
+use schism::run::{Lack, Options, Run, RunError, Verdict, run};
+use schism::scenario::Scenario;
+use schism::systems::System;
+use schism::systems::nodes::{Program, Service, starts};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Three nodes in two data centres, for a few seconds, with a place for faults.
+const BRIEF: &str = r#"
+version = 1
+name = "brief"
+title = "Three nodes for a few seconds"
+
+[[sites]]
+name = "east"
+nodes = 2
+clients = 2
+
+[[sites]]
+name = "west"
+nodes = 1
+clients = 1
+
+[timing]
+tick_ms = 5
+duration_ms = 4000
+attempt_timeout_ms = 300
+operation_timeout_ms = 900
+
+[latency]
+local_ms = 5
+wan_ms = 10
+
+[workload]
+operations = 120
+start_ms = 1000
+keys = 2
+"#;
+
+const CUT: &str = r#"
+[[faults]]
+at_ms = 2000
+for_ms = 1500
+fault = "partition"
+groups = [["east"], ["west"]]
+"#;
+
+const ONE_NODE: &str = r#"
+version = 1
+name = "one-node"
+title = "One node, which goes down"
+
+[[sites]]
+name = "here"
+nodes = 1
+clients = 1
+
+[timing]
+duration_ms = 3000
+
+[workload]
+operations = 60
+start_ms = 300
+keys = 1
+delete = 0
+"#;
+
+fn scenario(text: &str) -> Scenario {
+    Scenario::parse("a test", text).unwrap_or_else(|error| panic!("{}", error.plain()))
+}
+
+fn made(text: &str, command: &str, service: Service, seed: u64) -> Result<Run, RunError> {
+    let program = Program::new(command, service).expect("a command");
+    run(&scenario(text), System::Nodes(program), seed, &Options::default())
+}
+
+/// Whether a language is there; if not, says that the test proves nothing.
+fn has(language: &str) -> bool {
+    let found = Program::new(&format!("{language} --version"), Service::Echo).map(starts);
+    let is_there = matches!(found, Ok(Ok(())));
+    if !is_there {
+        eprintln!("left out: there is no {language} here");
+    }
+    is_there
+}
+
+fn example(file: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/nodes").join(file).display().to_string()
+}
+
+/// A folder with a program in Python, which finds the library beside it, and its command line.
+fn python(code: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(example("python/node.py"), folder.path().join("node.py")).expect("the library is there");
+    let file = folder.path().join("program.py");
+    let header = "import itertools, os, sys, time\nfrom node import Error, Node\nnode = Node()\n";
+    std::fs::write(&file, format!("{header}{code}\n")).expect("a file");
+    (folder, format!("python3 '{}'", file.display()))
+}
+
+fn checks(run: &Run) -> Vec<CheckName> {
+    run.outcome.violations.iter().map(|violation| violation.check).collect()
+}
+
+#[test]
+fn raft_in_python_passes_what_two_primaries_do_not() {
+    if !has("python3") {
+        return;
+    }
+    let text = format!("{BRIEF}{CUT}");
+    let of = |file: &str| made(&text, &format!("python3 '{}'", example(file)), Service::LinKv, 3).expect("it runs");
+    let raft = of("python/raft.py");
+    assert_eq!(raft.outcome.verdict, Verdict::Pass, "{:?} {:?}", raft.outcome.violations, raft.outcome.inconclusive);
+    let words: Vec<_> = raft.trace.events.iter().filter_map(|event| raft.trace.labels.of(event)).collect();
+    assert!(words.contains(&"request_vote") && words.contains(&"leader"), "its own words are kept");
+    let naive = of("python/dual_primary.py");
+    let found = checks(&naive);
+    assert!(found.contains(&CheckName::SplitBrain) && found.contains(&CheckName::LostWrite), "{found:?}");
+    assert!(naive.doubts.is_empty(), "{:?}", naive.doubts);
+}
+
+#[test]
+fn raft_in_javascript_passes_too() {
+    if !has("node") {
+        return;
+    }
+    let command = format!("node '{}'", example("javascript/register.mjs"));
+    let run = made(ONE_NODE, &command, Service::LinKv, 3).expect("it runs");
+    assert_eq!(run.outcome.verdict, Verdict::Pass, "{:?} {:?}", run.outcome.violations, run.outcome.inconclusive);
+}
+
+/// A store on one node, which saves what it is told, and syncs or not.
+fn store(sync: &str) -> (TempDir, String) {
+    python(&format!(
+        r#"
+@node.on_init
+def start():
+    node.role("primary")
+
+@node.on("write")
+def write(message):
+    body = message["body"]
+    node.disk[str(body["key"])] = body["value"]
+    node.save(str(body["key"]), body["value"])
+    {sync}
+    node.reply(message, type="write_ok")
+
+@node.on("cas")
+def cas(message):
+    body = message["body"]
+    found = node.disk.get(str(body["key"]))
+    if found != body["from"]:
+        raise Error(Error.PRECONDITION_FAILED, found=found)
+    body["value"] = body["to"]
+    node.save(str(body["key"]), body["value"])
+    node.disk[str(body["key"])] = body["value"]
+    {sync}
+    node.reply(message, type="cas_ok")
+
+@node.on("read")
+def read(message):
+    node.reply(message, type="read_ok", value=node.disk.get(str(message["body"]["key"])))
+
+node.run()"#
+    ))
+}
+
+#[test]
+fn what_is_saved_survives_a_kill_and_what_is_synced_a_loss_of_power() {
+    if !has("python3") {
+        return;
+    }
+    let fault = |name: &str| format!("{ONE_NODE}\n[[faults]]\nat_ms = 1500\nfor_ms = 500\nfault = \"{name}\"\nnode = \"n1\"\n");
+    let verdict = |sync: &str, name: &str| {
+        let (_folder, command) = store(sync);
+        let run = made(&fault(name), &command, Service::LinKv, 1).expect("it runs");
+        assert!(run.outcome.violations.is_empty() || checks(&run).contains(&CheckName::LostWrite), "{:?}", checks(&run));
+        (run.outcome.verdict, run.outcome.inconclusive.join("; "))
+    };
+    assert_eq!(verdict("node.sync()", "power_loss"), (Verdict::Pass, String::new()));
+    assert_eq!(verdict("pass", "kill"), (Verdict::Pass, String::new()));
+    assert_eq!(verdict("pass", "power_loss").0, Verdict::Violation);
+}
+
+#[test]
+fn what_a_program_does_wrong_is_named_with_its_line() {
+    if !has("python3") {
+        return;
+    }
+    let cases = [
+        ("node.on('read')(lambda message: 1 / 0)\nnode.run()", "exit status 1"),
+        ("node.on('read')(lambda message: 1 / 0)\nnode.run()", "ZeroDivisionError"),
+        ("node.on('read')(lambda message: print('hello'))\nnode.run()", "is not JSON"),
+        ("node.on('read')(lambda message: print('hello'))\nnode.run()", "`hello`"),
+        ("node.on('read')(lambda message: node.send('n9', type='x'))\nnode.run()", "`n9`, which is neither a node nor a client"),
+        ("node.on('read')(lambda message: node.reply(message, type='read_ok', value='a'))\nnode.run()", "no whole number"),
+        ("node.on('read')(lambda message: [node.log('x') for _ in range(20000)])\nnode.run()", "more than 10000 lines"),
+        ("node.on('read')(lambda message: node.log('x' * 5000000))\nnode.run()", "more than 4 MiB"),
+        ("node.on('a')(lambda message: node.send(node.id, type='a'))\nnode.on('read')(node._handlers['a'])\nnode.run()", "to itself without end"),
+        ("print('{\"dset\": 1}', flush=True)\nnode.run()", "unknown field `dset`"),
+    ];
+    let mut seen = std::collections::BTreeMap::new();
+    for (code, expected) in cases {
+        let sentence = seen.entry(code).or_insert_with(|| {
+            let (_folder, command) = python(code);
+            let run = made(ONE_NODE, &command, Service::LinKv, 1).expect("it runs");
+            let panic = run.outcome.violations.iter().find(|found| found.check == CheckName::Panic);
+            panic.map(|found| found.certificate.sentence.clone()).unwrap_or_default()
+        });
+        assert!(sentence.contains(expected), "{code}: {sentence}");
+    }
+}
+
+#[test]
+fn a_node_that_answers_otherwise_is_told_so_with_the_first_difference() {
+    if !has("python3") {
+        return;
+    }
+    let (_folder, command) = python(
+        "node.on('echo')(lambda message: node.reply(message, type='echo_ok', echo=message['body']['echo'], at=time.time_ns()))\nnode.run()",
+    );
+    let run = made(ONE_NODE, &command, Service::Echo, 1).expect("it runs");
+    let doubt = run.doubts.iter().find(|doubt| doubt.lack == Lack::Repetition).expect("it is told so");
+    assert!(doubt.why.contains("n1 answers the same events differently: event 2"), "{}", doubt.why);
+    assert_eq!(run.outcome.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn services_that_are_no_store_are_judged_by_models_of_their_own() {
+    if !has("python3") {
+        return;
+    }
+    let gossip = "
+seen = {}
+def tell(body):
+    pass
+@node.on_init
+def start():
+    node.after(100, 'gossip', gossip)
+def gossip():
+    node.broadcast(type='gossip', seen=seen)
+    node.after(100, 'gossip', gossip)
+@node.on('gossip')
+def merge(message):
+    for key, value in message['body']['seen'].items():
+        seen[key] = value
+";
+    let broadcast = "
+@node.on('broadcast')
+def put(message):
+    seen[str(message['body']['message'])] = message['body']['message']
+    node.reply(message, type='broadcast_ok')
+@node.on('read')
+def read(message):
+    node.reply(message, type='read_ok', messages=list(seen.values()))
+node.run()";
+    let counter = "
+@node.on('add')
+def add(message):
+    mine = seen.get(node.id, 0) + message['body']['delta']
+    seen[node.id] = mine
+    node.reply(message, type='add_ok')
+@node.on('read')
+def read(message):
+    node.reply(message, type='read_ok', value=sum(seen.values()))
+node.run()";
+    let silent = gossip.replace("node.broadcast(type='gossip', seen=seen)", "pass");
+    let ids = |id: &str| format!("count = itertools.count()\nnode.on('generate')(lambda message: node.reply(message, type='generate_ok', id={id}))\nnode.run()");
+    let echo = |answer: &str| format!("node.on('echo')(lambda message: node.reply(message, type='echo_ok', echo={answer}))\nnode.run()");
+    let cases = [
+        (Service::Echo, echo("message['body']['echo']"), true),
+        (Service::Echo, echo("'Please echo 7'"), false),
+        (Service::UniqueIds, ids("f'{node.id}-{next(count)}'"), true),
+        (Service::UniqueIds, ids("next(count)"), false),
+        (Service::Broadcast, format!("{gossip}{broadcast}"), true),
+        (Service::Broadcast, format!("{silent}{broadcast}"), false),
+        (Service::GCounter, format!("{gossip}{counter}"), true),
+        (Service::GCounter, format!("{silent}{counter}"), false),
+    ];
+    for (service, code, is_right) in cases {
+        let (_folder, command) = python(&code);
+        let run = made(BRIEF, &command, service, 2).expect("it runs");
+        assert!(run.doubts.is_empty(), "{service:?}: {:?}", run.doubts);
+        let found = checks(&run);
+        assert_eq!(found.is_empty(), is_right, "{service:?}: {:?}\n{code}", run.outcome.violations);
+        assert!(is_right || found.contains(&CheckName::Service), "{found:?}");
+    }
+}
+
+/// The processes whose command line contains a text.
+#[cfg(target_os = "linux")]
+fn processes(text: &str) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").expect("this is Linux").flatten();
+    let pids = all.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.parse::<u32>().is_ok());
+    let named = |pid: &String| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(text)
+    };
+    pids.filter(named).collect()
+}
+
+/// Whether a condition comes true within half a minute.
+fn eventually(condition: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(30) {
+        if condition() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_loops_ends_the_run_without_a_verdict_and_nothing_outlives_it() {
+    if !has("python3") {
+        return;
+    }
+    let (folder, command) = python("node.on('read')(lambda message: [None for _ in itertools.count()])\nnode.run()");
+    let file = folder.path().join("one-node.toml");
+    std::fs::write(&file, ONE_NODE).expect("a file");
+    let schism = || {
+        let mut schism = Command::new(env!("CARGO_BIN_EXE_schism"));
+        schism.current_dir(folder.path()).args(["run", "one-node.toml", "--system", &format!("nodes:{command}")]);
+        schism.env("SCHISM_NODES_PATIENCE", "1");
+        schism
+    };
+    let done = schism().output().expect("the command is there");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(70), "{said}");
+    assert!(said.contains("n1: gave no answer within 1 s") && done.stdout.is_empty(), "{said}");
+    let own = folder.path().join("program.py").display().to_string();
+    assert!(eventually(|| processes(&own).is_empty()), "a process outlived its run");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_processes_of_a_simulator_that_is_killed_end_too() {
+    if !has("python3") {
+        return;
+    }
+    let (folder, command) = store("node.sync()");
+    let file = folder.path().join("long.toml");
+    std::fs::write(&file, ONE_NODE.replace("duration_ms = 3000", "duration_ms = 3000000").replace("operations = 60", "operations = 60000")).expect("a file");
+    let own = folder.path().join("program.py").display().to_string();
+    let mut schism = Command::new(env!("CARGO_BIN_EXE_schism"));
+    schism.current_dir(folder.path()).args(["run", "long.toml", "--system", &format!("nodes:{command}")]);
+    let mut running = schism.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command is there");
+    // The node's own process, beside the simulator, whose arguments name the program too.
+    assert!(eventually(|| processes(&own).len() == 2), "{:?}", processes(&own));
+    running.kill().expect("it runs");
+    running.wait().expect("it ends");
+    assert!(eventually(|| processes(&own).is_empty()), "a process outlived its simulator");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let error = made(ONE_NODE, "no-such-program raft.py", Service::LinKv, 1).expect_err("there is none");
+    assert!(error.to_string().contains("there is no program `no-such-program` on this machine"), "{error}");
+}
+
+/// `SCHISM_NODES_RUNS=100` makes a hundred runs of each kind.
+#[cfg(target_os = "linux")]
+#[test]
+fn one_digest_however_slow_the_machine_is() {
+    if !has("python3") {
+        return;
+    }
+    let runs = std::env::var("SCHISM_NODES_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let text = format!("{BRIEF}{CUT}");
+    let command = format!("python3 '{}'", example("python/dual_primary.py"));
+    let digest = |command: &str| {
+        let run = made(&text, command, Service::LinKv, 5).expect("it runs");
+        assert_eq!(run.outcome.verdict, Verdict::Violation);
+        run.trace.events.len() as u128 ^ run.outcome.digest.0
+    };
+    let idle = digest(&command);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // A run that fails must not leave the others running for ever.
+        let _end = End(&is_over);
+        for _ in 0..2 {
+            scope.spawn(|| while !is_over.load(Ordering::Relaxed) {});
+        }
+        // Stops processes of the program at random, and lets them go on.
+        scope.spawn(|| {
+            let mut draw = 1_u64;
+            while !is_over.load(Ordering::Relaxed) {
+                for pid in processes("python/dual_primary.py") {
+                    draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let is_own = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+                        stat.split(' ').nth(3) == Some(&std::process::id().to_string())
+                    });
+                    if is_own && draw >> 62 == 0 {
+                        let signal = |name: &str| drop(Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status());
+                        signal("-STOP");
+                        std::thread::sleep(Duration::from_millis(draw >> 40 & 15));
+                        signal("-CONT");
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        });
+        for number in 0..runs {
+            assert_eq!(digest(&command), idle, "run {number}, busy, with stops");
+            // A program's name is part of no event, so that the digest is the same.
+            assert_eq!(digest(&format!("nice -n 19 {command}")), idle, "run {number}, nice, busy, with stops");
+        }
+    });
+}
+
+/// Sets a flag when it goes out of scope.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
