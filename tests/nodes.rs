@@ -177,11 +177,16 @@ fn what_is_saved_survives_a_kill_and_what_is_synced_a_loss_of_power() {
     if !has("python3") {
         return;
     }
-    let fault = |name: &str| format!("{ONE_NODE}\n[[faults]]\nat_ms = 1500\nfor_ms = 500\nfault = \"{name}\"\nnode = \"n1\"\n");
+    let fault =
+        |name: &str| format!("{ONE_NODE}\n[[faults]]\nat_ms = 1500\nfor_ms = 500\nfault = \"{name}\"\nnode = \"n1\"\n");
     let verdict = |sync: &str, name: &str| {
         let (_folder, command) = store(sync);
         let run = made(&fault(name), &command, Service::LinKv, 1).expect("it runs");
-        assert!(run.outcome.violations.is_empty() || checks(&run).contains(&CheckName::LostWrite), "{:?}", checks(&run));
+        assert!(
+            run.outcome.violations.is_empty() || checks(&run).contains(&CheckName::LostWrite),
+            "{:?}",
+            checks(&run)
+        );
         (run.outcome.verdict, run.outcome.inconclusive.join("; "))
     };
     assert_eq!(verdict("node.sync()", "power_loss"), (Verdict::Pass, String::new()));
@@ -199,11 +204,20 @@ fn what_a_program_does_wrong_is_named_with_its_line() {
         ("node.on('read')(lambda message: 1 / 0)\nnode.run()", "ZeroDivisionError"),
         ("node.on('read')(lambda message: print('hello'))\nnode.run()", "is not JSON"),
         ("node.on('read')(lambda message: print('hello'))\nnode.run()", "`hello`"),
-        ("node.on('read')(lambda message: node.send('n9', type='x'))\nnode.run()", "`n9`, which is neither a node nor a client"),
-        ("node.on('read')(lambda message: node.reply(message, type='read_ok', value='a'))\nnode.run()", "no whole number"),
+        (
+            "node.on('read')(lambda message: node.send('n9', type='x'))\nnode.run()",
+            "`n9`, which is neither a node nor a client",
+        ),
+        (
+            "node.on('read')(lambda message: node.reply(message, type='read_ok', value='a'))\nnode.run()",
+            "no whole number",
+        ),
         ("node.on('read')(lambda message: [node.log('x') for _ in range(20000)])\nnode.run()", "more than 10000 lines"),
         ("node.on('read')(lambda message: node.log('x' * 5000000))\nnode.run()", "more than 4 MiB"),
-        ("node.on('a')(lambda message: node.send(node.id, type='a'))\nnode.on('read')(node._handlers['a'])\nnode.run()", "to itself without end"),
+        (
+            "node.on('a')(lambda message: node.send(node.id, type='a'))\nnode.on('read')(node._handlers['a'])\nnode.run()",
+            "to itself without end",
+        ),
         ("print('{\"dset\": 1}', flush=True)\nnode.run()", "unknown field `dset`"),
     ];
     let mut seen = std::collections::BTreeMap::new();
@@ -272,8 +286,14 @@ def read(message):
     node.reply(message, type='read_ok', value=sum(seen.values()))
 node.run()";
     let silent = gossip.replace("node.broadcast(type='gossip', seen=seen)", "pass");
-    let ids = |id: &str| format!("count = itertools.count()\nnode.on('generate')(lambda message: node.reply(message, type='generate_ok', id={id}))\nnode.run()");
-    let echo = |answer: &str| format!("node.on('echo')(lambda message: node.reply(message, type='echo_ok', echo={answer}))\nnode.run()");
+    let ids = |id: &str| {
+        format!(
+            "count = itertools.count()\nnode.on('generate')(lambda message: node.reply(message, type='generate_ok', id={id}))\nnode.run()"
+        )
+    };
+    let echo = |answer: &str| {
+        format!("node.on('echo')(lambda message: node.reply(message, type='echo_ok', echo={answer}))\nnode.run()")
+    };
     let cases = [
         (Service::Echo, echo("message['body']['echo']"), true),
         (Service::Echo, echo("'Please echo 7'"), false),
@@ -349,7 +369,13 @@ fn the_processes_of_a_simulator_that_is_killed_end_too() {
     }
     let (folder, command) = store("node.sync()");
     let file = folder.path().join("long.toml");
-    std::fs::write(&file, ONE_NODE.replace("duration_ms = 3000", "duration_ms = 3000000").replace("operations = 60", "operations = 60000")).expect("a file");
+    std::fs::write(
+        &file,
+        ONE_NODE
+            .replace("duration_ms = 3000", "duration_ms = 3000000")
+            .replace("operations = 60", "operations = 60000"),
+    )
+    .expect("a file");
     let own = folder.path().join("program.py").display().to_string();
     let mut schism = Command::new(env!("CARGO_BIN_EXE_schism"));
     schism.current_dir(folder.path()).args(["run", "long.toml", "--system", &format!("nodes:{command}")]);
@@ -396,11 +422,11 @@ fn one_digest_however_slow_the_machine_is() {
             while !is_over.load(Ordering::Relaxed) {
                 for pid in processes("python/dual_primary.py") {
                     draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    let is_own = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-                        stat.split(' ').nth(3) == Some(&std::process::id().to_string())
-                    });
+                    let is_own = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                        .is_ok_and(|stat| stat.split(' ').nth(3) == Some(&std::process::id().to_string()));
                     if is_own && draw >> 62 == 0 {
-                        let signal = |name: &str| drop(Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status());
+                        let signal =
+                            |name: &str| drop(Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status());
                         signal("-STOP");
                         std::thread::sleep(Duration::from_millis(draw >> 40 & 15));
                         signal("-CONT");

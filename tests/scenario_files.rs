@@ -12,7 +12,7 @@ use schism::fault::ranges::Ranges;
 use schism::kv::{Key, Op};
 use schism::scenario::{
     AvailabilityBound, Between, Expectation, Explicit, Latency, Nemesis, Recorded, Safety, Scenario, ScriptedOp, Site,
-    Situation, Timing, Workload, catalogue, embedded, load, materialise,
+    Situation, SubjectProgram, Timing, Workload, catalogue, embedded, load, materialise,
 };
 use schism::systems::System;
 use schism::trace::digest::Digest;
@@ -303,6 +303,7 @@ prop_compose! {
         ];
         let expectation = Expectation { safety, live, because: "So.".into(), availability };
         Scenario {
+            subject: Some(SubjectProgram { nodes: "python3 'my raft.py'".into(), service: "echo".into() }),
             situations: vec![Situation::SnapshotInstalled],
             version: 1,
             name,

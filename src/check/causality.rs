@@ -39,7 +39,9 @@ impl<'a> Causality<'a> {
                 What::Send { message, .. } if hosts.contains(&event.host) => {
                     messages.insert(message);
                 }
-                What::Deliver { message, .. } if event.host.index() <= self.trace.nodes && messages.contains(&message) => {
+                What::Deliver { message, .. }
+                    if event.host.index() <= self.trace.nodes && messages.contains(&message) =>
+                {
                     hosts.insert(event.host);
                     if event.host == to {
                         return true;

@@ -42,7 +42,12 @@ mod tests {
             seq: seq as u32,
             what: What::Final { state: *state },
         };
-        let trace = Trace { names: Vec::new(), nodes: 3, events: states.iter().enumerate().map(event).collect(), ..Trace::default() };
+        let trace = Trace {
+            names: Vec::new(),
+            nodes: 3,
+            events: states.iter().enumerate().map(event).collect(),
+            ..Trace::default()
+        };
         check(&trace).map(|violation| violation.certificate.nodes.iter().map(|node| node.0).collect())
     }
 

@@ -58,6 +58,9 @@ impl Varied {
     }
 }
 
+/// What decides which file a command line means: for a system that is a program it must stay as it is.
+const WHERE_PROGRAMS_ARE: [&str; 3] = ["the home folder", "PATH", "the folder"];
+
 const VARIED: [Varied; 7] = [
     Varied::by("the home folder", |command, folder| {
         command.env("HOME", folder).env("USERPROFILE", folder);
@@ -92,6 +95,12 @@ const ELSEWHERE: &str =
     "in a fresh process with another home, PATH, time zone, language and folder, on one processor, with logs";
 
 impl Again<'_> {
+    /// What is varied for this system.
+    fn varied(&self) -> Vec<&'static Varied> {
+        let is_program = matches!(self.system, System::Nodes(_));
+        VARIED.iter().filter(|varied| !(is_program && WHERE_PROGRAMS_ARE.contains(&varied.name))).collect()
+    }
+
     /// Repeats the run in every circumstance, prints a line for each, and says whether all were identical.
     pub fn check(&self, first: &Run, terminal: &mut Terminal) -> Result<bool, Failure> {
         let again = |seed| run(self.scenario, self.system, seed, self.options);
@@ -101,12 +110,12 @@ impl Again<'_> {
         }
         let (outcome, trace) = self.in_a_fresh_process(&[])?;
         let fresh = report(first, "in a fresh process", outcome.digest, &trace, terminal)?;
-        let all: Vec<&Varied> = VARIED.iter().collect();
+        let all = self.varied();
         let (outcome, trace) = self.in_a_fresh_process(&all)?;
         let elsewhere = report(first, ELSEWHERE, outcome.digest, &trace, terminal)?;
         let mut culprits = Vec::new();
         if fresh && !elsewhere {
-            for varied in &VARIED {
+            for varied in self.varied() {
                 let (outcome, _) = self.in_a_fresh_process(&[varied])?;
                 culprits.extend((outcome.digest != first.outcome.digest).then_some(varied.name));
             }

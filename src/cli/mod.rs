@@ -51,8 +51,8 @@ use named::load;
 use schism::report::style::hang;
 use schism::rng::seeds::{SEED, parse_seed};
 use schism::run::Options;
-use schism::scenario::{Scenario, SubjectProgram};
 use schism::scenario::suggest::allowed;
+use schism::scenario::{Scenario, SubjectProgram};
 use schism::systems::System;
 use schism::systems::bugs::Bug;
 use schism::systems::nodes::{Program, Service};
@@ -193,8 +193,10 @@ impl Which {
             (Some(system), _) => Ok(system),
             (None, None) => Ok(System::Raft),
             (None, Some(SubjectProgram { nodes, service })) => {
-                let wrong = |why: &dyn std::fmt::Display| Failure::input(format!("[subject] of {}: {why}", scenario.name));
-                let named = || format!("there is no service `{service}`; the services are {}", Service::names().join(", "));
+                let wrong =
+                    |why: &dyn std::fmt::Display| Failure::input(format!("[subject] of {}: {why}", scenario.name));
+                let named =
+                    || format!("there is no service `{service}`; the services are {}", Service::names().join(", "));
                 let service = service.parse().map_err(|_| wrong(&named()))?;
                 Program::new(nodes, service).map(System::Nodes).map_err(|error| wrong(&error))
             }

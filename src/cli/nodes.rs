@@ -120,7 +120,8 @@ fn service(text: &str) -> Result<Service, String> {
 /// Takes over how long a process may take, if the environment says it.
 pub fn read_patience() -> Result<(), Failure> {
     let Some(text) = std::env::var_os(PATIENCE) else { return Ok(()) };
-    let seconds = text.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|seconds| (1..=86_400).contains(seconds));
+    let seconds =
+        text.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|seconds| (1..=86_400).contains(seconds));
     let wrong = || Failure::Usage(format!("{PATIENCE}: give seconds, 1 to 86400"));
     set_patience(seconds.ok_or_else(wrong)?);
     Ok(())

@@ -133,7 +133,8 @@ fn decode(mut file: impl Read) -> Option<RecordedTrace> {
     // Reading to the end makes the decoder compare the checksum there.
     let is_whole = matches!(plain.read(&mut [0]), Ok(0));
     let Encoded { build, names, nodes, events } = encoded;
-    is_whole.then_some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events, ..Trace::default() } })
+    is_whole
+        .then_some(RecordedTrace { build, trace: Trace { names, nodes: nodes as usize, events, ..Trace::default() } })
 }
 
 /// A list of limited length: a longer one is refused where it exceeds the limit.

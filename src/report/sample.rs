@@ -66,7 +66,7 @@ fn roles(forks: bool) -> Trace {
     let mut trace = Trace {
         names: ["world", "n1", "n2", "n3", "n4", "n5", "west.clients", "east.clients"].map(String::from).to_vec(),
         nodes: 5,
-        events: Vec::new(),
+        ..Trace::default()
     };
     let mut record = |t_ms: u64, host: u16, what: What| record(&mut trace, t_ms, host, what);
     record(CUT_MS, 0, What::FaultBegin { fault: 0, resolved: None });

@@ -61,6 +61,7 @@ mod tests {
             names: ["world", "n1", "n2"].map(String::from).to_vec(),
             nodes: 2,
             events: steps.into_iter().enumerate().map(event).collect(),
+            ..Trace::default()
         };
         let text = shiviz(&trace);
         let clocks: Vec<&str> = text.lines().step_by(2).collect();

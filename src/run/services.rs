@@ -193,7 +193,15 @@ mod tests {
             let end_ns = if got.is_some() { start_ns + 500_000_000 } else { u64::MAX };
             let (tag, op) = (Tag { session: 0, sequence: 1 }, Op::Get { key: Key(0) });
             history.operations.push(Operation {
-                id, client: 0, tag, op, planned_ns: start_ns, start_ns, end_ns, status, attempts: 1,
+                id,
+                client: 0,
+                tag,
+                op,
+                planned_ns: start_ns,
+                start_ns,
+                end_ns,
+                status,
+                attempts: 1,
             });
             dialogue.insert(id, Said { ask: *ask, node: Some(HostId(1)), got: got.clone() });
         }
@@ -212,15 +220,18 @@ mod tests {
 
     #[test]
     fn ids_differ() {
-        assert!(judged(&[(Ask::Generate, text("1")), (Ask::Generate, text("\"1\"")), (Ask::Generate, None)]).is_empty());
+        assert!(
+            judged(&[(Ask::Generate, text("1")), (Ask::Generate, text("\"1\"")), (Ask::Generate, None)]).is_empty()
+        );
         assert!(judged(&[(Ask::Generate, text("1")), (Ask::Generate, text("1"))])[0].contains("had got"));
     }
 
     #[test]
     fn what_was_broadcast_is_read_in_the_end_and_nothing_else() {
-        let (sent, read) = (|value| (Ask::Broadcast(value), Some(Got::Done)), |values: &[u64]| {
-            (Ask::ReadValues, Some(Got::Values(values.to_vec())))
-        });
+        let (sent, read) = (
+            |value| (Ask::Broadcast(value), Some(Got::Done)),
+            |values: &[u64]| (Ask::ReadValues, Some(Got::Values(values.to_vec()))),
+        );
         assert!(judged(&[sent(1), read(&[]), sent(2), read(&[2, 1])]).is_empty(), "an early read may lack it");
         assert!(judged(&[sent(1), (Ask::Broadcast(2), None), read(&[1])]).is_empty(), "2 may be lost");
         assert!(judged(&[sent(1), (Ask::Broadcast(2), None), read(&[1, 2])]).is_empty(), "or not");

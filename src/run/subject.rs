@@ -1,10 +1,10 @@
 //! What is run, and how its history is checked.
 
+#[cfg(feature = "nodes")]
+use super::services::ServiceJudge;
 use crate::check::Violation;
 use crate::check::linearizability::Budget;
 use crate::history::History;
-#[cfg(feature = "nodes")]
-use super::services::ServiceJudge;
 #[cfg(feature = "nodes")]
 use crate::systems::nodes::{NodesCluster, Service};
 use crate::systems::{Cluster, Deployment, NotBuilt, System};

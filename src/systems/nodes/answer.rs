@@ -127,9 +127,7 @@ pub fn add(answer: &mut Answer, text: &str) -> Result<bool, String> {
             }
             Action::Timer { name, after_ms: after }
         }
-        Line { save: Some(key), value, .. } => {
-            Action::Save { key, value: value.filter(|value| value.get() != "null") }
-        }
+        Line { save: Some(key), value, .. } => Action::Save { key, value: value.filter(|value| value.get() != "null") },
         Line { role: Some(word), term, .. } => Action::Role { word, term: term.unwrap_or(0) },
         Line { log: Some(text), .. } => Action::Log(text),
         _ => Action::Sync,

@@ -159,7 +159,11 @@ impl Child {
                 Ok(false) => {}
                 Err(why) => {
                     let line = short(text.trim());
-                    return Err(format!("answered event {} ({}) with a line that {why}: `{line}`", self.events, short(event)));
+                    return Err(format!(
+                        "answered event {} ({}) with a line that {why}: `{line}`",
+                        self.events,
+                        short(event)
+                    ));
                 }
             }
         }

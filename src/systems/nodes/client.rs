@@ -109,7 +109,11 @@ impl Desk {
         let mut body = ask.map_or_else(|| store_body(&command.op), body);
         body["msg_id"] = msg_id.into();
         body["op"] = operation.into();
-        let head = Head { kind: body["type"].as_str().unwrap_or_default().to_owned(), msg_id: Some(msg_id), in_reply_to: None };
+        let head = Head {
+            kind: body["type"].as_str().unwrap_or_default().to_owned(),
+            msg_id: Some(msg_id),
+            in_reply_to: None,
+        };
         let body = RawValue::from_string(body.to_string()).expect("a value is JSON");
         let envelope = Envelope { src: name, dest: fabric.name(node).to_owned(), body, head };
         let class = MessageKind::Request;

@@ -175,7 +175,9 @@ impl Life<'_> {
             None => {
                 self.self_sends += 1;
                 if self.self_sends > SELF_SENDS {
-                    return Err(format!("sends messages to itself without end, the last a {}", envelope.head.kind).into());
+                    return Err(
+                        format!("sends messages to itself without end, the last a {}", envelope.head.kind).into()
+                    );
                 }
             }
         }

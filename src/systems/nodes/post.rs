@@ -163,11 +163,9 @@ impl Body for Carried {
         if !at.fabric().is_node(at.id()) {
             let what = match post.answer(letter.from, &self.envelope, self.term) {
                 true => letter.delivered(),
-                false => crate::trace::What::Discard {
-                    from: letter.from,
-                    message: letter.message,
-                    class: letter.class,
-                },
+                false => {
+                    crate::trace::What::Discard { from: letter.from, message: letter.message, class: letter.class }
+                }
             };
             recorder.record(letter.to, what);
             return;
