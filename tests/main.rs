@@ -14,6 +14,7 @@ mod leaks;
 mod links;
 mod livelock;
 mod nodes;
+mod pairs;
 mod properties;
 mod regressions;
 mod scenario_errors;

@@ -29,7 +29,13 @@ pub use subject::{Judge, Judged, Options, Subject};
 use crate::clients::Clients;
 use crate::scenario::Scenario;
 use crate::sim::{SimulationError, simulate_while};
-use crate::systems::{NotBuilt, System};
+#[cfg(feature = "nodes")]
+use crate::systems::nodes::{NodesCluster, Service};
+use crate::systems::{Deployment, NotBuilt, System};
+#[cfg(feature = "nodes")]
+use services::ServiceJudge;
+#[cfg(feature = "nodes")]
+use std::sync::Arc;
 
 /// Why a run has no outcome: an error of the harness or of the scenario, never of the system under test.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +77,21 @@ pub fn run_while(
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Run, RunError> {
     let plan = plan(scenario, seed);
-    let subject = Subject::of(system, &deployment(scenario, &plan))?;
+    let subject = subject_of(system, &deployment(scenario, &plan))?;
     run_plan(scenario, plan, &subject, options, is_wanted)
+}
+
+/// A system of the testbed, or of somebody's program, as it is run.
+fn subject_of(system: System, deployment: &Deployment) -> Result<Subject, NotBuilt> {
+    let name = system.name().to_owned();
+    #[cfg(feature = "nodes")]
+    if let System::Nodes(program) = system {
+        let cluster = NodesCluster::new(program, deployment);
+        let judge = || Arc::new(ServiceJudge { cluster: cluster.clone() }) as Arc<dyn Judge>;
+        let object = (program.service() != Service::LinKv).then(judge);
+        return Ok(Subject { name, cluster, object });
+    }
+    Ok(Subject { name, cluster: system.cluster(deployment)?, object: None })
 }
 
 /// As [`run`], with a subject that the caller supplies.

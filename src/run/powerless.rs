@@ -22,7 +22,8 @@ pub enum Lack {
 
 /// What to do about a fault on a role that no node claims.
 pub const ROLE_CURE: &str = "call Host::record_role(Role::Primary, Scope::All, term) where a node begins to lead, and \
-                             with Role::Follower where it stops; or name a node instead";
+                             with Role::Follower where it stops (a program of docs/NODES.md: a `role` line); \
+                             or name a node instead";
 
 /// The faults of a world that could have no effect, a sentence each, in the order of the sentences.
 pub fn check(world: &World, trace: &Trace) -> Vec<(Lack, String)> {
@@ -38,6 +39,8 @@ pub fn check(world: &World, trace: &Trace) -> Vec<(Lack, String)> {
             }
             What::Role { role: Role::Primary, .. } => has_primary = true,
             What::Sync { .. } => has_disk = true,
+            // It writes, and never syncs.
+            What::PowerOff { lost } => has_disk |= lost > 0,
             _ => {}
         }
     }

@@ -1,13 +1,9 @@
 //! What is run, and how its history is checked.
 
-#[cfg(feature = "nodes")]
-use super::services::ServiceJudge;
 use crate::check::Violation;
 use crate::check::linearizability::Budget;
 use crate::history::History;
-#[cfg(feature = "nodes")]
-use crate::systems::nodes::{NodesCluster, Service};
-use crate::systems::{Cluster, Deployment, NotBuilt, System};
+use crate::systems::Cluster;
 use std::sync::Arc;
 
 /// What is run: a cluster, and how its history is checked.
@@ -18,24 +14,6 @@ pub struct Subject {
     pub cluster: Arc<dyn Cluster>,
     /// Checks the history if the object is not the key-value store; `None`: it is.
     pub object: Option<Arc<dyn Judge>>,
-}
-
-impl Subject {
-    /// A system of the testbed, or of somebody's program.
-    ///
-    /// # Errors
-    /// When this build leaves it out.
-    pub fn of(system: System, deployment: &Deployment) -> Result<Subject, NotBuilt> {
-        let name = system.name().to_owned();
-        #[cfg(feature = "nodes")]
-        if let System::Nodes(program) = system {
-            let cluster = NodesCluster::new(program, deployment);
-            let judge = || Arc::new(ServiceJudge { cluster: cluster.clone() }) as Arc<dyn Judge>;
-            let object = (program.service() != Service::LinKv).then(judge);
-            return Ok(Subject { name, cluster, object });
-        }
-        Ok(Subject { name, cluster: system.cluster(deployment)?, object: None })
-    }
 }
 
 /// Checks the history of an object that is not the key-value store.

@@ -13,34 +13,19 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"math/rand"
 	"os"
 )
 
 // Codes of errors, Maelstrom's.
-const (
-	NotSupported           = 10
-	TemporarilyUnavailable = 11
-	Crash                  = 13
-	KeyDoesNotExist        = 20
-	PreconditionFailed     = 22
-)
+const NotSupported, TemporarilyUnavailable, KeyDoesNotExist, PreconditionFailed = 10, 11, 20, 22
 
-// Body is the content of a message.
 type Body map[string]any
 
 // Message is what arrived. Numbers in it are json.Number.
 type Message struct {
 	Src, Dest string
 	Body      Body
-}
-
-// Timing is what the scenario has for Raft, in milliseconds.
-type Timing struct {
-	Heartbeat   float64 `json:"heartbeat_ms"`
-	ElectionMin float64 `json:"election_min_ms"`
-	ElectionMax float64 `json:"election_max_ms"`
 }
 
 type event struct {
@@ -50,16 +35,15 @@ type event struct {
 	Random int64
 	Timer  string
 	Disk   map[string]json.RawMessage
-	Timing Timing
+	Timing map[string]float64
 }
 
-// Node is this process.
 type Node struct {
 	ID         string
 	IDs, Peers []string // all nodes, and all but this one
 	Now        float64  // what this node's clock reads, in milliseconds; it may be wrong
 	Disk       map[string]json.RawMessage
-	Timing     Timing
+	Timing     map[string]float64 // heartbeat_ms, election_min_ms, election_max_ms of the scenario
 	Random     *rand.Rand
 	init       func()
 	handlers   map[string]func(Message)
@@ -67,49 +51,37 @@ type Node struct {
 	out        *bufio.Writer
 }
 
-// NewNode makes the node of this process.
 func NewNode() *Node {
 	return &Node{Random: rand.New(rand.NewSource(0)), handlers: map[string]func(Message){},
 		timers: map[string]func(){}, out: bufio.NewWriterSize(os.Stdout, 1<<16)}
 }
 
-// On registers the handler of messages of a type.
 func (n *Node) On(kind string, handler func(Message)) { n.handlers[kind] = handler }
 
-// OnInit registers what is called at the start, once ID, Peers, Disk and Timing are known.
+// What is called at the start, once ID, Peers, Disk and Timing are known.
 func (n *Node) OnInit(handler func()) { n.init = handler }
 
 func (n *Node) write(line any) {
-	text, err := json.Marshal(line)
-	if err != nil {
+	if err := json.NewEncoder(n.out).Encode(line); err != nil {
 		panic(err)
 	}
-	n.out.Write(append(text, '\n'))
 }
 
-// Send sends a message to a node or a client.
 func (n *Node) Send(dest string, body Body) { n.write(Body{"dest": dest, "body": body}) }
 
-// Broadcast sends a message to all other nodes.
 func (n *Node) Broadcast(body Body) {
 	for _, peer := range n.Peers {
 		n.Send(peer, body)
 	}
 }
 
-// Reply answers a message.
 func (n *Node) Reply(m Message, body Body) {
 	body["in_reply_to"] = m.Body["msg_id"]
 	n.Send(m.Src, body)
 }
 
-// Error answers a message with an error; extra may be nil.
-func (n *Node) Error(m Message, code int, text string, extra Body) {
-	body := Body{"type": "error", "code": code, "text": text}
-	for key, value := range extra { // json.Marshal sorts keys
-		body[key] = value
-	}
-	n.Reply(m, body)
+func (n *Node) Error(m Message, code int, text string) {
+	n.Reply(m, Body{"type": "error", "code": code, "text": text})
 }
 
 // After sets the timer of this name; it replaces one of the same name.
@@ -119,24 +91,20 @@ func (n *Node) After(ms float64, timer string, handler func()) {
 }
 
 // Stop stops a timer.
-func (n *Node) Stop(timer string) {
-	delete(n.timers, timer)
-	n.write(Body{"timer": timer})
-}
+func (n *Node) Stop(timer string) { n.write(Body{"timer": timer}) }
 
 // Save writes to the disk; nil removes. Without Sync a loss of power may undo it.
 func (n *Node) Save(key string, value any) { n.write(Body{"save": key, "value": value}) }
 
-// Sync makes durable what was saved. What this event sends later leaves only after that.
+// Sync makes durable what was saved. What is sent later leaves only after that.
 func (n *Node) Sync() { n.write(Body{"sync": true}) }
 
 // Role tells the page and the faults what this node is: "leader", "candidate", "follower" or a word of yours.
 func (n *Node) Role(word string, term int) { n.write(Body{"role": word, "term": term}) }
 
 // Log says something for people.
-func (n *Node) Log(words ...any) { n.write(Body{"log": fmt.Sprint(words...)}) }
+func (n *Node) Log(text string) { n.write(Body{"log": text}) }
 
-// Run answers events until the simulator is done.
 func (n *Node) Run() {
 	in := json.NewDecoder(bufio.NewReaderSize(os.Stdin, 1<<16))
 	in.UseNumber()
@@ -176,7 +144,7 @@ func (n *Node) handle(e event) {
 		if handler := n.handlers[kind]; handler != nil {
 			handler(e.Message)
 		} else if e.Body["in_reply_to"] == nil {
-			n.Error(e.Message, NotSupported, "this node knows no "+kind, nil)
+			n.Error(e.Message, NotSupported, "this node knows no "+kind)
 		}
 	}
 }

@@ -13,11 +13,8 @@ import { readSync, writeSync } from "node:fs";
 
 /** Thrown by a handler: the client gets it as its answer. The codes are Maelstrom's. */
 export class NodeError extends Error {
-  static TIMEOUT = 0;
   static NOT_SUPPORTED = 10;
   static TEMPORARILY_UNAVAILABLE = 11;
-  static CRASH = 13;
-  static ABORT = 14;
   static KEY_DOES_NOT_EXIST = 20;
   static PRECONDITION_FAILED = 22;
 
@@ -40,30 +37,18 @@ export class Node {
   timing = {};
   #handlers = new Map();
   #timers = new Map();
-  #callbacks = new Map();
-  #nextId = 0;
   #init = () => {};
   #out = [];
   #random = 0n;
 
   /** Registers the handler of messages of a type. */
-  on(type, handler) {
-    this.#handlers.set(type, handler);
-  }
+  on = (type, handler) => this.#handlers.set(type, handler);
 
   /** Registers what is called at the start, once `id`, `peers`, `disk` and `timing` are known. */
-  onInit(handler) {
-    this.#init = handler;
-  }
+  onInit = (handler) => (this.#init = handler);
 
   send(dest, body) {
     this.#out.push(JSON.stringify({ dest, body }));
-  }
-
-  /** Sends a message whose answer, if one comes, is passed to `callback`. */
-  call(dest, body, callback) {
-    this.#callbacks.set(++this.#nextId, callback);
-    this.send(dest, { ...body, msg_id: this.#nextId });
   }
 
   broadcast(body) {
@@ -149,8 +134,6 @@ export class Node {
   }
 
   #message(message) {
-    const callback = this.#callbacks.get(message.body.in_reply_to);
-    if (callback && this.#callbacks.delete(message.body.in_reply_to)) return callback(message);
     const handler = this.#handlers.get(message.body.type);
     try {
       if (handler) handler(message);

@@ -380,4 +380,5 @@ def cas(message):
     raft.on_write(message, "cas", [message["body"]["from"], message["body"]["to"]])
 
 
-node.run()
+if __name__ == "__main__":
+    node.run()

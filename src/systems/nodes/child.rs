@@ -59,9 +59,13 @@ impl Watched {
         }
     }
 
-    /// Kills the process, and all that it has started where the platform can tell.
+    /// Kills the process, and all that it has started where the platform can tell. Of one that has ended the number may
+    /// be another's by now.
     fn kill(&self) {
         let mut process = lock(&self.process);
+        if !matches!(process.try_wait(), Ok(None)) {
+            return;
+        }
         #[cfg(unix)]
         let _ = rustix::process::kill_process_group(
             rustix::process::Pid::from_child(&process),

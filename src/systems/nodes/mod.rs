@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a process may take to answer an event, in real time, unless [`set_patience`] says otherwise.
-const PATIENCE_S: u64 = 30;
+const PATIENCE_S: u64 = 60;
 /// The most bytes of events and answers that are kept to ask them again.
 const TRANSCRIPT_BYTES: usize = 24 << 20;
 
