@@ -444,6 +444,16 @@ fn disturb(program: &str, is_over: &AtomicBool) {
     }
 }
 
+/// What a browser asks the playground for goes through `parse`, as does every name in a file of its own.
+#[test]
+fn only_who_may_start_programs_can_name_one() {
+    let name = "nodes:python3 raft.py";
+    assert!(name.parse::<System>().is_err());
+    assert_eq!(System::named(name).map(System::name), Ok(name));
+    assert_eq!(System::named("raft"), Ok(System::Raft));
+    assert!(System::named("nodes/lists:x").unwrap_err().contains("the services are lin-kv"));
+}
+
 /// `SCHISM_NODES_RUNS=50` makes fifty runs of either kind, with both processors busy besides.
 #[cfg(target_os = "linux")]
 #[test]

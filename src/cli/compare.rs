@@ -7,7 +7,7 @@ use super::story;
 use super::terminal::Terminal;
 use super::unwritten::Unwritten;
 use super::warn::warn;
-use super::{OneSeed, Subject, parse_system};
+use super::{OneSeed, Subject, parse_system, subject_of};
 use clap::Args;
 use schism::report::page::page;
 use schism::report::{self, comparison, json};
@@ -51,7 +51,7 @@ impl Compare {
         let story = story.filter(|_| self.systems.is_empty());
         let named = self.systems.iter().map(|name| parse_system(name).map_err(Failure::Usage));
         let named: Vec<System> = named.collect::<Result<_, _>>()?;
-        let systems = if named.is_empty() { named_by(&scenario) } else { named };
+        let systems = if named.is_empty() { named_by(&scenario)? } else { named };
         let compared = compare(&scenario, &systems, self.seed.seed, &self.subject.options())?;
         let mut unwritten = Unwritten::default();
         if let Some(folder) = &self.out {
@@ -126,11 +126,15 @@ impl Compare {
     }
 }
 
-/// The systems of which a scenario expects something, or else the two of the first lesson.
-fn named_by(scenario: &Scenario) -> Vec<System> {
+/// The systems of which a scenario expects something, or else the two of the first lesson; the scenario's own program, if it
+/// has one, in place of the second.
+fn named_by(scenario: &Scenario) -> Result<Vec<System>, Failure> {
+    if let Some(program) = subject_of(scenario)? {
+        return Ok(vec![System::Raft, program]);
+    }
     let named = System::all().filter(|system| scenario.expect.contains_key(system.name()));
     let named: Vec<System> = named.collect();
-    if named.is_empty() { vec![System::Raft, System::DualPrimary] } else { named }
+    Ok(if named.is_empty() { vec![System::Raft, System::DualPrimary] } else { named })
 }
 
 /// 0 when every system behaved as expected; a failed expectation outweighs an inconclusive run.

@@ -189,19 +189,22 @@ impl Which {
 
     /// The system that was named, or the scenario's own program, or `raft`.
     fn or_that_of(self, scenario: &Scenario) -> Result<System, Failure> {
-        match (self.named(), &scenario.subject) {
-            (Some(system), _) => Ok(system),
-            (None, None) => Ok(System::Raft),
-            (None, Some(SubjectProgram { nodes, service })) => {
-                let wrong =
-                    |why: &dyn std::fmt::Display| Failure::input(format!("[subject] of {}: {why}", scenario.name));
-                let named =
-                    || format!("there is no service `{service}`; the services are {}", Service::names().join(", "));
-                let service = service.parse().map_err(|_| wrong(&named()))?;
-                Program::new(nodes, service).map(System::Nodes).map_err(|error| wrong(&error))
-            }
+        match self.named() {
+            Some(system) => Ok(system),
+            None => Ok(subject_of(scenario)?.unwrap_or(System::Raft)),
         }
     }
+}
+
+/// The program that a scenario is about, as a system.
+fn subject_of(scenario: &Scenario) -> Result<Option<System>, Failure> {
+    let Some(SubjectProgram { nodes, service }) = &scenario.subject else { return Ok(None) };
+    let wrong = |why: String| Failure::input(format!("[subject] of {}: {why}", scenario.name));
+    let unknown =
+        |_| wrong(format!("there is no service `{service}`; the services are {}", Service::names().join(", ")));
+    let service = service.parse().map_err(unknown)?;
+    let program = Program::new(nodes, service).map_err(|error| wrong(error.to_string()))?;
+    Ok(Some(System::Nodes(program)))
 }
 
 /// The seed of a single run.

@@ -94,6 +94,8 @@ fn the_exit_code_says_how_it_went() {
         (64, "run brief.toml --system paxos"),
         (64, "sweep brief.toml --seeds 5..5"),
         (64, "sweep brief.toml --jobs 0"),
+        (64, "nodes no-such-program"),
+        (64, "nodes echo --service lists"),
         (64, "frobnicate"),
         (65, "run nowhere.toml"),
         (65, "run broken.toml"),
