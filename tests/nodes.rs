@@ -340,6 +340,25 @@ node.run()";
     }
 }
 
+/// A clock that drifts rounds what is left of a timer, and that once came to a wait of no time, for ever.
+#[test]
+fn timers_go_off_whatever_the_clock_does() {
+    if !has("python3") {
+        return;
+    }
+    let (_folder, command) = python(
+        "def tick():\n    node.after(7, 'tick', tick)\nnode.on_init(tick)\n\
+         node.on('echo')(lambda message: node.reply(message, type='echo_ok', echo=message['body']['echo']))\nnode.run()",
+    );
+    for ppm in [-90_001, 33_333, 7] {
+        let drift = format!(
+            "\n[[faults]]\nat_ms = 500\nfor_ms = 2000\nfault = \"clock\"\ntarget = \"n1\"\ndrift_ppm = {ppm}\n"
+        );
+        let run = made(&format!("{ONE_NODE}{drift}"), &command, Service::Echo, 1).expect("it runs");
+        assert_eq!(run.outcome.verdict, Verdict::Pass, "{ppm}: {:?}", run.outcome.inconclusive);
+    }
+}
+
 /// The processes whose command line contains a text.
 #[cfg(target_os = "linux")]
 fn processes(text: &str) -> Vec<String> {

@@ -8,7 +8,9 @@
 //! * `child`: a process, and how long it may take. `answer`: what it writes.
 //! * `node`: one life of a node. `post`: its mailbox, and the clients that wait for answers.
 //! * `client`: what clients ask, and what they make of the answers.
+//! * `again`: whether a node answers the same events alike.
 
+mod again;
 mod answer;
 mod child;
 mod client;
@@ -21,7 +23,7 @@ pub use program::{NoProgram, Program, Service};
 
 use super::{Answering, Attempt, Cluster, Deployment, Process};
 use crate::host::{Host, lock};
-use crate::trace::HostId;
+use again::Transcript;
 use answer::Answer;
 use child::Child;
 use post::Post;
@@ -32,8 +34,6 @@ use std::time::Duration;
 
 /// How long a process may take to answer an event, in real time, unless [`set_patience`] says otherwise.
 const PATIENCE_S: u64 = 60;
-/// The most bytes of events and answers that are kept to ask them again.
-const TRANSCRIPT_BYTES: usize = 24 << 20;
 
 static PATIENCE: AtomicU64 = AtomicU64::new(PATIENCE_S);
 
@@ -74,19 +74,10 @@ pub struct NodesCluster {
     desk: client::Desk,
     /// Why the run cannot go on.
     broken: Mutex<Option<String>>,
-    /// The first life of one node.
+    /// What is asked again after the run.
     transcript: Mutex<Option<Transcript>>,
     /// Itself, for the processes of its nodes.
     own: std::sync::Weak<NodesCluster>,
-}
-
-/// What one process was told and answered, from its start.
-struct Transcript {
-    host: HostId,
-    node: String,
-    said: Vec<(String, String)>,
-    bytes: usize,
-    is_over: bool,
 }
 
 impl NodesCluster {
@@ -117,33 +108,20 @@ impl NodesCluster {
         lock(&self.broken).get_or_insert(why);
     }
 
-    fn begin_transcript(&self, host: &Host) {
+    /// A process of a node starts.
+    fn starts(&self, host: &Host) {
         let mut transcript = lock(&self.transcript);
         match &mut *transcript {
-            Some(transcript) => transcript.is_over |= transcript.host == host.id(),
-            None if node::is_asked_again(host) => {
-                let (node, said) = (host.name().to_owned(), Vec::new());
-                *transcript = Some(Transcript { host: host.id(), node, said, bytes: 0, is_over: false });
-            }
-            None => {}
+            Some(transcript) => transcript.starts(host),
+            None => *transcript = Transcript::of(host),
         }
     }
 
     /// Asks a node's process, and notes what it says if it is to be asked again.
     fn ask(&self, host: &Host, child: &mut Child, event: &str) -> Result<Answer, Wrong> {
         let answer = child.ask(event);
-        if let Some(transcript) = &mut *lock(&self.transcript)
-            && transcript.host == host.id()
-            && !transcript.is_over
-        {
-            let said = match &answer {
-                Ok(answer) => format!("{answer:?}"),
-                Err(Wrong::Failed(why)) => why.clone(),
-                Err(Wrong::Broken(_)) => return answer,
-            };
-            transcript.bytes += event.len() + said.len();
-            transcript.is_over = transcript.bytes > TRANSCRIPT_BYTES;
-            transcript.said.push((event.to_owned(), said));
+        if let Some(transcript) = &mut *lock(&self.transcript) {
+            transcript.note(host, event, &answer);
         }
         answer
     }
@@ -173,8 +151,8 @@ impl Cluster for NodesCluster {
     /// Asks one node of the run the same events again, in a fresh process.
     fn differs(&self) -> Option<String> {
         let transcript = lock(&self.transcript).take()?;
-        node::differs(self, &transcript).unwrap_or_else(|Broken(why)| {
-            self.break_off(format!("{}, when it was asked again: {why}", transcript.node));
+        transcript.differs(self.program.words()).unwrap_or_else(|Broken(why)| {
+            self.break_off(format!("{}, when it was asked again: {why}", transcript.node()));
             None
         })
     }

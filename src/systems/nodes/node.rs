@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::host::carrier::Letter;
 use crate::host::task::RESTART_PAUSE;
 use crate::systems::storage::pairs::Pairs;
-use crate::trace::{HostId, MessageKind, Role, Scope, What};
+use crate::trace::{MessageKind, Role, Scope, What};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::io;
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// The most messages to itself that a node may handle before anything else comes: they take no time.
 const SELF_SENDS: usize = 100_000;
+
+/// The shortest wait.
+const SHORTEST: Duration = Duration::from_micros(100);
 
 /// Why a life ended.
 enum End {
@@ -94,7 +97,7 @@ async fn live(cluster: &NodesCluster, host: &Host, child: Child, mailbox: &Mailb
         Ok(disk) => disk,
         Err(error) => return End::Disk(error),
     };
-    cluster.begin_transcript(host);
+    cluster.starts(host);
     let (timers, timers_set, term, self_sends) = (BTreeMap::new(), 0, 0, 0);
     let mut life = Life { cluster, host, child, mailbox, disk, timers, timers_set, term, self_sends };
     match life.go_on().await {
@@ -126,7 +129,8 @@ impl Life<'_> {
     /// Returns when there may be something to do.
     async fn wait(&self) {
         let Some((due_ns, _)) = self.timers.values().min() else { return self.mailbox.changed().await };
-        let left = Duration::from_nanos(due_ns.saturating_sub(self.host.local_ns()));
+        // A clock that drifts rounds: what is left of a timer may be too little for time to go on by it.
+        let left = Duration::from_nanos(due_ns.saturating_sub(self.host.local_ns())).max(SHORTEST);
         tokio::select! {
             biased;
             () = self.mailbox.changed() => {}
@@ -295,43 +299,6 @@ fn class(head: &Head) -> MessageKind {
 /// A text as JSON.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("text is JSON")
-}
-
-/// Whether this node is the one of its run that is asked again.
-pub fn is_asked_again(host: &Host) -> bool {
-    let nodes = host.nodes().len() as u64;
-    host.id() == HostId((host.fabric().seed() % nodes) as u16 + 1)
-}
-
-/// Asks a fresh process the same events, and says where it first answers otherwise.
-pub fn differs(cluster: &NodesCluster, transcript: &super::Transcript) -> Result<Option<String>, Broken> {
-    let mut child = Child::start(cluster.program.words(), &transcript.node)?;
-    for (number, (event, before)) in transcript.said.iter().enumerate() {
-        let now = match child.ask(event) {
-            Ok(answer) => format!("{answer:?}"),
-            Err(Wrong::Failed(why)) => why,
-            Err(Wrong::Broken(broken)) => return Err(broken),
-        };
-        if now != *before {
-            let (one, other) = parts(before, &now);
-            return Ok(Some(format!(
-                "{} answers the same events differently: event {} ({}) was answered with {one} and, by another process, \
-                 with {other}; look for random numbers of its own, the real clock, threads, and the order of a hash map",
-                transcript.node,
-                number + 1,
-                short(event)
-            )));
-        }
-    }
-    Ok(None)
-}
-
-/// Where two texts part, with a little of what is before it.
-fn parts(one: &str, other: &str) -> (String, String) {
-    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    let from = same.saturating_sub(30);
-    let cut = |text: &str| format!("`...{}`", short(&text.chars().skip(from).collect::<String>()));
-    (cut(one), cut(other))
 }
 
 #[cfg(test)]
