@@ -501,7 +501,11 @@ fn one_digest_however_slow_the_machine_is() {
     std::thread::scope(|scope| {
         let _end = End(&is_over);
         for _ in 0..asked.map_or(0, |_| 2) {
-            scope.spawn(|| while !is_over.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop()
+                }
+            });
         }
         scope.spawn(|| disturb(&program, &is_over));
         for number in 0..asked.unwrap_or(1) {

@@ -271,7 +271,7 @@ mod tests {
         let scenario = Scenario { faults: Vec::new(), ..sample::scenario() };
         let judged = |panics| {
             let deployment = deployment(&scenario, &plan(&scenario, 7));
-            let cluster = System::Raft.cluster(&deployment).expect("openraft is built");
+            let cluster = System::Raft.cluster(&deployment).expect("openraft is built").into();
             let cluster = (Box::new(Careless { cluster, panics }) as Box<dyn Cluster>).into();
             let subject = Subject { name: "raft".to_owned(), cluster, object: None };
             run_subject(&scenario, &subject, 7, &Options::default()).expect("it runs").outcome

@@ -30,6 +30,8 @@ use crate::clients::Clients;
 use crate::scenario::Scenario;
 use crate::sim::{SimulationError, simulate_while};
 #[cfg(feature = "nodes")]
+use crate::systems::Cluster;
+#[cfg(feature = "nodes")]
 use crate::systems::nodes::{NodesCluster, Service};
 use crate::systems::{Deployment, NotBuilt, System};
 #[cfg(feature = "nodes")]
@@ -87,11 +89,12 @@ fn subject_of(system: System, deployment: &Deployment) -> Result<Subject, NotBui
     #[cfg(feature = "nodes")]
     if let System::Nodes(program) = system {
         let cluster = NodesCluster::new(program, deployment);
-        let judge = || Arc::new(ServiceJudge { cluster: cluster.clone() }) as Arc<dyn Judge>;
-        let object = (program.service() != Service::LinKv).then(judge);
+        let judge = Arc::new(ServiceJudge { cluster: cluster.clone() });
+        let object = (program.service() != Service::LinKv).then_some(judge as Arc<dyn Judge>);
+        let cluster = (Box::new(cluster) as Box<dyn Cluster>).into();
         return Ok(Subject { name, cluster, object });
     }
-    Ok(Subject { name, cluster: system.cluster(deployment)?, object: None })
+    Ok(Subject { name, cluster: system.cluster(deployment)?.into(), object: None })
 }
 
 /// As [`run`], with a subject that the caller supplies.

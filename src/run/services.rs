@@ -8,12 +8,11 @@ use crate::history::{History, Operation, Status};
 use crate::systems::nodes::{Ask, Got, NodesCluster, Said};
 use crate::trace::HostId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Judges what clients asked the nodes of a cluster.
 pub struct ServiceJudge {
     /// Knows what was asked and answered.
-    pub cluster: Arc<NodesCluster>,
+    pub cluster: NodesCluster,
 }
 
 impl Judge for ServiceJudge {

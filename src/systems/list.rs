@@ -10,10 +10,9 @@ use super::{Cluster, Deployment};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// A fresh cluster, or the reason why this build has none.
-type Made = Result<Arc<dyn Cluster>, NotBuilt>;
+type Made = Result<Box<dyn Cluster>, NotBuilt>;
 
 /// Each line: the variant with its documentation, the name in files and commands, and what makes a cluster of it.
 macro_rules! systems {
@@ -70,7 +69,7 @@ systems! {
     /// The same, but every node answers reads from its own state, which may be stale.
     RaftLocalReads = "raft-local-reads", on_openraft;
     /// Two primaries that take each other's place.
-    DualPrimary = "dual-primary", |_, deployment| Ok(Arc::new(DualPrimaryCluster::new(deployment)));
+    DualPrimary = "dual-primary", |_, deployment| Ok(Box::new(DualPrimaryCluster::new(deployment)));
     /// The replicated store on openraft, kept in memory that outlives the process: the difference to `raft` is the cost of
     /// disks.
     RaftMemory = "raft-memory", on_openraft;
@@ -81,7 +80,7 @@ systems! {
     /// A primary that holds a lease of a majority: safe as long as all clocks run at one rate.
     Lease = "lease", |_, deployment| primary_backup(deployment, Policy::Lease);
     /// No primary: any node reads and writes overlapping quorums.
-    Quorum = "quorum", |_, deployment| Ok(Arc::new(QuorumCluster::new(deployment)));
+    Quorum = "quorum", |_, deployment| Ok(Box::new(QuorumCluster::new(deployment)));
     /// The replicated store on tikv's raft.
     RaftRs = "raft-rs", on_raft_rs;
     /// The replicated store on omnipaxos.
@@ -139,12 +138,12 @@ impl Base {
 }
 
 fn primary_backup(deployment: &Deployment, policy: Policy) -> Made {
-    Ok(Arc::new(PrimaryBackupCluster::new(deployment, policy)))
+    Ok(Box::new(PrimaryBackupCluster::new(deployment, policy)))
 }
 
 fn bugged(system: System, deployment: &Deployment) -> Made {
     let System::Bugged(bug) = system else { unreachable!("only systems with a bug are made here") };
-    let planted = |policy| -> Made { Ok(Arc::new(primary_backup::planted::cluster(deployment, policy, bug))) };
+    let planted = |policy| -> Made { Ok(Box::new(primary_backup::planted::cluster(deployment, policy, bug))) };
     match bug.species().base {
         Base::PrimaryBackupSync => planted(Policy::Synchronous),
         Base::Lease => planted(Policy::Lease),
@@ -157,12 +156,12 @@ fn on_openraft(system: System, deployment: &Deployment) -> Made {
     use super::raft::planted::BuggedCluster;
     use super::raft::{Design, RaftCluster, node::Medium, service::Reads};
     let design = match system {
-        System::Bugged(bug) => return Ok(Arc::new(BuggedCluster::new(deployment, bug))),
+        System::Bugged(bug) => return Ok(Box::new(BuggedCluster::new(deployment, bug))),
         System::RaftLocalReads => Design { reads: Reads::Local, ..Design::default() },
         System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
         _ => Design::default(),
     };
-    Ok(Arc::new(RaftCluster::new(deployment, design)))
+    Ok(Box::new(RaftCluster::new(deployment, design)))
 }
 
 #[cfg(not(feature = "openraft"))]
@@ -173,13 +172,13 @@ fn on_openraft(system: System, _: &Deployment) -> Made {
 #[cfg(feature = "nodes")]
 fn of_programs(system: System, deployment: &Deployment) -> Made {
     let System::Nodes(program) = system else { unreachable!("only programs are run here") };
-    Ok(NodesCluster::new(program, deployment))
+    Ok(Box::new(NodesCluster::new(program, deployment)))
 }
 
 #[cfg(feature = "engines")]
 fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
     use super::engines::raft_rs::RaftRsCluster;
-    Ok(Arc::new(match system {
+    Ok(Box::new(match system {
         System::Transplanted(bug) => RaftRsCluster::bugged(deployment, bug),
         _ => RaftRsCluster::new(deployment),
     }))
@@ -187,7 +186,7 @@ fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
 
 #[cfg(feature = "engines")]
 fn on_omnipaxos(_: System, deployment: &Deployment) -> Made {
-    Ok(Arc::new(super::engines::omnipaxos::OmniPaxosCluster::new(deployment)))
+    Ok(Box::new(super::engines::omnipaxos::OmniPaxosCluster::new(deployment)))
 }
 
 #[cfg(not(feature = "engines"))]

@@ -4,7 +4,7 @@
 use super::answer::Head;
 use super::child::short;
 use super::post::{Asked, Envelope, Outgoing, Reply as Answered};
-use super::{NodesCluster, Service, lock};
+use super::{Service, Shared, lock};
 use crate::kv::{Op, Response};
 use crate::systems::protocol::Reply;
 use crate::systems::{Attempt, Attempted};
@@ -84,15 +84,15 @@ impl Desk {
         lock(&self.state).reads.get(&operation).copied().unwrap_or(false)
     }
 
-    /// See [`NodesCluster::dialogue`].
+    /// See [`Shared::dialogue`].
     pub fn dialogue(&self) -> BTreeMap<u32, Said> {
         lock(&self.state).dialogue.clone()
     }
 
     /// One attempt: a message to the node, and the answer to it, if one comes in time.
-    pub async fn attempt(&self, cluster: &NodesCluster, attempt: Attempt<'_>) -> Attempted {
+    pub async fn attempt(&self, cluster: &Shared, attempt: Attempt<'_>) -> Attempted {
         let Attempt { client, node, command, by, operation, number, timeout } = attempt;
-        let service = cluster.program().service();
+        let service = cluster.program.service();
         let ask = ask(service, &command.op, operation);
         let msg_id = self.begin(by, operation, &command.op, ask);
         let fabric = client.fabric();
@@ -136,7 +136,7 @@ impl Desk {
             Err(why) => {
                 let said = format!(
                     "`{}` answered {}'s `{}` with a message that {why}: `{}`",
-                    cluster.program().words().join(" "),
+                    cluster.program.words().join(" "),
                     envelope.dest,
                     command.op,
                     short(envelope.body.get())

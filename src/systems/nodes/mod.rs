@@ -66,8 +66,14 @@ enum Wrong {
     Broken(Broken),
 }
 
-/// The cluster.
+/// The cluster. Its clones are one cluster.
+#[derive(Clone)]
 pub struct NodesCluster {
+    shared: Arc<Shared>,
+}
+
+/// What the nodes and clients of a run share.
+struct Shared {
     program: &'static Program,
     deployment: Deployment,
     post: Arc<Post>,
@@ -76,34 +82,29 @@ pub struct NodesCluster {
     broken: Mutex<Option<String>>,
     /// What is asked again after the run.
     transcript: Mutex<Option<Transcript>>,
-    /// Itself, for the processes of its nodes.
-    own: std::sync::Weak<NodesCluster>,
 }
 
 impl NodesCluster {
     /// A cluster of this program's processes.
-    pub fn new(program: &'static Program, deployment: &Deployment) -> Arc<NodesCluster> {
-        Arc::new_cyclic(|own| NodesCluster {
+    pub fn new(program: &'static Program, deployment: &Deployment) -> NodesCluster {
+        let shared = Shared {
             program,
             deployment: deployment.clone(),
             post: Arc::default(),
             desk: client::Desk::default(),
             broken: Mutex::default(),
             transcript: Mutex::default(),
-            own: own.clone(),
-        })
-    }
-
-    /// The program.
-    pub fn program(&self) -> &'static Program {
-        self.program
+        };
+        NodesCluster { shared: Arc::new(shared) }
     }
 
     /// What was asked and answered so far, by the operation's id in the history.
     pub fn dialogue(&self) -> BTreeMap<u32, Said> {
-        self.desk.dialogue()
+        self.shared.desk.dialogue()
     }
+}
 
+impl Shared {
     fn break_off(&self, why: String) {
         lock(&self.broken).get_or_insert(why);
     }
@@ -129,39 +130,39 @@ impl NodesCluster {
 
 impl Cluster for NodesCluster {
     fn process(&self, host: Host) -> Process {
-        let cluster = self.own.upgrade().expect("the run holds its cluster");
         // Now, so that the processes of all nodes start side by side.
-        let first = Child::start(self.program.words(), host.name());
-        Box::pin(node::run(cluster, host, first))
+        let first = Child::start(self.shared.program.words(), host.name());
+        Box::pin(node::run(self.shared.clone(), host, first))
     }
 
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
-        Box::pin(self.desk.attempt(self, attempt))
+        Box::pin(self.shared.desk.attempt(&self.shared, attempt))
     }
 
     /// A read may be sent again, whatever became of it.
     fn may_repeat(&self, operation: u32) -> bool {
-        self.desk.is_read(operation)
+        self.shared.desk.is_read(operation)
     }
 
     fn broken(&self) -> Option<String> {
-        lock(&self.broken).clone()
+        lock(&self.shared.broken).clone()
     }
 
     /// Asks one node of the run the same events again, in a fresh process.
     fn differs(&self) -> Option<String> {
-        let transcript = lock(&self.transcript).take()?;
-        transcript.differs(self.program.words()).unwrap_or_else(|Broken(why)| {
-            self.break_off(format!("{}, when it was asked again: {why}", transcript.node()));
+        let Shared { program, transcript, .. } = &*self.shared;
+        let transcript = lock(transcript).take()?;
+        transcript.differs(program.words()).unwrap_or_else(|Broken(why)| {
+            self.shared.break_off(format!("{}, when it was asked again: {why}", transcript.node()));
             None
         })
     }
 
     fn settling(&self) -> Duration {
-        match self.program.service() {
+        match self.shared.program.service() {
             Service::LinKv | Service::Echo | Service::UniqueIds => Duration::ZERO,
             // Replicas that gossip need a while after the last fault.
-            Service::Broadcast | Service::GCounter => 3 * self.deployment.election.1,
+            Service::Broadcast | Service::GCounter => 3 * self.shared.deployment.election.1,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::answer::{Action, Answer, Head};
 use super::child::{Child, short};
 use super::post::{Envelope, Mailbox, Outgoing};
-use super::{Broken, NodesCluster, Wrong};
+use super::{Broken, Shared, Wrong};
 use crate::host::Host;
 use crate::host::carrier::Letter;
 use crate::host::task::RESTART_PAUSE;
@@ -48,7 +48,7 @@ impl From<String> for End {
 }
 
 /// Runs a node's processes until it is killed. One whose disk fails is started again a second later, as by a supervisor.
-pub async fn run(cluster: Arc<NodesCluster>, host: Host, first: Result<Child, Broken>) {
+pub async fn run(cluster: Arc<Shared>, host: Host, first: Result<Child, Broken>) {
     let mut child = Some(first);
     loop {
         let mailbox = cluster.post.open(&host);
@@ -79,7 +79,7 @@ pub async fn run(cluster: Arc<NodesCluster>, host: Host, first: Result<Child, Br
 
 /// A process with all that belongs to it.
 struct Life<'a> {
-    cluster: &'a NodesCluster,
+    cluster: &'a Shared,
     host: &'a Host,
     child: Child,
     mailbox: &'a Mailbox,
@@ -92,7 +92,7 @@ struct Life<'a> {
     self_sends: usize,
 }
 
-async fn live(cluster: &NodesCluster, host: &Host, child: Child, mailbox: &Mailbox) -> End {
+async fn live(cluster: &Shared, host: &Host, child: Child, mailbox: &Mailbox) -> End {
     let disk = match Pairs::open(host.disk()) {
         Ok(disk) => disk,
         Err(error) => return End::Disk(error),
