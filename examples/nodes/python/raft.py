@@ -118,7 +118,9 @@ class Raft:
         self.term, self.voted_for = term, None
         self.save_vote()
         self.leader = None
-        if self.role != "follower":
+        if self.role == "follower":
+            node.role("follower", term)
+        else:
             self.become("follower")
             self.wait_for_leader()
 
@@ -182,7 +184,7 @@ class Raft:
     def replicate(self, peer):
         first = self.next[peer]
         if first <= self.base:
-            snapshot = node_snapshot(self)
+            snapshot = snapshot_of(self)
             node.send(peer, type="install_snapshot", term=self.term, round=self.round, snapshot=snapshot)
             self.next[peer] = self.applied + 1
             return
@@ -254,12 +256,8 @@ class Raft:
         if snapshot["index"] > self.commit:
             # Section 7: what follows an entry that the snapshot contradicts goes, before the snapshot is there.
             if self.term_at(snapshot["index"]) != snapshot["term"]:
-                self.truncate(min(snapshot["index"], self.last) + 1)
-                kept = []
-                if self.last > snapshot["index"]:
-                    self.truncate(snapshot["index"] + 1)
-            else:
-                kept = self.log[snapshot["index"] - self.base :]
+                self.truncate(snapshot["index"] + 1)
+            kept = self.log[snapshot["index"] - self.base :]
             self.save_snapshot(snapshot)
             node.sync()
             self.log = kept
@@ -289,7 +287,7 @@ class Raft:
             if message and result:
                 node.reply(message, **result)
         if self.applied - self.base >= SNAPSHOT_AFTER:
-            snapshot = node_snapshot(self)
+            snapshot = snapshot_of(self)
             self.save_snapshot(snapshot)
             node.sync()
             del self.log[: self.applied - self.base]
@@ -347,7 +345,7 @@ class Raft:
                 node.reply(message, type="read_ok", value=self.kv.get(str(message["body"]["key"])))
 
 
-def node_snapshot(raft):
+def snapshot_of(raft):
     term = raft.term_at(raft.applied)
     return {"index": raft.applied, "term": term, "kv": raft.kv, "sessions": raft.sessions}
 
