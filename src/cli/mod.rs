@@ -24,6 +24,7 @@ mod ledger;
 mod lesson;
 mod list;
 mod merge;
+mod museum;
 mod named;
 mod nodes;
 mod outcomes;
@@ -114,6 +115,8 @@ enum Command {
     Shrink(shrink::Shrink),
     /// Hunt planted bugs with one nemesis, and say how many seeds each takes.
     Zoo(zoo::Zoo),
+    /// Show bugs of published engines that nobody planted: what they do, and which lines do it.
+    Museum(museum::Museum),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
     /// Serve the playground to the browsers of this machine.
@@ -303,6 +306,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Regressions(command) => command.run(terminal),
         Command::Shrink(command) => command.run(terminal),
         Command::Zoo(command) => command.run(terminal),
+        Command::Museum(command) => command.run(terminal),
         Command::Check(command) => command.run(terminal),
         #[cfg(feature = "lab")]
         Command::Lab(command) => command.run(terminal),
