@@ -67,7 +67,8 @@ impl Museum {
         match &self.what {
             What::List => list(terminal)?,
             What::Show { name } => {
-                let unknown = || Failure::input(format!("there is no exhibit `{name}`; {}", allowed(name, museum::names())));
+                let unknown =
+                    || Failure::input(format!("there is no exhibit `{name}`; {}", allowed(name, museum::names())));
                 show(&museum::exhibit(name).ok_or_else(unknown)?, terminal)?;
             }
         }
@@ -126,12 +127,24 @@ fn show(exhibit: &Exhibit, terminal: &mut Terminal) -> Result<(), Failure> {
         let Size { operations, nodes, duration_ms, .. } = size;
         let exhibit = line(exhibit);
         let line = StoryLine {
-            exhibit, story, system, seed, faults, operations, nodes, duration_ms, found, certificate, steps, file,
+            exhibit,
+            story,
+            system,
+            seed,
+            faults,
+            operations,
+            nodes,
+            duration_ms,
+            found,
+            certificate,
+            steps,
+            file,
         };
         return terminal.line(&json::line("exhibit", line));
     }
     let style = terminal.style;
-    let mut text = style.paint(Tone::Strong, &wrap(&format!("{}: {}", exhibit.name(), exhibit.scenario.title), WIDTH, 2));
+    let mut text =
+        style.paint(Tone::Strong, &wrap(&format!("{}: {}", exhibit.name(), exhibit.scenario.title), WIDTH, 2));
     text += &format!("\n{}\n", wrap(&format!("{}.", releases(exhibit)), WIDTH, 2));
     for paragraph in exhibit.scenario.story.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
         text += &format!("\n{}\n", wrap(paragraph, WIDTH, 0));
@@ -159,7 +172,8 @@ fn show(exhibit: &Exhibit, terminal: &mut Terminal) -> Result<(), Failure> {
         Cure::Release(good) => format!("not with {} {good}", label.engine),
         Cure::System(system) => format!("not as system `{system}`"),
     };
-    let again = format!("examples/museum/run {} shows it with {} {}, and {cure}.", exhibit.name(), label.engine, label.bad);
+    let again =
+        format!("examples/museum/run {} shows it with {} {}, and {cure}.", exhibit.name(), label.engine, label.bad);
     text += &format!("{}\n{}\n", wrap(&again, WIDTH, 2), hang("File: ", &file, 2));
     terminal.print(&style.plain_text(&text))
 }

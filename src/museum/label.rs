@@ -76,11 +76,15 @@ impl Label {
         if recorded.verdict.checks.is_empty() {
             return wrong("the recorded run has no violation".into(), "record one that the bug breaks");
         }
-        let numbered = |release: &str| release.split(['.', '-']).filter_map(|part| part.parse::<u64>().ok()).count() >= 3;
-        let releases = [Some(&self.bad), match &self.cure {
-            Cure::Release(release) => Some(release),
-            Cure::System(_) => None,
-        }];
+        let numbered =
+            |release: &str| release.split(['.', '-']).filter_map(|part| part.parse::<u64>().ok()).count() >= 3;
+        let releases = [
+            Some(&self.bad),
+            match &self.cure {
+                Cure::Release(release) => Some(release),
+                Cure::System(_) => None,
+            },
+        ];
         if let Some(release) = releases.into_iter().flatten().find(|release| !numbered(release)) {
             return wrong(format!("`{release}` is no release"), "write a whole version, such as \"0.9.24\"");
         }
@@ -91,11 +95,15 @@ impl Label {
         }
         let secure = |report: &Report| report.address.starts_with("https://");
         if self.reports.is_empty() || !self.reports.iter().all(secure) {
-            return wrong("it is not said where upstream knows it".into(), "name reports with their https:// addresses");
+            return wrong(
+                "it is not said where upstream knows it".into(),
+                "name reports with their https:// addresses",
+            );
         }
         let is_place = |at: &str| {
             at.rsplit_once(':').is_some_and(|(file, line)| {
-                file.ends_with(".rs") && line.split('-').all(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
+                file.ends_with(".rs")
+                    && line.split('-').all(|number| number.parse::<u32>().is_ok_and(|number| number > 0))
             })
         };
         if let Some(step) = self.steps.iter().find(|step| !step.at.is_empty() && !is_place(&step.at)) {

@@ -43,7 +43,11 @@ impl Exhibit {
         let document = Document { file, text };
         let root = DeTable::parse(text).expect("it was just read").into_inner();
         let Some(table) = root.get("exhibit") else {
-            return Err(document.error(0..0, "the table `exhibit` is missing", "write `[exhibit]`, as sims/museum does"));
+            return Err(document.error(
+                0..0,
+                "the table `exhibit` is missing",
+                "write `[exhibit]`, as sims/museum does",
+            ));
         };
         let label: Label = document.value(table)?;
         let Some(explicit) = &scenario.explicit else {

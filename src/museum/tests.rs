@@ -49,7 +49,8 @@ fn a_file_without_label_or_run_is_refused() {
     let whole = text();
     let unlabelled = whole.split("\n[exhibit]").next().unwrap();
     assert!(Exhibit::parse("e.toml", unlabelled).unwrap_err().problem.contains("`exhibit` is missing"));
-    let unrecorded = format!("{}\n[exhibit]{}", include_str!("../../sims/zoo.toml"), whole.split("[exhibit]").nth(1).unwrap());
+    let unrecorded =
+        format!("{}\n[exhibit]{}", include_str!("../../sims/zoo.toml"), whole.split("[exhibit]").nth(1).unwrap());
     assert!(Exhibit::parse("e.toml", &unrecorded).unwrap_err().problem.contains("recorded run"));
 }
 

@@ -61,6 +61,11 @@ impl RaftRsCluster {
         RaftRsCluster::with(deployment, Rules::default())
     }
 
+    /// The same, but a leader that is removed does not step down.
+    pub fn unguarded(deployment: &Deployment) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, Rules { removed_steps_down: false, ..Rules::default() })
+    }
+
     /// The same, all of whose nodes have a bug.
     ///
     /// # Panics

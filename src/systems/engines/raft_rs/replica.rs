@@ -286,7 +286,8 @@ impl Replica {
             let own = self.raw.raft.id;
             // A leader of raft-rs that is no member any more goes on leading, and panics at the next entry that it
             // commits (`raft` 0.7.0, raft.rs:943; stepping down is a TODO in `post_conf_change`). So it steps down here.
-            if self.leads() && !members.voters.contains(&own) && !members.outgoing.contains(&own) {
+            let is_removed = !members.voters.contains(&own) && !members.outgoing.contains(&own);
+            if self.leads() && is_removed && self.rules.removed_steps_down {
                 let term = self.raw.raft.term;
                 self.raw.raft.become_follower(term, raft::INVALID_ID);
                 self.stepped();

@@ -34,6 +34,8 @@ pub struct Rules {
     pub snapshot: fn(&Machine) -> Result<StoredSnapshot, postcard::Error>,
     /// What a node does before it answers a read.
     pub reads: Reads,
+    /// Whether a leader steps down when it is removed, which raft-rs leaves to its caller.
+    pub removed_steps_down: bool,
     /// What a client is told whose command is in the log of a leader that was deposed.
     pub deposed: fn(Asked),
 }
@@ -48,6 +50,7 @@ impl Default for Rules {
             prepare: |_, _| (),
             snapshot: Machine::snapshot,
             reads: Reads::Confirmed,
+            removed_steps_down: true,
             // Another leader may still get it committed.
             deposed: Asked::leave_open,
         }
