@@ -13,6 +13,7 @@ mod ladder;
 mod leaks;
 mod links;
 mod livelock;
+mod museum;
 mod nodes;
 mod pairs;
 mod properties;

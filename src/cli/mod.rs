@@ -7,6 +7,8 @@ mod check;
 mod compare;
 mod determinism;
 #[cfg(feature = "engines")]
+mod elections;
+#[cfg(feature = "engines")]
 mod engines;
 mod exit;
 mod export;
@@ -92,6 +94,9 @@ enum Command {
     /// Run the store on each engine under the same faults: what each costs, and how soon it is back.
     #[cfg(feature = "engines")]
     Engines(engines::EnginesOf),
+    /// Let a leader die for good under many seeds: how long there is none, against what the time-outs allow.
+    #[cfg(feature = "engines")]
+    Elections(elections::ElectionsOf),
     /// Run every system under every kind of fault: what it costs in time and in writes.
     Ledger(ledger::LedgerOf),
     /// Tell a story of a failure, ask what happens, and show it.
@@ -295,6 +300,8 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Ladder(command) => command.run(terminal),
         #[cfg(feature = "engines")]
         Command::Engines(command) => command.run(terminal),
+        #[cfg(feature = "engines")]
+        Command::Elections(command) => command.run(terminal),
         Command::Ledger(command) => command.run(terminal),
         Command::Lesson(command) => command.run(terminal),
         Command::Case(command) => command.run(terminal),

@@ -140,7 +140,7 @@ fn show(exhibit: &Exhibit, terminal: &mut Terminal) -> Result<(), Failure> {
             steps,
             file,
         };
-        return terminal.line(&json::line("exhibit", line));
+        return terminal.line(&json::line("label", line));
     }
     let style = terminal.style;
     let mut text =

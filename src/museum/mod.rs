@@ -22,7 +22,14 @@ macro_rules! exhibits {
     };
 }
 
-exhibits![];
+exhibits![
+    "commit-without-quorum",
+    "replication-panics",
+    "vote-seen-is-vote-granted",
+    "orphaned-replication",
+    "read-after-restart",
+    "removed-leader",
+];
 
 /// A bug of a published release, and the run that shows it.
 #[derive(Debug, Clone, PartialEq)]

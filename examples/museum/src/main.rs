@@ -92,9 +92,16 @@ fn events(recorded: &Scenario, from_s: f64, to_s: f64) -> Result<ExitCode, Box<d
 }
 
 /// Shrinks a failing run, which is how an exhibit begins.
-fn smallest(scenario: &Scenario, system: System, seed: u64, check: &str, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
+fn smallest(
+    scenario: &Scenario,
+    system: System,
+    seed: u64,
+    check: &str,
+    out: &Path,
+) -> Result<ExitCode, Box<dyn Error>> {
     let oracle = RunOracle { system, options: Options::default() };
-    let recorded = if scenario.explicit.is_some() { scenario.clone() } else { scenario.materialised(system.name(), seed) };
+    let recorded =
+        if scenario.explicit.is_some() { scenario.clone() } else { scenario.materialised(system.name(), seed) };
     let limits = Limits { jobs: jobs(), simulated_ms: 4_000_000 };
     let shrunk = shrink(&recorded, check, &oracle, &limits)?;
     for needed in &shrunk.necessity {
@@ -111,5 +118,8 @@ fn jobs() -> usize {
 
 fn certificates(outcome: &Outcome) -> String {
     let violations = outcome.violations.iter();
-    violations.map(|found| format!("{}: {}", found.check.name(), found.certificate.sentence)).collect::<Vec<_>>().join("; ")
+    violations
+        .map(|found| format!("{}: {}", found.check.name(), found.certificate.sentence))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
