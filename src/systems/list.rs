@@ -85,6 +85,8 @@ systems! {
     RaftRs = "raft-rs", on_raft_rs;
     /// The same, but a leader that is removed goes on leading, as raft 0.7 leaves it to its caller to step down.
     RaftRsUnguarded = "raft-rs-unguarded", on_raft_rs;
+    /// The same, but a process draws its election time-out once, as openraft 0.9 does.
+    RaftRsDrawnOnce = "raft-rs-drawn-once", on_raft_rs;
     /// The replicated store on omnipaxos.
     OmniPaxos = "omnipaxos", on_omnipaxos;
 }
@@ -100,7 +102,11 @@ impl System {
     /// Whether this build has the system.
     pub fn is_built(self) -> bool {
         match self {
-            System::RaftRs | System::RaftRsUnguarded | System::OmniPaxos | System::Transplanted(_) => {
+            System::RaftRs
+            | System::RaftRsUnguarded
+            | System::RaftRsDrawnOnce
+            | System::OmniPaxos
+            | System::Transplanted(_) => {
                 cfg!(feature = "engines")
             }
             System::Raft | System::RaftLocalReads | System::RaftMemory => cfg!(feature = "openraft"),
@@ -185,6 +191,7 @@ fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
     Ok(Box::new(match system {
         System::Transplanted(bug) => RaftRsCluster::bugged(deployment, bug),
         System::RaftRsUnguarded => RaftRsCluster::unguarded(deployment),
+        System::RaftRsDrawnOnce => RaftRsCluster::drawn_once(deployment),
         _ => RaftRsCluster::new(deployment),
     }))
 }

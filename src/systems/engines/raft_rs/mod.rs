@@ -66,6 +66,11 @@ impl RaftRsCluster {
         RaftRsCluster::with(deployment, Rules { removed_steps_down: false, ..Rules::default() })
     }
 
+    /// The same, but a process draws its election time-out once.
+    pub fn drawn_once(deployment: &Deployment) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, Rules { draws_once: true, ..Rules::default() })
+    }
+
     /// The same, all of whose nodes have a bug.
     ///
     /// # Panics

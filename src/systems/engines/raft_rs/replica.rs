@@ -138,7 +138,11 @@ impl Replica {
         let key = (raft.term, raft.state, raft.leader_id);
         if key != self.drawn.0 {
             let (least, most) = self.election;
-            self.drawn = (key, least + self.host.random_below((most - least) as u64) as usize);
+            let is_first = self.drawn.1 == 0;
+            self.drawn.0 = key;
+            if is_first || !self.rules.draws_once {
+                self.drawn.1 = least + self.host.random_below((most - least) as u64) as usize;
+            }
         }
         raft.set_randomized_election_timeout(self.drawn.1);
         if raft.state == StateRole::Leader {
