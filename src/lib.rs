@@ -18,6 +18,7 @@
 //! * [`lab`]: the playground's engine, one JSON interface.
 //! * `campaign` (feature `cli`): what a sweep found, on one machine or on many, as one page.
 //! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
+//! * [`museum`]: bugs of published engines that nobody planted.
 //! * [`report`]: output for people and scripts. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): finds the same violation with fewer faults, operations and hosts.
 //! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
@@ -40,6 +41,7 @@ pub mod history;
 pub mod host;
 pub mod kv;
 pub mod lab;
+pub mod museum;
 pub mod report;
 pub mod rng;
 pub mod run;

@@ -14,6 +14,7 @@ mod ladder;
 mod leaks;
 mod links;
 mod livelock;
+mod museum;
 mod nodes;
 mod pairs;
 mod properties;

@@ -9,6 +9,8 @@ mod check;
 mod compare;
 mod determinism;
 #[cfg(feature = "engines")]
+mod elections;
+#[cfg(feature = "engines")]
 mod engines;
 mod exit;
 mod export;
@@ -26,6 +28,7 @@ mod ledger;
 mod lesson;
 mod list;
 mod merge;
+mod museum;
 mod named;
 mod nodes;
 mod outcomes;
@@ -97,6 +100,9 @@ enum Command {
     /// Run the store on each engine under the same faults: what each costs, and how soon it is back.
     #[cfg(feature = "engines")]
     Engines(engines::EnginesOf),
+    /// Let a leader die for good under many seeds: how long there is none, against what the time-outs allow.
+    #[cfg(feature = "engines")]
+    Elections(elections::ElectionsOf),
     /// Run every system under every kind of fault: what it costs in time and in writes.
     Ledger(ledger::LedgerOf),
     /// Tell a story of a failure, ask what happens, and show it.
@@ -122,6 +128,8 @@ enum Command {
     Shrink(shrink::Shrink),
     /// Hunt planted bugs with one nemesis, and say how many seeds each takes.
     Zoo(zoo::Zoo),
+    /// Show bugs of published engines that nobody planted: what they do, and which lines do it.
+    Museum(museum::Museum),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
     /// Serve the playground to the browsers of this machine.
@@ -300,6 +308,8 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Ladder(command) => command.run(terminal),
         #[cfg(feature = "engines")]
         Command::Engines(command) => command.run(terminal),
+        #[cfg(feature = "engines")]
+        Command::Elections(command) => command.run(terminal),
         Command::Ledger(command) => command.run(terminal),
         Command::Lesson(command) => command.run(terminal),
         Command::Case(command) => command.run(terminal),
@@ -312,6 +322,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Regressions(command) => command.run(terminal),
         Command::Shrink(command) => command.run(terminal),
         Command::Zoo(command) => command.run(terminal),
+        Command::Museum(command) => command.run(terminal),
         Command::Check(command) => command.run(terminal),
         #[cfg(feature = "lab")]
         Command::Lab(command) => command.run(terminal),

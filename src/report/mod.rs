@@ -2,6 +2,7 @@
 //!
 //! * [`comparison`]: what each system did under the same cut, side by side, in 80 columns.
 //! * [`ladder`]: systems one idea apart, over scenarios one fault apart.
+//! * `elections` (feature `engines`): how long there is no leader, over many seeds.
 //! * `engines` (feature `engines`): the store on different engines: how soon it is back, and what an operation costs.
 //! * [`ledger`]: what each kind of fault costs under each system.
 //! * [`faults`]: the kinds of fault, as a list and as a table of the documentation.
@@ -16,6 +17,8 @@
 //! * [`style`]: colour, character set and width.
 
 pub mod comparison;
+#[cfg(feature = "engines")]
+pub mod elections;
 #[cfg(feature = "engines")]
 pub mod engines;
 pub mod event;

@@ -19,7 +19,6 @@ mod write;
 
 pub use crate::fault::generate::Nemesis;
 pub use embedded::{catalogue, embedded, find, load, load_for};
-#[cfg(feature = "stories")]
 pub(crate) use parse::Document;
 pub use parse::ScenarioError;
 pub use schedule::{Materialised, materialise};

@@ -194,9 +194,11 @@ impl Document<'_> {
     }
 
     fn scenario(&self, root: &DeTable, span: Range<usize>) -> Result<Scenario, ScenarioError> {
-        // Faults are read one by one: a flattened, tagged enum loses the positions of its fields.
+        // Faults are read one by one: a flattened, tagged enum loses the positions of its fields. What a museum says about a
+        // recorded run is no part of the run.
+        let apart = ["explicit", "faults", "exhibit"];
         let mut rest = DeTable::new();
-        for (key, value) in root.iter().filter(|(key, _)| !matches!(key.get_ref().as_ref(), "explicit" | "faults")) {
+        for (key, value) in root.iter().filter(|(key, _)| !apart.contains(&key.get_ref().as_ref())) {
             rest.insert(key.clone(), value.clone());
         }
         let mut scenario = Scenario::deserialize(toml::de::Deserializer::from(Spanned::new(span.clone(), rest)))

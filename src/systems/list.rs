@@ -83,6 +83,10 @@ systems! {
     Quorum = "quorum", |_, deployment| Ok(Box::new(QuorumCluster::new(deployment)));
     /// The replicated store on tikv's raft.
     RaftRs = "raft-rs", on_raft_rs;
+    /// The same, but a leader that is removed goes on leading, as raft 0.7 leaves it to its caller to step down.
+    RaftRsUnguarded = "raft-rs-unguarded", on_raft_rs;
+    /// The same, but a process draws its election time-out once, as openraft 0.9 does.
+    RaftRsDrawnOnce = "raft-rs-drawn-once", on_raft_rs;
     /// The replicated store on omnipaxos.
     OmniPaxos = "omnipaxos", on_omnipaxos;
 }
@@ -98,7 +102,13 @@ impl System {
     /// Whether this build has the system.
     pub fn is_built(self) -> bool {
         match self {
-            System::RaftRs | System::OmniPaxos | System::Transplanted(_) => cfg!(feature = "engines"),
+            System::RaftRs
+            | System::RaftRsUnguarded
+            | System::RaftRsDrawnOnce
+            | System::OmniPaxos
+            | System::Transplanted(_) => {
+                cfg!(feature = "engines")
+            }
             System::Raft | System::RaftLocalReads | System::RaftMemory => cfg!(feature = "openraft"),
             System::Bugged(bug) => bug.species().base != Base::Raft || cfg!(feature = "openraft"),
             _ => true,
@@ -180,6 +190,8 @@ fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
     use super::engines::raft_rs::RaftRsCluster;
     Ok(Box::new(match system {
         System::Transplanted(bug) => RaftRsCluster::bugged(deployment, bug),
+        System::RaftRsUnguarded => RaftRsCluster::unguarded(deployment),
+        System::RaftRsDrawnOnce => RaftRsCluster::drawn_once(deployment),
         _ => RaftRsCluster::new(deployment),
     }))
 }

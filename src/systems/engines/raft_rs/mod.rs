@@ -61,6 +61,16 @@ impl RaftRsCluster {
         RaftRsCluster::with(deployment, Rules::default())
     }
 
+    /// The same, but a leader that is removed does not step down.
+    pub fn unguarded(deployment: &Deployment) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, Rules { removed_steps_down: false, ..Rules::default() })
+    }
+
+    /// The same, but a process draws its election time-out once.
+    pub fn drawn_once(deployment: &Deployment) -> RaftRsCluster {
+        RaftRsCluster::with(deployment, Rules { draws_once: true, ..Rules::default() })
+    }
+
     /// The same, all of whose nodes have a bug.
     ///
     /// # Panics

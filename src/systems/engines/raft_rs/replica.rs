@@ -138,7 +138,11 @@ impl Replica {
         let key = (raft.term, raft.state, raft.leader_id);
         if key != self.drawn.0 {
             let (least, most) = self.election;
-            self.drawn = (key, least + self.host.random_below((most - least) as u64) as usize);
+            let is_first = self.drawn.1 == 0;
+            self.drawn.0 = key;
+            if is_first || !self.rules.draws_once {
+                self.drawn.1 = least + self.host.random_below((most - least) as u64) as usize;
+            }
         }
         raft.set_randomized_election_timeout(self.drawn.1);
         if raft.state == StateRole::Leader {
@@ -286,7 +290,8 @@ impl Replica {
             let own = self.raw.raft.id;
             // A leader of raft-rs that is no member any more goes on leading, and panics at the next entry that it
             // commits (`raft` 0.7.0, raft.rs:943; stepping down is a TODO in `post_conf_change`). So it steps down here.
-            if self.leads() && !members.voters.contains(&own) && !members.outgoing.contains(&own) {
+            let is_removed = !members.voters.contains(&own) && !members.outgoing.contains(&own);
+            if self.leads() && is_removed && self.rules.removed_steps_down {
                 let term = self.raw.raft.term;
                 self.raw.raft.become_follower(term, raft::INVALID_ID);
                 self.stepped();

@@ -34,6 +34,10 @@ pub struct Rules {
     pub snapshot: fn(&Machine) -> Result<StoredSnapshot, postcard::Error>,
     /// What a node does before it answers a read.
     pub reads: Reads,
+    /// Whether a leader steps down when it is removed, which raft-rs leaves to its caller.
+    pub removed_steps_down: bool,
+    /// Whether the first election time-out that a process draws is its last.
+    pub draws_once: bool,
     /// What a client is told whose command is in the log of a leader that was deposed.
     pub deposed: fn(Asked),
 }
@@ -48,6 +52,8 @@ impl Default for Rules {
             prepare: |_, _| (),
             snapshot: Machine::snapshot,
             reads: Reads::Confirmed,
+            removed_steps_down: true,
+            draws_once: false,
             // Another leader may still get it committed.
             deposed: Asked::leave_open,
         }
