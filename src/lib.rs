@@ -17,6 +17,7 @@
 //! * [`harness`]: `cargo test` for your own service, with the attribute [`macro@test`] and a [`prelude`].
 //! * [`lab`]: the playground's engine, one JSON interface.
 //! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
+//! * `real` (feature `real`, Linux): the same scenarios on real processes and a real kernel.
 //! * [`report`]: output for people and scripts. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): finds the same violation with fewer faults, operations and hosts.
 //! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
@@ -37,6 +38,8 @@ pub mod history;
 pub mod host;
 pub mod kv;
 pub mod lab;
+#[cfg(all(feature = "real", target_os = "linux"))]
+pub mod real;
 pub mod report;
 pub mod rng;
 pub mod run;

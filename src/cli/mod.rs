@@ -27,6 +27,8 @@ mod merge;
 mod named;
 mod nodes;
 mod outcomes;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod real;
 mod recordings;
 mod regressions;
 mod replay;
@@ -116,6 +118,13 @@ enum Command {
     Zoo(zoo::Zoo),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
+    /// Run a scenario on real processes: other people's stores, on a real kernel, in real time.
+    #[cfg(all(feature = "real", target_os = "linux"))]
+    Real(real::RealOf),
+    /// Hold a run on real processes; started by `schism real` itself.
+    #[cfg(all(feature = "real", target_os = "linux"))]
+    #[command(hide = true)]
+    RealConductor,
     /// Serve the playground to the browsers of this machine.
     #[cfg(feature = "lab")]
     Lab(lab::Lab),
@@ -304,6 +313,10 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Shrink(command) => command.run(terminal),
         Command::Zoo(command) => command.run(terminal),
         Command::Check(command) => command.run(terminal),
+        #[cfg(all(feature = "real", target_os = "linux"))]
+        Command::Real(command) => command.run(terminal),
+        #[cfg(all(feature = "real", target_os = "linux"))]
+        Command::RealConductor => real::conductor(),
         #[cfg(feature = "lab")]
         Command::Lab(command) => command.run(terminal),
         Command::Export(command) => command.run(terminal),

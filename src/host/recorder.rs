@@ -1,11 +1,19 @@
 //! The event log that all hosts of a run write to.
+//!
+//! Its time is the simulator's, or that of a [`Clock`] where hosts are real processes.
 
 use super::livelock::Livelock;
 use super::lock;
 use crate::trace::{Event, HostId, MessageId, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A source of time other than the simulator's.
+pub trait Clock: Send + Sync {
+    /// Nanoseconds since the start of the run; `None`: it has not started, and what happens is not recorded.
+    fn now_ns(&self) -> Option<u64>;
+}
 
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
@@ -15,6 +23,8 @@ pub struct Recorder {
     /// current host.
     step_ns: AtomicU64,
     is_between_steps: AtomicBool,
+    /// In place of the simulator's time.
+    clock: Option<Arc<dyn Clock>>,
 }
 
 #[derive(Default)]
@@ -40,7 +50,13 @@ impl Recorder {
             livelock: Livelock::new(hosts, 0),
             roles: BTreeMap::new(),
         };
-        Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0), is_between_steps: AtomicBool::new(true) }
+        let (step_ns, is_between_steps) = (AtomicU64::new(0), AtomicBool::new(true));
+        Recorder { log: Mutex::new(log), step_ns, is_between_steps, clock: None }
+    }
+
+    /// Goes by this clock instead of the simulator's time.
+    pub fn going_by(self, clock: Arc<dyn Clock>) -> Recorder {
+        Recorder { clock: Some(clock), ..self }
     }
 
     /// Sets how many client operations to expect: the more of them, the more may happen in one step.
@@ -53,6 +69,9 @@ impl Recorder {
 
     /// Simulated nanoseconds since the start of the run; between the simulator's steps, the start of the next one.
     pub fn now_ns(&self) -> u64 {
+        if let Some(clock) = &self.clock {
+            return clock.now_ns().unwrap_or(0);
+        }
         let elapsed = if self.is_between_steps.load(Ordering::Relaxed) { None } else { turmoil::sim_elapsed() };
         elapsed.map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
     }
@@ -74,7 +93,13 @@ impl Recorder {
     /// # Panics
     /// If a process goes on at one instant without a cause: a livelock.
     pub fn record(&self, host: HostId, what: What) {
-        let t_ns = self.now_ns();
+        let t_ns = match &self.clock {
+            Some(clock) => {
+                let Some(now_ns) = clock.now_ns() else { return };
+                now_ns
+            }
+            None => self.now_ns(),
+        };
         // What the simulator records between its steps (the losses of a cut, say) always ends by itself.
         let by_process = !self.is_between_steps.load(Ordering::Relaxed);
         let mut log = lock(&self.log);

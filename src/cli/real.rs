@@ -1,0 +1,179 @@
+//! `schism real`: a scenario on real processes and a real kernel.
+
+use super::OneSeed;
+use super::Subject as Of;
+use super::compare;
+use super::exit::{Exit, Failure};
+use super::recordings;
+use super::terminal::Terminal;
+use super::unwritten::Unwritten;
+use clap::{Args, Subcommand};
+use schism::real::subject::{self, Subject};
+use schism::real::{self, Real};
+use schism::report::page::page;
+use schism::report::{comparison, json, outcome, timeline};
+use schism::run;
+use schism::scenario::Scenario;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+/// The hidden command that serves as the conductor.
+const CONDUCTOR: &str = "real-conductor";
+
+/// Arguments of `schism real`.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct RealOf {
+    #[command(flatten)]
+    one: Option<One>,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+/// What else to do on real processes.
+#[derive(Subcommand)]
+enum What {
+    /// Run several stores under the same faults and the same clients, one after the other, and compare them.
+    Compare(Several),
+}
+
+/// One run.
+#[derive(Args)]
+struct One {
+    #[command(flatten)]
+    of: Of,
+    /// What to run: a name (etcd, etcd-local-reads, redis-sentinel, redis-sentinel-min-replicas), or the path of a
+    /// subject file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "etcd")]
+    subject: String,
+    #[command(flatten)]
+    seed: OneSeed,
+    /// Show the run as a picture as well.
+    #[arg(long)]
+    timeline: bool,
+    /// Write the run as a page to look into: one HTML file that needs no server.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// Several runs.
+#[derive(Args)]
+struct Several {
+    #[command(flatten)]
+    of: Of,
+    /// What to run, separated by commas: names or paths, as with `schism real --subject`.
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE,...", default_value = "etcd,redis-sentinel")]
+    subjects: Vec<String>,
+    #[command(flatten)]
+    seed: OneSeed,
+    /// Show every figure, every certificate and every fault.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Write the comparison as a page to look into: one HTML file that needs no server.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+impl RealOf {
+    /// Runs, prints, and says whether it was as expected.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        match (&self.what, &self.one) {
+            (Some(What::Compare(several)), _) => several.run(terminal),
+            (None, Some(one)) => one.run(terminal),
+            (None, None) => Err(Failure::Usage("name a scenario: schism real split-brain --subject etcd".to_owned())),
+        }
+    }
+}
+
+/// Serves as the conductor of a run.
+pub fn conductor() -> Result<Exit, Failure> {
+    real::conductor::serve()?;
+    Ok(Exit::Expected)
+}
+
+fn subject(name: &str) -> Result<Subject, Failure> {
+    subject::load(name).map_err(Failure::input)
+}
+
+/// Makes a run, which takes as long as the scenario lasts.
+fn make(of: &Of, scenario: &Scenario, subject: &Subject, seed: u64, terminal: &Terminal) -> Result<Real, Failure> {
+    let program = std::env::current_exe()?;
+    let bar =
+        terminal.progress(None, &format!("{}: {} s in real time", subject.name, scenario.timing.duration_ms / 1000));
+    bar.enable_steady_tick(std::time::Duration::from_millis(500));
+    let made = real::run(scenario, subject, seed, &of.options(), (&program, OsStr::new(CONDUCTOR)));
+    bar.finish_and_clear();
+    made.map_err(|error| Failure::Harness(error.to_string()))
+}
+
+/// What there is to say about how punctual the router was.
+fn remark(real: &Real, terminal: &mut Terminal) -> Result<(), Failure> {
+    let real::Punctuality { packets, median_ns, most_ns } = real.punctuality;
+    let ms = |ns: u64| ns as f64 / 1e6;
+    terminal.remark(&format!(
+        "routed: {packets} packets, half of them at most {:.3} ms late, 99 of 100 at most {:.3} ms",
+        ms(median_ns),
+        ms(most_ns)
+    ))
+}
+
+impl One {
+    fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let (scenario, subject) = (self.of.load()?, subject(&self.subject)?);
+        let real = make(&self.of, &scenario, &subject, self.seed.seed, terminal)?;
+        let done = &real.run;
+        let mut unwritten = Unwritten::default();
+        if !terminal.json {
+            terminal.print(&outcome::outcome(&done.outcome, terminal.style))?;
+            if self.timeline {
+                let picture = timeline::timeline(std::slice::from_ref(done), terminal.style);
+                terminal.print(&format!("\n{picture}"))?;
+            }
+        }
+        remark(&real, terminal)?;
+        if let Some(path) = &self.html {
+            let scenario = recordings::portable(&self.of.scenario);
+            let command = format!(
+                "schism real {scenario} --subject {} --seed {}",
+                recordings::portable(&self.subject),
+                self.seed.seed
+            );
+            let page = page(std::slice::from_ref(done), None, &command);
+            unwritten.attempt(recordings::write_page(&page, path, terminal), "name another file with --html")?;
+        }
+        if terminal.json {
+            terminal.line(&json::outcome(&done.outcome))?;
+        }
+        Ok(unwritten.exit(done.outcome.verdict.into()))
+    }
+}
+
+impl Several {
+    fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let mut scenario = self.of.load()?;
+        let subjects = self.subjects.iter().map(|name| subject(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut runs = Vec::new();
+        for subject in &subjects {
+            scenario = subject.expected_of(&scenario);
+            let real = make(&self.of, &scenario, subject, self.seed.seed, terminal)?;
+            runs.push(real.run);
+        }
+        let compared = run::compare::judge(&scenario, runs);
+        let mut unwritten = Unwritten::default();
+        if terminal.json {
+            for line in json::comparison::<()>(&compared, None) {
+                terminal.line(&line)?;
+            }
+        } else {
+            terminal.print(&comparison::comparison(&compared, self.verbose, terminal.style))?;
+        }
+        if let Some(path) = &self.html {
+            let names: Vec<String> = self.subjects.iter().map(|name| recordings::portable(name)).collect();
+            let (of, seed) = (recordings::portable(&self.of.scenario), self.seed.seed);
+            let command = format!("schism real compare {of} --subjects {} --seed {seed}", names.join(","));
+            let page = page(&compared.runs, Some(&compared), &command);
+            unwritten.attempt(recordings::write_page(&page, path, terminal), "name another file with --html")?;
+        }
+        Ok(unwritten.exit(compare::exit(&compared)))
+    }
+}

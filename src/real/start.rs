@@ -1,0 +1,158 @@
+//! Starts a run: the conductor, in namespaces of its own, as an ordinary user.
+//!
+//! `unshare` makes the namespaces: of users (in which this user is root), processes, mounts and networks. Whatever dies
+//! first, the kernel ends the rest: `setpriv` has `unshare` killed when this process dies, `--kill-child` has the
+//! conductor killed when `unshare` dies, and the conductor is the first process of a process namespace, with which all
+//! others end.
+
+use super::conductor::{Findings, Job};
+use super::error::RealError;
+use super::router::Punctuality;
+use super::subject::Subject;
+use crate::fault::chaos::Act;
+use crate::run::judge::judge;
+use crate::run::{self, Options, Run, plan};
+use crate::scenario::Scenario;
+use crate::sim::Evidence;
+use crate::systems::{Attempt, Attempted, Cluster, Process};
+use crate::trace::Trace;
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+/// What `unshare` is to make, and how its child ends.
+const NAMESPACES: [&str; 8] =
+    ["--user", "--map-root-user", "--pid", "--fork", "--kill-child=KILL", "--mount", "--mount-proc", "--net"];
+
+/// A run on real processes.
+pub struct Real {
+    /// The run, as any other.
+    pub run: Run,
+    /// How the router kept time.
+    pub punctuality: Punctuality,
+}
+
+/// Runs a scenario with a subject and a seed on real processes, for as long as the scenario lasts, and checks the run.
+/// `conductor` is the command that serves as the conductor: this program, and the argument that makes it one.
+///
+/// # Errors
+/// See [`RealError`].
+pub fn run(
+    scenario: &Scenario,
+    subject: &Subject,
+    seed: u64,
+    options: &Options,
+    conductor: (&Path, &OsStr),
+) -> Result<Real, RealError> {
+    let scenario = subject.expected_of(scenario);
+    let job = Job { scenario: scenario.to_toml(), seed, subject: subject.clone() };
+    let found = conduct(&job, conductor).map_err(|error| explained(error, subject))?;
+    let plan = plan(&scenario, seed);
+    let mut trace =
+        Trace { names: plan.world.topology.names.clone(), nodes: plan.world.topology.nodes, events: found.events };
+    trace.sort();
+    let acts: Vec<Act> = serde_json::from_str(&found.acts).map_err(|error| RealError::Harness(error.to_string()))?;
+    let evidence = Evidence {
+        trace,
+        acts,
+        powerless: found.powerless,
+        panics: Vec::new(),
+        ended_ns: found.ended_ns,
+        bytes_between_nodes: found.bytes_between_nodes,
+    };
+    let judged = run::Subject { name: subject.name.clone(), cluster: Arc::new(Gone), object: None };
+    let run = judge(&scenario, &judged, plan, evidence, found.history, options);
+    Ok(Real { run, punctuality: found.punctuality })
+}
+
+/// The cluster of a run that is over.
+struct Gone;
+
+impl Cluster for Gone {
+    fn process(&self, _host: crate::host::Host) -> Process {
+        unreachable!("the run is over")
+    }
+
+    fn attempt<'a>(&'a self, _attempt: Attempt<'a>) -> std::pin::Pin<Box<dyn Future<Output = Attempted> + 'a>> {
+        unreachable!("the run is over")
+    }
+}
+
+fn explained(error: RealError, subject: &Subject) -> RealError {
+    match error {
+        RealError::Node(why) if why.starts_with("there is no program") => {
+            RealError::Node(format!("{why}, which {} needs: {}", subject.name, subject.install))
+        }
+        error => error,
+    }
+}
+
+/// Has a conductor do a job.
+fn conduct(job: &Job, (program, argument): (&Path, &OsStr)) -> Result<Findings, RealError> {
+    let mut child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "unshare"])
+        .args(NAMESPACES)
+        .arg(program)
+        .arg(argument)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| RealError::Harness(format!("`setpriv` (of util-linux) cannot be started: {error}")))?;
+    let talked = talk(&mut child, job);
+    // Also when the talk broke off: it must not outlive this call.
+    let _ = child.kill();
+    let _ = child.wait();
+    let (answer, complaint) = talked.map_err(|error| RealError::Harness(error.to_string()))?;
+    match postcard::from_bytes::<Result<Findings, String>>(&answer) {
+        Ok(Ok(findings)) => Ok(findings),
+        Ok(Err(why)) => Err(RealError::Node(why)),
+        Err(_) => Err(refused(&complaint)),
+    }
+}
+
+/// Gives the conductor its job, and waits for the answer; beside it, what was written to standard error.
+fn talk(child: &mut Child, job: &Job) -> io::Result<(Vec<u8>, String)> {
+    let missing = || io::Error::other("a pipe is missing");
+    // It stays open: its end tells the conductor that this process is gone.
+    let mut input = child.stdin.take().ok_or_else(missing)?;
+    let mut errors = child.stderr.take().ok_or_else(missing)?;
+    let complaint = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // What cannot be read any more is not said.
+        let _ = errors.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).trim().to_owned()
+    });
+    // `unshare` may have been refused already; then its complaint says why.
+    let _ = writeln!(input, "{}", serde_json::to_string(job)?).and_then(|()| input.flush());
+    let mut answer = Vec::new();
+    child.stdout.take().ok_or_else(missing)?.read_to_end(&mut answer)?;
+    Ok((answer, complaint.join().unwrap_or_default()))
+}
+
+/// What to say when there is no conductor.
+fn refused(complaint: &str) -> RealError {
+    match complaint.contains("unshare") || complaint.contains("setpriv") {
+        true => RealError::Forbidden(format!(
+            "this user may not make namespaces ({complaint}). Some distributions restrict them: allow them with\n  \
+             sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu 23.10 and later)\n  \
+             sudo sysctl kernel.unprivileged_userns_clone=1               (older Debian)\n\
+             or run the command with sudo"
+        )),
+        false => RealError::Harness(format!("the conductor was killed, or died: {complaint}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_helps() {
+        let forbidden = refused("unshare: unshare failed: Operation not permitted").to_string();
+        assert!(forbidden.contains("Operation not permitted") && forbidden.contains("sudo sysctl"), "{forbidden}");
+        assert!(matches!(refused(""), RealError::Harness(_)));
+    }
+}
