@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::recordings;
 use super::terminal::Terminal;
 use super::unwritten::Unwritten;
-use clap::{Args, Subcommand};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use schism::real::subject::{self, Subject};
 use schism::real::{self, Real};
 use schism::report::page::page;
@@ -20,26 +20,24 @@ use std::path::PathBuf;
 /// The hidden command that serves as the conductor.
 const CONDUCTOR: &str = "real-conductor";
 
-/// Arguments of `schism real`.
-#[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct RealOf {
-    #[command(flatten)]
-    one: Option<One>,
-    #[command(subcommand)]
-    what: Option<What>,
+/// `schism real`, and its subcommands.
+pub enum RealOf {
+    /// Makes one run.
+    One(Box<One>),
+    /// Anything else.
+    Other(What),
 }
 
 /// What else to do on real processes.
 #[derive(Subcommand)]
-enum What {
+pub enum What {
     /// Run several stores under the same faults and the same clients, one after the other, and compare them.
     Compare(Several),
 }
 
 /// One run.
 #[derive(Args)]
-struct One {
+pub struct One {
     #[command(flatten)]
     of: Of,
     /// What to run: a name (etcd, etcd-local-reads, redis-sentinel, redis-sentinel-min-replicas), or the path of a
@@ -58,7 +56,7 @@ struct One {
 
 /// Several runs.
 #[derive(Args)]
-struct Several {
+pub struct Several {
     #[command(flatten)]
     of: Of,
     /// What to run, separated by commas: names or paths, as with `schism real --subject`.
@@ -74,13 +72,40 @@ struct Several {
     html: Option<PathBuf>,
 }
 
+// A scenario is required to run, and not by every subcommand, which the derived parsers cannot say of one command.
+impl Args for RealOf {
+    fn augment_args(command: Command) -> Command {
+        let about = command.get_about().cloned();
+        let command = What::augment_subcommands(One::augment_args(command));
+        let command = command.args_conflicts_with_subcommands(true).subcommand_negates_reqs(true);
+        command.about(about.unwrap_or_default())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for RealOf {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<RealOf, clap::Error> {
+        match matches.subcommand() {
+            Some(_) => What::from_arg_matches(matches).map(RealOf::Other),
+            None => Ok(RealOf::One(Box::new(One::from_arg_matches(matches)?))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 impl RealOf {
     /// Runs, prints, and says whether it was as expected.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        match (&self.what, &self.one) {
-            (Some(What::Compare(several)), _) => several.run(terminal),
-            (None, Some(one)) => one.run(terminal),
-            (None, None) => Err(Failure::Usage("name a scenario: schism real split-brain --subject etcd".to_owned())),
+        match self {
+            RealOf::One(one) => one.run(terminal),
+            RealOf::Other(What::Compare(several)) => several.run(terminal),
         }
     }
 }
