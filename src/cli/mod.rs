@@ -125,6 +125,10 @@ enum Command {
     #[cfg(all(feature = "real", target_os = "linux"))]
     #[command(hide = true)]
     RealConductor,
+    /// Be a node of one of our own systems; started by `schism real` itself.
+    #[cfg(all(feature = "real", target_os = "linux"))]
+    #[command(hide = true)]
+    RealNode,
     /// Serve the playground to the browsers of this machine.
     #[cfg(feature = "lab")]
     Lab(lab::Lab),
@@ -317,6 +321,8 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Real(command) => command.run(terminal),
         #[cfg(all(feature = "real", target_os = "linux"))]
         Command::RealConductor => real::conductor(),
+        #[cfg(all(feature = "real", target_os = "linux"))]
+        Command::RealNode => real::node(),
         #[cfg(feature = "lab")]
         Command::Lab(command) => command.run(terminal),
         Command::Export(command) => command.run(terminal),

@@ -8,29 +8,28 @@ use super::recordings;
 use super::terminal::Terminal;
 use super::unwritten::Unwritten;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use schism::real::subject::{self, Subject};
-use schism::real::{self, Real};
+use schism::real::{self, Real, Roles, What};
 use schism::report::page::page;
 use schism::report::{comparison, json, outcome, timeline};
 use schism::run;
 use schism::scenario::Scenario;
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
-/// The hidden command that serves as the conductor.
+/// The hidden commands that serve as the conductor, and as a node of our own systems.
 const CONDUCTOR: &str = "real-conductor";
+const NODE: &str = "real-node";
 
 /// `schism real`, and its subcommands.
 pub enum RealOf {
     /// Makes one run.
     One(Box<One>),
     /// Anything else.
-    Other(What),
+    Other(Task),
 }
 
 /// What else to do on real processes.
 #[derive(Subcommand)]
-pub enum What {
+pub enum Task {
     /// Run several stores under the same faults and the same clients, one after the other, and compare them.
     Compare(Several),
 }
@@ -40,8 +39,8 @@ pub enum What {
 pub struct One {
     #[command(flatten)]
     of: Of,
-    /// What to run: a name (etcd, etcd-local-reads, redis-sentinel, redis-sentinel-min-replicas), or the path of a
-    /// subject file.
+    /// What to run: etcd, etcd-local-reads, redis-sentinel, redis-sentinel-min-replicas, one of our own systems (raft,
+    /// dual-primary, ...), or the path of a subject file.
     #[arg(long, value_name = "NAME|FILE", default_value = "etcd")]
     subject: String,
     #[command(flatten)]
@@ -76,7 +75,7 @@ pub struct Several {
 impl Args for RealOf {
     fn augment_args(command: Command) -> Command {
         let about = command.get_about().cloned();
-        let command = What::augment_subcommands(One::augment_args(command));
+        let command = Task::augment_subcommands(One::augment_args(command));
         let command = command.args_conflicts_with_subcommands(true).subcommand_negates_reqs(true);
         command.about(about.unwrap_or_default())
     }
@@ -89,7 +88,7 @@ impl Args for RealOf {
 impl FromArgMatches for RealOf {
     fn from_arg_matches(matches: &ArgMatches) -> Result<RealOf, clap::Error> {
         match matches.subcommand() {
-            Some(_) => What::from_arg_matches(matches).map(RealOf::Other),
+            Some(_) => Task::from_arg_matches(matches).map(RealOf::Other),
             None => Ok(RealOf::One(Box::new(One::from_arg_matches(matches)?))),
         }
     }
@@ -105,7 +104,7 @@ impl RealOf {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         match self {
             RealOf::One(one) => one.run(terminal),
-            RealOf::Other(What::Compare(several)) => several.run(terminal),
+            RealOf::Other(Task::Compare(several)) => several.run(terminal),
         }
     }
 }
@@ -116,17 +115,24 @@ pub fn conductor() -> Result<Exit, Failure> {
     Ok(Exit::Expected)
 }
 
-fn subject(name: &str) -> Result<Subject, Failure> {
-    subject::load(name).map_err(Failure::input)
+/// Serves as a node of one of our own systems.
+pub fn node() -> Result<Exit, Failure> {
+    real::own::serve()?;
+    Ok(Exit::Expected)
+}
+
+fn named(name: &str) -> Result<What, Failure> {
+    What::named(name).map_err(Failure::input)
 }
 
 /// Makes a run, which takes as long as the scenario lasts.
-fn make(of: &Of, scenario: &Scenario, subject: &Subject, seed: u64, terminal: &Terminal) -> Result<Real, Failure> {
+fn make(of: &Of, scenario: &Scenario, what: &What, seed: u64, terminal: &Terminal) -> Result<Real, Failure> {
     let program = std::env::current_exe()?;
     let bar =
-        terminal.progress(None, &format!("{}: {} s in real time", subject.name, scenario.timing.duration_ms / 1000));
+        terminal.progress(None, &format!("{}: {} s in real time", what.name(), scenario.timing.duration_ms / 1000));
     bar.enable_steady_tick(std::time::Duration::from_millis(500));
-    let made = real::run(scenario, subject, seed, &of.options(), (&program, OsStr::new(CONDUCTOR)));
+    let made =
+        real::run(scenario, what, seed, &of.options(), Roles { program: &program, conductor: CONDUCTOR, node: NODE });
     bar.finish_and_clear();
     made.map_err(|error| Failure::Harness(error.to_string()))
 }
@@ -144,8 +150,8 @@ fn remark(real: &Real, terminal: &mut Terminal) -> Result<(), Failure> {
 
 impl One {
     fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let (scenario, subject) = (self.of.load()?, subject(&self.subject)?);
-        let real = make(&self.of, &scenario, &subject, self.seed.seed, terminal)?;
+        let (scenario, what) = (self.of.load()?, named(&self.subject)?);
+        let real = make(&self.of, &scenario, &what, self.seed.seed, terminal)?;
         let done = &real.run;
         let mut unwritten = Unwritten::default();
         if !terminal.json {
@@ -176,11 +182,11 @@ impl One {
 impl Several {
     fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let mut scenario = self.of.load()?;
-        let subjects = self.subjects.iter().map(|name| subject(name)).collect::<Result<Vec<_>, _>>()?;
+        let subjects = self.subjects.iter().map(|name| named(name)).collect::<Result<Vec<_>, _>>()?;
         let mut runs = Vec::new();
-        for subject in &subjects {
-            scenario = subject.expected_of(&scenario);
-            let real = make(&self.of, &scenario, subject, self.seed.seed, terminal)?;
+        for what in &subjects {
+            scenario = what.expected_of(&scenario);
+            let real = make(&self.of, &scenario, what, self.seed.seed, terminal)?;
             runs.push(real.run);
         }
         let compared = run::compare::judge(&scenario, runs);

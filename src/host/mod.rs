@@ -17,6 +17,7 @@
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * [`processes`]: which processes are paused, and which have panicked.
 //! * `panics`: catches a node's panics. `livelock`: detects a process that goes on for ever at one instant.
+//! * [`outside`]: what stands in for network and disks where hosts are real processes.
 //! * [`echo`]: marks what a program prints with host and time.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
@@ -39,6 +40,7 @@ pub mod http;
 pub mod link;
 mod livelock;
 mod mailbox;
+pub mod outside;
 pub(crate) mod panics;
 mod pipe;
 pub mod processes;

@@ -15,6 +15,9 @@ pub trait Clock: Send + Sync {
     fn now_ns(&self) -> Option<u64>;
 }
 
+/// Takes note of an event at the moment when it is recorded.
+pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
+
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
     log: Mutex<Log>,
@@ -25,6 +28,8 @@ pub struct Recorder {
     is_between_steps: AtomicBool,
     /// In place of the simulator's time.
     clock: Option<Arc<dyn Clock>>,
+    /// Takes the events in place of the log.
+    listener: Option<Listener>,
 }
 
 #[derive(Default)]
@@ -39,6 +44,21 @@ struct Log {
     roles: BTreeMap<(HostId, Scope), (Role, u64)>,
 }
 
+impl Log {
+    fn push(&mut self, t_ns: u64, host: HostId, what: What) {
+        match what {
+            What::Role { role, scope, term } => {
+                self.roles.insert((host, scope), (role, term));
+            }
+            What::Crash => self.roles.retain(|(holder, _), _| *holder != host),
+            _ => {}
+        }
+        let seq = self.seqs[host.index()];
+        self.seqs[host.index()] += 1;
+        self.trace.events.push(Event { t_ns, host, seq, what });
+    }
+}
+
 impl Recorder {
     /// A recorder for hosts with these names (entry 0 is the world), of which the first `nodes` are nodes.
     pub fn new(names: Vec<String>, nodes: usize) -> Recorder {
@@ -51,12 +71,22 @@ impl Recorder {
             roles: BTreeMap::new(),
         };
         let (step_ns, is_between_steps) = (AtomicU64::new(0), AtomicBool::new(true));
-        Recorder { log: Mutex::new(log), step_ns, is_between_steps, clock: None }
+        Recorder { log: Mutex::new(log), step_ns, is_between_steps, clock: None, listener: None }
     }
 
     /// Goes by this clock instead of the simulator's time.
     pub fn going_by(self, clock: Arc<dyn Clock>) -> Recorder {
         Recorder { clock: Some(clock), ..self }
+    }
+
+    /// Gives every event to this listener and keeps none, for a log that another process keeps.
+    pub fn telling(self, listener: Listener) -> Recorder {
+        Recorder { listener: Some(listener), ..self }
+    }
+
+    /// Appends what another process has recorded at one of its hosts.
+    pub fn relate(&self, event: &Event) {
+        lock(&self.log).push(event.t_ns, event.host, event.what);
     }
 
     /// Sets how many client operations to expect: the more of them, the more may happen in one step.
@@ -102,17 +132,11 @@ impl Recorder {
         };
         // What the simulator records between its steps (the losses of a cut, say) always ends by itself.
         let by_process = !self.is_between_steps.load(Ordering::Relaxed);
-        let mut log = lock(&self.log);
-        match what {
-            What::Role { role, scope, term } => {
-                log.roles.insert((host, scope), (role, term));
-            }
-            What::Crash => log.roles.retain(|(holder, _), _| *holder != host),
-            _ => {}
+        if let Some(listener) = &self.listener {
+            return listener(&Event { t_ns, host, seq: 0, what });
         }
-        let seq = log.seqs[host.index()];
-        log.seqs[host.index()] += 1;
-        log.trace.events.push(Event { t_ns, host, seq, what });
+        let mut log = lock(&self.log);
+        log.push(t_ns, host, what);
         if by_process && let Some(events) = log.livelock.is_without_end(host, &what) {
             let name = log.trace.names.get(host.index()).cloned().unwrap_or_default();
             drop(log);

@@ -8,6 +8,7 @@
 use super::carrier::{Body, Letter, Sent};
 use super::fabric::{Fabric, Sending};
 use super::link::{Flow, Policy};
+use super::outside::{Call, Outside};
 use super::{Host, lock, task};
 use crate::trace::{DropReason, HostId, MessageKind, What};
 use std::collections::BTreeMap;
@@ -111,6 +112,9 @@ impl Transport {
         place: Option<u64>,
     ) -> Result<Vec<u8>, CallError> {
         assert_ne!(to, self.id, "a host does not call itself");
+        if let Some(Outside { wire, .. }) = self.fabric.outside() {
+            return wire.call(Call { from: self.id, to, kind, payload, deadline }).await;
+        }
         let peer = self.peer(to);
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
@@ -142,6 +146,9 @@ impl Transport {
     /// # Errors
     /// When something serves there already.
     pub async fn serve(&self, handler: Handler) -> io::Result<()> {
+        if let Some(Outside { wire, .. }) = self.fabric.outside() {
+            return wire.serve(self.id, handler).await;
+        }
         let (requests, mut queue) = mpsc::unbounded_channel();
         if lock(&self.requests).replace(requests).is_some() {
             return Err(io::ErrorKind::AddrInUse.into());

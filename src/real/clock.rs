@@ -18,6 +18,16 @@ pub struct RunClock {
 }
 
 impl RunClock {
+    /// The clock of a run that started at this instant of the monotonic clock.
+    pub fn started(at_ns: u64) -> RunClock {
+        RunClock { started_ns: AtomicU64::new(at_ns) }
+    }
+
+    /// When the run started, by the monotonic clock; 0: it has not.
+    pub fn started_ns(&self) -> u64 {
+        self.started_ns.load(Ordering::Acquire)
+    }
+
     /// The run starts now.
     pub fn start(&self) {
         self.started_ns.store(monotonic_ns(), Ordering::Release);

@@ -5,28 +5,34 @@ use super::clock::RunClock;
 use super::course::Course;
 use super::error::RealError;
 use super::namespace::Networks;
-use super::nodes::Node;
+use super::nodes::{Ear, Node};
+use super::own::{self, Errand, Seen};
 use super::powerless;
 use super::router::{Punctuality, Router};
-use super::store::{self, Foreign};
-use super::subject::{Layout, Subject};
+use super::store::{self, Foreign, Store};
+use super::subject::{self, Layout, Line, Subject, SubjectError};
+use super::wire::Tcp;
 use crate::clients::Clients;
 use crate::fault::chaos::Act;
+use crate::fault::fold::Topology;
 use crate::history::History;
 use crate::host::fabric::{Fabric, FabricConfig};
+use crate::host::outside::Outside;
 use crate::host::recorder::Recorder;
-use crate::run::{Plan, plan};
+use crate::run::{Plan, deployment, plan};
 use crate::scenario::Scenario;
 use crate::sim::Workload;
-use crate::systems::Cluster;
-use crate::trace::{Event, Trace};
+use crate::systems::{Cluster, System};
+use crate::trace::{Event, HostId, Trace};
 use nix::mount::{MsFlags, mount};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use tokio::net::TcpSocket;
 
 /// Where nodes keep their data: in memory that only this run's processes see, and that is gone with the last of them.
 const DATA: &str = "/tmp";
@@ -39,7 +45,48 @@ pub struct Job {
     /// The seed.
     pub seed: u64,
     /// What is run.
-    pub subject: Subject,
+    pub what: What,
+    /// The program that serves as a node of our own systems, and the argument that makes it one.
+    pub node: (PathBuf, String),
+}
+
+/// What is run as nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Somebody else's store.
+    Foreign(Subject),
+    /// One of our own systems.
+    Own(System),
+}
+
+impl What {
+    /// The subject of this name or path, or the system of this name.
+    ///
+    /// # Errors
+    /// If there is none, or the subject's file cannot be used.
+    pub fn named(name_or_path: &str) -> Result<What, SubjectError> {
+        match name_or_path.parse() {
+            Ok(system) => Ok(What::Own(system)),
+            Err(_) => subject::load(name_or_path).map(What::Foreign),
+        }
+    }
+
+    /// The name in outcomes.
+    pub fn name(&self) -> &str {
+        match self {
+            What::Foreign(subject) => &subject.name,
+            What::Own(system) => system.name(),
+        }
+    }
+
+    /// The scenario, with what is expected of this in it.
+    pub fn expected_of(&self, scenario: &Scenario) -> Scenario {
+        match self {
+            What::Foreign(subject) => subject.expected_of(scenario),
+            What::Own(_) => scenario.clone(),
+        }
+    }
 }
 
 /// What a run yields.
@@ -90,25 +137,27 @@ fn conduct(job: &Job) -> Result<Findings, RealError> {
         .map_err(|error| RealError::Harness(format!("{DATA} cannot be mounted: {error}")))?;
     let topology = &plan.world.topology;
     let (networks, devices) = Networks::new(topology.hosts() - 1).map_err(RealError::Network)?;
-    let networks = Rc::new(networks);
+    let networks = Arc::new(networks);
     let clock = Arc::new(RunClock::default());
-    let fabric = fabric(&plan, clock.clone())?;
-    powerless::check(&plan.world, &fabric);
+    let fabric = fabric(&plan, clock.clone(), networks.clone())?;
+    powerless::check(&plan.world, &fabric, matches!(job.what, What::Own(_)));
     let router = Router::new(fabric.clone(), devices, &plan.world.latency_ns, true).map_err(RealError::Network)?;
     let routing = router.clone();
     std::thread::spawn(move || {
-        if let Err(error) = routing.run() {
-            // Without packets nothing that follows means anything.
-            std::process::exit(i32::from(error.raw_os_error().is_some()) + 1);
+        // Without packets nothing that follows means anything.
+        routing.run().unwrap_or_else(|_| std::process::exit(1));
+    });
+    let (cluster, store, lines) = match &job.what {
+        What::Foreign(subject) => foreign(&scenario, topology, subject, &networks),
+        What::Own(system) => {
+            clock.start();
+            own(job, *system, &scenario, &plan, clock.started_ns())?
         }
-    });
-    let layout = Layout::of(&scenario, topology, job.subject.starts_on, DATA);
-    let nodes = topology.node_ids().map(|node| {
-        Node::new(node, &layout.folder(node), layout.lines(&job.subject, node)).map_err(RealError::Network)
-    });
-    let store = store::store(&job.subject.protocol, networks.clone(), layout.nodes());
-    let cluster: Arc<dyn Cluster> = Arc::new(Foreign(store.clone()));
+    };
     let clients = Clients::new(&plan.world, &plan.load, cluster);
+    let nodes = topology.node_ids().zip(lines).map(|(node, lines)| {
+        Node::new(node, &format!("{DATA}/{node}"), lines, ear(fabric.clone())).map_err(RealError::Network)
+    });
     let course = Course {
         world: &plan.world,
         fabric: fabric.clone(),
@@ -127,14 +176,51 @@ fn conduct(job: &Job) -> Result<Findings, RealError> {
     Ok(findings(&fabric, &router, &clients))
 }
 
-fn fabric(plan: &Plan, clock: Arc<RunClock>) -> Result<Arc<Fabric>, RealError> {
+/// The cluster as clients see it, what they speak if it is somebody else's, and the processes of each node.
+type Parts = (Arc<dyn Cluster>, Option<Rc<dyn Store>>, Vec<Vec<Line>>);
+
+fn foreign(scenario: &Scenario, topology: &Topology, subject: &Subject, networks: &Arc<Networks>) -> Parts {
+    let layout = Layout::of(scenario, topology, subject.starts_on, DATA);
+    let store = store::store(&subject.protocol, networks.clone(), topology.nodes);
+    let lines = topology.node_ids().map(|node| layout.lines(subject, node));
+    (Arc::new(Foreign(store.clone())), Some(store), lines.collect())
+}
+
+fn own(job: &Job, system: System, scenario: &Scenario, plan: &Plan, started_ns: u64) -> Result<Parts, RealError> {
+    let cluster = system.cluster(&deployment(scenario, plan)).map_err(|error| RealError::Harness(error.to_string()))?;
+    let line = |node: HostId| {
+        let (scenario, disk) = (job.scenario.clone(), format!("{DATA}/{node}/data").into());
+        let errand = Errand { scenario, seed: job.seed, system, node, disk, started_ns };
+        let (program, argument) = &job.node;
+        Line {
+            command: vec![program.to_string_lossy().into_owned(), argument.clone()],
+            after_ms: 0,
+            files: BTreeMap::new(),
+            input: Some(serde_json::to_string(&errand).expect("an errand is plain data")),
+        }
+    };
+    let lines = plan.world.topology.node_ids().map(|node| vec![line(node)]);
+    Ok((Arc::new(Seen(cluster)), None, lines.collect()))
+}
+
+/// Puts into the log what a node's process tells, on a thread of its own.
+fn ear(fabric: Arc<Fabric>) -> Ear {
+    Arc::new(move |mut told| {
+        let fabric = fabric.clone();
+        std::thread::spawn(move || own::hear(&mut told, |event| fabric.recorder().relate(event)));
+    })
+}
+
+fn fabric(plan: &Plan, clock: Arc<RunClock>, networks: Arc<Networks>) -> Result<Arc<Fabric>, RealError> {
     let world = &plan.world;
     let names = world.topology.names.clone();
     let recorder = Recorder::new(names.clone(), world.topology.nodes).going_by(clock);
     let active = world.active().map_err(|error| RealError::Harness(error.to_string()))?;
     let (latency_ns, acts) = (world.latency_ns.clone(), world.acts.clone());
     let config = FabricConfig { seed: world.seed, latency_ns, active, acts };
-    Ok(Arc::new(Fabric::new(recorder, names, config)))
+    let open = move |host| networks.within(host, TcpSocket::new_v4)?;
+    let outside = Outside { wire: Arc::new(Tcp::new(Box::new(open))), disk: None };
+    Ok(Arc::new(Fabric::new(recorder, names, config).with(outside)))
 }
 
 fn findings(fabric: &Fabric, router: &Router, clients: &Clients<'_>) -> Findings {

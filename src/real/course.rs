@@ -35,15 +35,15 @@ pub struct Course<'a> {
     /// What all hosts share.
     pub fabric: Arc<Fabric>,
     /// Each host's network.
-    pub networks: Rc<Networks>,
+    pub networks: Arc<Networks>,
     /// Moves the packets.
     pub router: Arc<Router>,
     /// The run's time.
     pub clock: Arc<RunClock>,
     /// The nodes' processes, `n1` first.
     pub nodes: RefCell<Vec<Node>>,
-    /// What clients speak.
-    pub store: Rc<dyn Store>,
+    /// What clients speak, if the nodes are other people's. Our own tell by themselves what they do.
+    pub store: Option<Rc<dyn Store>>,
     /// What each node said last of itself.
     pub views: RefCell<BTreeMap<HostId, View>>,
 }
@@ -55,15 +55,18 @@ impl Course<'_> {
     /// When a process cannot be started or ends by itself, or the nodes do not get ready.
     pub async fn run(self: Rc<Self>, clients: &Clients<'_>) -> Result<(), RealError> {
         self.nodes.borrow_mut().iter_mut().for_each(Node::start);
-        self.until_ready().await?;
-        self.clock.start();
+        if let Some(store) = &self.store {
+            self.until_ready(&**store).await?;
+            self.clock.start();
+        }
         for node in self.world.topology.node_ids() {
             self.fabric.recorder().record(node, What::Start);
         }
         for (host, view) in self.views.borrow().iter() {
             self.record_role(*host, *view);
         }
-        let watch = self.world.topology.node_ids().map(|node| self.look_after(node));
+        let store = self.store.iter();
+        let watch = store.flat_map(|store| self.world.topology.node_ids().map(|node| self.look_after(&**store, node)));
         let hosts = self.world.topology.client_hosts().map(|(_, id)| Host::new(id, self.fabric.clone()));
         let clients_run = hosts.map(|host| host.spawn(clients.client_host(host.clone())));
         let tasks: Vec<_> = clients_run.collect();
@@ -74,13 +77,13 @@ impl Course<'_> {
     }
 
     /// Waits until each node knows all the others and exactly one leads.
-    async fn until_ready(&self) -> Result<(), RealError> {
+    async fn until_ready(&self, store: &dyn Store) -> Result<(), RealError> {
         let end = tokio::time::Instant::now() + START;
         loop {
             self.tend()?;
             let mut views = BTreeMap::new();
             for node in self.world.topology.node_ids() {
-                let looked = tokio::time::timeout(LOOK_TIMEOUT, self.store.look(node)).await;
+                let looked = tokio::time::timeout(LOOK_TIMEOUT, store.look(node)).await;
                 views.extend(looked.ok().and_then(Result::ok).map(|view| (node, view)));
             }
             let leaders = views.values().filter(|view| view.role == Role::Primary).count();
@@ -191,10 +194,10 @@ impl Course<'_> {
     }
 
     /// Asks a node again and again what it is, and records what is new.
-    async fn look_after(&self, node: HostId) {
+    async fn look_after(&self, store: &dyn Store, node: HostId) {
         loop {
             tokio::time::sleep(LOOK).await;
-            let looked = tokio::time::timeout(LOOK_TIMEOUT, self.store.look(node)).await;
+            let looked = tokio::time::timeout(LOOK_TIMEOUT, store.look(node)).await;
             // A node that does not answer is what it was, as far as anybody knows.
             let Ok(Ok(view)) = looked else { continue };
             let is_running = self.fabric.with_active(|active| active.process(node)) == ProcessState::Running;
@@ -213,12 +216,12 @@ impl Course<'_> {
     }
 }
 
-/// Waits for all of these futures.
+/// Runs all of these futures, for ever.
 async fn all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
-    std::future::poll_fn(|context| {
+    std::future::poll_fn::<(), _>(|context| {
         futures.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if futures.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        std::task::Poll::Pending
     })
     .await;
 }

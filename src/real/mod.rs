@@ -7,6 +7,7 @@
 //! * `start`: starts the `conductor` in namespaces of its own, and gets back what happened.
 //! * `conductor`: the process that holds a run; `course`: its course by the wall clock. `clock`: that clock.
 //! * `namespace`: the network of a host; `router`: moves packets by the simulator's links and faults.
+//! * [`own`]: a node of our own systems as a process. `wire`: its calls over TCP.
 //! * `nodes`: the processes of a node. `powerless`: faults that cannot act here. `error`: why there is no run.
 
 mod clock;
@@ -15,12 +16,15 @@ mod course;
 mod error;
 mod namespace;
 mod nodes;
+pub mod own;
 mod powerless;
 mod router;
 mod start;
 mod store;
 pub mod subject;
+mod wire;
 
+pub use conductor::What;
 pub use error::RealError;
 pub use router::Punctuality;
-pub use start::{Real, run};
+pub use start::{Real, Roles, run};

@@ -7,19 +7,23 @@ use crate::trace::HostId;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 
 /// How many lines of a process's output are shown when it ends by itself.
 const LAST_LINES: usize = 8;
+
+/// Takes what a node's process writes to standard output, if that is events.
+pub type Ear = Arc<dyn Fn(ChildStdout)>;
 
 /// The processes of one node.
 pub struct Node {
     host: HostId,
     folder: PathBuf,
     lines: Vec<Line>,
+    ear: Ear,
     /// Those that run, with their index among the lines. Each leads a process group of its own.
     running: Vec<(usize, Child)>,
     /// Those that are still to be started, and when by the monotonic clock.
@@ -31,13 +35,13 @@ impl Node {
     ///
     /// # Errors
     /// When its files cannot be written.
-    pub fn new(host: HostId, folder: &str, lines: Vec<Line>) -> io::Result<Node> {
+    pub fn new(host: HostId, folder: &str, lines: Vec<Line>, ear: Ear) -> io::Result<Node> {
         let folder = PathBuf::from(folder);
         fs::create_dir_all(&folder)?;
         for (name, text) in lines.iter().flat_map(|line| &line.files) {
             fs::write(folder.join(name), text)?;
         }
-        Ok(Node { host, folder, lines, running: Vec::new(), waiting: Vec::new() })
+        Ok(Node { host, folder, lines, ear, running: Vec::new(), waiting: Vec::new() })
     }
 
     /// Plans the start of all processes; [`Node::tend`] starts each when its time has come.
@@ -51,7 +55,7 @@ impl Node {
     ///
     /// # Errors
     /// When a process cannot be started, or has ended by itself; with its last words.
-    pub fn tend(&mut self, networks: &Rc<Networks>) -> Result<(), String> {
+    pub fn tend(&mut self, networks: &Arc<Networks>) -> Result<(), String> {
         let now_ns = monotonic_ns();
         let due: Vec<usize> =
             self.waiting.extract_if(.., |(at_ns, _)| *at_ns <= now_ns).map(|(_, line)| line).collect();
@@ -65,6 +69,10 @@ impl Node {
             let log = OpenOptions::new().create(true).append(true).open(self.log(index)).map_err(failed)?;
             let spawn = || spawn(line, &self.folder, log);
             let child = networks.within(self.host, spawn).and_then(|spawned| spawned).map_err(failed)?;
+            let mut child = child;
+            if let Some(told) = child.stdout.take() {
+                (self.ear)(told);
+            }
             self.running.push((index, child));
         }
         for (index, child) in &mut self.running {
@@ -115,14 +123,18 @@ fn log(folder: &Path, index: usize) -> PathBuf {
 
 fn spawn(line: &Line, folder: &Path, log: File) -> io::Result<Child> {
     use std::os::unix::process::CommandExt;
-    Command::new(&line.command[0])
+    let mut child = Command::new(&line.command[0])
         .args(&line.command[1..])
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
+        .stdin(if line.input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(if line.input.is_some() { Stdio::piped() } else { log.try_clone()?.into() })
         .stderr(log)
         .process_group(0)
-        .spawn()
+        .spawn()?;
+    if let (Some(input), Some(mut stdin)) = (&line.input, child.stdin.take()) {
+        stdin.write_all(input.as_bytes())?;
+    }
+    Ok(child)
 }
 
 /// The end of a file.

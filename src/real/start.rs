@@ -5,10 +5,9 @@
 //! conductor killed when `unshare` dies, and the conductor is the first process of a process namespace, with which all
 //! others end.
 
-use super::conductor::{Findings, Job};
+use super::conductor::{Findings, Job, What};
 use super::error::RealError;
 use super::router::Punctuality;
-use super::subject::Subject;
 use crate::fault::chaos::Act;
 use crate::run::judge::judge;
 use crate::run::{self, Options, Run, plan};
@@ -16,7 +15,6 @@ use crate::scenario::Scenario;
 use crate::sim::Evidence;
 use crate::systems::{Attempt, Attempted, Cluster, Process};
 use crate::trace::Trace;
-use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -34,21 +32,32 @@ pub struct Real {
     pub punctuality: Punctuality,
 }
 
-/// Runs a scenario with a subject and a seed on real processes, for as long as the scenario lasts, and checks the run.
-/// `conductor` is the command that serves as the conductor: this program, and the argument that makes it one.
+/// This program in its other roles.
+#[derive(Debug, Clone, Copy)]
+pub struct Roles<'a> {
+    /// This program.
+    pub program: &'a Path,
+    /// The argument that makes it the conductor of a run ([`super::conductor::serve`]).
+    pub conductor: &'a str,
+    /// The argument that makes it a node of our own systems ([`super::own::serve`]).
+    pub node: &'a str,
+}
+
+/// Runs a scenario with a seed on real processes, for as long as the scenario lasts, and checks the run.
 ///
 /// # Errors
 /// See [`RealError`].
 pub fn run(
     scenario: &Scenario,
-    subject: &Subject,
+    what: &What,
     seed: u64,
     options: &Options,
-    conductor: (&Path, &OsStr),
+    roles: Roles<'_>,
 ) -> Result<Real, RealError> {
-    let scenario = subject.expected_of(scenario);
-    let job = Job { scenario: scenario.to_toml(), seed, subject: subject.clone() };
-    let found = conduct(&job, conductor).map_err(|error| explained(error, subject))?;
+    let scenario = what.expected_of(scenario);
+    let node = (roles.program.to_owned(), roles.node.to_owned());
+    let job = Job { scenario: scenario.to_toml(), seed, what: what.clone(), node };
+    let found = conduct(&job, roles).map_err(|error| explained(error, what))?;
     let plan = plan(&scenario, seed);
     let mut trace =
         Trace { names: plan.world.topology.names.clone(), nodes: plan.world.topology.nodes, events: found.events };
@@ -62,7 +71,7 @@ pub fn run(
         ended_ns: found.ended_ns,
         bytes_between_nodes: found.bytes_between_nodes,
     };
-    let judged = run::Subject { name: subject.name.clone(), cluster: Arc::new(Gone), object: None };
+    let judged = run::Subject { name: what.name().to_owned(), cluster: Arc::new(Gone), object: None };
     let run = judge(&scenario, &judged, plan, evidence, found.history, options);
     Ok(Real { run, punctuality: found.punctuality })
 }
@@ -80,22 +89,22 @@ impl Cluster for Gone {
     }
 }
 
-fn explained(error: RealError, subject: &Subject) -> RealError {
-    match error {
-        RealError::Node(why) if why.starts_with("there is no program") => {
+fn explained(error: RealError, what: &What) -> RealError {
+    match (error, what) {
+        (RealError::Node(why), What::Foreign(subject)) if why.starts_with("there is no program") => {
             RealError::Node(format!("{why}, which {} needs: {}", subject.name, subject.install))
         }
-        error => error,
+        (error, _) => error,
     }
 }
 
 /// Has a conductor do a job.
-fn conduct(job: &Job, (program, argument): (&Path, &OsStr)) -> Result<Findings, RealError> {
+fn conduct(job: &Job, roles: Roles<'_>) -> Result<Findings, RealError> {
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "unshare"])
         .args(NAMESPACES)
-        .arg(program)
-        .arg(argument)
+        .arg(roles.program)
+        .arg(roles.conductor)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -217,6 +217,8 @@ pub struct Line {
     pub after_ms: u64,
     /// Files to be in the data folder before the first start, by name.
     pub files: BTreeMap<String, String>,
+    /// What it gets on standard input; it then tells events on standard output.
+    pub input: Option<String>,
 }
 
 impl Layout {
@@ -239,11 +241,6 @@ impl Layout {
             takeover_ms: scenario.takeover_ms(),
             data: data.to_owned(),
         }
-    }
-
-    /// How many nodes there are.
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
     }
 
     /// The data folder of a node.
@@ -286,6 +283,7 @@ impl Layout {
                 command: program.command.iter().chain(backups).map(filled).collect(),
                 after_ms: program.after_ms,
                 files: program.files.iter().map(|(name, text)| (name.clone(), filled(text))).collect(),
+                input: None,
             }
         };
         subject.process.iter().map(line).collect()

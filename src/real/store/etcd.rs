@@ -14,13 +14,13 @@ use serde_json::{Value as Json, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 type Connection = SendRequest<Full<Bytes>>;
 
 /// Clients of etcd.
 pub struct Etcd {
-    networks: Rc<Networks>,
+    networks: Arc<Networks>,
     port: u16,
     local_reads: bool,
     /// Idle connections, by client and node.
@@ -29,7 +29,7 @@ pub struct Etcd {
 
 impl Etcd {
     /// Clients without a connection yet.
-    pub fn new(networks: Rc<Networks>, port: u16, local_reads: bool) -> Etcd {
+    pub fn new(networks: Arc<Networks>, port: u16, local_reads: bool) -> Etcd {
         Etcd { networks, port, local_reads, idle: RefCell::default() }
     }
 

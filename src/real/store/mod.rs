@@ -18,6 +18,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A future of the thread on which all clients live.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -77,7 +78,7 @@ pub trait Store {
 }
 
 /// The client of this protocol, for a cluster of so many nodes.
-pub fn store(protocol: &Protocol, networks: Rc<Networks>, nodes: usize) -> Rc<dyn Store> {
+pub fn store(protocol: &Protocol, networks: Arc<Networks>, nodes: usize) -> Rc<dyn Store> {
     match *protocol {
         Protocol::Etcd { port, local_reads } => Rc::new(etcd::Etcd::new(networks, port, local_reads)),
         Protocol::Redis { port, sentinel } => Rc::new(redis::Redis::new(networks, port, sentinel, nodes)),

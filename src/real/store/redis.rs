@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The name under which the sentinels watch the primary.
 const NAME: &str = "schism";
@@ -29,7 +29,7 @@ return {0, found}";
 
 /// Clients of Redis.
 pub struct Redis {
-    networks: Rc<Networks>,
+    networks: Arc<Networks>,
     port: u16,
     sentinel: Option<u16>,
     nodes: usize,
@@ -39,7 +39,7 @@ pub struct Redis {
 
 impl Redis {
     /// Clients without a connection yet.
-    pub fn new(networks: Rc<Networks>, port: u16, sentinel: Option<u16>, nodes: usize) -> Redis {
+    pub fn new(networks: Arc<Networks>, port: u16, sentinel: Option<u16>, nodes: usize) -> Redis {
         Redis { networks, port, sentinel, nodes, primaries: RefCell::default() }
     }
 
