@@ -13,7 +13,7 @@ use schism::report::page::page;
 use schism::report::{comparison, json, outcome, timeline};
 use schism::run;
 use schism::scenario::Scenario;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The hidden commands that serve as the conductor, and as a node of our own systems.
 const CONDUCTOR: &str = "real-conductor";
@@ -32,6 +32,8 @@ pub enum RealOf {
 pub enum Task {
     /// Run several stores under the same faults and the same clients, one after the other, and compare them.
     Compare(Several),
+    /// Measure the router: how many packets it moves, and by how much it delays them.
+    Measure,
 }
 
 /// One run.
@@ -105,6 +107,7 @@ impl RealOf {
         match self {
             RealOf::One(one) => one.run(terminal),
             RealOf::Other(Task::Compare(several)) => several.run(terminal),
+            RealOf::Other(Task::Measure) => measure(terminal),
         }
     }
 }
@@ -121,6 +124,30 @@ pub fn node() -> Result<Exit, Failure> {
     Ok(Exit::Expected)
 }
 
+/// Measures the router and prints what it can do.
+fn measure(terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let program = std::env::current_exe()?;
+    let speed = real::measure(roles(&program)).map_err(|error| Failure::Harness(error.to_string()))?;
+    if terminal.json {
+        terminal.line(&serde_json::to_string(&speed).map_err(|error| Failure::Harness(error.to_string()))?)?;
+        return Ok(Exit::Expected);
+    }
+    let us = |ns: u64| ns as f64 / 1e3;
+    terminal.print(&format!(
+        "packets        {} per second, and {} per second of one core\n\
+         added latency  {:.1} us in the median, {:.1} us at most for 99 of 100\n",
+        speed.packets_per_s,
+        speed.packets_per_core_s,
+        us(speed.added_median_ns),
+        us(speed.added_most_ns)
+    ))?;
+    Ok(Exit::Expected)
+}
+
+fn roles(program: &Path) -> Roles<'_> {
+    Roles { program, conductor: CONDUCTOR, node: NODE }
+}
+
 fn named(name: &str) -> Result<What, Failure> {
     What::named(name).map_err(Failure::input)
 }
@@ -131,8 +158,7 @@ fn make(of: &Of, scenario: &Scenario, what: &What, seed: u64, terminal: &Termina
     let bar =
         terminal.progress(None, &format!("{}: {} s in real time", what.name(), scenario.timing.duration_ms / 1000));
     bar.enable_steady_tick(std::time::Duration::from_millis(500));
-    let made =
-        real::run(scenario, what, seed, &of.options(), Roles { program: &program, conductor: CONDUCTOR, node: NODE });
+    let made = real::run(scenario, what, seed, &of.options(), roles(&program));
     bar.finish_and_clear();
     made.map_err(|error| Failure::Harness(error.to_string()))
 }

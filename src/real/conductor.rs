@@ -4,6 +4,7 @@
 use super::clock::RunClock;
 use super::course::Course;
 use super::error::RealError;
+use super::measure;
 use super::namespace::Networks;
 use super::nodes::{Ear, Node};
 use super::own::{self, Errand, Seen};
@@ -29,13 +30,25 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpSocket;
 
-/// Where nodes keep their data: in memory that only this run's processes see, and that is gone with the last of them.
-const DATA: &str = "/tmp";
+/// Where nodes keep their data: in memory that only this run's processes see, and that is gone with the last of them. A
+/// folder that every Linux has, and in which no program is.
+const DATA: &str = "/dev/shm";
+/// The program that runs, even if its file has been replaced meanwhile.
+const OURSELVES: &str = "/proc/self/exe";
+
+/// What a conductor is to do.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// A run.
+    Run(Job),
+    /// Measuring the router.
+    Measure,
+}
 
 /// What is to be run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,8 +59,8 @@ pub struct Job {
     pub seed: u64,
     /// What is run.
     pub what: What,
-    /// The program that serves as a node of our own systems, and the argument that makes it one.
-    pub node: (PathBuf, String),
+    /// The argument that makes this program a node of our own systems.
+    pub node: String,
 }
 
 /// What is run as nodes.
@@ -108,7 +121,7 @@ pub struct Findings {
     pub punctuality: Punctuality,
 }
 
-/// Reads a job from standard input, runs it, and writes what it yields to standard output. Ends the process when
+/// Reads an order from standard input, carries it out, and writes what it yields to standard output. Ends the process when
 /// standard input ends: then whoever asked for it is gone.
 ///
 /// # Errors
@@ -120,11 +133,11 @@ pub fn serve() -> io::Result<()> {
         let _ = io::stdin().lock().read(&mut [0]);
         std::process::exit(1);
     });
-    let done = serde_json::from_str(&line)
-        .map_err(|error| RealError::Harness(format!("the job cannot be read: {error}")))
-        .and_then(|job| conduct(&job))
-        .map_err(|error| error.to_string());
-    let bytes = postcard::to_stdvec(&done).map_err(io::Error::other)?;
+    let bytes = match serde_json::from_str(&line)? {
+        Order::Run(job) => postcard::to_stdvec(&conduct(&job).map_err(|error| error.to_string())),
+        Order::Measure => postcard::to_stdvec(&measure::measure().map_err(|error| error.to_string())),
+    };
+    let bytes = bytes.map_err(io::Error::other)?;
     io::stdout().lock().write_all(&bytes)?;
     io::stdout().lock().flush()
 }
@@ -145,7 +158,7 @@ fn conduct(job: &Job) -> Result<Findings, RealError> {
     let routing = router.clone();
     std::thread::spawn(move || {
         // Without packets nothing that follows means anything.
-        routing.run().unwrap_or_else(|_| std::process::exit(1));
+        routing.run().unwrap_or_else(|_| std::process::exit(1))
     });
     let (cluster, store, lines) = match &job.what {
         What::Foreign(subject) => foreign(&scenario, topology, subject, &networks),
@@ -191,9 +204,8 @@ fn own(job: &Job, system: System, scenario: &Scenario, plan: &Plan, started_ns: 
     let line = |node: HostId| {
         let (scenario, disk) = (job.scenario.clone(), format!("{DATA}/{node}/data").into());
         let errand = Errand { scenario, seed: job.seed, system, node, disk, started_ns };
-        let (program, argument) = &job.node;
         Line {
-            command: vec![program.to_string_lossy().into_owned(), argument.clone()],
+            command: vec![OURSELVES.to_owned(), job.node.clone()],
             after_ms: 0,
             files: BTreeMap::new(),
             input: Some(serde_json::to_string(&errand).expect("an errand is plain data")),

@@ -8,12 +8,14 @@
 //! * `conductor`: the process that holds a run; `course`: its course by the wall clock. `clock`: that clock.
 //! * `namespace`: the network of a host; `router`: moves packets by the simulator's links and faults.
 //! * [`own`]: a node of our own systems as a process. `wire`: its calls over TCP.
+//! * `measure`: how fast the router is.
 //! * `nodes`: the processes of a node. `powerless`: faults that cannot act here. `error`: why there is no run.
 
 mod clock;
 pub mod conductor;
 mod course;
 mod error;
+mod measure;
 mod namespace;
 mod nodes;
 pub mod own;
@@ -26,5 +28,6 @@ mod wire;
 
 pub use conductor::What;
 pub use error::RealError;
+pub use measure::Speed;
 pub use router::Punctuality;
-pub use start::{Real, Roles, run};
+pub use start::{Real, Roles, measure, run};

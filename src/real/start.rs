@@ -5,8 +5,9 @@
 //! conductor killed when `unshare` dies, and the conductor is the first process of a process namespace, with which all
 //! others end.
 
-use super::conductor::{Findings, Job, What};
+use super::conductor::{Findings, Job, Order, What};
 use super::error::RealError;
+use super::measure::Speed;
 use super::router::Punctuality;
 use crate::fault::chaos::Act;
 use crate::run::judge::judge;
@@ -15,6 +16,7 @@ use crate::scenario::Scenario;
 use crate::sim::Evidence;
 use crate::systems::{Attempt, Attempted, Cluster, Process};
 use crate::trace::Trace;
+use serde::de::DeserializeOwned;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -55,9 +57,9 @@ pub fn run(
     roles: Roles<'_>,
 ) -> Result<Real, RealError> {
     let scenario = what.expected_of(scenario);
-    let node = (roles.program.to_owned(), roles.node.to_owned());
+    let node = roles.node.to_owned();
     let job = Job { scenario: scenario.to_toml(), seed, what: what.clone(), node };
-    let found = conduct(&job, roles).map_err(|error| explained(error, what))?;
+    let found: Findings = conduct(&Order::Run(job), roles).map_err(|error| explained(error, what))?;
     let plan = plan(&scenario, seed);
     let mut trace =
         Trace { names: plan.world.topology.names.clone(), nodes: plan.world.topology.nodes, events: found.events };
@@ -91,6 +93,10 @@ impl Cluster for Gone {
 
 fn explained(error: RealError, what: &What) -> RealError {
     match (error, what) {
+        (RealError::Node(why), _) if why.contains("/dev/net/tun: Permission denied") => RealError::Forbidden(format!(
+            "{why}. Most distributions let every user open it, since a device made there reaches only the user's own \
+             networks: sudo chmod 666 /dev/net/tun"
+        )),
         (RealError::Node(why), What::Foreign(subject)) if why.starts_with("there is no program") => {
             RealError::Node(format!("{why}, which {} needs: {}", subject.name, subject.install))
         }
@@ -98,8 +104,16 @@ fn explained(error: RealError, what: &What) -> RealError {
     }
 }
 
-/// Has a conductor do a job.
-fn conduct(job: &Job, roles: Roles<'_>) -> Result<Findings, RealError> {
+/// Measures the router of this machine, which takes some seconds.
+///
+/// # Errors
+/// See [`RealError`].
+pub fn measure(roles: Roles<'_>) -> Result<Speed, RealError> {
+    conduct(&Order::Measure, roles)
+}
+
+/// Has a conductor carry out an order.
+fn conduct<T: DeserializeOwned>(order: &Order, roles: Roles<'_>) -> Result<T, RealError> {
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "unshare"])
         .args(NAMESPACES)
@@ -110,20 +124,20 @@ fn conduct(job: &Job, roles: Roles<'_>) -> Result<Findings, RealError> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| RealError::Harness(format!("`setpriv` (of util-linux) cannot be started: {error}")))?;
-    let talked = talk(&mut child, job);
+    let talked = talk(&mut child, order);
     // Also when the talk broke off: it must not outlive this call.
     let _ = child.kill();
     let _ = child.wait();
     let (answer, complaint) = talked.map_err(|error| RealError::Harness(error.to_string()))?;
-    match postcard::from_bytes::<Result<Findings, String>>(&answer) {
-        Ok(Ok(findings)) => Ok(findings),
+    match postcard::from_bytes::<Result<T, String>>(&answer) {
+        Ok(Ok(found)) => Ok(found),
         Ok(Err(why)) => Err(RealError::Node(why)),
         Err(_) => Err(refused(&complaint)),
     }
 }
 
-/// Gives the conductor its job, and waits for the answer; beside it, what was written to standard error.
-fn talk(child: &mut Child, job: &Job) -> io::Result<(Vec<u8>, String)> {
+/// Gives the conductor its order, and waits for the answer; beside it, what was written to standard error.
+fn talk(child: &mut Child, order: &Order) -> io::Result<(Vec<u8>, String)> {
     let missing = || io::Error::other("a pipe is missing");
     // It stays open: its end tells the conductor that this process is gone.
     let mut input = child.stdin.take().ok_or_else(missing)?;
@@ -135,7 +149,7 @@ fn talk(child: &mut Child, job: &Job) -> io::Result<(Vec<u8>, String)> {
         String::from_utf8_lossy(&text).trim().to_owned()
     });
     // `unshare` may have been refused already; then its complaint says why.
-    let _ = writeln!(input, "{}", serde_json::to_string(job)?).and_then(|()| input.flush());
+    let _ = writeln!(input, "{}", serde_json::to_string(order)?).and_then(|()| input.flush());
     let mut answer = Vec::new();
     child.stdout.take().ok_or_else(missing)?.read_to_end(&mut answer)?;
     Ok((answer, complaint.join().unwrap_or_default()))
@@ -150,7 +164,8 @@ fn refused(complaint: &str) -> RealError {
              sudo sysctl kernel.unprivileged_userns_clone=1               (older Debian)\n\
              or run the command with sudo"
         )),
-        false => RealError::Harness(format!("the conductor was killed, or died: {complaint}")),
+        false if complaint.is_empty() => RealError::Harness("the process that holds the run was killed".to_owned()),
+        false => RealError::Harness(format!("the process that holds the run has died: {complaint}")),
     }
 }
 
