@@ -11,6 +11,8 @@ mod engines;
 mod exit;
 mod export;
 mod extent;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod fidelity;
 mod findings;
 mod grades;
 mod grid;
@@ -29,6 +31,8 @@ mod nodes;
 mod outcomes;
 #[cfg(all(feature = "real", target_os = "linux"))]
 mod real;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod real_run;
 mod recordings;
 mod regressions;
 mod replay;
@@ -320,9 +324,9 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         #[cfg(all(feature = "real", target_os = "linux"))]
         Command::Real(command) => command.run(terminal),
         #[cfg(all(feature = "real", target_os = "linux"))]
-        Command::RealConductor => real::conductor(),
+        Command::RealConductor => real_run::conductor(),
         #[cfg(all(feature = "real", target_os = "linux"))]
-        Command::RealNode => real::node(),
+        Command::RealNode => real_run::node(),
         #[cfg(feature = "lab")]
         Command::Lab(command) => command.run(terminal),
         Command::Export(command) => command.run(terminal),

@@ -4,20 +4,17 @@ use super::OneSeed;
 use super::Subject as Of;
 use super::compare;
 use super::exit::{Exit, Failure};
+use super::fidelity::Fidelity;
+use super::real_run::{make, named, roles};
 use super::recordings;
 use super::terminal::Terminal;
 use super::unwritten::Unwritten;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use schism::real::{self, Real, Roles, What};
+use schism::real::{self, Real};
 use schism::report::page::page;
 use schism::report::{comparison, json, outcome, timeline};
 use schism::run;
-use schism::scenario::Scenario;
-use std::path::{Path, PathBuf};
-
-/// The hidden commands that serve as the conductor, and as a node of our own systems.
-const CONDUCTOR: &str = "real-conductor";
-const NODE: &str = "real-node";
+use std::path::PathBuf;
 
 /// `schism real`, and its subcommands.
 pub enum RealOf {
@@ -34,6 +31,8 @@ pub enum Task {
     Compare(Several),
     /// Measure the router: how many packets it moves, and by how much it delays them.
     Measure,
+    /// Run our own systems in the simulator and on real processes, and say how much the two resemble each other.
+    Fidelity(Fidelity),
 }
 
 /// One run.
@@ -108,20 +107,9 @@ impl RealOf {
             RealOf::One(one) => one.run(terminal),
             RealOf::Other(Task::Compare(several)) => several.run(terminal),
             RealOf::Other(Task::Measure) => measure(terminal),
+            RealOf::Other(Task::Fidelity(fidelity)) => fidelity.run(terminal),
         }
     }
-}
-
-/// Serves as the conductor of a run.
-pub fn conductor() -> Result<Exit, Failure> {
-    real::conductor::serve()?;
-    Ok(Exit::Expected)
-}
-
-/// Serves as a node of one of our own systems.
-pub fn node() -> Result<Exit, Failure> {
-    real::own::serve()?;
-    Ok(Exit::Expected)
 }
 
 /// Measures the router and prints what it can do.
@@ -129,7 +117,7 @@ fn measure(terminal: &mut Terminal) -> Result<Exit, Failure> {
     let program = std::env::current_exe()?;
     let speed = real::measure(roles(&program)).map_err(|error| Failure::Harness(error.to_string()))?;
     if terminal.json {
-        terminal.line(&serde_json::to_string(&speed).map_err(|error| Failure::Harness(error.to_string()))?)?;
+        terminal.line(&json::line("speed", speed))?;
         return Ok(Exit::Expected);
     }
     let us = |ns: u64| ns as f64 / 1e3;
@@ -142,25 +130,6 @@ fn measure(terminal: &mut Terminal) -> Result<Exit, Failure> {
         us(speed.added_most_ns)
     ))?;
     Ok(Exit::Expected)
-}
-
-fn roles(program: &Path) -> Roles<'_> {
-    Roles { program, conductor: CONDUCTOR, node: NODE }
-}
-
-fn named(name: &str) -> Result<What, Failure> {
-    What::named(name).map_err(Failure::input)
-}
-
-/// Makes a run, which takes as long as the scenario lasts.
-fn make(of: &Of, scenario: &Scenario, what: &What, seed: u64, terminal: &Terminal) -> Result<Real, Failure> {
-    let program = std::env::current_exe()?;
-    let bar =
-        terminal.progress(None, &format!("{}: {} s in real time", what.name(), scenario.timing.duration_ms / 1000));
-    bar.enable_steady_tick(std::time::Duration::from_millis(500));
-    let made = real::run(scenario, what, seed, &of.options(), roles(&program));
-    bar.finish_and_clear();
-    made.map_err(|error| Failure::Harness(error.to_string()))
 }
 
 /// What there is to say about how punctual the router was.
@@ -177,7 +146,7 @@ fn remark(real: &Real, terminal: &mut Terminal) -> Result<(), Failure> {
 impl One {
     fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let (scenario, what) = (self.of.load()?, named(&self.subject)?);
-        let real = make(&self.of, &scenario, &what, self.seed.seed, terminal)?;
+        let real = make(&self.of.options(), &scenario, &what, self.seed.seed, terminal)?;
         let done = &real.run;
         let mut unwritten = Unwritten::default();
         if !terminal.json {
@@ -212,7 +181,7 @@ impl Several {
         let mut runs = Vec::new();
         for what in &subjects {
             scenario = what.expected_of(&scenario);
-            let real = make(&self.of, &scenario, what, self.seed.seed, terminal)?;
+            let real = make(&self.of.options(), &scenario, what, self.seed.seed, terminal)?;
             runs.push(real.run);
         }
         let compared = run::compare::judge(&scenario, runs);

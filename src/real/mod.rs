@@ -8,13 +8,14 @@
 //! * `conductor`: the process that holds a run; `course`: its course by the wall clock. `clock`: that clock.
 //! * `namespace`: the network of a host; `router`: moves packets by the simulator's links and faults.
 //! * [`own`]: a node of our own systems as a process. `wire`: its calls over TCP.
-//! * `measure`: how fast the router is.
+//! * [`fidelity`]: how much a simulated run resembles a real one. `measure`: how fast the router is.
 //! * `nodes`: the processes of a node. `powerless`: faults that cannot act here. `error`: why there is no run.
 
 mod clock;
 pub mod conductor;
 mod course;
 mod error;
+pub mod fidelity;
 mod measure;
 mod namespace;
 mod nodes;
