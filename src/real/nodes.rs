@@ -66,10 +66,9 @@ impl Node {
                 io::ErrorKind::NotFound => format!("there is no program `{program}`"),
                 _ => format!("`{program}` cannot be started on {}: {error}", self.host),
             };
-            let log = OpenOptions::new().create(true).append(true).open(self.log(index)).map_err(failed)?;
-            let spawn = || spawn(line, &self.folder, log);
-            let child = networks.within(self.host, spawn).and_then(|spawned| spawned).map_err(failed)?;
-            let mut child = child;
+            let output = OpenOptions::new().create(true).append(true).open(log(&self.folder, index)).map_err(failed)?;
+            let spawn = || spawn(line, &self.folder, output);
+            let mut child = networks.within(self.host, spawn).and_then(|spawned| spawned).map_err(failed)?;
             if let Some(told) = child.stdout.take() {
                 (self.ear)(told);
             }
@@ -83,10 +82,6 @@ impl Node {
             }
         }
         Ok(())
-    }
-
-    fn log(&self, index: usize) -> PathBuf {
-        log(&self.folder, index)
     }
 
     /// Kills all processes, as by `kill -9`. What they have written stays.
@@ -121,14 +116,14 @@ fn log(folder: &Path, index: usize) -> PathBuf {
     folder.join(format!("output-{index}.log"))
 }
 
-fn spawn(line: &Line, folder: &Path, log: File) -> io::Result<Child> {
+fn spawn(line: &Line, folder: &Path, output: File) -> io::Result<Child> {
     use std::os::unix::process::CommandExt;
     let mut child = Command::new(&line.command[0])
         .args(&line.command[1..])
         .current_dir(folder)
         .stdin(if line.input.is_some() { Stdio::piped() } else { Stdio::null() })
-        .stdout(if line.input.is_some() { Stdio::piped() } else { log.try_clone()?.into() })
-        .stderr(log)
+        .stdout(if line.input.is_some() { Stdio::piped() } else { output.try_clone()?.into() })
+        .stderr(output)
         .process_group(0)
         .spawn()?;
     if let (Some(input), Some(mut stdin)) = (&line.input, child.stdin.take()) {

@@ -14,7 +14,7 @@ use crate::run::judge::judge;
 use crate::run::{self, Options, Run, plan};
 use crate::scenario::Scenario;
 use crate::sim::Evidence;
-use crate::systems::{Attempt, Attempted, Cluster, Process};
+use crate::systems::{Answering, Attempt, Cluster, Process};
 use crate::trace::Trace;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read, Write};
@@ -86,7 +86,7 @@ impl Cluster for Gone {
         unreachable!("the run is over")
     }
 
-    fn attempt<'a>(&'a self, _attempt: Attempt<'a>) -> std::pin::Pin<Box<dyn Future<Output = Attempted> + 'a>> {
+    fn attempt<'a>(&'a self, _attempt: Attempt<'a>) -> Answering<'a> {
         unreachable!("the run is over")
     }
 }
