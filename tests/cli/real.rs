@@ -101,7 +101,8 @@ fn family(of: u32) -> Vec<(u32, String)> {
     let mut found = vec![of];
     let mut at = 0;
     while at < found.len() {
-        found.extend(all.iter().filter(|(_, (parent, _))| *parent == found[at]).map(|(id, _)| *id));
+        let own = found[at];
+        found.extend(all.iter().filter(|(_, (parent, _))| *parent == own).map(|(id, _)| *id));
         at += 1;
     }
     found.iter().filter_map(|id| Some((*id, all.get(id)?.1.clone()))).collect()
