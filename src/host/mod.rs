@@ -7,7 +7,7 @@
 //! * [`fabric`]: what the hosts of a run share.
 //! * [`link`]: one direction of a link, and the one order in which the network acts on a message; knows no simulator.
 //! * [`carrier`]: the links of a simulated run. `fates`: how faults name messages and decide for each.
-//! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off; `connection`: the
+//! * `call`: calls as caller and handler see them. [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off; `connection`: the
 //!   connections that carry them.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
@@ -22,6 +22,7 @@
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 pub mod address;
+mod call;
 pub mod carrier;
 mod clock;
 mod connection;

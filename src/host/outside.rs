@@ -1,6 +1,6 @@
 //! What stands in for the simulated network and disks where a host is a process of the operating system.
 
-use super::transport::{CallError, Handler};
+use super::call::{CallError, Handler};
 use crate::trace::{HostId, MessageKind};
 use std::future::Future;
 use std::io;
