@@ -45,7 +45,7 @@ const OURSELVES: &str = "/proc/self/exe";
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// A run.
-    Run(Job),
+    Run(Box<Job>),
     /// Measuring the router.
     Measure,
 }
@@ -167,7 +167,7 @@ fn conduct(job: &Job) -> Result<Findings, RealError> {
             own(job, *system, &scenario, &plan, clock.started_ns())?
         }
     };
-    let clients = Clients::new(&plan.world, &plan.load, cluster);
+    let clients = Clients::new(&plan.world, &plan.load, cluster.into());
     let nodes = topology.node_ids().zip(lines).map(|(node, lines)| {
         Node::new(node, &format!("{DATA}/{node}"), lines, ear(fabric.clone())).map_err(RealError::Network)
     });
@@ -190,13 +190,13 @@ fn conduct(job: &Job) -> Result<Findings, RealError> {
 }
 
 /// The cluster as clients see it, what they speak if it is somebody else's, and the processes of each node.
-type Parts = (Arc<dyn Cluster>, Option<Rc<dyn Store>>, Vec<Vec<Line>>);
+type Parts = (Box<dyn Cluster>, Option<Rc<dyn Store>>, Vec<Vec<Line>>);
 
 fn foreign(scenario: &Scenario, topology: &Topology, subject: &Subject, networks: &Arc<Networks>) -> Parts {
     let layout = Layout::of(scenario, topology, subject.starts_on, DATA);
     let store = store::store(&subject.protocol, networks.clone(), topology.nodes);
     let lines = topology.node_ids().map(|node| layout.lines(subject, node));
-    (Arc::new(Foreign(store.clone())), Some(store), lines.collect())
+    (Box::new(Foreign(store.clone())), Some(store), lines.collect())
 }
 
 fn own(job: &Job, system: System, scenario: &Scenario, plan: &Plan, started_ns: u64) -> Result<Parts, RealError> {
@@ -212,7 +212,7 @@ fn own(job: &Job, system: System, scenario: &Scenario, plan: &Plan, started_ns: 
         }
     };
     let lines = plan.world.topology.node_ids().map(|node| vec![line(node)]);
-    Ok((Arc::new(Seen(cluster)), None, lines.collect()))
+    Ok((Box::new(Seen(cluster)), None, lines.collect()))
 }
 
 /// Puts into the log what a node's process tells, on a thread of its own.

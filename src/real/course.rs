@@ -15,7 +15,7 @@ use crate::host::fabric::Fabric;
 use crate::sim::{Workload, World};
 use crate::trace::{HostId, MOST_EVENTS, Role, Scope, What};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,12 +101,12 @@ impl Course<'_> {
 
     /// Step by step, until the clients are done or their patience ends.
     async fn steps(&self, clients: &Clients<'_>, tasks: &[tokio::task::JoinHandle<()>]) -> Result<(), RealError> {
-        let mut edges: VecDeque<Edge> = self.world.timeline().edges.into();
+        let mut edges = self.world.timeline().edges.into_iter().peekable();
         let quiet_ns = self.world.quiet_from_ns();
         let limit_ns = quiet_ns + clients.patience().as_nanos() as u64;
         loop {
             let now_ns = self.fabric.recorder().now_ns();
-            while let Some(edge) = edges.pop_front_if(|edge| edge.t_ns <= now_ns) {
+            while let Some(edge) = edges.next_if(|edge| edge.t_ns <= now_ns) {
                 self.apply(&edge);
             }
             self.tend()?;
@@ -120,7 +120,7 @@ impl Course<'_> {
             if self.fabric.recorder().events() > MOST_EVENTS {
                 return Err(RealError::Harness("the run has more events than are kept: make it shorter".to_owned()));
             }
-            let until_edge = edges.front().map_or(STEP, |edge| Duration::from_nanos(edge.t_ns.saturating_sub(now_ns)));
+            let until_edge = edges.peek().map_or(STEP, |edge| Duration::from_nanos(edge.t_ns.saturating_sub(now_ns)));
             tokio::time::sleep(until_edge.min(STEP)).await;
         }
     }

@@ -59,7 +59,7 @@ pub fn run(
     let scenario = what.expected_of(scenario);
     let node = roles.node.to_owned();
     let job = Job { scenario: scenario.to_toml(), seed, what: what.clone(), node };
-    let found: Findings = conduct(&Order::Run(job), roles).map_err(|error| explained(error, what))?;
+    let found: Findings = conduct(&Order::Run(Box::new(job)), roles).map_err(|error| explained(error, what))?;
     let plan = plan(&scenario, seed);
     let mut trace =
         Trace { names: plan.world.topology.names.clone(), nodes: plan.world.topology.nodes, events: found.events };
