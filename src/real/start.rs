@@ -61,8 +61,9 @@ pub fn run(
     let job = Job { scenario: scenario.to_toml(), seed, what: what.clone(), node };
     let found: Findings = conduct(&Order::Run(Box::new(job)), roles).map_err(|error| explained(error, what))?;
     let plan = plan(&scenario, seed);
-    let mut trace =
-        Trace { names: plan.world.topology.names.clone(), nodes: plan.world.topology.nodes, events: found.events };
+    let topology = &plan.world.topology;
+    let (names, nodes) = (topology.names.clone(), topology.nodes);
+    let mut trace = Trace { names, nodes, events: found.events, ..Trace::default() };
     trace.sort();
     let acts: Vec<Act> = serde_json::from_str(&found.acts).map_err(|error| RealError::Harness(error.to_string()))?;
     let evidence = Evidence {
