@@ -169,7 +169,8 @@ fn conduct(job: &Job) -> Result<Findings, RealError> {
     };
     let clients = Clients::new(&plan.world, &plan.load, cluster.into());
     let nodes = topology.node_ids().zip(lines).map(|(node, lines)| {
-        Node::new(node, &format!("{DATA}/{node}"), lines, ear(fabric.clone())).map_err(RealError::Network)
+        let made = Node::new(node, &format!("{DATA}/{node}"), lines, ear(fabric.clone()));
+        made.map_err(|error| RealError::Node(format!("the data folder of {node} cannot be made: {error}")))
     });
     let course = Course {
         world: &plan.world,
