@@ -19,6 +19,7 @@
 //! * `campaign` (feature `cli`): what a sweep found, on one machine or on many, as one page.
 //! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
 //! * [`museum`]: bugs of published engines that nobody planted.
+//! * `real` (feature `real`, Linux): the same scenarios on real processes and a real kernel.
 //! * [`report`]: output for people and scripts. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): finds the same violation with fewer faults, operations and hosts.
 //! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
@@ -42,6 +43,8 @@ pub mod host;
 pub mod kv;
 pub mod lab;
 pub mod museum;
+#[cfg(all(feature = "real", target_os = "linux"))]
+pub mod real;
 pub mod report;
 pub mod rng;
 pub mod run;

@@ -4,7 +4,7 @@
 //! believes. Two nodes that both believe they are primary are no split-brain by themselves, since a deposed leader
 //! legitimately believes so for a while.
 
-use crate::history::History;
+use crate::history::{History, Operation};
 use crate::trace::{HostId, HostSet, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
 
@@ -102,16 +102,22 @@ pub fn total_ns(overlaps: &[Overlap]) -> u64 {
     overlaps.iter().map(|overlap| overlap.until_ns - overlap.from_ns).sum()
 }
 
-/// What each of the nodes concerned acknowledged during these overlaps.
-pub fn acknowledged_during(overlaps: &[Overlap], trace: &Trace) -> BTreeMap<HostId, u64> {
+/// What each of the nodes concerned acknowledged during these overlaps. Of nodes that record no acknowledgements, since
+/// they are somebody else's, what clients were answered counts, at the time of the answer.
+pub fn acknowledged_during(overlaps: &[Overlap], history: &History, trace: &Trace) -> BTreeMap<HostId, u64> {
     let mut acknowledged: BTreeMap<HostId, u64> =
         overlaps.iter().flat_map(|overlap| overlap.nodes.iter()).map(|node| (node, 0)).collect();
-    for event in &trace.events {
-        let What::Acknowledge { .. } = event.what else { continue };
-        let at = overlaps.partition_point(|overlap| overlap.until_ns <= event.t_ns);
-        let during = overlaps.get(at).filter(|overlap| overlap.from_ns <= event.t_ns);
-        if during.is_some_and(|overlap| overlap.nodes.contains(event.host)) {
-            *acknowledged.entry(event.host).or_insert(0) += 1;
+    let recorded = trace.events.iter().filter(|event| matches!(event.what, What::Acknowledge { .. }));
+    let mut acks: Vec<(HostId, u64)> = recorded.map(|event| (event.host, event.t_ns)).collect();
+    if acks.is_empty() {
+        let answered = |operation: &Operation| Some((operation.acknowledger()?.node, operation.end_ns));
+        acks = history.operations.iter().filter_map(answered).collect();
+    }
+    for (node, t_ns) in acks {
+        let at = overlaps.partition_point(|overlap| overlap.until_ns <= t_ns);
+        let during = overlaps.get(at).filter(|overlap| overlap.from_ns <= t_ns);
+        if during.is_some_and(|overlap| overlap.nodes.contains(node)) {
+            *acknowledged.entry(node).or_insert(0) += 1;
         }
     }
     acknowledged
@@ -202,7 +208,7 @@ mod tests {
         ]);
         let nodes = [HostId(1), HostId(2)].into_iter().collect();
         assert_eq!(overlaps(&trace), [Overlap { from_ns: 20, until_ns: 30, nodes }]);
-        let acknowledged = acknowledged_during(&overlaps(&trace), &trace);
+        let acknowledged = acknowledged_during(&overlaps(&trace), &History::default(), &trace);
         assert_eq!(acknowledged, BTreeMap::from([(HostId(1), 1), (HostId(2), 2)]));
     }
 

@@ -138,7 +138,7 @@ fn named_by(scenario: &Scenario) -> Result<Vec<System>, Failure> {
 }
 
 /// 0 when every system behaved as expected; a failed expectation outweighs an inconclusive run.
-fn exit(compared: &Comparison) -> Exit {
+pub fn exit(compared: &Comparison) -> Exit {
     if compared.as_expected {
         Exit::Expected
     } else if compared.unexpected.is_empty() {

@@ -15,6 +15,8 @@ mod engines;
 mod exit;
 mod export;
 mod extent;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod fidelity;
 mod findings;
 mod grades;
 mod grid;
@@ -33,6 +35,10 @@ mod named;
 mod nodes;
 mod outcomes;
 mod pace;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod real;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod real_run;
 mod recordings;
 mod regressions;
 mod replay;
@@ -132,6 +138,17 @@ enum Command {
     Museum(museum::Museum),
     /// Say whether histories, of whatever system, are linearizable, and why not.
     Check(check::Check),
+    /// Run a scenario on real processes: other people's stores, on a real kernel, in real time.
+    #[cfg(all(feature = "real", target_os = "linux"))]
+    Real(real::RealOf),
+    /// Hold a run on real processes; started by `schism real` itself.
+    #[cfg(all(feature = "real", target_os = "linux"))]
+    #[command(hide = true)]
+    RealConductor,
+    /// Be a node of one of our own systems; started by `schism real` itself.
+    #[cfg(all(feature = "real", target_os = "linux"))]
+    #[command(hide = true)]
+    RealNode,
     /// Serve the playground to the browsers of this machine.
     #[cfg(feature = "lab")]
     Lab(lab::Lab),
@@ -324,6 +341,12 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Zoo(command) => command.run(terminal),
         Command::Museum(command) => command.run(terminal),
         Command::Check(command) => command.run(terminal),
+        #[cfg(all(feature = "real", target_os = "linux"))]
+        Command::Real(command) => command.run(terminal),
+        #[cfg(all(feature = "real", target_os = "linux"))]
+        Command::RealConductor => real_run::conductor(),
+        #[cfg(all(feature = "real", target_os = "linux"))]
+        Command::RealNode => real_run::node(),
         #[cfg(feature = "lab")]
         Command::Lab(command) => command.run(terminal),
         Command::Export(command) => command.run(terminal),

@@ -48,6 +48,17 @@ impl Letter {
     pub fn dropped(&self, reason: DropReason) -> What {
         What::Drop { to: self.to, message: self.message, class: self.class, reason }
     }
+
+    /// The event at its sender, when its link had this effect on it.
+    pub fn suffered<M>(&self, effect: &Effect<M>) -> What {
+        let &Letter { to, message, .. } = self;
+        match effect {
+            Effect::Lost(_, reason) => self.dropped(*reason),
+            Effect::Late(_, by_ns) => What::Delay { to, message, by_ns: *by_ns },
+            Effect::Doubled(_, by_ns) => What::Duplicate { to, message, by_ns: *by_ns },
+            Effect::Held(_) => What::Hold { to, message },
+        }
+    }
 }
 
 /// A message that was recorded as sent, with what the faults decided for it.
@@ -210,31 +221,16 @@ impl Carrier {
             (effects, wakers)
         };
         wakers.into_iter().flatten().for_each(Waker::wake);
-        effects.into_iter().for_each(|effect| self.record(from, to, effect));
+        effects.iter().for_each(|effect| self.record(effect));
     }
 
-    fn record(&self, from: HostId, to: HostId, effect: Effect<Parcel>) {
-        let (parcel, what) = match effect {
-            Effect::Lost(parcel, reason) => {
-                parcel.body.lost(reason);
-                let what = parcel.letter.dropped(reason);
-                (parcel, what)
-            }
-            Effect::Late(parcel, by_ns) => {
-                let what = What::Delay { to, message: parcel.letter.message, by_ns };
-                (parcel, what)
-            }
-            Effect::Doubled(parcel, by_ns) => {
-                let what = What::Duplicate { to, message: parcel.letter.message, by_ns };
-                (parcel, what)
-            }
-            Effect::Held(parcel) => {
-                let what = What::Hold { to, message: parcel.letter.message };
-                (parcel, what)
-            }
-        };
+    fn record(&self, effect: &Effect<Parcel>) {
+        let parcel = effect.message();
+        if let Effect::Lost(_, reason) = effect {
+            parcel.body.lost(*reason);
+        }
         if parcel.is_recorded {
-            self.recorder.record(from, what);
+            self.recorder.record(parcel.letter.from, parcel.letter.suffered(effect));
         }
     }
 

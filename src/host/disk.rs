@@ -6,16 +6,22 @@
 //! redb flushes when it is dropped: if the process's destructors could still write, a power loss would be a clean
 //! shutdown.
 //!
+//! Where the host is a process of the operating system, its disk is a file of the machine's, without faults.
+//!
 //! A sync takes no time here, since redb calls it from the middle of a commit. Instead the writer waits for
 //! [`Host::disk_latency`] *before* it syncs, so that the power can go between the write and the sync.
 
 use super::fabric::Fabric;
+use super::outside::Outside;
 use super::{Host, lock};
 use crate::fault::fold::DiskState;
 use crate::rng;
 use crate::trace::{HostId, What};
 use redb::StorageBackend;
+use redb::backends::FileBackend;
+use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -161,19 +167,28 @@ impl Disk {
 }
 
 /// The disk, as opened by one process.
+#[derive(Debug, Clone)]
+pub enum DiskFile {
+    /// A simulated disk.
+    Simulated(Handle),
+    /// A file of the machine's; or why it cannot be opened, as a file or because another process has it.
+    Real(Result<Arc<FileBackend>, Arc<str>>),
+}
+
+/// A simulated disk, as opened by one process.
 #[derive(Clone)]
-pub struct DiskFile {
+pub struct Handle {
     disk: Arc<Disk>,
     process: u64,
 }
 
-impl std::fmt::Debug for DiskFile {
+impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "DiskFile({})", self.disk.host)
     }
 }
 
-impl DiskFile {
+impl Handle {
     /// The active disk faults; an error if this handle is dead or the disk does not answer.
     fn usable(&self) -> io::Result<DiskState> {
         if lock(&self.disk.state).process != self.process {
@@ -203,7 +218,47 @@ impl DiskFile {
     }
 }
 
+impl DiskFile {
+    fn open(path: &Path) -> DiskFile {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let backend = file
+            .map_err(|error| error.to_string())
+            .and_then(|file| FileBackend::new(file).map(Arc::new).map_err(|error| error.to_string()));
+        DiskFile::Real(backend.map_err(|why| format!("{}: {why}", path.display()).into()))
+    }
+
+    fn device(&self) -> io::Result<&dyn StorageBackend> {
+        match self {
+            DiskFile::Simulated(handle) => Ok(handle),
+            DiskFile::Real(Ok(file)) => Ok(&**file),
+            DiskFile::Real(Err(why)) => Err(io::Error::other(why.to_string())),
+        }
+    }
+}
+
 impl StorageBackend for DiskFile {
+    fn len(&self) -> io::Result<u64> {
+        self.device()?.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.device()?.read(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.device()?.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.device()?.sync_data()
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.device()?.write(offset, bytes)
+    }
+}
+
+impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
         self.usable()?;
         Ok(lock(&self.disk.state).image.len() as u64)
@@ -255,13 +310,19 @@ impl StorageBackend for DiskFile {
 impl Host {
     /// This host's disk, for the process that runs now. The handles of other processes fail on every call.
     pub fn disk(&self) -> DiskFile {
+        if let Some(Outside { disk: Some(path), .. }) = self.fabric().outside() {
+            return DiskFile::open(path);
+        }
         let disk = self.disk_device().clone();
         let process = lock(&disk.state).process;
-        DiskFile { disk, process }
+        DiskFile::Simulated(Handle { disk, process })
     }
 
-    /// How long a sync of this host's disk takes now.
+    /// How long a writer waits before it syncs this host's disk now; a real one takes its time in the sync itself.
     pub fn disk_latency(&self) -> Duration {
+        if self.fabric().outside().is_some() {
+            return Duration::ZERO;
+        }
         SYNC + Duration::from_nanos(self.disk_device().faults().extra_ns)
     }
 

@@ -12,6 +12,7 @@ use super::fates::Fates;
 use super::link::Policy;
 use super::lock;
 use super::mailbox::Datagrams;
+use super::outside::Outside;
 use super::pipe::Streams;
 use super::processes::{Panic, Processes};
 use super::recorder::Recorder;
@@ -56,6 +57,8 @@ pub struct Fabric {
     powerless: Mutex<BTreeSet<String>>,
     /// Payload that nodes have sent to nodes.
     bytes: AtomicU64,
+    /// What the hosts have in place of simulated parts, if they are real.
+    outside: Option<Outside>,
 }
 
 /// A message to be sent: sender, receiver and content.
@@ -95,7 +98,18 @@ impl Fabric {
             fates: Mutex::new(Fates::new(config.seed, config.acts)),
             powerless: Mutex::default(),
             bytes: AtomicU64::new(0),
+            outside: None,
         }
+    }
+
+    /// Has its hosts use these in place of the simulated parts.
+    pub fn with(self, outside: Outside) -> Fabric {
+        Fabric { outside: Some(outside), ..self }
+    }
+
+    /// What its hosts have in place of simulated parts.
+    pub(super) fn outside(&self) -> Option<&Outside> {
+        self.outside.as_ref()
     }
 
     /// The run's seed.

@@ -86,6 +86,15 @@ pub enum Effect<M> {
     Held(M),
 }
 
+impl<M> Effect<M> {
+    /// The message that it is about.
+    pub fn message(&self) -> &M {
+        let (Effect::Lost(message, _) | Effect::Late(message, _) | Effect::Doubled(message, _) | Effect::Held(message)) =
+            self;
+        message
+    }
+}
+
 /// One copy of a message.
 #[derive(Debug, Clone)]
 struct Copy<M> {

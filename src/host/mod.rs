@@ -7,7 +7,7 @@
 //! * [`fabric`]: what the hosts of a run share.
 //! * [`link`]: one direction of a link, and the one order in which the network acts on a message; knows no simulator.
 //! * [`carrier`]: the links of a simulated run. `fates`: how faults name messages and decide for each.
-//! * [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off; `connection`: the
+//! * `call`: calls as caller and handler see them. [`transport`]: multiplexed calls between hosts, with deadlines, reconnection and back-off; `connection`: the
 //!   connections that carry them.
 //! * [`stream`]: byte streams, for systems that bring their own protocol.
 //! * [`datagram`]: datagrams, which may be lost.
@@ -17,10 +17,12 @@
 //! * [`disk`]: a block device with faults. `clock`: the time that a node reads.
 //! * [`processes`]: which processes are paused, and which have panicked.
 //! * `panics`: catches a node's panics. `livelock`: detects a process that goes on for ever at one instant.
+//! * [`outside`]: what stands in for network and disks where hosts are real processes.
 //! * [`echo`]: marks what a program prints with host and time.
 //! * [`task`]: tasks that know their host and stop while it is paused.
 
 pub mod address;
+mod call;
 pub mod carrier;
 mod clock;
 mod connection;
@@ -39,6 +41,7 @@ pub mod http;
 pub mod link;
 mod livelock;
 mod mailbox;
+pub mod outside;
 pub(crate) mod panics;
 mod pipe;
 pub mod processes;

@@ -1,11 +1,22 @@
 //! The event log that all hosts of a run write to.
+//!
+//! Its time is the simulator's, or that of a [`Clock`] where hosts are real processes.
 
 use super::livelock::Livelock;
 use super::lock;
 use crate::trace::{Event, HostId, MessageId, Role, Scope, Trace, What};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A source of time other than the simulator's.
+pub trait Clock: Send + Sync {
+    /// Nanoseconds since the start of the run; `None`: it has not started, and what happens is not recorded.
+    fn now_ns(&self) -> Option<u64>;
+}
+
+/// Takes note of an event at the moment when it is recorded.
+pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// Collects events with their time and per-host sequence number.
 pub struct Recorder {
@@ -15,6 +26,10 @@ pub struct Recorder {
     /// current host.
     step_ns: AtomicU64,
     is_between_steps: AtomicBool,
+    /// In place of the simulator's time.
+    clock: Option<Arc<dyn Clock>>,
+    /// Takes the events in place of the log.
+    listener: Option<Listener>,
 }
 
 #[derive(Default)]
@@ -29,6 +44,21 @@ struct Log {
     roles: BTreeMap<(HostId, Scope), (Role, u64)>,
 }
 
+impl Log {
+    fn push(&mut self, t_ns: u64, host: HostId, what: What) {
+        match what {
+            What::Role { role, scope, term } => {
+                self.roles.insert((host, scope), (role, term));
+            }
+            What::Crash => self.roles.retain(|(holder, _), _| *holder != host),
+            _ => {}
+        }
+        let seq = self.seqs[host.index()];
+        self.seqs[host.index()] += 1;
+        self.trace.events.push(Event { t_ns, host, seq, what });
+    }
+}
+
 impl Recorder {
     /// A recorder for hosts with these names (entry 0 is the world), of which the first `nodes` are nodes.
     pub fn new(names: Vec<String>, nodes: usize) -> Recorder {
@@ -40,7 +70,23 @@ impl Recorder {
             livelock: Livelock::new(hosts, 0),
             roles: BTreeMap::new(),
         };
-        Recorder { log: Mutex::new(log), step_ns: AtomicU64::new(0), is_between_steps: AtomicBool::new(true) }
+        let (step_ns, is_between_steps) = (AtomicU64::new(0), AtomicBool::new(true));
+        Recorder { log: Mutex::new(log), step_ns, is_between_steps, clock: None, listener: None }
+    }
+
+    /// Goes by this clock instead of the simulator's time.
+    pub fn going_by(self, clock: Arc<dyn Clock>) -> Recorder {
+        Recorder { clock: Some(clock), ..self }
+    }
+
+    /// Gives every event to this listener and keeps none, for a log that another process keeps.
+    pub fn telling(self, listener: Listener) -> Recorder {
+        Recorder { listener: Some(listener), ..self }
+    }
+
+    /// Appends what another process has recorded at one of its hosts.
+    pub fn relate(&self, event: &Event) {
+        lock(&self.log).push(event.t_ns, event.host, event.what);
     }
 
     /// Sets how many client operations to expect: the more of them, the more may happen in one step.
@@ -53,6 +99,9 @@ impl Recorder {
 
     /// Simulated nanoseconds since the start of the run; between the simulator's steps, the start of the next one.
     pub fn now_ns(&self) -> u64 {
+        if let Some(clock) = &self.clock {
+            return clock.now_ns().unwrap_or(0);
+        }
         let elapsed = if self.is_between_steps.load(Ordering::Relaxed) { None } else { turmoil::sim_elapsed() };
         elapsed.map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
     }
@@ -74,20 +123,20 @@ impl Recorder {
     /// # Panics
     /// If a process goes on at one instant without a cause: a livelock.
     pub fn record(&self, host: HostId, what: What) {
-        let t_ns = self.now_ns();
+        let t_ns = match &self.clock {
+            Some(clock) => {
+                let Some(now_ns) = clock.now_ns() else { return };
+                now_ns
+            }
+            None => self.now_ns(),
+        };
         // What the simulator records between its steps (the losses of a cut, say) always ends by itself.
         let by_process = !self.is_between_steps.load(Ordering::Relaxed);
-        let mut log = lock(&self.log);
-        match what {
-            What::Role { role, scope, term } => {
-                log.roles.insert((host, scope), (role, term));
-            }
-            What::Crash => log.roles.retain(|(holder, _), _| *holder != host),
-            _ => {}
+        if let Some(listener) = &self.listener {
+            return listener(&Event { t_ns, host, seq: 0, what });
         }
-        let seq = log.seqs[host.index()];
-        log.seqs[host.index()] += 1;
-        log.trace.events.push(Event { t_ns, host, seq, what });
+        let mut log = lock(&self.log);
+        log.push(t_ns, host, what);
         if by_process && let Some(events) = log.livelock.is_without_end(host, &what) {
             let name = log.trace.names.get(host.index()).cloned().unwrap_or_default();
             drop(log);

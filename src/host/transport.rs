@@ -5,16 +5,16 @@
 //! handler after the caller's deadline and after later frames. That is what reordering means. The caller sees a lost
 //! frame only as a missed deadline; a late reply is discarded.
 
+pub use super::call::{CallError, Handler, Incoming};
+
 use super::carrier::{Body, Letter, Sent};
 use super::fabric::{Fabric, Sending};
 use super::link::{Flow, Policy};
+use super::outside::{Call, Outside};
 use super::{Host, lock, task};
 use crate::trace::{DropReason, HostId, MessageKind, What};
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,34 +27,6 @@ const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_millis(400);
 /// Calls in a row that time out, with nothing received meanwhile, before a connection counts as dead.
 const STRIKES: u32 = 2;
-
-/// Why a call has no reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// The request was never written to a connection: it cannot have reached the peer.
-    #[error("the peer could not be reached")]
-    NotSent,
-    /// No reply in time. The peer may have handled the request, or may yet handle it.
-    #[error("no reply in time")]
-    Deadline,
-    /// The connection broke after the request was written. The peer may have handled it.
-    #[error("the connection broke")]
-    Broken,
-}
-
-/// A request as a handler sees it.
-#[derive(Debug)]
-pub struct Incoming {
-    /// The caller.
-    pub from: HostId,
-    /// What it asks for.
-    pub kind: MessageKind,
-    /// The request's payload.
-    pub payload: Vec<u8>,
-}
-
-/// Answers requests; `None` sends no reply, as if the request had not arrived.
-pub type Handler = Rc<dyn Fn(Incoming) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>>;
 
 /// Where the requests that arrive at a process go.
 type Requests = mpsc::UnboundedSender<(Letter, Arc<Request>)>;
@@ -111,6 +83,9 @@ impl Transport {
         place: Option<u64>,
     ) -> Result<Vec<u8>, CallError> {
         assert_ne!(to, self.id, "a host does not call itself");
+        if let Some(Outside { wire, .. }) = self.fabric.outside() {
+            return wire.call(Call { from: self.id, to, kind, payload, deadline }).await;
+        }
         let peer = self.peer(to);
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
@@ -142,6 +117,9 @@ impl Transport {
     /// # Errors
     /// When something serves there already.
     pub async fn serve(&self, handler: Handler) -> io::Result<()> {
+        if let Some(Outside { wire, .. }) = self.fabric.outside() {
+            return wire.serve(self.id, handler).await;
+        }
         let (requests, mut queue) = mpsc::unbounded_channel();
         if lock(&self.requests).replace(requests).is_some() {
             return Err(io::ErrorKind::AddrInUse.into());

@@ -204,7 +204,7 @@ fn two_primaries(run: &Run) -> String {
 
 /// What each of several simultaneous primaries acknowledged; `None` if there never were several.
 fn acknowledged_meanwhile(run: &Run) -> Option<String> {
-    let acknowledged = acknowledged_during(&overlaps(&run.trace), &run.trace);
+    let acknowledged = acknowledged_during(&overlaps(&run.trace), &run.history, &run.trace);
     let each: Vec<_> = acknowledged.iter().map(|(node, acks)| format!("{} {acks}", run.trace.name(*node))).collect();
     (!each.is_empty()).then(|| each.join(", "))
 }

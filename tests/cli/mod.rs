@@ -10,6 +10,8 @@ mod ladder;
 mod lines;
 mod page;
 mod readme;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod real;
 mod regressions;
 mod replay;
 mod shrink;

@@ -1,0 +1,87 @@
+//! `schism real fidelity`: the same runs in the simulator and on real processes, side by side.
+
+use super::exit::{Exit, Failure};
+use super::real_run::{make, named};
+use super::terminal::Terminal;
+use super::{load, options};
+use clap::Args;
+use schism::real::What;
+use schism::real::fidelity::{Pair, Row};
+use schism::report::json;
+use schism::rng::seeds::Seeds;
+use schism::run::run;
+
+/// Arguments of `schism real fidelity`.
+#[derive(Args)]
+pub struct Fidelity {
+    /// The scenarios, separated by commas: names or paths.
+    #[arg(long, value_delimiter = ',', default_value = "split-brain,leader-isolation")]
+    scenarios: Vec<String>,
+    /// The systems, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "raft,dual-primary")]
+    systems: Vec<String>,
+    /// The seeds.
+    #[arg(long, default_value = "3")]
+    seeds: Seeds,
+}
+
+impl Fidelity {
+    /// Runs every pair, which takes as long as the scenarios last, and prints a table in Markdown.
+    pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        if !terminal.json {
+            terminal.print(HEAD)?;
+        }
+        let (mut pairs, mut same) = (0, 0);
+        for name in &self.scenarios {
+            let scenario = load(name)?;
+            for system in &self.systems {
+                let what = named(system)?;
+                let What::Own(system) = what else {
+                    return Err(Failure::Usage(format!(
+                        "`{system}` has no simulated twin: name one of our own systems"
+                    )));
+                };
+                let pair = |seed: u64| -> Result<Pair, Failure> {
+                    let simulated = run(&scenario, system, seed, &options(None))?;
+                    let real = make(&options(None), &scenario, &what, seed, terminal)?.run;
+                    Ok(Pair { seed, simulated, real })
+                };
+                let made: Vec<Pair> = self.seeds.iter().map(pair).collect::<Result<_, _>>()?;
+                let Some(row) = Row::of(&made) else { continue };
+                (pairs, same) = (pairs + row.pairs, same + row.same_verdict);
+                if terminal.json {
+                    terminal.line(&json::line("fidelity", &row))?;
+                } else {
+                    terminal.line(&markdown(&row))?;
+                }
+            }
+        }
+        Ok(if same == pairs { Exit::Expected } else { Exit::Violation })
+    }
+}
+
+const HEAD: &str = "\
+| scenario | system | same verdict | same sites served | median latency, ms | distance | recovered after, ms | lost acks |
+|---|---|---|---|---|---|---|---|
+";
+
+/// A row of the table; of two figures the simulated one is first.
+fn markdown(row: &Row) -> String {
+    let ms = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), |ms| ms.to_string());
+    format!(
+        "| {} | {} | {} of {} | {} of {} | {:.1} / {:.1} | {:.2} | {} / {} | {} / {} |",
+        row.scenario,
+        row.system,
+        row.same_verdict,
+        row.pairs,
+        row.same_sites,
+        row.pairs,
+        row.latency_ms.0,
+        row.latency_ms.1,
+        row.latency_distance,
+        ms(row.recovered_ms.0),
+        ms(row.recovered_ms.1),
+        row.lost.0,
+        row.lost.1,
+    )
+}

@@ -1,0 +1,31 @@
+//! Faults that a run on real processes cannot carry out: it is then inconclusive about them.
+
+use crate::fault::kind::Family;
+use crate::fault::model::FaultKind;
+use crate::host::fabric::Fabric;
+use crate::sim::World;
+use crate::trace::MessageKind;
+
+/// Notes each fault of a world that cannot act on real processes. `is_ours`: the nodes are those of our own systems.
+pub fn check(world: &World, fabric: &Fabric, is_ours: bool) {
+    for fault in &world.schedule.faults {
+        let name = fault.kind.name();
+        let why = match fault.kind.sort().family {
+            Family::Disk => "the disks of real processes are the machine's",
+            Family::Clock => "real processes share the machine's clock",
+            Family::Members if is_ours => continue,
+            Family::Members => "the members of a real cluster are changed by its own tools",
+            Family::Messages if !concerns_packets(&fault.kind) => {
+                "all that a router sees of messages is packets, and it names none of the kinds `segment` and `other`"
+            }
+            Family::Cut | Family::Delay | Family::Messages | Family::Process => continue,
+        };
+        fabric.cannot_act(format!("{name} cannot act: {why}"));
+    }
+}
+
+fn concerns_packets(kind: &FaultKind) -> bool {
+    let FaultKind::Messages(messages) = kind else { return true };
+    let is_packet = |kind: &MessageKind| matches!(kind, MessageKind::Segment | MessageKind::Other);
+    messages.kinds.is_empty() || messages.kinds.iter().any(is_packet)
+}
