@@ -4,7 +4,7 @@
 //! acknowledged operations that changed the key, by two nodes whose tenures as primary of the same scope overlap, where
 //! neither had applied the other's operation when it acknowledged its own. A stale read alone is a violation, but no
 //! split-brain. Nodes of a foreign program do not record what they apply; there "had not applied" is replaced by
-//! something stronger: no chain of messages led from the one to the other in time ([`super::causality`]).
+//! something stronger: no chain of messages led from the one to the other in time (`causality`).
 //! Neither are two nodes that both believe they are primary if one of them acknowledges nothing.
 
 use super::causality::Causality;
