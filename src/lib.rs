@@ -16,6 +16,7 @@
 //!
 //! * [`harness`]: `cargo test` for your own service, with the attribute [`macro@test`] and a [`prelude`].
 //! * [`lab`]: the playground's engine, one JSON interface.
+//! * `campaign` (feature `cli`): what a sweep found, on one machine or on many, as one page.
 //! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
 //! * [`report`]: output for people and scripts. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): finds the same violation with fewer faults, operations and hosts.
@@ -29,6 +30,8 @@
 //!
 //! The crate needs `--cfg tokio_unstable`, without which no seed replays; a run says how to set it.
 
+#[cfg(feature = "cli")]
+pub mod campaign;
 pub mod check;
 pub mod clients;
 pub mod fault;

@@ -8,6 +8,7 @@ compile_error!(
 
 mod cli;
 mod faults;
+mod groups;
 mod harness;
 mod ladder;
 mod leaks;

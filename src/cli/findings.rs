@@ -3,10 +3,13 @@
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
 use clap::ValueEnum;
+use schism::campaign::{Line, Pace};
 use schism::report::json;
 use schism::report::style::{WIDTH, wrap};
 use schism::run::{Outcome, Verdict};
+use schism::shrink::Symptom;
 use schism::sweep::Summary;
+use schism::sweep::coverage::Coverage;
 use schism::sweep::log::{Entry, Log};
 use serde::Serialize;
 
@@ -28,6 +31,9 @@ pub struct Trouble {
     /// Whether the harness failed, not the system.
     #[serde(skip)]
     pub is_of_the_harness: bool,
+    /// What checks found, if they found a violation that is not expected.
+    #[serde(skip)]
+    pub symptoms: Vec<Symptom>,
 }
 
 /// What became of the seeds.
@@ -37,6 +43,19 @@ pub struct Found {
     pub fine: Vec<u64>,
     /// What is wrong with the others.
     pub troubles: Vec<Trouble>,
+    /// What those of them that fail alike have in common, if that was asked for.
+    pub signatures: Vec<Line>,
+    /// Which situations the seeds met.
+    pub coverage: Coverage,
+    /// How fast the machines were, where that is known.
+    pub paces: Vec<Pace>,
+}
+
+impl Trouble {
+    /// What went wrong in the harness, not in the system.
+    pub fn of_the_harness(seed: u64, why: String, replay: String) -> Trouble {
+        Trouble { seed, why, replay, is_of_the_harness: true, symptoms: Vec::new() }
+    }
 }
 
 impl Expect {
@@ -48,6 +67,11 @@ impl Expect {
             (Verdict::Inconclusive, _) => Some(format!("inconclusive: {}", outcome.inconclusive.join("; "))),
             (Verdict::Violation, Expect::Pass) => Some(outcome.failed_checks().join(", ")),
         }
+    }
+
+    /// What checks found in a violation that is not expected.
+    pub fn symptoms(self, outcome: &Outcome) -> Vec<Symptom> {
+        if self == Expect::Pass && outcome.verdict == Verdict::Violation { Symptom::all(outcome) } else { Vec::new() }
     }
 
     /// An error of the harness outweighs everything: with it, no other figure can be trusted. A finding outweighs
@@ -82,9 +106,12 @@ pub fn tell(trouble: &Trouble, terminal: &mut Terminal) -> Result<(), Failure> {
 pub fn recall(log: &Log, expect: Expect, summary: &mut Summary, replay: &dyn Fn(u64) -> String) -> Found {
     let mut found = Found::default();
     for (seed, entry) in &log.entries {
+        let mut symptoms = Vec::new();
         let (why, is_of_the_harness) = match entry {
             Entry::Outcome(outcome) => {
                 summary.add(outcome);
+                found.coverage.add(outcome);
+                symptoms = expect.symptoms(outcome);
                 (expect.complaint(outcome), false)
             }
             Entry::NoOutcome(none) => {
@@ -93,14 +120,16 @@ pub fn recall(log: &Log, expect: Expect, summary: &mut Summary, replay: &dyn Fn(
             }
         };
         match why {
-            Some(why) => found.troubles.push(Trouble { seed: *seed, why, replay: replay(*seed), is_of_the_harness }),
+            Some(why) => {
+                found.troubles.push(Trouble { seed: *seed, why, replay: replay(*seed), is_of_the_harness, symptoms })
+            }
             None => found.fine.push(*seed),
         }
     }
     for seed in &log.contradictions {
         summary.add_compared(*seed, false);
         let why = "not deterministic: two lines of this seed have two digests".into();
-        found.troubles.push(Trouble { seed: *seed, why, replay: replay(*seed), is_of_the_harness: true });
+        found.troubles.push(Trouble::of_the_harness(*seed, why, replay(*seed)));
     }
     found
 }

@@ -1,8 +1,9 @@
 //! `schism sweep merge`: the logs of a sweep that several machines shared, as one.
 
+use super::Jobs;
 use super::exit::{Exit, Failure};
 use super::findings::Expect;
-use super::outcomes::{read_file, report};
+use super::outcomes::{Asked, paces, read_file, report};
 use super::reports::Reports;
 use super::sweep::Sweep;
 use super::terminal::Terminal;
@@ -39,6 +40,8 @@ pub struct MergeLogs {
     expect: Expect,
     #[command(flatten)]
     reports: Reports,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 impl SweepOrMerge {
@@ -91,7 +94,8 @@ impl MergeLogs {
         let is_open = merge.log.headers.iter().all(|header| header.is_open);
         let unseen =
             if is_open { missing.len() as u64 } else { missing.iter().map(|shard| shard.end - shard.first_seed).sum() };
-        let found = report(&merge.log, unseen, (self.expect, &self.reports), terminal)?;
+        let asked = Asked { expect: self.expect, reports: &self.reports, jobs: self.jobs };
+        let found = report(&merge.log, unseen, paces(&self.files), asked, terminal)?;
         for MissingShard { shard, first_seed, end } in missing {
             warn(&format!("missing: shard {shard}, seeds {first_seed}..{end}"));
         }

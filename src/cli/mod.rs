@@ -1,6 +1,8 @@
 //! The command line: arguments, exit codes, progress. One file per command.
 
+mod against;
 mod answer;
+mod bisect;
 mod case;
 mod catalogue;
 mod check;
@@ -27,13 +29,16 @@ mod merge;
 mod named;
 mod nodes;
 mod outcomes;
+mod pace;
 mod recordings;
 mod regressions;
 mod replay;
 mod reports;
+mod revision;
 mod run;
 mod shrink;
 mod shrunk;
+mod signatures;
 mod story;
 mod sweep;
 mod sweep_log;
@@ -101,6 +106,8 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Run one system under many seeds, on all cores.
     Sweep(merge::SweepOrMerge),
+    /// Find the commit since which a seed fails.
+    Bisect(bisect::Bisect),
     /// Read what sweeps have written down with --out, and say what they found and which seeds are missing.
     Outcomes(outcomes::Outcomes),
     /// Run the seeds that a sweep asks for on standard input; started by the sweep itself.
@@ -297,6 +304,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Case(command) => command.run(terminal),
         Command::Nodes(command) => command.run(terminal),
         Command::Sweep(command) => command.run(terminal),
+        Command::Bisect(command) => command.run(terminal),
         Command::Outcomes(command) => command.run(terminal),
         Command::Worker(command) => command.run(),
         Command::Replay(command) => command.run(terminal),

@@ -1,17 +1,25 @@
 //! `schism outcomes`: what the logs of a sweep say, even of one that did not come to its end.
 
+use super::Jobs;
 use super::exit::{Exit, Failure};
 use super::findings::{Expect, recall, tell};
+use super::named::load;
+use super::options;
+use super::pace;
 use super::recordings::quoted;
 use super::reports::Reports;
+use super::signatures::Swept;
 use super::sweep_summary::print;
 use super::terminal::Terminal;
 use super::unwritten::Unwritten;
 use super::warn::warn;
 use clap::Args;
+use schism::campaign::Pace;
 use schism::report::json;
 use schism::sweep::Summary;
 use schism::sweep::log::{Entry, Header, Log, LogError};
+use schism::trace::digest;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -28,6 +36,8 @@ pub struct Outcomes {
     expect: Expect,
     #[command(flatten)]
     reports: Reports,
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 impl Outcomes {
@@ -37,7 +47,8 @@ impl Outcomes {
         for path in &self.files {
             read_file(path, &mut log, Log::read, |log| log)?;
         }
-        report(&log, 0, (self.expect, &self.reports), terminal)
+        let paces = paces(&self.files);
+        report(&log, 0, paces, Asked { expect: self.expect, reports: &self.reports, jobs: self.jobs }, terminal)
     }
 }
 
@@ -62,17 +73,34 @@ pub fn read_file<T>(
     Ok(())
 }
 
+/// What is asked about logs.
+pub struct Asked<'a> {
+    /// What every seed was to show.
+    pub expect: Expect,
+    /// In which forms.
+    pub reports: &'a Reports,
+    /// How many runs are made at once.
+    pub jobs: Jobs,
+}
+
+/// How fast the machines were that wrote these logs, where that is known.
+pub fn paces(files: &[PathBuf]) -> Vec<Pace> {
+    let files: BTreeSet<&PathBuf> = files.iter().collect();
+    files.into_iter().flat_map(|path| pace::noted(path)).collect()
+}
+
 /// Prints the seeds that are not as expected, then the summary. `unseen` is how many seeds are missing besides those of
 /// which the log itself says so.
 pub fn report(
     log: &Log,
     unseen: u64,
-    (expect, reports): (Expect, &Reports),
+    paces: Vec<Pace>,
+    Asked { expect, reports, jobs }: Asked<'_>,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let Some(header) = log.headers.first() else { return Err(Failure::input("no log")) };
     let mut summary = Summary::new(&header.scenario, &header.system, 0);
-    let found = recall(log, expect, &mut summary, &|seed| replay(header, seed));
+    let mut found = recall(log, expect, &mut summary, &|seed| replay(header, seed));
     let mut troubles = found.troubles.iter().peekable();
     for (seed, entry) in &log.entries {
         if let (Entry::Outcome(outcome), true) = (entry, terminal.json) {
@@ -84,10 +112,26 @@ pub fn report(
     }
     troubles.try_for_each(|trouble| tell(trouble, terminal))?;
     summary.finish(Duration::ZERO, summary.seeds + log.missing() + unseen);
-    print(&summary, None, terminal)?;
+    found.paces = paces;
     let mut unwritten = Unwritten::default();
+    reports.group(|| swept(header, jobs), &mut found, &|| false, &mut unwritten, terminal)?;
+    print(&summary, None, terminal)?;
     reports.write(&summary, &found, &mut unwritten, terminal)?;
     Ok(unwritten.exit(expect.exit(&summary)))
+}
+
+/// What a log says was swept, if it is still there to be run again.
+fn swept(header: &Header, jobs: Jobs) -> Result<Swept, Failure> {
+    let scenario = load(&header.argument)?;
+    if digest::of(&scenario.to_toml()) != header.scenario_digest {
+        return Err(Failure::input(format!(
+            "{}: it is not the scenario that was swept; --signatures runs its seeds again",
+            header.argument
+        )));
+    }
+    let system = header.system.parse().map_err(Failure::input)?;
+    let options = options(Some(header.check_steps));
+    Ok(Swept { scenario, argument: header.argument.clone(), system, options, jobs: jobs.count() })
 }
 
 fn replay(header: &Header, seed: u64) -> String {

@@ -1,28 +1,36 @@
-//! What a sweep found, in the forms that other programs read: JUnit XML, Markdown, and GitHub's annotations.
+//! What a sweep found, in other forms: JUnit XML, Markdown, GitHub's annotations, and a page.
 
 use super::exit::Failure;
 use super::findings::{Found, Trouble};
+use super::recordings::{self, quoted};
+use super::signatures::{Grouping, Smallests, Swept, name};
+use super::sweep_summary::power;
 use super::terminal::Terminal;
 use super::unwritten::{ELSEWHERE, Unwritten};
 use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use schism::campaign::{Campaign, named};
 use schism::history::visible::visible;
 use schism::report::file::write_whole;
+use schism::report::page;
 use schism::report::style::count;
 use schism::sweep::Summary;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// GitHub shows no more annotations of one step.
 const ANNOTATIONS: usize = 10;
 
-/// How many seeds a line of Markdown names.
-const NAMED: usize = 20;
-
 /// The forms that were asked for.
 #[derive(Args, Clone)]
 pub struct Reports {
+    #[command(flatten)]
+    grouping: Grouping,
+    /// Write one HTML page to this file: the signatures (with --signatures), each with a page of its smallest run beside it;
+    /// the situations that the seeds met; what the result is worth; the speed of each shard.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Write a JUnit XML report to this file, a test case for each seed.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -35,6 +43,23 @@ pub struct Reports {
 }
 
 impl Reports {
+    /// Groups the failures, if that was asked for; `is_enough` ends it early.
+    pub fn group(
+        &self,
+        swept: impl FnOnce() -> Result<Swept, Failure>,
+        found: &mut Found,
+        is_enough: &dyn Fn() -> bool,
+        unwritten: &mut Unwritten,
+        terminal: &mut Terminal,
+    ) -> Result<(), Failure> {
+        // Without a violation, whether the scenario can still be loaded does not matter.
+        if !self.grouping.is_asked() || found.troubles.iter().all(|trouble| trouble.symptoms.is_empty()) {
+            return Ok(());
+        }
+        let runs = self.grouping.group(&swept()?, found, is_enough, unwritten, terminal)?;
+        self.html.as_ref().map_or(Ok(()), |path| pages(path, &runs, found, unwritten))
+    }
+
     /// Writes what was asked for.
     pub fn write(
         &self,
@@ -51,12 +76,45 @@ impl Reports {
             let text = markdown(summary, found);
             unwritten.attempt(write_whole(path, text).map_err(Failure::from), ELSEWHERE)?;
         }
+        if let Some(path) = &self.html {
+            let written = recordings::write_page(&campaign(summary, found).page(), path, terminal);
+            unwritten.attempt(written, ELSEWHERE)?;
+        }
         if self.annotations {
             for trouble in found.troubles.iter().take(ANNOTATIONS) {
                 terminal.remark(&annotation(summary, trouble))?;
             }
         }
         Ok(())
+    }
+}
+
+/// Writes a page of each shrunk run beside the page of all, which links to them.
+fn pages(beside: &Path, runs: &Smallests, found: &mut Found, unwritten: &mut Unwritten) -> Result<(), Failure> {
+    let stem = beside.file_stem().unwrap_or_default().to_string_lossy();
+    for (run, line) in runs.iter().zip(&mut found.signatures) {
+        let (Some(run), Some(smallest)) = (run, &mut line.shrunk) else { continue };
+        let file = format!("{stem}-{}.html", name(run));
+        let text = page::page(std::slice::from_ref(run), None, &smallest.replay);
+        let written = write_whole(&beside.with_file_name(&file), text).map_err(Failure::from);
+        smallest.page = unwritten.attempt(written, ELSEWHERE)?.map(|()| file);
+    }
+    Ok(())
+}
+
+/// What the page shows.
+fn campaign<'a>(summary: &'a Summary, found: &'a Found) -> Campaign<'a> {
+    let rows = rows(found).into_iter().filter(|row| !row.is_signature);
+    let others = rows.map(|row| (row.what.into(), row.seeds)).collect();
+    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    Campaign {
+        summary,
+        power: power(summary),
+        lines: &found.signatures,
+        others,
+        coverage: &found.coverage,
+        paces: &found.paces,
+        command: format!("schism {}", words.join(" ")),
     }
 }
 
@@ -80,6 +138,13 @@ fn junit(summary: &Summary, found: &Found) -> String {
         let kind = if trouble.is_of_the_harness { NonSuccessKind::Error } else { NonSuccessKind::Failure };
         let mut status = TestCaseStatus::non_success(kind);
         status.set_message(visible(&trouble.why)).set_description(trouble.replay.as_str());
+        if let Some(line) = found
+            .signatures
+            .iter()
+            .find(|line| !trouble.symptoms.is_empty() && line.seeds.binary_search(&trouble.seed).is_ok())
+        {
+            status.set_type(line.what.as_str());
+        }
         case(trouble.seed, status);
     }
     let mut report = Report::new("schism sweep");
@@ -87,16 +152,36 @@ fn junit(summary: &Summary, found: &Found) -> String {
     report.to_string().expect("the report is made of text")
 }
 
-/// The failures that are described by the same words, with the replay of the smallest seed.
-fn groups(troubles: &[Trouble]) -> BTreeMap<&str, Vec<&Trouble>> {
-    let mut groups: BTreeMap<&str, Vec<&Trouble>> = BTreeMap::new();
-    for trouble in troubles {
-        groups.entry(&trouble.why).or_default().push(trouble);
+/// What failed alike: the seeds of one signature, or else those that are described by the same words.
+struct Row<'a> {
+    what: &'a str,
+    seeds: Vec<u64>,
+    /// The command for the smallest.
+    replay: &'a str,
+    is_signature: bool,
+}
+
+fn rows(found: &Found) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for line in &found.signatures {
+        let replay = line.shrunk.as_ref().map(|shrunk| shrunk.replay.as_str());
+        let first = || found.troubles.iter().find(|trouble| trouble.seed == line.seeds[0]);
+        let replay = replay.or_else(|| first().map(|trouble| trouble.replay.as_str())).unwrap_or_default();
+        rows.push(Row { what: &line.what, seeds: line.seeds.clone(), replay, is_signature: true });
     }
-    for group in groups.values_mut() {
+    let is_grouped = |seed: u64| found.signatures.iter().any(|line| line.seeds.binary_search(&seed).is_ok());
+    let mut others: BTreeMap<&str, Vec<&Trouble>> = BTreeMap::new();
+    for trouble in &found.troubles {
+        if trouble.symptoms.is_empty() || !is_grouped(trouble.seed) {
+            others.entry(&trouble.why).or_default().push(trouble);
+        }
+    }
+    for (what, mut group) in others {
         group.sort_by_key(|trouble| trouble.seed);
+        let seeds = group.iter().map(|trouble| trouble.seed).collect();
+        rows.push(Row { what, seeds, replay: &group[0].replay, is_signature: false });
     }
-    groups
+    rows
 }
 
 fn markdown(summary: &Summary, found: &Found) -> String {
@@ -115,12 +200,8 @@ fn markdown(summary: &Summary, found: &Found) -> String {
     if troubles > 0 {
         text.push_str("| what | seeds | the first, again |\n|---|---|---|\n");
     }
-    for (why, group) in groups(&found.troubles) {
-        let mut seeds: Vec<String> = group.iter().take(NAMED).map(|trouble| trouble.seed.to_string()).collect();
-        if group.len() > NAMED {
-            seeds.push(format!("and {} more", group.len() - NAMED));
-        }
-        let _ = writeln!(text, "| {} | {} | `{}` |", cell(why), seeds.join(", "), cell(&group[0].replay));
+    for Row { what, seeds, replay, .. } in rows(found) {
+        let _ = writeln!(text, "| {} | {} | `{}` |", cell(what), named(&seeds), cell(replay));
     }
     text
 }
@@ -150,13 +231,14 @@ mod tests {
             why: why.into(),
             replay: format!("schism run zoo --system raft --seed {seed}"),
             is_of_the_harness,
+            symptoms: Vec::new(),
         };
         let troubles = vec![
             trouble(7, "lost_write", false),
             trouble(3, "lost_write", false),
             trouble(4, "harness: <a|b> 100 %\nat \u{1b}[1m", true),
         ];
-        (summary, Found { fine: vec![1, 2], troubles })
+        (summary, Found { fine: vec![1, 2], troubles, ..Found::default() })
     }
 
     #[test]

@@ -1,19 +1,25 @@
 //! `schism sweep`: one system under many seeds, on all cores.
 
+use super::against::Against;
 use super::exit::{Exit, Failure};
 use super::extent::Extent;
 use super::findings::{Expect, Found, Trouble, recall, tell};
 use super::interrupt::Interrupt;
 use super::isolation::{Done, FILES, Isolation, NoRun, Place, Sample};
+use super::pace;
 use super::recordings::{self, FOLDER, build, quoted};
 use super::reports::Reports;
+use super::revision::Question;
+use super::signatures::Swept;
 use super::sweep_log::SweepLog;
 use super::sweep_summary::print;
 use super::terminal::Terminal;
 use super::unwritten::{ELSEWHERE, Unwritten};
+use super::warn::warn;
 use super::{Jobs, Subject, Which};
 use clap::Args;
 use indicatif::ProgressBar;
+use schism::campaign::Pace;
 use schism::report::file::write_whole;
 use schism::report::recording;
 use schism::report::style::count;
@@ -55,6 +61,8 @@ pub struct Sweep {
     pub resume: bool,
     #[command(flatten)]
     pub reports: Reports,
+    #[command(flatten)]
+    pub against: Against,
     /// Run each seed in a process of its own: slower, and nothing can leak from one seed into another.
     #[arg(long, conflicts_with = "in_process")]
     pub processes: bool,
@@ -103,6 +111,7 @@ impl Sweep {
         terminal: &mut Terminal,
     ) -> Result<(Exit, Vec<Trouble>), Failure> {
         let seeds = self.extent.seeds()?;
+        self.against.check()?;
         // One number: threads beyond the cores only make each seed slower.
         let jobs = self.jobs.count();
         let isolation = Arc::new(self.isolation(scenario, system, seeds)?);
@@ -147,18 +156,22 @@ impl Sweep {
         }
         let why =
             if interrupt.is_asked() { Some("a signal".into()) } else { self.extent.end(started, booking.failures()) };
-        booking.finish(started, seeds, why)
+        booking.finish(started, (scenario, seeds), why, &|| interrupt.is_asked())
     }
 
     /// The log, and what an earlier sweep has written to it.
     fn open_log(&self, scenario: &Scenario, system: System, seeds: Seeds) -> Result<Option<(SweepLog, Log)>, Failure> {
         let Some(path) = &self.out else { return Ok(None) };
         let header = self.header(scenario, system, seeds);
+        let is_new = !self.resume || !path.exists();
         let opened = if self.resume {
             SweepLog::resume(path, &header)?
         } else {
             (SweepLog::create(path, &header)?, Log::default())
         };
+        if is_new {
+            pace::forget(path);
+        }
         Ok(Some(opened))
     }
 
@@ -198,6 +211,16 @@ impl Sweep {
         }
     }
 
+    fn swept(&self, scenario: &Scenario, system: System) -> Swept {
+        Swept {
+            scenario: scenario.clone(),
+            argument: self.subject.scenario.clone(),
+            system,
+            options: self.subject.options(),
+            jobs: self.jobs.count(),
+        }
+    }
+
     fn command(&self, system: System, seed: u64) -> String {
         format!("schism run {} --system {} --seed {seed}", quoted(&self.subject.scenario), quoted(system.name()))
     }
@@ -226,17 +249,46 @@ impl Booking<'_> {
     }
 
     /// Prints the summary, and how to go on if the sweep was stopped before its last seed.
-    fn finish(self, started: Instant, seeds: Seeds, why: Option<String>) -> Result<(Exit, Vec<Trouble>), Failure> {
-        let Booking { sweep, terminal, mut summary, log, mut unwritten, found, .. } = self;
+    fn finish(
+        self,
+        started: Instant,
+        (scenario, seeds): (&Scenario, Seeds),
+        why: Option<String>,
+        is_interrupted: &dyn Fn() -> bool,
+    ) -> Result<(Exit, Vec<Trouble>), Failure> {
+        let Booking { sweep, system, terminal, mut summary, log, mut unwritten, mut found, .. } = self;
         let asked = if sweep.extent.is_open() { summary.seeds } else { seeds.count() };
         summary.finish(started.elapsed(), asked);
-        summary.stopped = why;
-        let is_written = log.is_none_or(SweepLog::finish);
+        // Time or failures may have been up just as the last seed ended: that stopped nothing.
+        let is_whole = !sweep.extent.is_open() && summary.not_run == 0;
+        summary.stopped = why.filter(|_| !is_whole);
+        let pace = Pace {
+            shard: sweep.extent.part().map(|part| part.shard),
+            seeds: summary.seeds - summary.resumed,
+            wall_s: summary.wall_s,
+            jobs: summary.jobs,
+        };
+        let mut is_complete = log.is_none_or(SweepLog::finish);
+        found.paces = match &sweep.out {
+            Some(path) => pace::note(path, &pace),
+            None => vec![pace],
+        };
+        if !is_interrupted() {
+            let question = Question { system, watchdog: Duration::from_secs(sweep.watchdog) };
+            let asked = sweep.against.run(&found, (scenario, question), summary.jobs, terminal);
+            // What the sweep found stands, whatever the other revision does.
+            if let Err(failure) = asked {
+                warn(&format!("warning: --against: {}", failure.into_text()));
+                is_complete = false;
+            }
+        }
+        let swept = || Ok(sweep.swept(scenario, system));
+        sweep.reports.group(swept, &mut found, is_interrupted, &mut unwritten, terminal)?;
         let resume = (summary.stopped.is_some() && sweep.out.is_some()).then(resume_command);
         print(&summary, resume.as_deref(), terminal)?;
         sweep.reports.write(&summary, &found, &mut unwritten, terminal)?;
         let exit = unwritten.exit(sweep.expect.exit(&summary));
-        let exit = if is_written || exit == Exit::Violation { exit } else { Exit::Harness };
+        let exit = if is_complete || exit == Exit::Violation { exit } else { Exit::Harness };
         Ok((exit, found.troubles))
     }
 
@@ -260,12 +312,13 @@ impl Booking<'_> {
             log.add(seed, Err(&none));
         }
         let replay = self.sweep.command(self.system, seed);
-        self.tell(Trouble { seed, why: none.why, replay, is_of_the_harness: true }, scenario)
+        self.tell(Trouble::of_the_harness(seed, none.why, replay), scenario)
     }
 
     /// Adds a seed that has an outcome.
     fn ran(&mut self, seed: u64, done: &Done, scenario: &Scenario) -> Result<(), Failure> {
         self.summary.add(&done.outcome);
+        self.found.coverage.add(&done.outcome);
         if let Some(log) = &mut self.log {
             log.add(seed, Ok(&done.line));
         }
@@ -273,7 +326,7 @@ impl Booking<'_> {
             self.summary.add_compared(seed, compared.is_ok());
             if let Err(why) = compared {
                 let replay = format!("{} --check-determinism", self.sweep.command(self.system, seed));
-                self.tell(Trouble { seed, why: why.clone(), replay, is_of_the_harness: true }, scenario)?;
+                self.tell(Trouble::of_the_harness(seed, why.clone(), replay), scenario)?;
             }
         }
         let why = match self.sweep.expect.complaint(&done.outcome) {
@@ -290,7 +343,8 @@ impl Booking<'_> {
             _ => None,
         };
         let replay = replay.unwrap_or_else(|| self.sweep.command(self.system, seed));
-        self.tell(Trouble { seed, why, replay, is_of_the_harness: false }, scenario)
+        let symptoms = self.sweep.expect.symptoms(&done.outcome);
+        self.tell(Trouble { seed, why, replay, is_of_the_harness: false, symptoms }, scenario)
     }
 
     /// Records a violation and returns the command that replays it. It stays a violation if it cannot be recorded.

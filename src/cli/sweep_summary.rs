@@ -21,13 +21,18 @@ struct Worth<'a> {
 
 /// Prints the summary, and the command that goes on with the sweep.
 pub fn print(summary: &Summary, resume: Option<&str>, terminal: &mut Terminal) -> Result<(), Failure> {
-    let is_clean = summary.violations + summary.faults_of_the_harness() == 0;
-    let power = if is_clean { Power::of(&summary.scenario, summary.seeds - summary.inconclusive) } else { None };
+    let power = power(summary);
     if terminal.json {
         return terminal.line(&json::line("sweep", Worth { summary, power: power.as_ref(), resume }));
     }
     terminal.print(&text(summary, power.as_ref(), terminal.style))?;
     resume.map_or(Ok(()), |command| terminal.line(&format!("go on with: {command}")))
+}
+
+/// What a sweep is worth in which nothing failed.
+pub fn power(summary: &Summary) -> Option<Power> {
+    let is_clean = summary.violations + summary.faults_of_the_harness() == 0;
+    if is_clean { Power::of(&summary.scenario, summary.seeds - summary.inconclusive) } else { None }
 }
 
 /// What was found, in one line.

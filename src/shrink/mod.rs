@@ -11,19 +11,24 @@
 //! * `plain`, `time`, `hosts`: the reductions.
 //! * `leap`: draws for violations that depend on a race.
 //! * `necessity`: what would happen without each remaining part.
+//! * `groups`: failing runs that fail alike, by their `signature`.
 
 mod ddmin;
+mod groups;
 mod hosts;
 mod leap;
 mod necessity;
 mod oracle;
 mod plain;
 mod search;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod time;
 
+pub use groups::{Failing, Group, Groups, Signature};
 pub use oracle::{Failed, Oracle, PANIC, RunOracle, Trial, names};
+pub use signature::{Few, Shape, Symptom};
 
 use crate::scenario::Scenario;
 use ddmin::ddmin;

@@ -7,6 +7,7 @@
 //! [`log`] is the file to which a sweep writes each seed as soon as it is done.
 
 pub mod children;
+pub mod coverage;
 pub mod log;
 pub mod merge;
 mod summary;

@@ -95,7 +95,7 @@ pub fn style_source() -> String {
 }
 
 /// The source expression that allows this inline text and no other (Content Security Policy Level 3, section 2.3.1).
-pub(super) fn source(text: &str) -> String {
+pub(crate) fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
 
@@ -113,7 +113,7 @@ pub(super) fn classic(module: &str) -> String {
 
 /// Text escaped for HTML, also between double quotes. Control characters are written out: a page is also read in
 /// terminals, and characters that change the direction of writing have an effect in a browser too.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in visible(text).chars() {
         match character {
