@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether seeds are run at another revision too.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Against {
     /// Run the seeds with a violation again as the code was at this revision of the git repository here, and say which fail
     /// there too. It is built in target/schism/worktree.

@@ -85,7 +85,7 @@ impl Bisect {
         let scenario = self.subject.load()?;
         let (system, seed) = match &scenario.explicit {
             Some(explicit) => (explicit.system.parse::<System>().map_err(Failure::input)?, explicit.seed),
-            None => (self.which.or_raft(), self.seed.seed),
+            None => (self.which.or_that_of(&scenario)?, self.seed.seed),
         };
         let bad = resolved(&self.bad)?;
         let (worktree, good) = Worktree::at(&self.good)?;

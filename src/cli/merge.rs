@@ -8,6 +8,7 @@ use super::reports::Reports;
 use super::sweep::Sweep;
 use super::terminal::Terminal;
 use super::warn::warn;
+use super::whole::Whole;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use schism::report::file::write_whole;
 use schism::report::json;
@@ -40,6 +41,8 @@ pub struct MergeLogs {
     expect: Expect,
     #[command(flatten)]
     reports: Reports,
+    #[command(flatten)]
+    whole: Whole,
     #[command(flatten)]
     jobs: Jobs,
 }
@@ -94,7 +97,7 @@ impl MergeLogs {
         let is_open = merge.log.headers.iter().all(|header| header.is_open);
         let unseen =
             if is_open { missing.len() as u64 } else { missing.iter().map(|shard| shard.end - shard.first_seed).sum() };
-        let asked = Asked { expect: self.expect, reports: &self.reports, jobs: self.jobs };
+        let asked = Asked { expect: self.expect, reports: &self.reports, whole: &self.whole, jobs: self.jobs };
         let found = report(&merge.log, unseen, paces(&self.files), asked, terminal)?;
         for MissingShard { shard, first_seed, end } in missing {
             warn(&format!("missing: shard {shard}, seeds {first_seed}..{end}"));

@@ -46,6 +46,7 @@ mod sweep_summary;
 mod terminal;
 mod unwritten;
 mod warn;
+mod whole;
 mod worker;
 mod zoo;
 

@@ -1,5 +1,6 @@
 //! `schism nodes`: a program, in whatever language, as the nodes of a cluster, under many seeds.
 
+use super::against::Against;
 use super::exit::{Exit, Failure};
 use super::extent::Extent;
 use super::findings::{Expect, Trouble};
@@ -8,6 +9,7 @@ use super::reports::Reports;
 use super::shrink::Shrink;
 use super::sweep::Sweep;
 use super::terminal::Terminal;
+use super::whole::Whole;
 use super::{Jobs, OneSeed, Subject, Which, load};
 use clap::Args;
 use schism::report::page::page;
@@ -71,6 +73,8 @@ impl Nodes {
             out: self.out.clone(),
             resume: false,
             reports: self.reports.clone(),
+            whole: Whole::default(),
+            against: Against::default(),
             processes: false,
             in_process: false,
             sample: None,

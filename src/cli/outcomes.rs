@@ -13,6 +13,7 @@ use super::sweep_summary::print;
 use super::terminal::Terminal;
 use super::unwritten::Unwritten;
 use super::warn::warn;
+use super::whole::Whole;
 use clap::Args;
 use schism::campaign::Pace;
 use schism::report::json;
@@ -37,6 +38,8 @@ pub struct Outcomes {
     #[command(flatten)]
     reports: Reports,
     #[command(flatten)]
+    whole: Whole,
+    #[command(flatten)]
     jobs: Jobs,
 }
 
@@ -48,7 +51,13 @@ impl Outcomes {
             read_file(path, &mut log, Log::read, |log| log)?;
         }
         let paces = paces(&self.files);
-        report(&log, 0, paces, Asked { expect: self.expect, reports: &self.reports, jobs: self.jobs }, terminal)
+        report(
+            &log,
+            0,
+            paces,
+            Asked { expect: self.expect, reports: &self.reports, whole: &self.whole, jobs: self.jobs },
+            terminal,
+        )
     }
 }
 
@@ -79,6 +88,8 @@ pub struct Asked<'a> {
     pub expect: Expect,
     /// In which forms.
     pub reports: &'a Reports,
+    /// What of all together.
+    pub whole: &'a Whole,
     /// How many runs are made at once.
     pub jobs: Jobs,
 }
@@ -95,7 +106,7 @@ pub fn report(
     log: &Log,
     unseen: u64,
     paces: Vec<Pace>,
-    Asked { expect, reports, jobs }: Asked<'_>,
+    Asked { expect, reports, whole, jobs }: Asked<'_>,
     terminal: &mut Terminal,
 ) -> Result<Exit, Failure> {
     let Some(header) = log.headers.first() else { return Err(Failure::input("no log")) };
@@ -114,9 +125,10 @@ pub fn report(
     summary.finish(Duration::ZERO, summary.seeds + log.missing() + unseen);
     found.paces = paces;
     let mut unwritten = Unwritten::default();
-    reports.group(|| swept(header, jobs), &mut found, &|| false, &mut unwritten, terminal)?;
+    whole.group(|| swept(header, jobs), &mut found, &|| false, &mut unwritten, terminal)?;
     print(&summary, None, terminal)?;
     reports.write(&summary, &found, &mut unwritten, terminal)?;
+    whole.write(&summary, &found, &mut unwritten, terminal)?;
     Ok(unwritten.exit(expect.exit(&summary)))
 }
 
@@ -135,5 +147,5 @@ fn swept(header: &Header, jobs: Jobs) -> Result<Swept, Failure> {
 }
 
 fn replay(header: &Header, seed: u64) -> String {
-    format!("schism run {} --system {} --seed {seed}", quoted(&header.argument), header.system)
+    format!("schism run {} --system {} --seed {seed}", quoted(&header.argument), quoted(&header.system))
 }

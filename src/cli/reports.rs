@@ -1,23 +1,19 @@
-//! What a sweep found, in other forms: JUnit XML, Markdown, GitHub's annotations, and a page.
+//! What a sweep found, in the forms that other programs read: JUnit XML, Markdown, and GitHub's annotations.
 
 use super::exit::Failure;
 use super::findings::{Found, Trouble};
-use super::recordings::{self, quoted};
-use super::signatures::{Grouping, Smallests, Swept, name};
-use super::sweep_summary::power;
 use super::terminal::Terminal;
 use super::unwritten::{ELSEWHERE, Unwritten};
 use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use schism::campaign::{Campaign, named};
+use schism::campaign::named;
 use schism::history::visible::visible;
 use schism::report::file::write_whole;
-use schism::report::page;
 use schism::report::style::count;
 use schism::sweep::Summary;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// GitHub shows no more annotations of one step.
 const ANNOTATIONS: usize = 10;
@@ -25,12 +21,6 @@ const ANNOTATIONS: usize = 10;
 /// The forms that were asked for.
 #[derive(Args, Clone)]
 pub struct Reports {
-    #[command(flatten)]
-    grouping: Grouping,
-    /// Write one HTML page to this file: the signatures (with --signatures), each with a page of its smallest run beside it;
-    /// the situations that the seeds met; what the result is worth; the speed of each shard.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
     /// Write a JUnit XML report to this file, a test case for each seed.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -43,23 +33,6 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// Groups the failures, if that was asked for; `is_enough` ends it early.
-    pub fn group(
-        &self,
-        swept: impl FnOnce() -> Result<Swept, Failure>,
-        found: &mut Found,
-        is_enough: &dyn Fn() -> bool,
-        unwritten: &mut Unwritten,
-        terminal: &mut Terminal,
-    ) -> Result<(), Failure> {
-        // Without a violation, whether the scenario can still be loaded does not matter.
-        if !self.grouping.is_asked() || found.troubles.iter().all(|trouble| trouble.symptoms.is_empty()) {
-            return Ok(());
-        }
-        let runs = self.grouping.group(&swept()?, found, is_enough, unwritten, terminal)?;
-        self.html.as_ref().map_or(Ok(()), |path| pages(path, &runs, found, unwritten))
-    }
-
     /// Writes what was asked for.
     pub fn write(
         &self,
@@ -76,45 +49,12 @@ impl Reports {
             let text = markdown(summary, found);
             unwritten.attempt(write_whole(path, text).map_err(Failure::from), ELSEWHERE)?;
         }
-        if let Some(path) = &self.html {
-            let written = recordings::write_page(&campaign(summary, found).page(), path, terminal);
-            unwritten.attempt(written, ELSEWHERE)?;
-        }
         if self.annotations {
             for trouble in found.troubles.iter().take(ANNOTATIONS) {
                 terminal.remark(&annotation(summary, trouble))?;
             }
         }
         Ok(())
-    }
-}
-
-/// Writes a page of each shrunk run beside the page of all, which links to them.
-fn pages(beside: &Path, runs: &Smallests, found: &mut Found, unwritten: &mut Unwritten) -> Result<(), Failure> {
-    let stem = beside.file_stem().unwrap_or_default().to_string_lossy();
-    for (run, line) in runs.iter().zip(&mut found.signatures) {
-        let (Some(run), Some(smallest)) = (run, &mut line.shrunk) else { continue };
-        let file = format!("{stem}-{}.html", name(run));
-        let text = page::page(std::slice::from_ref(run), None, &smallest.replay);
-        let written = write_whole(&beside.with_file_name(&file), text).map_err(Failure::from);
-        smallest.page = unwritten.attempt(written, ELSEWHERE)?.map(|()| file);
-    }
-    Ok(())
-}
-
-/// What the page shows.
-fn campaign<'a>(summary: &'a Summary, found: &'a Found) -> Campaign<'a> {
-    let rows = rows(found).into_iter().filter(|row| !row.is_signature);
-    let others = rows.map(|row| (row.what.into(), row.seeds)).collect();
-    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
-    Campaign {
-        summary,
-        power: power(summary),
-        lines: &found.signatures,
-        others,
-        coverage: &found.coverage,
-        paces: &found.paces,
-        command: format!("schism {}", words.join(" ")),
     }
 }
 
@@ -153,15 +93,19 @@ fn junit(summary: &Summary, found: &Found) -> String {
 }
 
 /// What failed alike: the seeds of one signature, or else those that are described by the same words.
-struct Row<'a> {
-    what: &'a str,
-    seeds: Vec<u64>,
+pub struct Row<'a> {
+    /// What they have in common.
+    pub what: &'a str,
+    /// The seeds, in order.
+    pub seeds: Vec<u64>,
     /// The command for the smallest.
-    replay: &'a str,
-    is_signature: bool,
+    pub replay: &'a str,
+    /// Whether it is a signature that they share.
+    pub is_signature: bool,
 }
 
-fn rows(found: &Found) -> Vec<Row<'_>> {
+/// Everything that is not as expected, in rows.
+pub fn rows(found: &Found) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for line in &found.signatures {
         let replay = line.shrunk.as_ref().map(|shrunk| shrunk.replay.as_str());

@@ -25,7 +25,7 @@ const BUILD: &str = if cfg!(debug_assertions) {
 const PROGRAM: &str = if cfg!(debug_assertions) { "target/debug/schism" } else { "target/release/schism" };
 
 /// How another revision is built.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Building {
     /// The command that builds another revision, run by sh in a worktree of it.
     #[arg(long, value_name = "COMMAND", default_value = BUILD)]

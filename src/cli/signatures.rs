@@ -9,6 +9,7 @@ use super::unwritten::{ELSEWHERE, Unwritten};
 use clap::Args;
 use schism::campaign::{Line, Smallest, named};
 use schism::report::json;
+use schism::report::recording;
 use schism::report::style::{WIDTH, count, wrap};
 use schism::run::{Options, Run, run};
 use schism::scenario::Scenario;
@@ -20,7 +21,7 @@ use std::path::Path;
 const MOST: usize = 20;
 
 /// Whether failures are grouped.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Default)]
 pub struct Grouping {
     /// Group the violations by what they have in common (the check, the kinds of fault that it takes, the shape of the
     /// certificate), and shrink the smallest seed of each group. Every seed that failed is run a few times more.
@@ -112,7 +113,7 @@ impl Grouping {
 
 /// Records a shrunk run. If it cannot be written, the command for the whole run stays.
 fn record(run: Run, smallest: Smallest, unwritten: &mut Unwritten) -> Result<(Run, Smallest), Failure> {
-    let path = Path::new(FOLDER).join(format!("{}.toml", name(&run)));
+    let path = Path::new(FOLDER).join(name(&run));
     let replay = match unwritten.attempt(recordings::write(&run, &path), ELSEWHERE)? {
         Some(()) => recordings::replay_command(&path),
         None => smallest.replay,
@@ -120,9 +121,9 @@ fn record(run: Run, smallest: Smallest, unwritten: &mut Unwritten) -> Result<(Ru
     Ok((run, Smallest { replay, ..smallest }))
 }
 
-/// The name of a shrunk run's files, without their endings.
+/// The name of a shrunk run's file.
 pub fn name(run: &Run) -> String {
-    format!("{}-{}-{}-shrunk", run.outcome.scenario, run.outcome.system, run.outcome.seed)
+    recording::named(&run.outcome.scenario, &run.outcome.system, run.outcome.seed, "-shrunk")
 }
 
 impl Swept {
@@ -132,7 +133,7 @@ impl Swept {
     }
 
     fn replay(&self, seed: u64) -> String {
-        format!("schism run {} --system {} --seed {seed}", quoted(&self.argument), self.system)
+        format!("schism run {} --system {} --seed {seed}", quoted(&self.argument), quoted(self.system.name()))
     }
 }
 

@@ -16,6 +16,7 @@ use super::sweep_summary::print;
 use super::terminal::Terminal;
 use super::unwritten::{ELSEWHERE, Unwritten};
 use super::warn::warn;
+use super::whole::Whole;
 use super::{Jobs, Subject, Which};
 use clap::Args;
 use indicatif::ProgressBar;
@@ -61,6 +62,8 @@ pub struct Sweep {
     pub resume: bool,
     #[command(flatten)]
     pub reports: Reports,
+    #[command(flatten)]
+    pub whole: Whole,
     #[command(flatten)]
     pub against: Against,
     /// Run each seed in a process of its own: slower, and nothing can leak from one seed into another.
@@ -283,10 +286,11 @@ impl Booking<'_> {
             }
         }
         let swept = || Ok(sweep.swept(scenario, system));
-        sweep.reports.group(swept, &mut found, is_interrupted, &mut unwritten, terminal)?;
+        sweep.whole.group(swept, &mut found, is_interrupted, &mut unwritten, terminal)?;
         let resume = (summary.stopped.is_some() && sweep.out.is_some()).then(resume_command);
         print(&summary, resume.as_deref(), terminal)?;
         sweep.reports.write(&summary, &found, &mut unwritten, terminal)?;
+        sweep.whole.write(&summary, &found, &mut unwritten, terminal)?;
         let exit = unwritten.exit(sweep.expect.exit(&summary));
         let exit = if is_complete || exit == Exit::Violation { exit } else { Exit::Harness };
         Ok((exit, found.troubles))
