@@ -119,7 +119,7 @@ impl Bisect {
                 Some(commit) => format!("seed {seed} fails {} since {}", names(&checks), commit.words()),
                 None => format!("not decided: the first bad commit is one of {}", candidates.join(", ")),
             };
-            terminal.line(&wrap(&text, WIDTH, 2))?;
+            terminal.line(&terminal.style.plain_text(&wrap(&text, WIDTH, 2)))?;
         }
         Ok(if commit.is_some() { Exit::Expected } else { Exit::Inconclusive })
     }
@@ -161,8 +161,11 @@ impl Hunt<'_> {
             if terminal.json {
                 terminal.line(&json::line("bisect_step", step))?;
             } else {
-                terminal.line(&wrap(&format!("{}: {}: {why}", is.word(), here.words()), WIDTH, 2))?;
+                let text = format!("{}: {}: {why}", is.word(), here.words());
+                terminal.line(&terminal.style.plain_text(&wrap(&text, WIDTH, 2)))?;
             }
+            // What a build changed would keep git from going on.
+            self.worktree.git(&["reset", "--quiet", "--hard"])?;
             // It fails when only commits are left that were skipped.
             if self.worktree.git(&["bisect", is.word()]).is_err() {
                 return Ok((None, self.left()?));

@@ -198,7 +198,13 @@ pub fn resolved(revision: &str) -> Result<String, Failure> {
 
 /// What git prints.
 fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    let done = Command::new("git").arg("-C").arg(folder).args(arguments).stdin(Stdio::null()).output();
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder).args(arguments).stdin(Stdio::null());
+    // A hook sets these, and they would outweigh the folder.
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        command.env_remove(variable);
+    }
+    let done = command.output();
     let done = done.map_err(|error| Failure::Usage(format!("git could not be started: {error}")))?;
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_string());
