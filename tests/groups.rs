@@ -52,13 +52,9 @@ fn two_bugs_are_two_groups() {
     let seeds = Seeds::from_environment(2).expect("SCHISM_SEEDS is a range or a count");
     let failing = failing(&scenario, seeds.iter(), 2);
     let options = Options::default();
-    let mut groups = Groups::new(&scenario, &options, &failing, 2);
-    let mut found: Vec<Group> = Vec::new();
-    while let Some(group) = groups.next() {
-        println!("{}: {} of {}", group.signature, group.members.len(), failing.len());
-        found.push(group);
-    }
+    let found: Vec<Group> = Groups::new(&scenario, &options, &failing, 2).collect();
     for group in &found {
+        println!("{}: {} of {}", group.signature, group.members.len(), failing.len());
         let systems: BTreeSet<&str> = group.members.iter().map(|at| failing[*at].system.name()).collect();
         assert_eq!(systems.len(), 1, "{} is two bugs: {systems:?}", group.signature);
     }
