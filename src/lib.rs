@@ -17,6 +17,7 @@
 //! * [`harness`]: `cargo test` for your own service, with the attribute [`macro@test`] and a [`prelude`].
 //! * [`lab`]: the playground's engine, one JSON interface.
 //! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
+//! * `hunt` (feature `cli`): a guided search for failing schedules, and every single fault of a small run.
 //! * [`report`]: output for people and scripts. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): finds the same violation with fewer faults, operations and hosts.
 //! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
@@ -35,6 +36,8 @@ pub mod fault;
 pub mod harness;
 pub mod history;
 pub mod host;
+#[cfg(feature = "cli")]
+pub mod hunt;
 pub mod kv;
 pub mod lab;
 pub mod report;

@@ -8,6 +8,7 @@ mod compare;
 mod determinism;
 #[cfg(feature = "engines")]
 mod engines;
+mod exhaust;
 mod exit;
 mod export;
 mod extent;
@@ -15,6 +16,7 @@ mod findings;
 mod grades;
 mod grid;
 mod histories;
+mod hunt;
 mod interrupt;
 mod isolation;
 #[cfg(feature = "lab")]
@@ -112,6 +114,10 @@ enum Command {
     Regressions(regressions::Regressions),
     /// Make a failing run as small as it can be while the same check fails.
     Shrink(shrink::Shrink),
+    /// Search for schedules that fail: change those whose runs reached something new.
+    Hunt(hunt::Hunt),
+    /// Try every single fault at every instant of one small run.
+    Exhaust(exhaust::Exhaust),
     /// Hunt planted bugs with one nemesis, and say how many seeds each takes.
     Zoo(zoo::Zoo),
     /// Say whether histories, of whatever system, are linearizable, and why not.
@@ -302,6 +308,8 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Replay(command) => command.run(terminal),
         Command::Regressions(command) => command.run(terminal),
         Command::Shrink(command) => command.run(terminal),
+        Command::Hunt(command) => command.run(terminal),
+        Command::Exhaust(command) => command.run(terminal),
         Command::Zoo(command) => command.run(terminal),
         Command::Check(command) => command.run(terminal),
         #[cfg(feature = "lab")]
