@@ -20,6 +20,7 @@
 //! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
 //! * [`museum`]: bugs of published engines that nobody planted.
 //! * `real` (feature `real`, Linux): the same scenarios on real processes and a real kernel.
+//! * `hunt` (feature `cli`): a guided search for failing schedules, and every single fault of a small run.
 //! * [`report`]: output for people and scripts. [`sweep`]: many seeds on all cores.
 //! * [`shrink`](mod@shrink): finds the same violation with fewer faults, operations and hosts.
 //! * `stories` (feature `stories`): failures other than split-brain, each with a prediction to meet.
@@ -40,6 +41,8 @@ pub mod fault;
 pub mod harness;
 pub mod history;
 pub mod host;
+#[cfg(feature = "cli")]
+pub mod hunt;
 pub mod kv;
 pub mod lab;
 pub mod museum;

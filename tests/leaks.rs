@@ -151,7 +151,7 @@ fn plan(seed: u64) -> Plan {
         fixed_expectation: false,
     });
     let target = |name: &str| Target(name.to_owned());
-    let kill = Fault { at_ms: 500, for_ms: Some(200), kind: Kill { target: target("n3") }.into() };
+    let kill = Fault { at_ms: 500, for_ms: Some(200), kind: Kill { target: target("n3") }.into(), when: None };
     let world = World {
         seed,
         tick_ms: 1,

@@ -6,6 +6,7 @@ compile_error!(
      sets it, but a RUSTFLAGS variable or a config of your own replaces that: add `--cfg tokio_unstable` there."
 );
 
+mod aimed;
 mod cli;
 mod faults;
 mod groups;

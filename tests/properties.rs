@@ -46,6 +46,8 @@ impl Case {
         };
         Scenario {
             situations: Vec::new(),
+            swarm: None,
+            snapshot_entries: None,
             version: VERSION,
             name: "property".into(),
             title: "A generated case".into(),
@@ -134,6 +136,7 @@ fn faults(nodes: u16, most: usize) -> impl Strategy<Value = Vec<Fault>> {
         at_ms,
         for_ms: Some(for_ms.min(DURATION_MS - at_ms)),
         kind,
+        when: None,
     });
     vec(fault, 0..=most).prop_map(|mut faults| {
         faults.sort_by_key(|fault| fault.at_ms);
@@ -254,6 +257,7 @@ fn dual_primary_forks_or_loses_under_a_cut_longer_than_its_takeover() {
         at_ms,
         for_ms: Some(for_ms),
         kind: Partition { groups: vec![vec![Target("s1".into())], vec![Target("s2".into())]] }.into(),
+        when: None,
     });
     let cases = (any_case(), cut).prop_map(|(case, cut)| two_sites(Case { faults: vec![cut], ..case }));
     for_each_seed(

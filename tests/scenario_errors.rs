@@ -111,7 +111,7 @@ takeover_after_ms, attempt_timeout_ms, operation_timeout_ms"
 lesson.toml:35:1: unknown field `for_s`
 35 | for_s = 5
    | ^^^^^
-help: did you mean `for_ms`? allowed: at_ms, for_ms, fault, groups"
+help: did you mean `for_ms`? allowed: at_ms, for_ms, when, fault, groups"
     );
 }
 
@@ -286,7 +286,8 @@ fn a_name_that_is_neither_scenario_nor_file_is_told_the_scenarios() {
         "split-brian: there is neither a scenario of this name nor such a file\n\
          help: did you mean `split-brain`? allowed: split-brain, split-brain-witness, minority-partition, \
          asymmetric-partition, flapping-link, lossy-wan, leader-isolation, deposed-leader, \
-         five-data-centres, stale-reads, power-loss, failover, clock-drift, concurrent-cas, chaos, zoo"
+         five-data-centres, stale-reads, power-loss, failover, clock-drift, concurrent-cas, chaos, zoo, \
+         swarm"
     );
 }
 

@@ -1,6 +1,7 @@
 //! The embedded scenarios are sound, and every scenario survives its own file.
 
 use proptest::prelude::*;
+use schism::fault::aim::Moment;
 use schism::fault::chaos::{Act, ActKind, Place};
 use schism::fault::check::Check;
 use schism::fault::draw::Draw;
@@ -22,8 +23,8 @@ use std::time::{Duration, Instant};
 
 /// Scenarios about what dual-primary has not: data on its host's disk, a leader whose reads could be cheaper; and those
 /// that compare other rungs of the ladder.
-const WITHOUT_DUAL_PRIMARY: [&str; 6] =
-    ["stale-reads", "power-loss", "failover", "clock-drift", "concurrent-cas", "zoo"];
+const WITHOUT_DUAL_PRIMARY: [&str; 7] =
+    ["stale-reads", "power-loss", "failover", "clock-drift", "concurrent-cas", "zoo", "swarm"];
 
 fn all() -> impl Iterator<Item = (&'static str, Scenario)> {
     embedded().iter().map(|(name, text)| {
@@ -35,7 +36,7 @@ fn all() -> impl Iterator<Item = (&'static str, Scenario)> {
 #[test]
 fn every_embedded_scenario_tells_its_story_and_says_what_it_expects() {
     assert_eq!(all().map(|(_, scenario)| scenario).collect::<Vec<_>>(), catalogue());
-    assert_eq!(all().count(), 16);
+    assert_eq!(all().count(), 17);
     for (name, scenario) in all() {
         assert_eq!(scenario.name, name);
         assert!(scenario.story.lines().count() >= 8, "{name} tells a story");
@@ -216,7 +217,12 @@ fn any_fault() -> impl Strategy<Value = Fault> {
             Messages { from: if all { Vec::new() } else { from }, to, kinds, chaos }.into()
         }),
     ];
-    (0u64..10_000, prop::option::of(1u64..10_000), kind).prop_map(|(at_ms, for_ms, kind)| Fault { at_ms, for_ms, kind })
+    (0u64..10_000, prop::option::of(1u64..10_000), kind).prop_map(|(at_ms, for_ms, kind)| Fault {
+        at_ms,
+        for_ms,
+        kind,
+        when: None,
+    })
 }
 
 fn any_script() -> impl Strategy<Value = Vec<ScriptedOp>> {
@@ -294,6 +300,7 @@ prop_compose! {
             max_ms: 19_000,
             // One that is left out, one that is not.
             ranges: Ranges { drift_ppm: 600_000 - u64::from(faults % 2), ..Ranges::default() },
+            aimed_percent: 30,
             kinds: kinds.into_iter().map(str::to_string).collect(),
         });
         let (get, put, delete, cas) = weights;
@@ -305,6 +312,8 @@ prop_compose! {
         Scenario {
             subject: Some(SubjectProgram { nodes: "python3 'my raft.py'".into(), service: "echo".into() }),
             situations: vec![Situation::SnapshotInstalled],
+            swarm: None,
+            snapshot_entries: None,
             version: 1,
             name,
             title,
@@ -344,11 +353,12 @@ proptest! {
 
 /// The tables of `docs/` name everything, and nothing else.
 #[test]
-fn the_documents_list_every_fault_and_every_situation() {
+fn the_documents_list_every_moment_every_fault_and_every_situation() {
     let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FAULTS.md")).unwrap();
     let row = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
     let rows: Vec<String> = document.lines().filter_map(row).collect();
     let situations = Situation::ALL.iter().map(|situation| situation.name());
-    let names: Vec<&str> = FaultKind::NAMES.iter().copied().chain(situations).collect();
+    let moments = Moment::ALL.iter().map(|moment| moment.name());
+    let names: Vec<&str> = FaultKind::NAMES.iter().copied().chain(moments).chain(situations).collect();
     assert_eq!(rows, names);
 }

@@ -49,8 +49,8 @@ fn a_leader_that_restarts_reads_only_what_it_has_applied_again() {
 fn the_page_tells_of_each_bug_what_the_list_does() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ZOO.md")).unwrap();
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `") && line.contains("](https://")).collect();
-    assert_eq!(rows.len(), Bug::ALL.len());
-    for (row, bug) in rows.iter().zip(Bug::ALL) {
+    assert_eq!(rows.len(), Bug::tuned().count());
+    for (row, bug) in rows.iter().zip(Bug::tuned()) {
         let species = bug.species();
         let (layer, (place, address)) = (species.layer.name(), species.seen);
         assert!(
@@ -72,7 +72,7 @@ fn members_change_by_joint_consensus_and_back_again() {
     scenario.nemesis = None;
     scenario.workload.operations = 400;
     let voters = ["n1", "n2", "n3"].map(|name| Target(name.into())).to_vec();
-    scenario.faults = vec![Fault { at_ms: 4000, for_ms: Some(6000), kind: Membership { voters }.into() }];
+    scenario.faults = vec![Fault { at_ms: 4000, for_ms: Some(6000), kind: Membership { voters }.into(), when: None }];
     let changed = run(&scenario, System::Raft, 1, &Options::default()).unwrap();
     assert_eq!(changed.outcome.verdict, Verdict::Pass, "{:?}", changed.outcome.violations);
     assert!(changed.outcome.situations[&Situation::MembersChanged] >= 2);
@@ -105,4 +105,16 @@ fn a_run_without_a_required_situation_is_inconclusive() {
     let outcome = run(&scenario, System::Raft, 1, &Options::default()).unwrap().outcome;
     assert_eq!(outcome.verdict, Verdict::Inconclusive);
     assert!(outcome.inconclusive.iter().any(|why| why.starts_with("leader_paused never occurred")), "{outcome:?}");
+}
+
+/// The other page does so of the bugs on which nothing was tuned.
+#[test]
+fn the_page_of_the_hunt_tells_of_each_untuned_bug_what_the_list_does() {
+    let page = include_str!("../docs/HUNTING.md");
+    for bug in Bug::UNTUNED {
+        let species = bug.species();
+        let (system, layer, (place, address)) = (species.base.system(), species.layer.name(), species.seen);
+        let row = format!("| `{bug}` | {system} | {layer} | {} | [{place}]({address}) |", species.does);
+        assert!(page.lines().any(|line| line == row), "{row}");
+    }
 }

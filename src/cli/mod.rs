@@ -12,6 +12,7 @@ mod determinism;
 mod elections;
 #[cfg(feature = "engines")]
 mod engines;
+mod exhaust;
 mod exit;
 mod export;
 mod extent;
@@ -21,6 +22,7 @@ mod findings;
 mod grades;
 mod grid;
 mod histories;
+mod hunt;
 mod interrupt;
 mod isolation;
 #[cfg(feature = "lab")]
@@ -132,6 +134,10 @@ enum Command {
     Regressions(regressions::Regressions),
     /// Make a failing run as small as it can be while the same check fails.
     Shrink(shrink::Shrink),
+    /// Search for schedules that fail: change those whose runs reached something new.
+    Hunt(hunt::Hunt),
+    /// Try every single fault at every instant of one small run.
+    Exhaust(exhaust::Exhaust),
     /// Hunt planted bugs with one nemesis, and say how many seeds each takes.
     Zoo(zoo::Zoo),
     /// Show bugs of published engines that nobody planted: what they do, and which lines do it.
@@ -338,6 +344,8 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Replay(command) => command.run(terminal),
         Command::Regressions(command) => command.run(terminal),
         Command::Shrink(command) => command.run(terminal),
+        Command::Hunt(command) => command.run(terminal),
+        Command::Exhaust(command) => command.run(terminal),
         Command::Zoo(command) => command.run(terminal),
         Command::Museum(command) => command.run(terminal),
         Command::Check(command) => command.run(terminal),

@@ -92,6 +92,10 @@ fn text(summary: &Summary, power: Option<&Power>, style: Style) -> String {
     if !never.is_empty() {
         figure("never", never.join(", "));
     }
+    if !summary.never_together.is_empty() {
+        let pairs: Vec<String> = summary.never_together.iter().map(|pair| pair.join(" + ")).collect();
+        figure("apart", format!("(kinds of fault never in one seed) {}", pairs.join(", ")));
+    }
     if summary.resumed > 0 {
         figure("resumed", format!("{} were in the file", count(summary.resumed, "seed")));
     }

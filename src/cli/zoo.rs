@@ -25,15 +25,19 @@ use std::time::Duration;
 /// Files that `--write` writes, in a checkout.
 const PAGE: &str = "docs/ZOO.md";
 const RATES: &str = "src/zoo/rates.json";
+const UNTUNED: &str = "src/zoo/untuned.json";
 /// Simulated seconds that shrinking one failure may spend.
 const SHRINK_BUDGET_S: u64 = 3000;
 
 /// Arguments of `schism zoo`.
 #[derive(Args)]
 pub struct Zoo {
-    /// Only these bugs, separated by commas [default: all].
+    /// Only these bugs, separated by commas [default: those on which nemesis and checks were tuned].
     #[arg(long, value_name = "NAME", value_parser = parse_bug, value_delimiter = ',')]
     bug: Vec<Bug>,
+    /// Only the bugs on which neither nemesis nor checks were tuned.
+    #[arg(long, conflicts_with = "bug")]
+    untuned: bool,
     /// List the bugs, and hunt none.
     #[arg(long)]
     list: bool,
@@ -93,7 +97,12 @@ struct Summary {
 impl Zoo {
     /// Hunts, shrinks, runs the clean system, prints.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let bugs = if self.bug.is_empty() { Bug::ALL.to_vec() } else { self.bug.clone() };
+        let bugs = match (self.bug.is_empty(), self.untuned) {
+            (false, _) => self.bug.clone(),
+            (_, true) => Bug::UNTUNED.to_vec(),
+            (true, false) if self.list => Bug::ALL.to_vec(),
+            (true, false) => Bug::tuned().collect(),
+        };
         if self.list {
             return list(&bugs, terminal);
         }
@@ -135,17 +144,24 @@ impl Zoo {
             terminal.line(&terminal.style.plain_text(&table::summary(&census)))?;
         }
         if self.write {
-            let command =
-                format!("schism zoo --starts {} --budget {} --clean {} --write", self.starts, self.budget, self.clean);
-            write_whole(Path::new(PAGE), table::markdown(&census, &command))?;
-            let rates = serde_json::to_string_pretty(&Rates::of(&census)).expect("rates are plain data");
-            write_whole(Path::new(RATES), rates + "\n")?;
+            self.write(&census)?;
         }
         Ok(match (census.clean.false_alarms, census.found() == census.entries.len()) {
             (1.., _) => Exit::Violation,
             (0, false) => Exit::Inconclusive,
             (0, true) => Exit::Expected,
         })
+    }
+
+    fn write(&self, census: &Census) -> Result<(), Failure> {
+        let rates = serde_json::to_string_pretty(&Rates::of(census)).expect("rates are plain data") + "\n";
+        if self.untuned {
+            return Ok(write_whole(Path::new(UNTUNED), rates)?);
+        }
+        let command =
+            format!("schism zoo --starts {} --budget {} --clean {} --write", self.starts, self.budget, self.clean);
+        write_whole(Path::new(PAGE), table::markdown(census, &command))?;
+        Ok(write_whole(Path::new(RATES), rates)?)
     }
 
     fn clean(&self, scenario: &Scenario, pool: &Pool, terminal: &Terminal) -> Clean {

@@ -18,7 +18,12 @@ pub struct Draw<'a> {
 impl<'a> Draw<'a> {
     /// The draws of the nemesis under this seed.
     pub fn new(topology: &'a Topology, ranges: &'a Ranges, seed: u64) -> Draw<'a> {
-        Draw { stream: rng::stream(seed, "nemesis"), topology, ranges }
+        Draw::named("nemesis", topology, ranges, seed)
+    }
+
+    /// Other draws under this seed: those of another name are independent of them.
+    pub fn named(name: &str, topology: &'a Topology, ranges: &'a Ranges, seed: u64) -> Draw<'a> {
+        Draw { stream: rng::stream(seed, name), topology, ranges }
     }
 
     /// Uniform over `from` to `to`, both included.

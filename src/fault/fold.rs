@@ -10,8 +10,9 @@ pub use super::timeline::{Edge, Phase, Timeline};
 pub use super::topology::{Resolved, SiteHosts, SiteShape, TargetRole, Topology, UnknownTarget};
 pub use super::validate::{ScheduleError, validate};
 
+use super::acted;
 use super::effect::{Effect, Links, Scene};
-use super::model::{Chaos, FaultKind, Schedule};
+use super::model::{Chaos, Fault, FaultKind, Schedule};
 use crate::trace::{HostId, HostSet, MessageKind};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,9 @@ pub struct Active {
     schedule: Schedule,
     baseline: Chaos,
     engaged: Vec<Option<Engaged>>,
+    /// The order in which active faults are composed, where it is not that of the schedule: once an aimed fault has begun,
+    /// that of their beginnings, which is the order of the schedule that is recorded.
+    order: Option<Vec<usize>>,
     links: Vec<LinkState>,
     /// By (link, kind). Empty while no message fault is active: then the baseline holds everywhere.
     chaos: Vec<Chaos>,
@@ -55,6 +59,7 @@ impl Active {
             schedule: schedule.clone(),
             baseline,
             engaged: vec![None; schedule.faults.len()],
+            order: None,
             links: vec![LinkState::default(); hosts * hosts],
             chaos: Vec::new(),
             processes: vec![ProcessState::Running; hosts],
@@ -72,6 +77,17 @@ impl Active {
                 _ => None,
             }
         })
+    }
+
+    /// Puts an aimed fault whose moment has come in its place, as [`acted::begun`] makes it. It begins with [`Active::begin`].
+    pub fn aimed(&mut self, fault: u32, begun: Fault) {
+        self.schedule.faults[fault as usize] = begun;
+        self.order = Some(acted::order(&self.schedule));
+    }
+
+    /// The schedule, with the aimed faults that have begun where they did.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
     }
 
     /// Begins a fault. `resolved` is the holder of its role; a role that no host holds leaves the fault without effect.
@@ -171,7 +187,8 @@ impl Active {
         self.chaos.clear();
         self.voters = None;
         let hosts = self.topology.hosts();
-        let engaged = (0u32..).zip(&self.engaged).filter_map(|(fault, engaged)| Some((fault, engaged.as_ref()?)));
+        let order = self.order.clone().unwrap_or_else(|| (0..self.engaged.len()).collect());
+        let engaged = order.iter().filter_map(|at| Some((*at as u32, self.engaged[*at].as_ref()?)));
         for (fault, engaged) in engaged.filter(|(_, engaged)| !engaged.dormant) {
             match &engaged.effect {
                 Effect::Cut(links) => each(links, hosts, |at| self.links[at].cut = true),

@@ -5,6 +5,7 @@
 //! the leader, a kill, a one-way cut and a partition. The first fault takes the leader away while nothing else is
 //! wrong, so leadership changes at least once.
 
+use super::aim::{Aim, Moment};
 use super::draw::Draw;
 use super::kind::{Drawn, Kind, Leaves, Sort};
 use super::kinds::{Isolate, Kill, Latency, OneWay, Partition};
@@ -34,12 +35,29 @@ pub struct Nemesis {
     /// How strong its faults may be.
     #[serde(skip_serializing_if = "Ranges::is_default")]
     pub ranges: Ranges,
+    /// In percent, how many of its faults wait for a moment instead of a time. Of those, more nodes than a minority may be
+    /// down at once: when they begin is not known before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub aimed_percent: u64,
+}
+
+fn is_zero(percent: &u64) -> bool {
+    *percent == 0
 }
 
 impl Default for Nemesis {
     fn default() -> Self {
         let (kinds, ranges) = (Vec::new(), Ranges::default());
-        Nemesis { faults: 8, start_ms: 5000, until_ms: 25_000, min_ms: 500, max_ms: 5000, kinds, ranges }
+        Nemesis {
+            faults: 8,
+            start_ms: 5000,
+            until_ms: 25_000,
+            min_ms: 500,
+            max_ms: 5000,
+            kinds,
+            ranges,
+            aimed_percent: 0,
+        }
     }
 }
 
@@ -68,17 +86,41 @@ impl Nemesis {
         sorts.filter(move |sort| nodes >= sort.least_nodes)
     }
 
+    /// The kinds of fault that it chooses from in this topology, in declaration order.
+    pub fn wanted(&self, topology: &Topology) -> Vec<&'static str> {
+        let is_wanted = |sort: &&Sort| match self.kinds.is_empty() {
+            true => sort.drawn == Drawn::Freely,
+            false => self.kinds.iter().any(|wanted| wanted == sort.name),
+        };
+        Nemesis::possible(topology).filter(is_wanted).map(|sort| sort.name).collect()
+    }
+
+    /// Aims some of the faults, by draws of their own: those of the others stay as they are.
+    fn aim(&self, faults: &mut [Fault], topology: &Topology, seed: u64) {
+        let mut draw = Draw::named("aim", topology, &self.ranges, seed);
+        for fault in faults {
+            if draw.between(1, 100) > self.aimed_percent {
+                continue;
+            }
+            let event = Moment::ALL[draw.between(0, Moment::ALL.len() as u64 - 1) as usize];
+            // Mostly at once, since what is new does not last; and for all that is slow, up to the greatest delay.
+            let delay_ms = if draw.one_in(3) { 0 } else { draw.within(self.ranges.aim_ms) };
+            let delay_ms = delay_ms.max(u64::from(event == Moment::PrimaryUnheard));
+            fault.when = Some(Aim { event, delay_ms });
+            fault.at_ms = draw.between(self.start_ms, fault.at_ms);
+            if fault.kind.target().is_some() && draw.one_in(2) {
+                fault.kind = fault.kind.aimed_there();
+            }
+        }
+    }
+
     /// The schedule of this seed, in order of the faults' beginnings.
     ///
     /// # Panics
     /// If its numbers contradict each other or no kind is possible here. Scenarios are checked before.
     pub fn generate(&self, topology: &Topology, seed: u64) -> Vec<Fault> {
         let mut draw = Draw::new(topology, &self.ranges, seed);
-        let is_wanted = |sort: &&Sort| match self.kinds.is_empty() {
-            true => sort.drawn == Drawn::Freely,
-            false => self.kinds.iter().any(|wanted| wanted == sort.name),
-        };
-        let kinds: Vec<&'static str> = Nemesis::possible(topology).filter(is_wanted).map(|sort| sort.name).collect();
+        let kinds = self.wanted(topology);
         assert!(!kinds.is_empty() && self.min_ms <= self.max_ms && self.start_ms + self.max_ms <= self.until_ms);
         let most_down = (topology.nodes - 1) / 2;
         let mut faults: Vec<Fault> = Vec::new();
@@ -100,7 +142,7 @@ impl Nemesis {
                 KILL if guaranteed => Kill { target: draw.node() }.into(),
                 kind => FaultKind::draw(kind, &mut draw),
             };
-            let mut fault = Fault { at_ms: 0, for_ms: None, kind };
+            let mut fault = Fault { at_ms: 0, for_ms: None, kind, when: None };
             if takes_leader && faults.is_empty() {
                 let length = draw.between(shortest, self.max_ms);
                 fault.at_ms = self.start_ms + draw.between(0, (self.until_ms - self.start_ms - length).min(1000));
@@ -130,6 +172,9 @@ impl Nemesis {
                 fault.kind = Latency::draw(&mut draw).into();
             }
             faults.push(fault);
+        }
+        if self.aimed_percent > 0 {
+            self.aim(&mut faults, topology, seed);
         }
         faults.sort_by_key(|fault| fault.at_ms);
         faults
@@ -178,7 +223,16 @@ mod tests {
 
     fn chaos() -> Nemesis {
         let (kinds, ranges) = (Vec::new(), Ranges::default());
-        Nemesis { faults: 10, start_ms: 4000, until_ms: 50_000, min_ms: 1000, max_ms: 6000, kinds, ranges }
+        Nemesis {
+            faults: 10,
+            start_ms: 4000,
+            until_ms: 50_000,
+            min_ms: 1000,
+            max_ms: 6000,
+            kinds,
+            ranges,
+            aimed_percent: 0,
+        }
     }
 
     #[test]

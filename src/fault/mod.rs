@@ -8,10 +8,13 @@
 //! * [`validate`]: whether a schedule makes sense in a topology; [`check`]: the checks that kinds share.
 //! * [`timeline`]: a schedule as the ordered beginnings and ends of its faults.
 //! * [`chaos`]: what happens to one message, as a pure hash.
+//! * [`aim`]: faults that begin when something happens; [`acted`]: what is recorded of them.
 //! * [`words`]: parts of faults, and acts, as people read them. [`field`]: the types of a kind's fields.
 //! * [`generate`]: the nemesis. [`draw`]: how it draws the parts of a fault; [`ranges`]: from which ranges.
 //! * [`remaining`]: the names in a fault once some hosts are removed, for shrinking.
 
+pub mod acted;
+pub mod aim;
 pub mod chaos;
 pub mod check;
 pub mod draw;

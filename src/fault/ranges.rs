@@ -30,6 +30,15 @@ pub struct Ranges {
     pub duplicate_ppm: [u64; 2],
     /// Longest jitter of every message, in milliseconds.
     pub jitter_ms: [u64; 2],
+    /// How long after its moment an aimed fault begins, in milliseconds.
+    #[serde(skip_serializing_if = "is_usual_aim")]
+    pub aim_ms: [u64; 2],
+}
+
+const AIM_MS: [u64; 2] = [0, 200];
+
+fn is_usual_aim(range: &[u64; 2]) -> bool {
+    *range == AIM_MS
 }
 
 impl Default for Ranges {
@@ -46,6 +55,7 @@ impl Default for Ranges {
             reorder_ms: [20, 200],
             duplicate_ppm: [50_000, 200_000],
             jitter_ms: [0, 5],
+            aim_ms: AIM_MS,
         }
     }
 }
@@ -81,6 +91,7 @@ impl Ranges {
             ("reorder_ms", self.reorder_ms, 1, HOUR_MS),
             ("duplicate_ppm", self.duplicate_ppm, 0, CERTAIN),
             ("jitter_ms", self.jitter_ms, 0, HOUR_MS),
+            ("aim_ms", self.aim_ms, 0, HOUR_MS),
         ];
         for (field, [least, most], from, to) in ranges {
             if least > most || least < from || most > to {

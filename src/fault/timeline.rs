@@ -40,28 +40,36 @@ impl Timeline {
     /// Compiles a schedule. A fault without an end has none here either; its flapping goes on until `until_ms`.
     pub fn of(schedule: &Schedule, until_ms: u64) -> Timeline {
         let mut edges = Vec::new();
-        for (fault, spec) in (0u32..).zip(&schedule.faults) {
-            let mut edge = |at_ms: u64, phase| edges.push(Edge { t_ns: at_ms.saturating_mul(NS_PER_MS), phase, fault });
-            edge(spec.at_ms, Phase::Begin);
-            if let Some(Flaps { down_ms, up_ms }) = spec.kind.flaps() {
-                let end_ms = spec.ends_ms().unwrap_or(until_ms);
-                let (mut at_ms, mut cut) = (spec.at_ms, true);
-                loop {
-                    // At least 1 ms, so that a length that validation would refuse cannot make this loop endless.
-                    at_ms = at_ms.saturating_add(if cut { down_ms } else { up_ms }.max(1));
-                    if at_ms >= end_ms {
-                        break;
-                    }
-                    cut = !cut;
-                    edge(at_ms, if cut { Phase::FlapDown } else { Phase::FlapUp });
-                }
-            }
-            if let Some(end_ms) = spec.ends_ms() {
-                edge(end_ms, Phase::End);
-            }
+        // When an aimed fault begins is known once its moment has come.
+        for (fault, spec) in (0u32..).zip(&schedule.faults).filter(|(_, spec)| spec.when.is_none()) {
+            edges.extend(Timeline::edges_of(fault, spec, until_ms));
         }
         edges.sort_unstable();
         Timeline { edges }
+    }
+
+    /// The edges of one fault, in no order. It has this index in the schedule.
+    pub fn edges_of(fault: u32, spec: &Fault, until_ms: u64) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        let mut edge = |at_ms: u64, phase| edges.push(Edge { t_ns: at_ms.saturating_mul(NS_PER_MS), phase, fault });
+        edge(spec.at_ms, Phase::Begin);
+        if let Some(Flaps { down_ms, up_ms }) = spec.kind.flaps() {
+            let end_ms = spec.ends_ms().unwrap_or(until_ms);
+            let (mut at_ms, mut cut) = (spec.at_ms, true);
+            loop {
+                // At least 1 ms, so that a length that validation would refuse cannot make this loop endless.
+                at_ms = at_ms.saturating_add(if cut { down_ms } else { up_ms }.max(1));
+                if at_ms >= end_ms {
+                    break;
+                }
+                cut = !cut;
+                edge(at_ms, if cut { Phase::FlapDown } else { Phase::FlapUp });
+            }
+        }
+        if let Some(end_ms) = spec.ends_ms() {
+            edge(end_ms, Phase::End);
+        }
+        edges
     }
 
     /// When the first fault begins, in nanoseconds.
@@ -106,7 +114,7 @@ mod tests {
     }
 
     fn fault(at_ms: u64, for_ms: Option<u64>, kind: FaultKind) -> Fault {
-        Fault { at_ms, for_ms, kind }
+        Fault { at_ms, for_ms, kind, when: None }
     }
 
     fn kill() -> FaultKind {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A set of hosts, by name: a node (`n2`), a site (`east`: its nodes and its clients), the clients of a
-/// site (`east.clients`), the nodes of a site (`east.nodes`), or a role (`@leader`, `@follower`), which is
-/// resolved when the fault begins and recorded in the trace.
+/// site (`east.clients`), the nodes of a site (`east.nodes`), or a role (`@leader`, `@follower`, and in an
+/// aimed fault `@there`), which is resolved when the fault begins and recorded in the trace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Target(pub String);
@@ -57,6 +57,8 @@ pub enum TargetRole {
     Leader,
     /// `@follower`: a node that is up and is not the leader.
     Follower,
+    /// `@there`: the node at which the event was that an aimed fault waited for.
+    There,
 }
 
 impl TargetRole {
@@ -243,7 +245,7 @@ pub(crate) mod tests {
         assert_eq!(
             error,
             "`n6` names no node, site or role; allowed: n1, n2, n3, n4, n5, east, east.nodes, east.clients, \
-             west, west.nodes, west.clients, @leader, @follower"
+             west, west.nodes, west.clients, @leader, @follower, @there"
         );
         assert!(two_sites().resolve(&Target("world".into())).is_err());
     }

@@ -2,6 +2,7 @@
 
 pub use super::check::message_chaos;
 
+use super::aim::{Aim, Moment};
 use super::check::{Check, Wrong, wrong};
 use super::model::{Fault, FaultKind};
 use super::topology::Topology;
@@ -46,6 +47,20 @@ pub fn validate(faults: &[Fault], topology: &Topology, duration_ms: u64) -> Resu
 }
 
 fn timing(fault: &Fault, duration_ms: u64) -> Result<(), Wrong> {
+    if fault.when.is_none() && fault.kind.names_there() {
+        let help = "write `when = { event = \"...\" }`, or name a node or another role";
+        return wrong("when", "`@there` is where an aimed fault's event was, and this fault is not aimed", help);
+    }
+    if let Some(Aim { event, delay_ms }) = fault.when {
+        if delay_ms > duration_ms {
+            let help = format!("allowed: `delay_ms` of 0 to {duration_ms}");
+            return wrong("when", format!("a delay of {delay_ms} ms is longer than the run"), help);
+        }
+        if event == Moment::PrimaryUnheard && delay_ms == 0 {
+            let help = "allowed: `delay_ms` of 1 and more, which is how long the silence lasts";
+            return wrong("when", "a silence of no time", help);
+        }
+    }
     if fault.at_ms >= duration_ms {
         return wrong("at_ms", "it begins after the run's end", format!("allowed: 0 to {}", duration_ms.max(1) - 1));
     }
@@ -77,7 +92,7 @@ mod tests {
     #[test]
     fn times_are_checked() {
         let kill: FaultKind = Kill { target: Target("n1".into()) }.into();
-        let fault = |at_ms, for_ms| Fault { at_ms, for_ms, kind: kill.clone() };
+        let fault = |at_ms, for_ms| Fault { at_ms, for_ms, kind: kill.clone(), when: None };
         let error = |at_ms, for_ms| validate(&[fault(at_ms, for_ms)], &two_sites(), 10_000).unwrap_err().to_string();
         assert!(error(10_000, None).contains("allowed: 0 to 9999"));
         assert!(error(9_000, Some(0)).contains("ends as it begins"));

@@ -6,13 +6,13 @@ use super::runner::{Candidates, Case, Ran, Runner, Wish};
 use super::settings::{Inconclusive, Isolation, Settings};
 use super::story;
 use super::variables::{JOBS, REPLAY, SAVE, SHRINK};
-use crate::fault::fold::Resolved;
-use crate::fault::model::Fault;
+use crate::fault::fold::{Resolved, TargetRole};
+use crate::fault::model::Target;
 use crate::report::event::what_differs;
 use crate::report::file::write_whole;
 use crate::rng::seeds::{SEED, Seeds};
 use crate::run::powerless::ROLE_CURE;
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Scenario, materialise};
 use crate::shrink::{Limits, shrink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -188,13 +188,14 @@ impl Course {
 
 /// The first of these seeds whose schedule has a fault on a role, and that fault's name.
 fn on_a_role(scenario: &Scenario, seeds: &[u64]) -> Option<(u64, &'static str)> {
-    let topology = scenario.topology();
-    let names_a_role = |fault: &Fault| {
-        fault.kind.role_targets().into_iter().any(|target| matches!(topology.resolve(target), Ok(Resolved::Role(_))))
-    };
     seeds.iter().find_map(|seed| {
-        let drawn = scenario.nemesis.iter().flat_map(|nemesis| nemesis.generate(&topology, *seed));
-        let fault = scenario.faults.iter().cloned().chain(drawn).find(names_a_role)?;
+        let drawn = scenario.drawn(*seed);
+        let topology = drawn.topology();
+        // `@there` is where an event was, which needs no role.
+        let is_role =
+            |target: &Target| matches!(topology.resolve(target), Ok(Resolved::Role(role)) if role != TargetRole::There);
+        let faults = materialise(&drawn, *seed).schedule.faults;
+        let fault = faults.iter().find(|fault| fault.kind.role_targets().into_iter().any(is_role))?;
         Some((*seed, fault.kind.name()))
     })
 }

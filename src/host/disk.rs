@@ -326,6 +326,11 @@ impl Host {
         SYNC + Duration::from_nanos(self.disk_device().faults().extra_ns)
     }
 
+    /// Whether this host's disk holds writes that are not synced.
+    pub fn has_unsynced_writes(&self) -> bool {
+        !lock(&self.disk_device().state).unsynced.is_empty()
+    }
+
     /// The process has died. The kernel has what it wrote.
     pub fn detach_disk(&self) {
         self.disk_device().detach();

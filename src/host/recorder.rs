@@ -151,6 +151,12 @@ impl Recorder {
         log.trace.labels.add((host, last), word);
     }
 
+    /// The events from this one on, as they were recorded: hosts run a whole step in turn, so not in order of their times.
+    pub fn since<T>(&self, first: usize, look: impl FnOnce(&[Event]) -> T) -> T {
+        let log = lock(&self.log);
+        look(log.trace.events.get(first..).unwrap_or_default())
+    }
+
     /// How many events there are.
     pub fn events(&self) -> usize {
         lock(&self.log).trace.events.len()

@@ -223,6 +223,7 @@ fn catalogue() -> Catalogue {
 }
 
 fn plan(scenario: &Scenario, seed: u64) -> Plan {
+    let scenario = &scenario.drawn(seed);
     let topology = scenario.topology();
     let named = System::SOUND.iter().map(|system| system.name()).filter(|name| scenario.expect.contains_key(*name));
     let faults = materialise(scenario, seed).schedule.faults;

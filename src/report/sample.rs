@@ -23,6 +23,8 @@ pub fn scenario() -> Scenario {
     let bound = |site: &str, at_least, at_most| AvailabilityBound { site: site.into(), at_least, at_most };
     Scenario {
         situations: Vec::new(),
+        swarm: None,
+        snapshot_entries: None,
         version: crate::scenario::VERSION,
         name: "split-brain".into(),
         title: "Two data centres lose the link between them".into(),
@@ -36,6 +38,7 @@ pub fn scenario() -> Scenario {
             at_ms: CUT_MS,
             for_ms: Some(HEALED_MS - CUT_MS),
             kind: Partition { groups: vec![group("west"), group("east")] }.into(),
+            when: None,
         }],
         nemesis: None,
         expect: BTreeMap::from([
@@ -177,6 +180,7 @@ fn outcome(system: &str, plan: &Plan, trace: &Trace, history: &History) -> Outco
     hasher.add(&trace.events);
     hasher.add(history);
     Outcome {
+        fault_kinds: Default::default(),
         situations: BTreeMap::new(),
         scenario: String::new(),
         system: system.into(),

@@ -12,7 +12,7 @@ use super::{Liveness, Options, Outcome, Run, RunError, Verdict, run_while};
 use crate::check::CheckName;
 use crate::history::{Operation, Status};
 use crate::kv::{self, Op};
-use crate::scenario::{AvailabilityBound, Expectation, Safety, Scenario};
+use crate::scenario::{AvailabilityBound, Expectation, Safety, Scenario, materialise};
 use crate::systems::System;
 use crate::trace::What;
 use serde::{Deserialize, Serialize};
@@ -107,8 +107,19 @@ pub fn compare_while(
     options: &Options,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Comparison, RunError> {
-    let made = systems.iter().map(|system| run_while(scenario, *system, seed, options, is_wanted));
-    Ok(judge(scenario, made.collect::<Result<_, _>>()?))
+    let mut runs: Vec<Run> = Vec::new();
+    // Aimed faults would act at other times under each system: all get them where they acted under the first.
+    let mut same = None;
+    for system in systems {
+        let run = run_while(same.as_ref().unwrap_or(scenario), *system, seed, options, is_wanted)?;
+        if same.is_none() && materialise(&run.scenario, seed).schedule.faults.iter().any(|fault| fault.when.is_some()) {
+            let mut given = run.scenario.materialised(system.name(), seed);
+            given.explicit.as_mut().expect("it is materialised").schedule = run.plan.faults().to_vec();
+            same = Some(given);
+        }
+        runs.push(run);
+    }
+    Ok(judge(scenario, runs))
 }
 
 /// Compares runs that have already been made.

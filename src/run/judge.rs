@@ -163,6 +163,7 @@ impl Case<'_> {
             nodes: world.topology.nodes,
             hosts: world.topology.hosts() - 1,
             counters: figures::counters(trace, &world.schedule),
+            fault_kinds: self.plan.faults().iter().map(|fault| fault.kind.name().to_owned()).collect(),
             situations,
         };
         outcome.digest = run_digest(&outcome, trace, history);

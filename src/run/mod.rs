@@ -78,6 +78,7 @@ pub fn run_while(
     options: &Options,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<Run, RunError> {
+    let scenario = &scenario.drawn(seed);
     let plan = plan(scenario, seed);
     let subject = subject_of(system, &deployment(scenario, &plan))?;
     run_plan(scenario, plan, &subject, options, is_wanted)
@@ -105,12 +106,13 @@ fn subject_of(system: System, deployment: &Deployment) -> Result<Subject, NotBui
 /// # Panics
 /// As [`run`].
 pub fn run_subject(scenario: &Scenario, subject: &Subject, seed: u64, options: &Options) -> Result<Run, RunError> {
+    let scenario = &scenario.drawn(seed);
     run_plan(scenario, plan(scenario, seed), subject, options, &|| true)
 }
 
 fn run_plan(
     scenario: &Scenario,
-    plan: Plan,
+    mut plan: Plan,
     subject: &Subject,
     options: &Options,
     is_wanted: &dyn Fn() -> bool,
@@ -122,7 +124,8 @@ fn run_plan(
     drop(clients);
     let unbroken = || cluster.broken().map_or(Ok(()), |why| Err(RunError::Broken(why)));
     unbroken()?;
-    let (evidence, history) = simulated?;
+    let (mut evidence, history) = simulated?;
+    plan.world.schedule = std::mem::take(&mut evidence.schedule);
     let run = judge::judge(scenario, subject, plan, evidence, history, options);
     unbroken()?;
     Ok(run)

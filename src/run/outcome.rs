@@ -8,7 +8,7 @@ use crate::scenario::{Explicit, Recorded, Scenario, Situation};
 use crate::trace::Trace;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A finished run with all its evidence.
 #[derive(Debug, Clone)]
@@ -250,6 +250,9 @@ pub struct Outcome {
     pub hosts: usize,
     /// Counts of what happened.
     pub counters: Counters,
+    /// The kinds of fault that were in the schedule, each once.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub fault_kinds: BTreeSet<String>,
     /// How often each situation occurred.
     pub situations: BTreeMap<Situation, u64>,
 }

@@ -63,5 +63,6 @@ pub fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
         heartbeat: millis(timing.heartbeat_ms),
         election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
         takeover_after: millis(scenario.takeover_ms()),
+        snapshot_entries: scenario.snapshot_entries,
     }
 }

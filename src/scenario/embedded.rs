@@ -28,6 +28,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "concurrent-cas",
         "chaos",
         "zoo",
+        "swarm",
     ]
 }
 

@@ -14,6 +14,7 @@ mod schedule;
 pub mod script;
 mod situation;
 pub mod suggest;
+pub mod swarm;
 mod validate;
 mod write;
 
@@ -23,6 +24,7 @@ pub(crate) use parse::Document;
 pub use parse::ScenarioError;
 pub use schedule::{Materialised, materialise};
 pub use situation::Situation;
+pub use swarm::Swarm;
 
 use crate::fault::chaos::Act;
 use crate::fault::model::{Chaos, Fault};
@@ -69,6 +71,12 @@ pub struct Scenario {
     /// A generator of further faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nemesis: Option<Nemesis>,
+    /// What each seed draws for itself: the shape of the cluster, and which kinds of fault the nemesis has and how strong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swarm: Option<Swarm>,
+    /// After how many entries a node takes a snapshot; absent: as the system does by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_entries: Option<u64>,
     /// The situations that must occur in a run; a run that lacks one is inconclusive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub situations: Vec<Situation>,

@@ -292,7 +292,7 @@ impl Document<'_> {
             if let Some(table) = table {
                 if table.contains_key("fault") {
                     // The fields that every fault has are read before the kind's own.
-                    names.splice(0..0, ["at_ms", "for_ms", "fault"]);
+                    names.splice(0..0, ["at_ms", "for_ms", "when", "fault"]);
                 }
                 // A header's span is its line only, and a fault's fields follow it.
                 let anywhere = 0..self.text.len();

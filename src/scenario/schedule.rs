@@ -35,9 +35,10 @@ impl Scenario {
     /// The explicit form of a run that was not recorded: generators are carried out, acts are left to their hashes, and
     /// the verdict is "inconclusive".
     pub fn materialised(&self, system: &str, seed: u64) -> Scenario {
-        let Materialised { schedule, script, acts } = materialise(self, seed);
+        let drawn = self.drawn(seed);
+        let Materialised { schedule, script, acts } = materialise(&drawn, seed);
         let verdict = Recorded { verdict: "inconclusive".into(), checks: Vec::new(), digest: digest::of("") };
         let (system, schedule) = (system.to_owned(), schedule.faults);
-        Scenario { explicit: Some(Explicit { seed, system, schedule, script, acts, verdict }), ..self.clone() }
+        Scenario { explicit: Some(Explicit { seed, system, schedule, script, acts, verdict }), ..drawn }
     }
 }

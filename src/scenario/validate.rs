@@ -1,7 +1,7 @@
 //! Validates a scenario. Each error says where, what, and what is allowed.
 
 use super::suggest::allowed;
-use super::{Expectation, Explicit, Scenario, Site, bounds};
+use super::{Expectation, Explicit, Scenario, Site, Swarm, bounds};
 use crate::fault::generate::Nemesis;
 use crate::fault::model::Fault;
 use crate::fault::timeline::flaps;
@@ -95,6 +95,12 @@ pub(super) fn validate(scenario: &Scenario, systems: Option<&[&str]>) -> Checked
     let duration_ms = scenario.timing.duration_ms;
     faults(&scenario.faults, &topology, duration_ms)
         .or_else(|error| complain(path!["faults", error.fault, error.field], error.problem, error.help))?;
+    if let Some(Err((field, problem, help))) = scenario.swarm.as_ref().map(Swarm::check) {
+        return complain(path!["swarm", field], problem, help);
+    }
+    if scenario.snapshot_entries == Some(0) {
+        return complain(path!["snapshot_entries"], "a snapshot after no entries", "allowed: 1 and more");
+    }
     if let Some(nemesis) = &scenario.nemesis {
         check_nemesis(nemesis, &topology, duration_ms)?;
     }
@@ -316,6 +322,13 @@ fn check_nemesis(nemesis: &Nemesis, topology: &Topology, duration_ms: u64) -> Ch
     }
     if let Err((field, problem, help)) = nemesis.ranges.check(window) {
         return complain(path!["nemesis", "ranges", field], problem, help);
+    }
+    if nemesis.aimed_percent > 100 {
+        return complain(
+            at("aimed_percent"),
+            format!("{} % of the faults", nemesis.aimed_percent),
+            "allowed: 0 to 100",
+        );
     }
     let possible = Nemesis::possible_kinds(topology);
     for (index, kind) in nemesis.kinds.iter().enumerate() {

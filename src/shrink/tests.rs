@@ -229,7 +229,7 @@ fn two_sites() -> Scenario {
     scenario.sites[0].clients = 2;
     scenario.sites[1].clients = 1;
     let group = |names: &[&str]| -> Vec<Target> { names.iter().map(|name| Target((*name).into())).collect() };
-    let fault = |at_ms, kind| Fault { at_ms, for_ms: Some(500), kind };
+    let fault = |at_ms, kind| Fault { at_ms, for_ms: Some(500), kind, when: None };
     let op = |id, client, at_us, op| ScriptedOp { id, client, at_us, op, fixed_expectation: false };
     let act = |from, to| {
         let place = Place { from: HostId(from), to: HostId(to), kind: MessageKind::Request, n: 0 };

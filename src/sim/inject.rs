@@ -3,12 +3,16 @@
 //! The state of links and processes is a fold over the active faults. The fabric is given the new state of each link;
 //! turmoil is told which processes die and start, by the difference between the states before and after an edge.
 
-use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline, Topology};
+use super::watch::Watch;
+use super::world::World;
+use crate::fault::acted;
+use crate::fault::fold::{Active, Edge, Phase, ProcessState, TargetRole, Timeline};
+use crate::fault::model::Schedule;
 use crate::host::Host;
 use crate::host::fabric::Fabric;
 use crate::host::processes::Panic;
 use crate::host::task::RESTART_PAUSE;
-use crate::trace::{HostId, What};
+use crate::trace::{HostId, Trace, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +21,12 @@ use std::time::Duration;
 pub struct Injector {
     names: Vec<String>,
     nodes: usize,
-    edges: std::iter::Peekable<std::vec::IntoIter<Edge>>,
+    /// The edges that are to come, the last one first.
+    edges: Vec<Edge>,
+    duration_ms: u64,
+    watch: Watch,
+    /// Whether there were aimed faults at the beginning.
+    is_aimed: bool,
     fabric: Arc<Fabric>,
     hosts: Vec<Host>,
     /// The panics so far.
@@ -28,12 +37,16 @@ pub struct Injector {
 
 impl Injector {
     /// Starts at the timeline's beginning.
-    pub fn new(topology: &Topology, timeline: Timeline, fabric: Arc<Fabric>, hosts: Vec<Host>) -> Injector {
-        let edges = timeline.edges.into_iter().peekable();
+    pub fn new(world: &World, fabric: Arc<Fabric>, hosts: Vec<Host>) -> Injector {
+        let Timeline { mut edges } = world.timeline();
+        edges.reverse();
         Injector {
-            names: topology.names.clone(),
-            nodes: topology.nodes,
+            names: world.topology.names.clone(),
+            nodes: world.topology.nodes,
             edges,
+            duration_ms: world.duration_ms,
+            is_aimed: world.schedule.faults.iter().any(|fault| fault.when.is_some()),
+            watch: Watch::new(&world.schedule, &world.topology, world.duration_ms),
             fabric,
             hosts,
             panics: Vec::new(),
@@ -43,8 +56,9 @@ impl Injector {
 
     /// Applies every edge that is due at `now`.
     pub fn apply_due(&mut self, sim: &mut turmoil::Sim<'_>, now: Duration) {
+        self.take_aimed(now);
         let now_ns = now.as_nanos() as u64;
-        while let Some(edge) = self.edges.next_if(|edge| edge.t_ns <= now_ns) {
+        while let Some(edge) = self.edges.pop_if(|edge| edge.t_ns <= now_ns) {
             self.apply(sim, &edge);
         }
         for fault in self.fabric.processes().take_struck() {
@@ -58,6 +72,36 @@ impl Injector {
         if self.panicked.values().any(|restart| *restart <= now) {
             self.change(sim, |_, panicked| panicked.retain(|_, restart| *restart > now));
         }
+    }
+
+    /// Gives the aimed faults whose moment has come their edges.
+    fn take_aimed(&mut self, now: Duration) {
+        let begun = self.watch.begun(&self.fabric, &self.hosts, now);
+        if begun.is_empty() {
+            return;
+        }
+        for (fault, begun) in begun {
+            self.edges.extend(Timeline::edges_of(fault, &begun, self.duration_ms));
+            self.fabric.with_active(|active| active.aimed(fault, begun));
+        }
+        // Of one instant and one phase the fault counts that began first: it comes first in the recorded schedule.
+        let order = self.fabric.with_active(|active| acted::order(active.schedule()));
+        let rank = |fault: u32| order.iter().position(|at| *at == fault as usize);
+        self.edges.sort_by_key(|edge| std::cmp::Reverse((edge.t_ns, edge.phase, rank(edge.fault))));
+    }
+
+    /// The schedule as it was carried out. Events of faults in the trace name them by their places in it.
+    pub fn acted(&self, trace: &mut Trace) -> Schedule {
+        if !self.is_aimed {
+            return self.fabric.with_active(|active| active.schedule().clone());
+        }
+        let (acted, moved) = self.fabric.with_active(|active| acted::acted(active.schedule()));
+        for event in &mut trace.events {
+            if let What::FaultBegin { fault, .. } | What::FaultEnd { fault } = &mut event.what {
+                *fault = moved[*fault as usize].expect("what began is in the schedule");
+            }
+        }
+        acted
     }
 
     /// All panics of the run, including those of its last step.
@@ -98,6 +142,8 @@ impl Injector {
         let leader = self.fabric.recorder().leader();
         match role {
             TargetRole::Leader => leader,
+            // An aimed fault names the node itself by the time it begins.
+            TargetRole::There => None,
             TargetRole::Follower => {
                 (1..=self.nodes as u16).map(HostId).find(|node| Some(*node) != leader && !self.fabric.is_down(*node))
             }

@@ -4,10 +4,12 @@
 //! * [`world`]: the parts of a world, as plain data.
 //! * [`workload`]: what runs on its hosts.
 //! * `boot`: builds turmoil's simulator from it.
+//! * `watch`: waits for the moments of aimed faults.
 //! * `inject`: applies the changes of each edge of the fault schedule.
 
 mod boot;
 mod inject;
+mod watch;
 pub mod workload;
 pub mod world;
 
@@ -15,6 +17,7 @@ pub use workload::Workload;
 pub use world::World;
 
 use crate::fault::chaos::Act;
+use crate::fault::model::Schedule;
 use crate::host::Host;
 use crate::host::fabric::Fabric;
 use crate::host::processes::Panic;
@@ -27,6 +30,8 @@ use std::time::Duration;
 pub struct Evidence {
     /// Every event, in order.
     pub trace: Trace,
+    /// The faults as they were carried out: aimed ones where they acted, if they did.
+    pub schedule: Schedule,
     /// The acts of the chaos layer.
     pub acts: Vec<Act>,
     /// What faults were to do and could not, in words: the run proves nothing about them.
@@ -123,7 +128,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
             (0..world.topology.hosts() as u16).map(|id| Host::new(HostId(id), fabric.clone())).collect();
         let mut sim = boot::empty(world);
         boot::populate(&mut sim, world, &hosts, workload);
-        let injector = Injector::new(&world.topology, world.timeline(), fabric.clone(), hosts);
+        let injector = Injector::new(world, fabric.clone(), hosts);
         let quiet_from = Duration::from_nanos(world.quiet_from_ns());
         Ok(Simulation { sim, fabric, injector, workload, quiet_from, duration_ms: world.duration_ms })
     }
@@ -155,9 +160,10 @@ impl<'a, W: Workload> Simulation<'a, W> {
         let ended_ns = sim.elapsed().as_nanos() as u64;
         fabric.settle(GRACE);
         let record = workload.finish(fabric.recorder());
-        let (trace, acts) = (fabric.recorder().take_trace(), fabric.take_acts());
+        let (mut trace, acts) = (fabric.recorder().take_trace(), fabric.take_acts());
+        let schedule = injector.acted(&mut trace);
         let (powerless, panics) = (fabric.powerless(), injector.into_panics());
         let bytes_between_nodes = fabric.bytes_between_nodes();
-        (Evidence { trace, acts, powerless, panics, ended_ns, bytes_between_nodes }, record)
+        (Evidence { trace, schedule, acts, powerless, panics, ended_ns, bytes_between_nodes }, record)
     }
 }

@@ -275,7 +275,8 @@ impl Model for DnsOutage {
             Latency { a: target("resolver"), b: target("authority"), extra_ms: (self.slow_s * 500.0) as u64 }.into(),
         ];
         let ms = |s: f64| (s * 1000.0) as u64;
-        let fault = |(n, kind)| Fault { at_ms: ms(self.trouble(n).0), for_ms: Some(ms(self.trouble_s)), kind };
+        let fault =
+            |(n, kind)| Fault { at_ms: ms(self.trouble(n).0), for_ms: Some(ms(self.trouble_s)), kind, when: None };
         kinds.into_iter().enumerate().map(fault).collect()
     }
 

@@ -250,7 +250,7 @@ impl Model for HeadOfLine {
         let loss_ppm = (self.loss_percent * 10_000.0).round() as u32;
         let (from, to) = (vec![Target("server".into())], vec![Target("browser".into())]);
         let kind = Messages { from, to, kinds: Vec::new(), chaos: Chaos { loss_ppm, ..Chaos::NONE } };
-        vec![Fault { at_ms: (self.loss_from_s() * 1000.0) as u64, for_ms: None, kind: kind.into() }]
+        vec![Fault { at_ms: (self.loss_from_s() * 1000.0) as u64, for_ms: None, kind: kind.into(), when: None }]
     }
 
     fn run(&self, setup: &Setup) -> Result<Observed, RunError> {

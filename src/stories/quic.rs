@@ -343,7 +343,7 @@ mod tests {
     fn loss(loss_ppm: u32) -> Vec<Fault> {
         let chaos = Chaos { loss_ppm, ..Chaos::NONE };
         let kind = Messages { from: Vec::new(), to: Vec::new(), kinds: Vec::new(), chaos };
-        vec![Fault { at_ms: 0, for_ms: None, kind: kind.into() }]
+        vec![Fault { at_ms: 0, for_ms: None, kind: kind.into(), when: None }]
     }
 
     #[test]

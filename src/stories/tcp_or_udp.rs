@@ -276,7 +276,7 @@ impl Model for TcpOrUdp {
         let lossy =
             Messages { from: vec![Target(CAMERA.into())], to: vec![Target(VIEWER.into())], kinds: Vec::new(), chaos };
         let at_ms = (1000.0 * BEGINS_S) as u64;
-        vec![Fault { at_ms, for_ms: None, kind: lossy.into() }]
+        vec![Fault { at_ms, for_ms: None, kind: lossy.into(), when: None }]
     }
 
     fn run(&self, setup: &Setup) -> Result<Observed, RunError> {

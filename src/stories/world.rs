@@ -156,7 +156,7 @@ pub fn ns(s: f64) -> u64 {
 /// A fault, given its beginning and its length, both in seconds.
 pub fn lasting(at_s: f64, for_s: f64, kind: FaultKind) -> Fault {
     let ms = |s: f64| (s * 1000.0).round() as u64;
-    Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind }
+    Fault { at_ms: ms(at_s), for_ms: Some(ms(for_s)), kind, when: None }
 }
 
 /// A machine without power, as a host that nothing reaches and that reaches nothing.

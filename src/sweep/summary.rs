@@ -57,6 +57,9 @@ pub struct Summary {
     pub counters: Counters,
     /// In how many seeds each situation occurred.
     pub situations: BTreeMap<Situation, u64>,
+    /// Pairs of kinds of fault that were never in the schedule of one seed, though each was in some: a bug that needs both
+    /// had no chance.
+    pub never_together: Vec<[String; 2]>,
     /// How often another node became primary.
     pub leader_changes: u64,
     /// Operations in all.
@@ -85,6 +88,9 @@ pub struct Summary {
     /// Of those, before the sweep was resumed.
     #[serde(skip)]
     resumed_ns: u128,
+    /// The sets of kinds that were together in a seed.
+    #[serde(skip)]
+    together: BTreeSet<BTreeSet<String>>,
     #[serde(skip)]
     values: BTreeMap<&'static str, Vec<u64>>,
 }
@@ -131,6 +137,7 @@ impl Summary {
         for (situation, count) in &outcome.situations {
             *self.situations.entry(*situation).or_default() += u64::from(*count > 0);
         }
+        self.together.insert(outcome.fault_kinds.clone());
         self.acked += outcome.acked;
         self.failed += outcome.failed;
         self.unknown += outcome.unknown;
@@ -216,8 +223,17 @@ impl Summary {
         self.wall_s = wall.as_secs_f64();
         self.seeds_per_minute =
             if wall.is_zero() { 0.0 } else { (self.seeds - self.resumed) as f64 * 60.0 / self.wall_s };
+        self.never_together = never_together(&self.together);
         self.per_seed = self.values.iter_mut().map(|(name, values)| (*name, Spread::of(values))).collect();
     }
+}
+
+/// The pairs of kinds of which no set has both.
+fn never_together(sets: &BTreeSet<BTreeSet<String>>) -> Vec<[String; 2]> {
+    let kinds: BTreeSet<&String> = sets.iter().flatten().collect();
+    let pairs = kinds.iter().flat_map(|one| kinds.range::<&String, _>(one..).skip(1).map(move |other| (*one, *other)));
+    let never = pairs.filter(|(one, other)| !sets.iter().any(|set| set.contains(*one) && set.contains(*other)));
+    never.map(|(one, other)| [one.clone(), other.clone()]).collect()
 }
 
 #[cfg(test)]
@@ -268,5 +284,13 @@ mod tests {
     fn the_median_is_the_lower_of_the_middle_two() {
         assert_eq!(Spread::of(&mut [9, 0, 4, 5]), Spread { min: 0, median: 4, max: 9, zero: 1 });
         assert_eq!(Spread::of(&mut []), Spread::default());
+    }
+
+    #[test]
+    fn a_summary_names_the_pairs_of_kinds_that_were_never_together() {
+        let set = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect::<BTreeSet<String>>();
+        let sets = BTreeSet::from([set(&["kill", "pause"]), set(&["clock", "kill"]), set(&[])]);
+        assert_eq!(never_together(&sets), [["clock".to_owned(), "pause".to_owned()]]);
+        assert!(never_together(&BTreeSet::from([set(&["clock", "kill", "pause"])])).is_empty());
     }
 }

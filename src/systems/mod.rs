@@ -185,6 +185,8 @@ pub struct Deployment {
     /// Silence after which a dual-primary node takes over another site's keys, and a backup its primary's place. Also
     /// the length of a lease.
     pub takeover_after: Duration,
+    /// After how many entries a node takes a snapshot; `None`: the system's own choice.
+    pub snapshot_entries: Option<u64>,
 }
 
 /// The nodes of a site.

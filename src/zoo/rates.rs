@@ -15,6 +15,8 @@ use statrs::distribution::{Beta, ContinuousCDF};
 const ALPHA: f64 = 0.05;
 /// The latest measurements of `schism zoo --write`.
 const MEASURED: &str = include_str!("rates.json");
+/// The same of the bugs on which nothing was tuned: `schism zoo --untuned --write`.
+const UNTUNED: &str = include_str!("untuned.json");
 
 /// How often a hunt found a bug.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +67,16 @@ impl Rates {
 
     /// The latest rates, if they were measured with the zoo's scenario as it is now.
     pub fn measured() -> Option<Rates> {
-        let rates: Rates = serde_json::from_str(MEASURED).ok()?;
+        Rates::read(MEASURED)
+    }
+
+    /// The latest rates of the bugs on which neither nemesis nor checks were tuned, if they were measured with it too.
+    pub fn untuned() -> Option<Rates> {
+        Rates::read(UNTUNED).filter(|rates| rates.bugs.iter().any(|rate| rate.seeds > 0))
+    }
+
+    fn read(text: &str) -> Option<Rates> {
+        let rates: Rates = serde_json::from_str(text).ok()?;
         (rates.scenario == scenario_digest()).then_some(rates)
     }
 }
@@ -89,6 +100,8 @@ pub struct Power {
     pub rarest: Option<Missed>,
     /// How many of the zoo's bugs these seeds would have missed with at most 5 % probability, and how many there are.
     pub hardly_missed: Option<(usize, usize)>,
+    /// The same of the bugs on which nothing was tuned.
+    pub untuned_hardly_missed: Option<(usize, usize)>,
 }
 
 /// A bug that a sweep may have missed.
@@ -109,6 +122,10 @@ impl Power {
         }
         let rates = Rates::measured().filter(|_| scenario == SCENARIO);
         let missed = |rate: &Rate| Missed { rate: rate.clone(), missed_at_most: rate.missed_at_most(clean_seeds) };
+        let untuned = Rates::untuned().filter(|_| scenario == SCENARIO).map(|rates| {
+            let hardly = rates.bugs.iter().filter(|rate| rate.missed_at_most(clean_seeds) <= ALPHA);
+            (hardly.count(), rates.bugs.len())
+        });
         let all: Vec<Missed> = rates.iter().flat_map(|rates| &rates.bugs).map(missed).collect();
         let found = all.iter().filter(|missed| missed.rate.found > 0);
         Some(Power {
@@ -118,6 +135,7 @@ impl Power {
             hardly_missed: rates
                 .is_some()
                 .then(|| (all.iter().filter(|missed| missed.missed_at_most <= ALPHA).count(), all.len())),
+            untuned_hardly_missed: untuned,
         })
     }
 
@@ -139,6 +157,9 @@ impl Power {
                     rate.seeds,
                     percent(*missed_at_most)
                 );
+                if let Some((hardly, all)) = self.untuned_hardly_missed {
+                    sentence += &format!("; of {all} other bugs, on which nothing was tuned, {hardly} would have been");
+                }
             }
             _ => sentence += "; how rare bugs are was measured under `zoo`, so only a sweep of it says more",
         }
@@ -159,6 +180,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::systems::bugs::Bug;
 
     fn rate(found: u64, seeds: u64) -> Rate {
         Rate { bug: "x".into(), found, seeds }
@@ -189,8 +211,11 @@ mod tests {
     fn the_rates_were_measured_with_this_scenario_and_these_bugs() {
         let rates = Rates::measured().expect("run `schism zoo --write`: the scenario has changed");
         let names: Vec<&str> = rates.bugs.iter().map(|rate| rate.bug.as_str()).collect();
-        let bugs: Vec<&str> = crate::systems::bugs::Bug::ALL.iter().map(|bug| bug.name()).collect();
+        let bugs: Vec<&str> = Bug::tuned().map(Bug::name).collect();
         assert_eq!(names, bugs);
+        let untuned = Rates::read(UNTUNED).expect("run `schism zoo --untuned --write`: the scenario has changed");
+        let names: Vec<&str> = untuned.bugs.iter().map(|rate| rate.bug.as_str()).collect();
+        assert_eq!(names, Bug::UNTUNED.iter().map(|bug| bug.name()).collect::<Vec<_>>());
         let power = Power::of(SCENARIO, 1000).unwrap();
         assert!(power.rarest.is_some() && power.sentence().contains("on which nemesis and checks were tuned"));
     }

@@ -52,6 +52,13 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     assert_eq!(kinds("replay target/schism/brief-dual-primary-0.toml --format json"), ["outcome", "replay"]);
     assert_eq!(kinds("shrink small.toml --system dual-primary --format json"), ["shrink"]);
     assert_eq!(kinds("regressions target/schism --format json").pop().unwrap(), "regressions");
+    desk.write("hunted.toml", &(super::SMALL.to_owned() + super::FAULTS));
+    let hunt = "hunt hunted.toml --system dual-primary --runs 16 --every 8 --jobs 1 --format json";
+    let hunted = kinds(hunt);
+    assert_eq!(hunted[hunted.len() - 3..], ["reached", "reached", "hunt"]);
+    assert_eq!(hunted[0], "found", "it shows in most runs");
+    let exhaust = "exhaust small.toml --bug acknowledged-before-backup --operations 2 --until-failure --format json";
+    assert_eq!(kinds(exhaust), ["broken", "exhaust"]);
     assert_eq!(
         kinds("compare retry-storm --systems budget,no-retry --format json"),
         ["variant", "variant", "comparison"]
@@ -96,6 +103,9 @@ fn the_exit_code_says_how_it_went() {
         (64, "sweep brief.toml --jobs 0"),
         (64, "nodes no-such-program"),
         (64, "nodes echo --service lists"),
+        (64, "hunt brief.toml --runs 1"),
+        (64, "hunt zoo --runs 0"),
+        (64, "exhaust small.toml --nodes 1"),
         (64, "frobnicate"),
         (65, "run nowhere.toml"),
         (65, "run broken.toml"),

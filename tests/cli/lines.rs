@@ -11,7 +11,8 @@ const NAME: usize = 40;
 #[test]
 fn no_line_of_a_list_or_a_help_is_longer_than_80_columns() {
     let desk = Desk::new();
-    let commands = "list run compare ladder ledger lesson sweep replay regressions shrink zoo check export";
+    let commands =
+        "list run compare ladder ledger lesson sweep replay regressions shrink hunt exhaust zoo check export";
     let helps = commands.split(' ').map(|command| format!("{command} --help"));
     let all = LISTS.map(String::from).into_iter().chain(["--help".into(), "lesson grade --help".into()]).chain(helps);
     for command in all {

@@ -65,6 +65,17 @@ safety = "split_brain"
 because = "Both sides acknowledge."
 "#;
 
+/// A nemesis for a scenario of four seconds.
+const FAULTS: &str = r#"
+[nemesis]
+faults = 2
+start_ms = 600
+until_ms = 3800
+min_ms = 200
+max_ms = 1500
+kinds = ["kill", "isolate", "partition"]
+"#;
+
 /// Three nodes, cut apart for two seconds and stepped coarsely: cheap enough to be run a hundred times.
 const SMALL: &str = r#"
 version = 1

@@ -217,7 +217,7 @@ mod tests {
         use crate::{run, scenario};
         let mut scenario = scenario::load("split-brain").expect("it is embedded");
         let kill = |node: HostId| Kill { target: Target(node.to_string()) }.into();
-        let kill = |at_ms, node| Fault { at_ms, for_ms: Some(4_000), kind: kill(HostId(node)) };
+        let kill = |at_ms, node| Fault { at_ms, for_ms: Some(4_000), kind: kill(HostId(node)), when: None };
         scenario.faults = std::iter::once(kill(3_000, 1)).chain((1..=5).map(|node| kill(9_000, node))).collect();
         (scenario.timing.duration_ms, scenario.workload.operations) = (16_000, 400);
         for seed in 0..3 {

@@ -9,7 +9,7 @@ use crate::fault::topology::tests::two_sites;
 use proptest::prelude::*;
 
 fn active(kinds: Vec<FaultKind>) -> Active {
-    let faults = kinds.into_iter().map(|kind| Fault { at_ms: 0, for_ms: None, kind }).collect();
+    let faults = kinds.into_iter().map(|kind| Fault { at_ms: 0, for_ms: None, kind, when: None }).collect();
     Active::new(&two_sites(), &Schedule { faults }, Chaos::default(), 1000).unwrap()
 }
 

@@ -133,7 +133,7 @@ mod tests {
         let chaos = Chaos { loss_ppm: 500_000, reorder_ppm: 1, reorder_ms: 3, duplicate_ppm: 1_000_000, jitter_ms: 2 };
         let kinds = vec![MessageKind::Vote, MessageKind::Vote];
         let kind = Messages { from: targets(&["n1"]), to: vec![], kinds, chaos }.into();
-        let faults = vec![Fault { at_ms: 0, for_ms: None, kind }];
+        let faults = vec![Fault { at_ms: 0, for_ms: None, kind, when: None }];
         let mut active = Active::new(&two_sites(), &Schedule { faults }, baseline, 1000).unwrap();
         let at = |active: &Active, from, to, kind| active.chaos(HostId(from), HostId(to), kind);
         assert_eq!(at(&active, 1, 7, MessageKind::Vote), baseline);

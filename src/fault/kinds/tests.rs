@@ -24,7 +24,7 @@ pub(crate) fn targets(names: &[&str]) -> Vec<Target> {
 
 /// One fault that has begun, its role held by `resolved`.
 pub(crate) fn begun_in(topology: &Topology, kind: impl Into<FaultKind>, resolved: Option<u16>) -> Active {
-    let faults = vec![Fault { at_ms: 0, for_ms: None, kind: kind.into() }];
+    let faults = vec![Fault { at_ms: 0, for_ms: None, kind: kind.into(), when: None }];
     let mut active = Active::new(topology, &Schedule { faults }, Chaos::NONE, 1000).unwrap();
     active.begin(0, resolved.map(HostId));
     active
@@ -60,12 +60,12 @@ pub(crate) fn both(pairs: &[(u16, u16)]) -> Vec<(u16, u16)> {
 
 /// The error for a fault that makes no sense in [`two_sites`].
 pub(crate) fn mistake(kind: impl Into<FaultKind>) -> String {
-    let fault = Fault { at_ms: 5000, for_ms: Some(1000), kind: kind.into() };
+    let fault = Fault { at_ms: 5000, for_ms: Some(1000), kind: kind.into(), when: None };
     validate(&[fault], &two_sites(), 10_000).unwrap_err().to_string()
 }
 
 fn check(kind: &FaultKind, topology: &Topology) -> Result<(), String> {
-    let fault = Fault { at_ms: 0, for_ms: None, kind: kind.clone() };
+    let fault = Fault { at_ms: 0, for_ms: None, kind: kind.clone(), when: None };
     validate(&[fault], topology, 1000).map_err(|error| error.to_string())
 }
 

@@ -100,6 +100,7 @@ mod tests {
             heartbeat: Duration::from_millis(1),
             election: (Duration::from_millis(1), Duration::from_millis(1)),
             takeover_after: Duration::from_millis(1),
+            snapshot_entries: None,
         })
     }
 

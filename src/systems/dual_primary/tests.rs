@@ -36,7 +36,7 @@ impl World {
     }
 
     fn with_fault(mut self, at_ms: u64, for_ms: u64, kind: FaultKind) -> World {
-        self.faults.push(Fault { at_ms, for_ms: Some(for_ms), kind });
+        self.faults.push(Fault { at_ms, for_ms: Some(for_ms), kind, when: None });
         self
     }
 
@@ -105,6 +105,7 @@ impl World {
             heartbeat: millis(timing.heartbeat_ms),
             election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
             takeover_after: millis(timing.election_max_ms),
+            snapshot_entries: None,
         };
         let cluster = System::DualPrimary.cluster(&deployment).expect("every build has it");
         let clients = Clients::new(&plan.world, &plan.load, cluster.into());

@@ -18,7 +18,11 @@ struct Planted(Bug);
 
 impl Rules for Planted {
     fn confirmed(&self, policy: Policy, tenure: &Tenure) -> u64 {
-        if self.0 == Bug::AcknowledgedBeforeBackup { u64::MAX } else { Sound.confirmed(policy, tenure) }
+        match self.0 {
+            Bug::AcknowledgedBeforeBackup => u64::MAX,
+            Bug::QuorumOffByOne => tenure.held_by((tenure.majority() - 1).max(1)),
+            _ => Sound.confirmed(policy, tenure),
+        }
     }
 
     fn free_from_ns(&self, until_ns: u64, lease_ns: u64) -> u64 {

@@ -124,9 +124,19 @@ impl Tenure {
 
     /// How many updates a majority holds durably.
     pub fn held_by_majority(&self) -> u64 {
+        self.held_by(self.majority())
+    }
+
+    /// How many nodes are a majority.
+    pub fn majority(&self) -> usize {
+        self.backups.len().div_ceil(2) + 1
+    }
+
+    /// How many updates so many nodes hold durably.
+    pub fn held_by(&self, nodes: usize) -> u64 {
         let mut held: Vec<u64> = self.backups.values().map(|backup| backup.acked).chain([self.durable]).collect();
         held.sort_unstable();
-        held[(held.len() - 1) / 2]
+        held[held.len() - nodes]
     }
 
     /// When the majority's grant of the lease ends, by this node's clock. The primary itself grants it as long as it is

@@ -41,7 +41,7 @@ fn chaos(name: &str, without: &[&str]) -> Scenario {
 }
 
 fn fault(at_ms: u64, for_ms: u64, kind: FaultKind) -> Fault {
-    Fault { at_ms, for_ms: Some(for_ms), kind }
+    Fault { at_ms, for_ms: Some(for_ms), kind, when: None }
 }
 
 fn n1() -> Target {

@@ -83,7 +83,7 @@ impl RaftCluster {
             heartbeat_interval: millis(deployment.heartbeat),
             election_timeout_min: millis(deployment.election.0),
             election_timeout_max: millis(deployment.election.1),
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(LOGS_PER_SNAPSHOT),
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(deployment.snapshot_entries.unwrap_or(LOGS_PER_SNAPSHOT)),
             max_in_snapshot_log_to_keep: LOGS_KEPT,
             replication_lag_threshold: LAG_FOR_SNAPSHOT,
             purge_batch_size: 1,

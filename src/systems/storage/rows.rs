@@ -7,6 +7,7 @@ use crate::rng;
 use redb::{ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io;
 
 pub use redb::Database;
 
@@ -78,9 +79,37 @@ pub(in crate::systems) fn unseal<T: DeserializeOwned>(
     postcard::from_bytes(data).map_err(|_| damaged())
 }
 
+/// redb's magic number, and no more than its header, are within these bytes.
+const MAGIC_BYTES: usize = 9;
+const HEADER_BYTES: usize = 512;
+
 /// The database on a device, made if the device is blank.
+///
+/// redb writes its magic number last, and refuses a file without one. So a database whose making was cut short by a power
+/// loss would never open again: what there is of it is removed first. Nothing was ever committed to it.
 pub(in crate::systems) fn create(device: impl StorageBackend) -> Result<Database, OpenError> {
+    // A device that cannot be read is reported by redb.
+    if is_unfinished(&device).unwrap_or(false) {
+        device.set_len(0).map_err(redb::StorageError::Io)?;
+    }
     Ok(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(device)?)
+}
+
+/// Whether there is nothing but a header without a magic number: what is left of a database that was being made.
+fn is_unfinished(device: &impl StorageBackend) -> io::Result<bool> {
+    let length = usize::try_from(device.len()?).unwrap_or(usize::MAX);
+    let is_blank = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let mut magic = [0; MAGIC_BYTES];
+    if length <= HEADER_BYTES {
+        return Ok(false);
+    }
+    device.read(0, &mut magic)?;
+    if !is_blank(&magic) {
+        return Ok(false);
+    }
+    let mut rest = vec![0; length - HEADER_BYTES];
+    device.read(HEADER_BYTES as u64, &mut rest)?;
+    Ok(is_blank(&rest))
 }
 
 /// One change of the rows. Changes are made in order, many at a time.
@@ -180,6 +209,20 @@ pub fn commit(database: &Database, changes: &[Change]) -> Result<(), OpenError> 
 mod tests {
     use super::*;
     use redb::backends::InMemoryBackend;
+
+    /// The power goes while redb makes its file: its header is there, its magic number is not.
+    #[test]
+    fn a_database_that_was_being_made_is_made_anew_and_nothing_else_is() {
+        let device = |at: u64, bytes: &[u8]| {
+            let device = InMemoryBackend::new();
+            device.set_len(1 << 20).unwrap();
+            device.write(at, bytes).unwrap();
+            device
+        };
+        assert!(open(device(64, b"a header"), "test 1").is_ok());
+        assert!(open(device(0, b"something"), "test 1").is_err(), "another format");
+        assert!(open(device(4096, b"data"), "test 1").is_err(), "data without a header");
+    }
 
     #[test]
     fn rows_read_back_as_they_were_written_last() {

@@ -46,6 +46,8 @@ pub(in crate::systems) struct Setup {
     election: (usize, usize),
     /// How long a call waits for its reply.
     deadline: Duration,
+    /// After how many entries it takes a snapshot.
+    logs_per_snapshot: u64,
     rules: Rules,
 }
 
@@ -90,6 +92,7 @@ impl RaftRsCluster {
             heartbeat: TICKS_PER_HEARTBEAT as usize,
             election: (ticks(deployment.election.0), ticks(deployment.election.1)),
             deadline: deployment.election.0,
+            logs_per_snapshot: deployment.snapshot_entries.unwrap_or(LOGS_PER_SNAPSHOT),
             rules,
         };
         RaftRsCluster { setup: Rc::new(setup), nodes: Nodes::new(deployment) }

@@ -5,7 +5,7 @@ use super::observer::{Observer, host_id};
 use super::rules::Rules;
 use super::state::{Change, Effects, Kind, Members, Meta, Shared, Stored, StoredSnapshot, Vote};
 use super::wire::{self, Leaders};
-use super::{LOGS_KEPT, LOGS_PER_SNAPSHOT, Setup};
+use super::{LOGS_KEPT, Setup};
 use crate::host::{Host, lock};
 use crate::kv::{Applied, Command, Value};
 use crate::systems::engines::mailroom::{Batch, Mailroom, Post};
@@ -41,6 +41,7 @@ pub struct Replica {
     drawn: (Key, usize),
     /// Shortest and longest election time-out, in ticks.
     election: (usize, usize),
+    logs_per_snapshot: u64,
     done: Vec<Done>,
 }
 
@@ -78,8 +79,9 @@ impl Replica {
         observer.found(&setup.founders, last, applied);
         let drawn = ((u64::MAX, StateRole::Follower, 0), 0);
         let (host, election, rules) = (host.clone(), setup.election, setup.rules);
+        let (logs_per_snapshot, done) = (setup.logs_per_snapshot, Vec::new());
         let mut replica =
-            Replica { host, raw, state, journal, rules, leaders, observer, drawn, election, done: Vec::new() };
+            Replica { host, raw, state, journal, rules, leaders, observer, drawn, election, logs_per_snapshot, done };
         replica.stepped();
         Ok(replica)
     }
@@ -342,7 +344,7 @@ impl Replica {
             let upto = disk.snapshot.as_ref().and_then(|snapshot| snapshot.meta.upto);
             (upto.map_or(0, |upto| upto.index), disk.purged.map_or(0, |purged| purged.index))
         };
-        if self.applied() < covered + LOGS_PER_SNAPSHOT {
+        if self.applied() < covered + self.logs_per_snapshot {
             return Ok(());
         }
         let stored = (self.rules.snapshot)(&lock(&self.state.machine)).map_err(io::Error::other)?;

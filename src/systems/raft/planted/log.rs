@@ -19,6 +19,10 @@ use std::time::Duration;
 
 /// When a vote that is not synced reaches the disk by itself, with [`Bug::VoteNotSynced`].
 const WRITEBACK: Duration = Duration::from_secs(5);
+/// How long an append waits for its flush, with [`Bug::FlushTimeoutIgnored`].
+const FLUSH_PATIENCE: Duration = Duration::from_millis(250);
+/// How long a vote waits for its flush, with [`Bug::VoteTimeoutIgnored`].
+const VOTE_PATIENCE: Duration = Duration::from_millis(150);
 /// How many entries too many are purged, with [`Bug::PurgePastSnapshot`]: twice as many as should be kept.
 const PURGED_BEYOND: u64 = 2 * LOGS_KEPT;
 
@@ -81,6 +85,15 @@ impl RaftLogStorage<Types> for BuggedLog {
     }
 
     async fn save_vote(&mut self, vote: &Vote<NodeId>) -> Result<(), StorageError> {
+        if self.bug == Bug::VoteTimeoutIgnored {
+            // The bug: the time-out is no error. The vote is queued, and will be durable with the flush.
+            let saved = self.inner.save_vote(vote);
+            return tokio::select! {
+                biased;
+                saved = saved => saved,
+                () = self.host.sleep(VOTE_PATIENCE) => Ok(()),
+            };
+        }
         if self.bug != Bug::VoteNotSynced {
             return self.inner.save_vote(vote).await;
         }
@@ -110,12 +123,25 @@ impl RaftLogStorage<Types> for BuggedLog {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        if self.bug != Bug::AcknowledgedBeforeSync {
+        if !matches!(self.bug, Bug::AcknowledgedBeforeSync | Bug::FlushTimeoutIgnored) {
             return self.inner.append(entries, callback).await;
         }
         let entries: Vec<Entry> = entries.into_iter().collect();
         self.journal.change(Change::Append(entries.clone()));
         lock(&self.disk).log.extend(entries.into_iter().map(|entry| (entry.log_id.index, entry)));
+        if self.bug == Bug::FlushTimeoutIgnored {
+            let (host, journal) = (self.host.clone(), self.journal.clone());
+            self.host.spawn(async move {
+                // The bug: the time-out is no error.
+                let result = tokio::select! {
+                    biased;
+                    flushed = journal.flushed() => flushed,
+                    () = host.sleep(FLUSH_PATIENCE) => Ok(()),
+                };
+                callback.log_io_completed(result);
+            });
+            return Ok(());
+        }
         // The bug: openraft is told that the entries are durable before the flush has ended.
         self.journal.flush(|_| ());
         callback.log_io_completed(Ok(()));

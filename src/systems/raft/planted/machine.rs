@@ -16,9 +16,12 @@ use openraft::{
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 /// How long a session may be idle before a replica forgets it, with [`Bug::SessionsExpireByClock`].
 const IDLE_NS: u64 = 1_000_000_000;
+/// How many sessions a replica keeps, with [`Bug::SessionsCapped`].
+const SESSIONS_KEPT: usize = 8;
 
 /// A state machine with a bug.
 #[derive(Clone)]
@@ -40,10 +43,13 @@ fn first(setup: &Setup) -> StoredMembership<NodeId, EmptyNode> {
 }
 
 /// The state machine as a starting process reads it from disk. With [`Bug::MembershipNotSaved`] it has the founding
-/// membership.
+/// membership, with [`Bug::SessionsLostAtRestart`] no sessions.
 pub fn found(mut machine: Machine, setup: &Setup, bug: Bug) -> Machine {
     if bug == Bug::MembershipNotSaved && machine.applied.is_some() {
         machine.membership = first(setup);
+    }
+    if bug == Bug::SessionsLostAtRestart {
+        machine.store = Store::from_parts(machine.store.values().clone(), BTreeMap::new());
     }
     machine
 }
@@ -80,7 +86,14 @@ impl BuggedMachine {
                 sessions.remove(&command.tag.session);
                 machine.store = Store::from_parts(machine.store.values().clone(), sessions);
             }
-            machine.apply(entry, &mut effects)
+            let applied = machine.apply(entry, &mut effects);
+            let oldest = |sessions: &BTreeMap<u64, _>| sessions.keys().next().copied();
+            if self.bug == Bug::SessionsCapped && machine.store.sessions().len() > SESSIONS_KEPT {
+                let mut sessions = machine.store.sessions().clone();
+                oldest(&sessions).map(|session| sessions.remove(&session));
+                machine.store = Store::from_parts(machine.store.values().clone(), sessions);
+            }
+            applied
         };
         let results = entries.into_iter().map(apply).collect();
         self.journal.change(Change::Apply(effects));
@@ -151,6 +164,15 @@ impl RaftStateMachine<Types> for BuggedMachine {
         meta: &SnapshotMeta<NodeId, EmptyNode>,
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError> {
+        if self.bug == Bug::InstallNotSynced {
+            // The bug: nobody waits for the disk. Until it does, the install takes no time: the state in memory is replaced.
+            let mut install = std::pin::pin!(self.inner.install_snapshot(meta, snapshot));
+            let begun = |context: &mut Context<'_>| match install.as_mut().poll(context) {
+                Poll::Ready(done) => Poll::Ready(done),
+                Poll::Pending => Poll::Ready(Ok(())),
+            };
+            return std::future::poll_fn(begun).await;
+        }
         if self.bug != Bug::SnapshotMerged {
             return self.inner.install_snapshot(meta, snapshot).await;
         }

@@ -37,6 +37,13 @@ pub fn received(incoming: Incoming, bug: Bug) -> Option<Incoming> {
             rpc.last_log_id = Some(LogId::new(*rpc.vote.leader_id(), u64::MAX));
             encode(&rpc)
         }
+        // The bug: the candidate's last entry is of a term that is late enough for any voter.
+        (Bug::VoteComparesLength, MessageKind::Vote) => {
+            let mut rpc: VoteRequest<NodeId> = decode(&incoming.payload)?;
+            let leader = *rpc.vote.leader_id();
+            rpc.last_log_id = rpc.last_log_id.map(|last| LogId::new(leader, last.index));
+            encode(&rpc)
+        }
         _ => return Some(incoming),
     };
     Some(Incoming { payload, ..incoming })

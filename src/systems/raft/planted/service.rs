@@ -123,6 +123,18 @@ impl BuggedService {
                 }
                 Err(hint) => Reply::Refused { hint },
             },
+            Bug::LeaseFromAnswer if now_ns < until_ns && known == self.leads() => self.inner.read_applied(command, key),
+            Bug::LeaseFromAnswer => match self.inner.confirm_leadership().await {
+                Ok(()) => {
+                    self.known.set((self.host.local_ns() + self.lease.as_nanos() as u64, self.leads()));
+                    self.inner.read_applied(command, key)
+                }
+                Err(hint) => Reply::Refused { hint },
+            },
+            Bug::ReadNotAwaited => match self.raft.get_read_log_id().await {
+                Ok(_) => self.inner.read_applied(command, key),
+                Err(_) => Reply::Refused { hint: None },
+            },
             _ => self.inner.read(command, key).await,
         }
     }

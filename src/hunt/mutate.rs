@@ -1,0 +1,186 @@
+//! Changes of a schedule: a fault more or less, moved, longer or shorter, aimed or aimed elsewhere, the messages of one
+//! exchange, two schedules spliced, the same schedule with other random draws of the nodes.
+
+use crate::fault::aim::{Aim, Moment};
+use crate::fault::chaos::Chaos;
+use crate::fault::draw::Draw;
+use crate::fault::generate::Nemesis;
+use crate::fault::kind::Leaves;
+use crate::fault::kinds::{FaultKind, Messages};
+use crate::fault::model::Fault;
+use crate::fault::ranges::Ranges;
+use crate::rng;
+use crate::scenario::swarm::near;
+use crate::scenario::{Explicit, Scenario, Swarm};
+use crate::trace::MessageKind;
+
+/// The most changes at once.
+const CHANGES: u64 = 3;
+/// More faults than this are no schedule that anybody can read, and drown each other.
+const MOST_FAULTS: usize = 24;
+/// How often a change is drawn again if it makes no schedule.
+const TRIES: u64 = 4;
+/// The exchanges whose messages are singled out.
+const EXCHANGES: [MessageKind; 6] = [
+    MessageKind::AppendEntries,
+    MessageKind::Vote,
+    MessageKind::InstallSnapshot,
+    MessageKind::Replicate,
+    MessageKind::Heartbeat,
+    MessageKind::Request,
+];
+
+/// Changes schedules.
+pub struct Mutator {
+    /// From which kinds it chooses, and in which window.
+    pub nemesis: Nemesis,
+    /// How strong a fault may be.
+    pub bounds: Swarm,
+}
+
+impl Mutator {
+    /// A changed schedule, or `None` if no change made one that makes sense.
+    pub fn child(&self, parent: &Scenario, other: &Scenario, number: u64, draw: &mut Draw) -> Option<Scenario> {
+        for _ in 0..TRIES {
+            let mut child = parent.clone();
+            for _ in 0..draw.between(1, CHANGES) {
+                self.change(&mut child, other, number, draw);
+            }
+            let explicit = child.explicit.as_mut()?;
+            explicit.schedule.sort_by_key(|fault| fault.at_ms);
+            if child != *parent && self.is_fair(&child) && child.check().is_ok() {
+                return Some(child);
+            }
+        }
+        None
+    }
+
+    /// Whether every fault ends in time, and a majority of the nodes can always serve: as the nemesis has it. When an aimed
+    /// fault begins is not known.
+    fn is_fair(&self, child: &Scenario) -> bool {
+        let Some(Explicit { schedule, .. }) = &child.explicit else { return false };
+        let most = (child.topology().nodes - 1) / 2;
+        let takes: Vec<&Fault> =
+            schedule.iter().filter(|fault| fault.when.is_none() && fault.kind.sort().leaves != Leaves::Able).collect();
+        let at_once = |fault: &Fault| {
+            takes
+                .iter()
+                .filter(|other| other.at_ms <= fault.at_ms && other.ends_ms().is_none_or(|end| fault.at_ms < end))
+                .count()
+        };
+        let in_time = |fault: &Fault| fault.ends_ms().is_some_and(|end| end <= self.nemesis.until_ms);
+        !schedule.is_empty()
+            && schedule.len() <= MOST_FAULTS
+            && schedule.iter().all(in_time)
+            && takes.iter().all(|fault| at_once(fault) <= most)
+    }
+
+    fn change(&self, child: &mut Scenario, other: &Scenario, number: u64, draw: &mut Draw) {
+        let thresholds = child.thresholds_ms();
+        let fresh = self.fresh(child, draw);
+        let exchange = self.exchange(child, &thresholds, draw);
+        let there = child.sites == other.sites;
+        let Some(explicit) = child.explicit.as_mut() else { return };
+        let schedule = &mut explicit.schedule;
+        if schedule.is_empty() {
+            schedule.push(fresh);
+            return;
+        }
+        let at = draw.between(0, schedule.len() as u64 - 1) as usize;
+        let (start_ms, until_ms) = (self.nemesis.start_ms, self.nemesis.until_ms);
+        match draw.between(0, 11) {
+            0 => {
+                schedule.remove(at);
+            }
+            1 | 2 => schedule.push(fresh),
+            3 => schedule.push(exchange),
+            // Moved: a little, or near another fault's beginning or end.
+            4 | 5 => {
+                let to = draw.between(0, schedule.len() as u64 - 1) as usize;
+                let near_to = if draw.one_in(2) {
+                    schedule[at].at_ms
+                } else {
+                    schedule[to].ends_ms().unwrap_or(schedule[to].at_ms)
+                };
+                let by = near(&thresholds, until_ms - start_ms, draw);
+                let moved = if draw.one_in(2) { near_to + by } else { near_to.saturating_sub(by) };
+                schedule[at].at_ms = moved;
+                fit(&mut schedule[at], start_ms, until_ms);
+            }
+            6 => {
+                schedule[at].for_ms = Some(near(&thresholds, self.bounds.max_fault_ms.min(until_ms - start_ms), draw));
+                fit(&mut schedule[at], start_ms, until_ms);
+            }
+            // Aimed: the time at which it began is where the watch begins.
+            7 | 8 => aim(&mut schedule[at], &thresholds, draw),
+            9 => {
+                // Again, after a while: what broke once, breaks while it mends.
+                let mut again = schedule[at].clone();
+                again.at_ms += near(&thresholds, until_ms - start_ms, draw);
+                fit(&mut again, start_ms, until_ms);
+                schedule.push(again);
+            }
+            10 if there => {
+                // Spliced: this schedule up to an instant, the other's from there on.
+                let cut_ms = draw.between(start_ms, until_ms);
+                let later =
+                    other.explicit.iter().flat_map(|other| &other.schedule).filter(|fault| fault.at_ms >= cut_ms);
+                schedule.retain(|fault| fault.at_ms < cut_ms);
+                schedule.extend(later.cloned());
+            }
+            _ => explicit.seed = rng::hash(explicit.seed, &[number]) >> 1,
+        }
+    }
+
+    /// A fault of a kind that the nemesis may choose, of a strength near some threshold.
+    fn fresh(&self, child: &Scenario, draw: &mut Draw) -> Fault {
+        let one = Nemesis { faults: 1, ..self.bounds.strengths(child, &self.nemesis, draw) };
+        let seed = draw.between(0, u64::MAX - 1);
+        one.generate(&child.topology(), seed).swap_remove(0)
+    }
+
+    /// The messages of one exchange between two nodes are lost, late or doubled for a moment.
+    fn exchange(&self, child: &Scenario, thresholds: &[u64], draw: &mut Draw) -> Fault {
+        let (topology, ranges) = (child.topology(), Ranges::default());
+        let mut ends = Draw::named("exchange", &topology, &ranges, draw.between(0, u64::MAX - 1));
+        let (start_ms, until_ms) = (self.nemesis.start_ms, self.nemesis.until_ms);
+        let request = EXCHANGES[draw.between(0, EXCHANGES.len() as u64 - 1) as usize];
+        let kinds = if draw.one_in(2) { vec![request] } else { vec![request.reply()] };
+        let late = near(thresholds, 5000, draw);
+        let chaos = match draw.between(0, 2) {
+            0 => Chaos { loss_ppm: 1_000_000, ..Chaos::NONE },
+            1 => Chaos { reorder_ppm: 1_000_000, reorder_ms: late, ..Chaos::NONE },
+            _ => Chaos { duplicate_ppm: 1_000_000, reorder_ms: late, ..Chaos::NONE },
+        };
+        let (from, to) = ends.ends();
+        let kind: FaultKind = Messages { from, to, kinds, chaos }.into();
+        let for_ms = Some(near(thresholds, until_ms - start_ms, draw));
+        let mut fault = Fault { at_ms: draw.between(start_ms, until_ms), for_ms, kind, when: None };
+        fit(&mut fault, start_ms, until_ms);
+        if draw.one_in(2) {
+            aim(&mut fault, thresholds, draw);
+        }
+        fault
+    }
+}
+
+/// Moves a fault into the window, and shortens one that is longer.
+fn fit(fault: &mut Fault, start_ms: u64, until_ms: u64) {
+    let length = fault.for_ms.unwrap_or(1).clamp(1, until_ms - start_ms);
+    fault.for_ms = Some(length);
+    fault.at_ms = fault.at_ms.clamp(start_ms, until_ms - length);
+}
+
+/// Lets a fault wait for a moment, or no longer.
+fn aim(fault: &mut Fault, thresholds: &[u64], draw: &mut Draw) {
+    if fault.when.is_some() && draw.one_in(3) && !fault.kind.names_there() {
+        fault.when = None;
+        return;
+    }
+    let event = Moment::ALL[draw.between(0, Moment::ALL.len() as u64 - 1) as usize];
+    let delay_ms = if draw.one_in(2) { 0 } else { near(thresholds, 2000, draw) };
+    fault.when = Some(Aim { event, delay_ms: delay_ms.max(u64::from(event == Moment::PrimaryUnheard)) });
+    if draw.one_in(2) {
+        fault.kind = fault.kind.aimed_there();
+    }
+}
