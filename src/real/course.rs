@@ -160,6 +160,8 @@ impl Course<'_> {
             TargetRole::Follower => {
                 self.world.topology.node_ids().find(|node| Some(*node) != leader && !self.fabric.is_down(*node))
             }
+            // Of an aimed fault, which does not act here.
+            TargetRole::There => None,
         }
     }
 

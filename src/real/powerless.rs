@@ -11,6 +11,7 @@ pub fn check(world: &World, fabric: &Fabric, is_ours: bool) {
     for fault in &world.schedule.faults {
         let name = fault.kind.name();
         let why = match fault.kind.sort().family {
+            _ if fault.when.is_some() => "what an aimed fault waits for is seen in a simulated run only",
             Family::Disk => "the disks of real processes are the machine's",
             Family::Clock => "real processes share the machine's clock",
             Family::Members if is_ours => continue,

@@ -68,6 +68,7 @@ pub fn run(
     let acts: Vec<Act> = serde_json::from_str(&found.acts).map_err(|error| RealError::Harness(error.to_string()))?;
     let evidence = Evidence {
         trace,
+        schedule: plan.world.schedule.clone(),
         acts,
         powerless: found.powerless,
         panics: Vec::new(),
