@@ -2,7 +2,7 @@
 
 use crate::check::CheckName;
 use crate::run::{Options, Run, Verdict, run};
-use crate::scenario::load;
+use crate::scenario::{Scenario, Situation, load};
 use crate::systems::System;
 use crate::systems::bugs::Bug;
 use crate::trace::{MessageKind, Role, What};
@@ -57,4 +57,51 @@ fn a_leader_that_answers_reads_by_belief_is_caught_and_the_sound_one_is_not() {
     let seed = (0..20).find(|seed| !checks(System::Transplanted(Bug::ReadWithoutReadIndex), *seed).is_empty());
     let seed = seed.expect("a leader whose clock is slow answers reads after its time, under one of twenty seeds");
     assert_eq!(checks(System::RaftRs, seed), Vec::<String>::new());
+}
+
+/// Members leave while their leader is cut off.
+const REMOVED: &str = r#"
+version = 1
+name = "removed"
+title = "Members leave while their leader is cut off"
+[[sites]]
+name = "here"
+nodes = 5
+clients = 2
+[latency]
+local_ms = 5
+wan_ms = 10
+[timing]
+tick_ms = 5
+duration_ms = 8000
+heartbeat_ms = 100
+election_min_ms = 300
+election_max_ms = 600
+attempt_timeout_ms = 500
+operation_timeout_ms = 2000
+[workload]
+operations = 200
+start_ms = 0
+keys = 3
+[messages]
+jitter_ms = 3
+[[faults]]
+fault = "membership"
+at_ms = 1000
+for_ms = 2000
+voters = ["n1","n2","n3"]
+[[faults]]
+fault = "isolate"
+target = "@leader"
+at_ms = 1015
+for_ms = 1500
+"#;
+
+/// With this seed the removed leader's last follower is removed too, and knows of no other leader.
+#[test]
+fn a_removed_node_sends_nobody_to_a_removed_leader() {
+    let scenario = Scenario::parse("removed.toml", REMOVED).unwrap();
+    let outcome = run(&scenario, System::RaftRs, 6, &Options::default()).unwrap().outcome;
+    assert_eq!(outcome.failed_checks(), Vec::<String>::new());
+    assert!(outcome.situations.contains_key(&Situation::MembersChanged), "{:?}", outcome.situations);
 }

@@ -96,10 +96,12 @@ impl Replica {
         self.raw.raft.state == StateRole::Leader
     }
 
-    /// Whom to ask instead of this node.
+    /// Whom to ask instead of this node. One that was removed knows no leader: it may believe for ever in one that was
+    /// removed too.
     pub fn hint(&self) -> Option<HostId> {
-        let leader = self.raw.raft.leader_id;
-        (leader != 0 && leader != self.raw.raft.id).then(|| host_id(leader))
+        let (own, leader) = (self.raw.raft.id, self.raw.raft.leader_id);
+        let is_member = self.raw.raft.prs().get(own).is_some();
+        (is_member && leader != 0 && leader != own).then(|| host_id(leader))
     }
 
     /// The index of the last entry applied.
