@@ -7,7 +7,8 @@ import { paintRing } from "../../src/report/page/paint.mjs";
 import { onRing, ringOf } from "../../src/report/page/ring.mjs";
 import { blankRun, sceneAt, sentenceOf } from "../../src/report/page/scene.mjs";
 import { offersOn, onLeader } from "../../src/lab/page/acts.mjs";
-import { fromLink, isForeign, toLink } from "../../src/lab/page/link.mjs";
+import { isLesson } from "../../src/lab/page/asked.mjs";
+import { fromLink, toLink } from "../../src/lab/page/link.mjs";
 import { faultsOf, forked, settingOf, told } from "../../src/lab/page/setting.mjs";
 import { dataOf, linesOf } from "./pages.mjs";
 
@@ -157,7 +158,7 @@ test("a link is a run: every part of a setting comes back", async () => {
 
 test("a link of old, none and a lesson's are understood; one that was cut off says so", async () => {
   assert.deepEqual(await fromLink("#chaos"), { scenario: "chaos" });
-  assert.deepEqual([await fromLink(""), await fromLink("#lesson=retry-storm"), isForeign("#lesson=x"), isForeign("#lessons"), isForeign("#lessened")], [{}, {}, true, true, false]);
+  assert.deepEqual([await fromLink(""), await fromLink("#lesson=retry-storm"), isLesson("#lesson=x"), isLesson("#lessons"), isLesson("#lessened")], [{}, {}, true, true, false]);
   for (const broken of ["#run=x&faults=%5B%7B", "#run=x&faults=7", "#run=%E0%A4%A", "#toml=abc", "#run=x&sites=%5B1%5D"]) {
     await assert.rejects(() => fromLink(broken), /cannot be read .*cut off/, broken);
   }
