@@ -11,9 +11,9 @@ use schism::report::story::case::{
     InquiryLine, Verdict, cause_verdict, cure_verdict, followed, inquiries, outcome, sentence,
 };
 use schism::report::style::{Style, Tone, WIDTH, hang, wrap};
+use schism::run::life::Life;
 use schism::scenario::suggest::allowed;
 use schism::stories::case::{self, Case, Opened};
-use schism::stories::life::Life;
 use schism::stories::question;
 use schism::stories::trial::Tried;
 use serde::Serialize;

@@ -9,6 +9,7 @@
 //! * [`outcome`]: one run, for a terminal.
 //! * [`timeline`]: a run as a picture.
 //! * [`page`]: runs as one HTML file to look into.
+//! * [`lives`]: for pages, what each request of a run was doing when.
 //! * [`perfetto`], [`shiviz`]: a trace for external viewers.
 //! * [`json`]: the same for scripts.
 //! * [`recording`]: runs written to files, to be replayed. [`mod@file`]: how files are written.
@@ -27,6 +28,7 @@ pub mod file;
 pub mod json;
 pub mod ladder;
 pub mod ledger;
+pub mod lives;
 pub mod outcome;
 pub mod page;
 pub mod perfetto;

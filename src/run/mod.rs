@@ -7,11 +7,14 @@
 //! * [`situations`]: which situations worth testing occurred.
 //! * [`compare`](mod@compare): the same schedule and script for several systems.
 //! * `services` (feature `nodes`): the verdict on services that are not the store.
+//! * [`life`], [`operations`]: what requests were doing at each instant, and the operations of a run as such.
 //! * [`repeat`]: the same run under other circumstances.
 
 pub mod compare;
 pub mod figures;
 pub mod judge;
+pub mod life;
+pub mod operations;
 mod outcome;
 pub mod plan;
 pub mod powerless;

@@ -6,12 +6,12 @@
 //! allows: it names the run of another story in which the same symptom shows, and which evidence rules it out.
 
 use super::file::find;
-use super::life::Life;
 use super::model::{Complaint, Model};
 use super::question::{Play, Question, Trial};
 use super::tell::run_setup;
 use super::trial::{self, Tried};
 use crate::run::RunError;
+use crate::run::life::Life;
 use crate::scenario::suggest::allowed;
 use crate::trace::digest::Digest;
 use serde::Deserialize;

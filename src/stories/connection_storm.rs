@@ -7,13 +7,14 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
-use super::life::{self, Leg, Part};
+use super::life::{self, Leg};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, ns, poisson, sleep_until};
 use crate::host::Host;
 use crate::host::tcp::record::Counts;
 use crate::host::tcp::{Failure, RTO, Settings, State, Stream, Tcp};
 use crate::run::RunError;
+use crate::run::life::Part;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -4,11 +4,12 @@
 use super::claim::Measurement;
 use super::evidence::{Table, percent};
 use super::model::{Observed, Setup};
-use super::operations;
 use super::world::lasting;
 use crate::fault::kinds::Partition;
 use crate::fault::model::{Fault, Target};
 use crate::history::{Operation, Status};
+use crate::run::life::Life;
+use crate::run::operations;
 use crate::run::{Options, Outcome, Run, RunError, run};
 use crate::scenario::{Scenario, ScriptedOp, Site, find};
 use crate::systems::System;
@@ -83,13 +84,22 @@ pub fn judged(
     Ok(Observed {
         measured: measure(&run),
         evidence: vec![evidence(&run)],
-        lives: operations::lives(&run),
+        lives: lives(&run),
         trace: outcome.digest,
         simulated_s: outcome.simulated_s,
         tick_ms: outcome.tick_ms,
         hosts: outcome.hosts,
         scenario: Some(Box::new(run.recording())),
     })
+}
+
+/// The lives of the operations of the script, in order of their planned instants.
+fn lives(run: &Run) -> Vec<Life> {
+    let scripted: BTreeSet<_> = run.plan.load.script.iter().map(|op| op.id).collect();
+    let mut operations: Vec<&Operation> =
+        run.history.operations.iter().filter(|operation| scripted.contains(&operation.id)).collect();
+    operations.sort_by_key(|operation| (operation.planned_ns, operation.id));
+    operations::lives(run, operations)
 }
 
 /// The operations that some clients offered in a period.

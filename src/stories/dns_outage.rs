@@ -7,13 +7,14 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::dns::{self, Answer, address, ask};
 use super::evidence::{Table, percent, percentile};
-use super::life::{self, Part};
+use super::life;
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, named, paced};
 use crate::fault::kinds::{Latency, Messages, Partition};
 use crate::fault::model::{Chaos, Fault, Target};
 use crate::host::Host;
 use crate::run::RunError;
+use crate::run::life::Part;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;

@@ -6,11 +6,12 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percentile};
 use super::http::{Connection, Reply, serve};
-use super::life::{self, Part};
+use super::life;
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive_unfollowed, load_stream, poisson, sleep_until};
 use crate::host::Host;
 use crate::run::RunError;
+use crate::run::life::Part;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::rc::Rc;

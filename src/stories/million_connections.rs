@@ -10,12 +10,13 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
-use super::life::{self, Part};
+use super::life;
 use super::model::{Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, ns, sleep_until};
 use crate::host::Host;
 use crate::host::stream::Stream;
 use crate::run::RunError;
+use crate::run::life::Part;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::io;

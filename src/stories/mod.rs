@@ -12,7 +12,7 @@
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls. `tcp_log`: what TCP stacks logged, as tables.
 //! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
-//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants. `operations`: their operations as lives.
+//! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants.
 
 pub mod case;
 pub mod claim;
@@ -30,7 +30,6 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
-mod operations;
 #[cfg(not(target_family = "wasm"))]
 mod pages;
 mod queue;

@@ -2,9 +2,9 @@
 
 use super::claim::{Measurement, Prediction};
 use super::evidence::Table;
-use super::life::Life;
 use crate::fault::model::Fault;
 use crate::run::RunError;
+use crate::run::life::Life;
 use crate::scenario::{Document, Scenario, ScenarioError};
 use crate::trace::digest::Digest;
 use serde::de::DeserializeOwned;

@@ -7,8 +7,9 @@ mod packets;
 mod tcp;
 mod udp;
 
-use super::life::{self, Part};
+use super::life;
 use crate::host::Host;
+use crate::run::life::Part;
 use hyper::body::Bytes;
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -7,11 +7,12 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
-use super::life::{self, Part};
+use super::life;
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced};
 use crate::host::Host;
 use crate::run::RunError;
+use crate::run::life::Part;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, Pool, RecycleError, RecycleResult};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,9 @@
 //! One queue, first come, first served, for a processor that does one thing at a time.
 
-use super::life::{self, Part};
+use super::life;
 use super::world::sleep_until;
 use crate::host::Host;
+use crate::run::life::Part;
 use std::cell::Cell;
 
 /// When the processor has done what it has taken on.

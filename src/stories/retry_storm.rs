@@ -8,12 +8,13 @@
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
 use super::http::{Connection, Reply, serve};
-use super::life::{self, Part, Ticket};
+use super::life::{self, Ticket};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, World, drive, load_stream, paced, sleep_until};
 use crate::host::Host;
 use crate::rng;
 use crate::run::RunError;
+use crate::run::life::Part;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::future::Future;

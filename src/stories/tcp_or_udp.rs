@@ -7,7 +7,6 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent, percentile};
-use super::life::{Life, Part, Span};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::world::{Notes, Ran, World, drive_unfollowed, load_stream, named, sleep_until};
 use crate::fault::kinds::Messages;
@@ -15,6 +14,7 @@ use crate::fault::model::{Chaos, Fault, Target};
 use crate::host::Host;
 use crate::host::tcp::{ACK_DELAY, DUPLICATE_ACKS, RTO, Settings, Tcp};
 use crate::run::RunError;
+use crate::run::life::{Life, Part, Span};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;

@@ -7,7 +7,7 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
-use super::life::{self, Leg, Part};
+use super::life::{self, Leg};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::tcp_log::{Logs, exchange, timeline};
 use super::world::{Notes, World, dead, drive, lasting, load_stream, named, sleep_until};
@@ -17,6 +17,7 @@ use crate::host::Host;
 use crate::host::tcp::record::{Entry, Event, Failure};
 use crate::host::tcp::{RTO, Settings, State, Stream, Tcp};
 use crate::run::RunError;
+use crate::run::life::Part;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@
 
 use super::claim::{Measurement, Prediction, Tolerance};
 use super::evidence::{Table, percent};
-use super::life::{self, Leg, Part};
+use super::life::{self, Leg};
 use super::model::{Arrival, Bound, Model, Observed, Setup, Variant};
 use super::queue::Queue;
 use super::tls::{self, Seen, Tickets, Watched};
@@ -17,6 +17,7 @@ use crate::host::Host;
 use crate::host::stream::Stream;
 use crate::rng;
 use crate::run::RunError;
+use crate::run::life::Part;
 use rand::seq::SliceRandom;
 use rustls::{ClientConfig, ServerConfig};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use super::claim::Measurement;
 use super::evidence::Table;
-use super::life::{self, Life};
+use super::life;
 use super::{Arrival, Observed};
 use crate::fault::fold::{SiteHosts, Topology};
 use crate::fault::kinds::Isolate;
@@ -11,6 +11,7 @@ use crate::host::task::Process;
 use crate::host::{Host, lock};
 use crate::rng::{self, Stream};
 use crate::run::RunError;
+use crate::run::life::Life;
 use crate::sim::{self, simulate};
 use crate::trace::HostId;
 use crate::trace::digest::{self, Digest};

@@ -117,6 +117,18 @@ test("the scrubber steps, slides and plays, and the state follows", async () => 
   await context.close();
 });
 
+test("an operation that is chosen shows its life", async () => {
+  const { page, context } = await split({ hash: "#op=341" });
+  await until(page, () => document.querySelectorAll(".life:not(:empty)").length === 2);
+  const [raft, pair] = await page.locator(".life").allTextContents();
+  assert.match(raft, /^#341 of client 5, put k0=341, offered at 8\.45 s, took 10 s and was served\./);
+  assert.match(raft, /behind an earlier operation of its client.*the request to n1.*asks other nodes.*the answer from n1/);
+  assert.match(pair, /the request to n4.*n4 works on it.*the answer from n4/);
+  await page.keyboard.press("Escape");
+  await until(page, () => document.querySelectorAll(".life:not(:empty)").length === 0);
+  await context.close();
+});
+
 test("a link opens what it names, and follows the view", async () => {
   const { page, context } = await split({ hash: "#t=8.45&node=n4&op=341&zoom=8.2-8.9" });
   assert.deepEqual(await viewOf(page), { from: 8200, until: 8900, t: 8450, node: 4, operation: 341, stop: null, routine: false });

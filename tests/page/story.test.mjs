@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { latencyOf, load, sums, time, unpacked } from "../../src/report/story/life.mjs";
+import { latencyOf, sums, time, unpacked } from "../../src/report/page/waterfall.mjs";
+import { load } from "../../src/report/story/life.mjs";
 import { launch, open } from "./browser.mjs";
 import { dataOf, fileOf, linesOf } from "./pages.mjs";
 

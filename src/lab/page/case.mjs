@@ -1,8 +1,8 @@
 // A case: a symptom, evidence that costs minutes, a cause to name, a cure that is run. The address holds what was asked
 // for and decided, so that a link is a case as far as it is solved; the engine tells no more than that.
 import { addressOfCase } from "./asked.mjs";
-import { made } from "./bars.mjs";
-import { requests } from "./life.mjs";
+import { made } from "./page/elements.mjs";
+import { requests } from "./story/life.mjs";
 import { bullets, followWords, letters, paragraphs } from "./said.mjs";
 
 /** Shows a case as far as it is solved. `step(asked)` asks for the same case after a further step, and shows that. */

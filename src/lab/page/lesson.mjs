@@ -2,9 +2,10 @@
 // `#lesson=retry-storm` is one; `&student=ID` makes its runs those of a student, who can hand in an answer. `#case=NAME` is
 // a case.
 import { addressOf, addressOfCase, caseIn, figureAt, isLesson, placeOf, questionOf, wanted } from "./asked.mjs";
-import { chart, claims, made } from "./bars.mjs";
+import { made } from "./page/elements.mjs";
+import { chart, claims } from "./story/bars.mjs";
 import { showCase } from "./case.mjs";
-import { requests } from "./life.mjs";
+import { requests } from "./story/life.mjs";
 import { bullets, followWords, letters, paragraphs } from "./said.mjs";
 
 let engine;
@@ -22,7 +23,7 @@ export async function teach(asked, where) {
     made("p", { className: "faint", textContent: `The runs are made ${where}. Nothing leaves it.` }));
   header.querySelector("nav").setAttribute("aria-label", "Elsewhere");
   document.body.replaceChildren(made("a", { className: "skip", href: "#lesson", textContent: "Skip to the lesson", onclick: skip }), header, main);
-  await Promise.all(["drawn.css", "lesson.css"].map(styled));
+  await Promise.all(["page/waterfall.css", "story/drawn.css", "lesson.css"].map(styled));
   addEventListener("hashchange", () => isLesson(location.hash) && show());
   await show();
 }

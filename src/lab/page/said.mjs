@@ -1,5 +1,5 @@
 // Text of lessons and cases as elements.
-import { made } from "./bars.mjs";
+import { made } from "./page/elements.mjs";
 
 /** The letters of choices. */
 export const letters = "abcdefghijklmnopqrstuvwxyz";

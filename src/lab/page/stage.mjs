@@ -1,12 +1,12 @@
 // The first screen: the rings of a run, one slider, and what a click on a node or a link offers.
-import { inflate } from "./run/decode.mjs";
-import { Film, wantsMotion } from "./run/film.mjs";
-import { element } from "./run/inspector.mjs";
-import { buildRun } from "./run/model.mjs";
-import { makeOpening, staged } from "./run/opening.mjs";
-import { prelude, SLOW_MOTION, stepFrom, stepsOf, telling } from "./run/pace.mjs";
-import { blankRun } from "./run/scene.mjs";
-import { View } from "./run/view.mjs";
+import { inflate } from "./page/decode.mjs";
+import { Film, wantsMotion } from "./page/film.mjs";
+import { element } from "./page/inspector.mjs";
+import { buildRun } from "./page/model.mjs";
+import { makeOpening, staged } from "./page/opening.mjs";
+import { prelude, SLOW_MOTION, stepFrom, stepsOf, telling } from "./page/pace.mjs";
+import { blankRun } from "./page/scene.mjs";
+import { View } from "./page/view.mjs";
 
 export { wantsMotion };
 

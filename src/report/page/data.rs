@@ -14,8 +14,10 @@ use crate::history::columns::LATEST_NS;
 use crate::history::{Operation, Status};
 use crate::kv::{Op, Response};
 use crate::report::comparison;
+use crate::report::lives::Lives;
 use crate::report::words::words;
 use crate::run::compare::{is_safety, unmet};
+use crate::run::operations::lives;
 use crate::run::{Comparison, Difference, Plan, Run};
 use crate::scenario::Scenario;
 use crate::trace::{Event, HostId, MessageId, What};
@@ -132,6 +134,8 @@ fn system(run: &Run) -> Value {
         "resolved": resolved.collect::<Vec<_>>(),
         "events": events(run, &mut hashes),
         "operations": operations(run, &mut hashes),
+        // In the order of the operations.
+        "lives": Lives::of(&lives(run, &run.history.operations)),
         "overlaps": overlaps(&run.trace).iter().map(|overlap| json!({
             "from_ns": overlap.from_ns,
             "until_ns": overlap.until_ns,
@@ -330,6 +334,17 @@ mod tests {
             );
             assert_eq!(embedded("by"), recorded(|operation| operation.acknowledger().map(|by| i64::from(by.node.0))));
             assert_eq!(system["outcome"], serde_json::to_value(&run.outcome).unwrap());
+        }
+        // Every operation has a life, whose spans add up to its latency.
+        for (run, system) in runs.iter().zip(data["systems"].as_array().unwrap()) {
+            let rows = system["lives"]["rows"].as_array().unwrap();
+            assert_eq!(rows.len(), run.history.operations.len());
+            for (row, operation) in rows.iter().zip(&run.history.operations) {
+                let row: Vec<u64> =
+                    row.as_array().unwrap().iter().map(|field| field.as_i64().unwrap() as u64).collect();
+                assert_eq!((row[0], row[1]), (operation.planned_ns / 1000, operation.end_ns / 1000));
+                assert_eq!(row[3..].chunks(2).map(|span| span[1]).sum::<u64>(), row[1] - row[0], "{operation:?}");
+            }
         }
         assert_eq!(data["comparison"]["safety"]["operation"], 267);
         assert_eq!(data["faults"][0]["cut"], true);

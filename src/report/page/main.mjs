@@ -14,6 +14,7 @@ import { Replay } from "./state.mjs";
 import { fillTables, refusalNotes } from "./tables.mjs";
 import { tourOf } from "./tour.mjs";
 import { fromHash, toHash, View } from "./view.mjs";
+import { unpacked, waterfall } from "./waterfall.mjs";
 import { count, endText, opText, seconds } from "./words.mjs";
 
 /** A run with all that the page looks up in it. */
@@ -23,6 +24,7 @@ export function prepared(page, raw, index) {
   run.messageById = new Map(run.messages.map((message) => [message.id, message]));
   run.siteOperations = indexSites(run);
   run.replay = new Replay(run);
+  run.lives = new Map(unpacked(raw.lives).map((life, at) => [run.operations[at].id, life]));
   return staged(run);
 }
 
@@ -83,18 +85,23 @@ function makePane(run, view, stops, choose, shards) {
   const stage = element("div", { class: "stage" }, canvas, labels);
   const counts = element("p", { class: "counts" });
   const under = element("p", { class: "under" }, "Point at anything in the picture.");
+  const life = element("div", { class: "life", "aria-live": "polite" });
   const panel = element("div", { class: "panel" });
   const place = element("section", { class: "pane", "aria-label": run.system, "data-system": run.system },
-    element("h2", {}, run.system, element("span", { class: `badge ${run.outcome.verdict}` }, run.outcome.verdict)), stage, counts, under, refusalNotes(run, choose), panel);
+    element("h2", {}, run.system, element("span", { class: `badge ${run.outcome.verdict}` }, run.outcome.verdict)), stage, counts, under, life, refusalNotes(run, choose), panel);
   const context = canvas.getContext("2d");
   let [rows, colours, drawn, waiting] = [null, null, null, false];
   // The tables below follow the instant and the filters, but not the pointer, and not every frame.
-  let [inspected, inspectedAt] = ["", -Infinity];
+  let [inspected, inspectedAt, followed] = ["", -Infinity, null];
 
   const draw = () => {
     waiting = false;
     drawn = drawPane(context, run, view, rows, colours, stops);
     counts.textContent = countsText(drawn.messages);
+    if (followed !== view.operation) {
+      followed = view.operation;
+      life.replaceChildren(...lifeOf(run, followed));
+    }
     const wanted = [view.t, view.node, view.routine, [...view.kinds], view.key, view.client].join("|");
     if (wanted === inspected) return;
     if (performance.now() - inspectedAt > 90) {
@@ -137,6 +144,12 @@ function makePane(run, view, stops, choose, shards) {
     draw();
   };
   return { place, dirty, restyle, reveal, settle };
+}
+
+/** The life of an operation as a waterfall, for the reader who has chosen it. */
+function lifeOf(run, id) {
+  const [operation, life] = [run.byId.get(id), run.lives.get(id)];
+  return operation && life ? waterfall(life, `#${id} of client ${operation.client}, ${opText(operation)}`) : [];
 }
 
 /** Air around what is brought into sight, in pixels. */

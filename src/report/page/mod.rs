@@ -8,7 +8,8 @@
 //! joined into one script, since a file opened from disk may import nothing. From the bottom: `decode.mjs` (embedded
 //! data to arrays), `model.mjs` (messages, roles, operations), `state.mjs` (a node's state at an instant), `words.mjs`
 //! (events as text), `tour.mjs` (the guided tour), `view.mjs` (what is looked at), `layout.mjs` (what stands where),
-//! `messages.mjs`, `charts.mjs` and `draw.mjs` (the canvas), `inspector.mjs`, `tables.mjs`, `controls.mjs` and `main.mjs`
+//! `messages.mjs`, `charts.mjs` and `draw.mjs` (the canvas), `inspector.mjs`, `elements.mjs` and `waterfall.mjs` (the life of an
+//! operation), `tables.mjs`, `controls.mjs` and `main.mjs`
 //! (everything around it). The rings that the page opens with: `ring.mjs` (what stands where on it), `scene.mjs` (what it
 //! shows at an instant), `paint.mjs` (its canvas), `pace.mjs` and `film.mjs` (how it plays) and `opening.mjs`, with a style
 //! of their own, `ring.css`, because the playground opens with the same.
@@ -26,13 +27,15 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 const HTML: &str = include_str!("page.html");
-const CSS: &str = concat!(include_str!("page.css"), include_str!("ring.css"));
+const CSS: &str = concat!(include_str!("page.css"), include_str!("ring.css"), include_str!("waterfall.css"));
 /// The style of the rings alone, for the playground.
 pub const RING_CSS: &str = include_str!("ring.css");
 
 /// The modules of the page's script, in an order in which each comes after what it imports.
-const SCRIPTS: [&str; 20] = [
+const SCRIPTS: [&str; 22] = [
     include_str!("decode.mjs"),
+    include_str!("elements.mjs"),
+    include_str!("waterfall.mjs"),
     include_str!("model.mjs"),
     include_str!("state.mjs"),
     include_str!("words.mjs"),

@@ -1,22 +1,7 @@
 // Evidence and claims as drawings: bars over time, bars in tables, predictions beside measurements. No words of its own
 // about a story: what is a figure and in which unit is decided in Rust (drawn.rs).
 
-const SVG = "http://www.w3.org/2000/svg";
-
-/** An element of a drawing. */
-export function drawn(name, attributes = {}, ...children) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-/** An element of the page. */
-export function made(name, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children);
-  return element;
-}
+import { drawn, made } from "../page/elements.mjs";
 
 /** A figure with as many decimals as three digits need; a share has one. As `quantity` in mod.rs. */
 export function quantity(value, unit) {

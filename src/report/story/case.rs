@@ -2,8 +2,8 @@
 
 use super::quantity;
 use crate::report::style::{count, hang};
+use crate::run::life::{Life, Span};
 use crate::stories::case::{Case, Inquiry, Known, Opened};
-use crate::stories::life::{Life, Span};
 use crate::stories::question;
 use crate::stories::trial::Tried;
 use serde::Serialize;

@@ -8,7 +8,6 @@ pub mod answer;
 pub mod case;
 pub mod class;
 pub mod drawn;
-pub mod lives;
 pub mod page;
 
 use super::json;

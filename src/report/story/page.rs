@@ -4,8 +4,8 @@
 //! their hashes and nothing else; a function of the runs alone.
 
 use super::drawn::Chart;
-use super::lives::Lives;
 use super::telling;
+use crate::report::lives::Lives;
 use crate::report::page::data::packed_text;
 use crate::report::page::{classic, escaped, policy_of};
 use crate::report::style::Style;
@@ -14,10 +14,16 @@ use crate::stories::{StoryFile, StoryRun, Telling};
 use serde::Serialize;
 
 const HTML: &str = include_str!("told.html");
-const CSS: [&str; 2] = [include_str!("told.css"), include_str!("drawn.css")];
+const CSS: [&str; 3] = [include_str!("told.css"), include_str!("../page/waterfall.css"), include_str!("drawn.css")];
 /// The modules of the script, each after those that it imports.
-const SCRIPTS: [&str; 4] =
-    [include_str!("../page/decode.mjs"), include_str!("bars.mjs"), include_str!("life.mjs"), include_str!("told.mjs")];
+const SCRIPTS: [&str; 6] = [
+    include_str!("../page/decode.mjs"),
+    include_str!("../page/elements.mjs"),
+    include_str!("../page/waterfall.mjs"),
+    include_str!("bars.mjs"),
+    include_str!("life.mjs"),
+    include_str!("told.mjs"),
+];
 
 /// A variant's run, for a page.
 #[derive(Debug, Serialize)]

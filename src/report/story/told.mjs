@@ -1,6 +1,7 @@
 // The page of a story's comparison: everything is in the page, unpacked and drawn.
-import { chart, claims, made } from "./bars.mjs";
-import { inflate } from "./decode.mjs";
+import { inflate } from "../page/decode.mjs";
+import { made } from "../page/elements.mjs";
+import { chart, claims } from "./bars.mjs";
 import { requests } from "./life.mjs";
 
 async function start() {

@@ -1,12 +1,12 @@
-//! The operations of a testbed's system as lives of requests: read from the history and the trace, which hold all of it.
+//! The operations of a run as lives of requests: read from the history and the trace, which hold all of it.
 //!
 //! The answer that ended an operation names the request that it answers, and so when each left and arrived; the node's
 //! own events say when the command was in its log and when it took effect. What came before that request was in vain.
 
+use super::Run;
 use super::life::{Life, Part, Span};
 use crate::history::{Operation, Status};
 use crate::kv::Tag;
-use crate::run::Run;
 use crate::trace::{Event, HostId, MessageId, MessageKind, What};
 use std::collections::BTreeMap;
 
@@ -66,14 +66,10 @@ impl Seen {
     }
 }
 
-/// The operations of a run that its clients ended, in order of their planned instants.
-pub(super) fn lives(run: &Run) -> Vec<Life> {
+/// The lives of these operations of a run, in their order.
+pub fn lives<'a>(run: &Run, operations: impl IntoIterator<Item = &'a Operation>) -> Vec<Life> {
     let seen = Seen::of(&run.trace.events);
     let clients = clients(run);
-    let scripted = run.plan.load.script.iter().map(|op| op.id).collect::<std::collections::BTreeSet<_>>();
-    let mut operations: Vec<&Operation> =
-        run.history.operations.iter().filter(|operation| scripted.contains(&operation.id)).collect();
-    operations.sort_by_key(|operation| (operation.planned_ns, operation.id));
     operations.into_iter().map(|operation| life(run, &seen, operation, clients.get(&operation.id).copied())).collect()
 }
 

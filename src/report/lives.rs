@@ -1,7 +1,7 @@
 //! The requests of a run for a page: what each was doing, in microseconds. Spans follow each other, so that one needs only
 //! to say how long it takes.
 
-use crate::stories::life::{Life, Part};
+use crate::run::life::{Life, Part};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ fn head(life: &Life) -> [i64; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stories::life::Span;
+    use crate::run::life::Span;
 
     #[test]
     fn rounded_spans_add_up_to_the_rounded_latency() {
