@@ -19,7 +19,7 @@ pub mod claim;
 pub mod evidence;
 pub mod file;
 pub mod lesson;
-pub mod life;
+mod life;
 pub mod list;
 pub mod model;
 pub mod question;

@@ -3,9 +3,9 @@
 
 use super::{Desk, Ran};
 use schism::rng::seeds::Seeds;
+use schism::run::life::{Life, Part};
 use schism::stories::claim::{Claim, Decides, join};
 use schism::stories::lesson::grade;
-use schism::stories::life::{Life, Part};
 use schism::stories::list::{Listed, STORIES, listed};
 use schism::stories::question::{Choice, Question};
 use schism::stories::trial::play;
