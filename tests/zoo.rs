@@ -40,7 +40,7 @@ fn plain_bugs_are_found_within_a_few_seeds_and_the_clean_system_passes_them() {
 fn a_leader_that_restarts_reads_only_what_it_has_applied_again() {
     let scenario = load("sims/regressions/zoo-read-after-restart-1939-shrunk.toml").unwrap();
     let verdict = |system| run(&scenario, system, 1939, &Options::default()).unwrap().outcome.failed_checks();
-    assert!(verdict(System::Bugged(Bug::ReadAfterRestart)).contains(&"linearizability".to_string()));
+    assert!(verdict(System::Bugged(Bug::ReadAfterRestart.into())).contains(&"linearizability".to_string()));
     assert!(verdict(System::Raft).is_empty());
 }
 

@@ -45,7 +45,7 @@ fn a_search_is_a_function_of_its_seed() {
 
 #[test]
 fn what_is_found_is_a_recorded_run() {
-    let (progress, finds) = searched(System::Bugged(Bug::AcknowledgedBeforeSync), false, 1, 16);
+    let (progress, finds) = searched(System::Bugged(Bug::AcknowledgedBeforeSync.into()), false, 1, 16);
     assert_eq!(progress.violations, finds.len() as u64);
     let find = finds.first().expect("it shows in most runs");
     assert!(find.is_by_a_check() && !find.sentence.is_empty());
