@@ -3,11 +3,12 @@
 
     benches/hunting/measure.py measure --schism target/debug/schism --out curves.jsonl --runs 600 --starts 3 BUG ...
     benches/hunting/measure.py table curves.jsonl
+    benches/hunting/measure.py exhaust --schism target/debug/schism --operations 2
 
 `measure` hunts every bug from every start, once guided and once at random, one job each, and appends a JSON line for each
 hunt. A hunt that is in the file already is not made again, so a measurement can be stopped and resumed. `table` prints two
 Markdown tables: finds, and the curve of what runs reached. CPU time is read from /proc, so it needs Linux; under load it is
-not affected by what else runs, apart from shared caches.
+not affected by what else runs, apart from shared caches. `exhaust` tries every single fault on every bug, until one shows it.
 """
 
 import argparse
@@ -28,6 +29,20 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def lines_of(command):
+    """The JSON lines that a command prints, and its CPU time in seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+        lines, cost = [], 0.0
+        for line in child.stdout:
+            lines.append(json.loads(line))
+            cost = cpu_s(child.pid)
+        # A check that failed has an exit code too, and what failed in the harness is in the summary.
+        if child.wait() and not lines:
+            sys.exit(f"{' '.join(command)} ended with exit code {child.returncode}")
+    return lines, cost
+
+
 def hunt(terms, bug, start, way):
     """One hunt: what it found, what it cost, and its curve."""
     subject = ["--system", bug] if bug in ("raft", "raft-memory", "lease", "quorum") else ["--bug", bug]
@@ -35,20 +50,19 @@ def hunt(terms, bug, start, way):
     command += ["--until-failure", "--every", "32", "--format", "json"]
     if way == "random":
         command.append("--random")
-    curve, found, last, cost = [], None, None, 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
-        for line in child.stdout:
-            said, cost = json.loads(line), cpu_s(child.pid)
-            if said["kind"] == "reached":
-                curve.append([said["runs"], round(cost, 2), said["features"], said["situation_pairs"]])
-            elif said["kind"] == "found":
-                found = {"run": said["run"], "checks": said["checks"], "faults": said["faults"]}
-            elif said["kind"] == "hunt":
-                last = said
-        child.wait()
+    curve, found, last = [], None, None
+    lines, cost = lines_of(command)
+    for said in lines:
+        if said["kind"] == "reached":
+            curve.append([said["runs"], said["wall_s"], said["features"], said["situation_pairs"]])
+        elif said["kind"] == "found":
+            found = {"run": said["run"], "checks": said["checks"], "faults": said["faults"]}
+        elif said["kind"] == "hunt":
+            last = said
     if last is None:
-        sys.exit(f"{' '.join(command)} ended with exit code {child.returncode} and no summary")
+        sys.exit(f"{' '.join(command)} printed no summary")
+    # The command tells its curve at the end, by the wall clock; one job on a steady load takes the same share of the CPU.
+    curve = [[runs, round(cost * wall / last["wall_s"], 2), *reached] for runs, wall, *reached in curve]
     return {
         "scenario": terms.scenario, "bug": bug, "start": start, "way": way, "limit": terms.runs, "runs": last["runs"],
         "cpu_s": round(cost, 2), "found": found if last["violations"] else None, "features": last["features"],
@@ -77,6 +91,22 @@ def measure(terms):
                 done = hunt(terms, bug, start, way)
                 with open(terms.out, "a", encoding="utf-8") as out:
                     out.write(json.dumps(done) + "\n")
+
+
+def exhaust(terms):
+    terms.schism = os.path.abspath(terms.schism)
+    bugs = terms.bugs
+    if not bugs:
+        lines, _ = lines_of([terms.schism, "zoo", "--list", "--format", "json"])
+        bugs = [one["name"] for one in lines]
+    print("| bug | shown by | check | runs | CPU s |")
+    print("|---|---|---|---|---|")
+    for bug in bugs:
+        command = [terms.schism, "exhaust", terms.scenario, "--bug", bug, "--operations", str(terms.operations)]
+        lines, cost = lines_of(command + ["--until-failure", "--jobs", "1", "--format", "json"])
+        broken = next((said for said in lines if said["kind"] == "broken"), None)
+        shown_by = (broken["faults"][0], ", ".join(broken["checks"])) if broken else ("nothing", "")
+        print(f"| `{bug}` | {shown_by[0]} | {shown_by[1]} | {lines[-1]['runs']} | {cost:.0f} |", flush=True)
 
 
 def middle(hunts, value):
@@ -137,6 +167,12 @@ def main():
     two = commands.add_parser("table", help="print what a file shows")
     two.add_argument("file")
     two.set_defaults(act=table)
+    three = commands.add_parser("exhaust", help="try every single fault on bugs, and print which shows them")
+    three.add_argument("--schism", default="target/debug/schism", help="the binary")
+    three.add_argument("--scenario", default="zoo")
+    three.add_argument("--operations", type=int, default=2)
+    three.add_argument("bugs", nargs="*", metavar="BUG", help="all bugs, if none is named")
+    three.set_defaults(act=exhaust)
     terms = parser.parse_args()
     terms.act(terms)
 

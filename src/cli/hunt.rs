@@ -129,12 +129,9 @@ impl Hunt {
                 !is_over
             },
             |news| {
-                let find = match news {
-                    News::Find(find) => find,
-                    News::Mishap(mishap) => {
-                        wrong = bar.suspend(|| lines.mishap(&mishap)).err();
-                        return wrong.is_none();
-                    }
+                let News::Find(find) = news else {
+                    wrong = bar.suspend(|| lines.tell_mishap(&news)).err();
+                    return wrong.is_none();
                 };
                 first = first.or(Some(find.run));
                 let seen = find.checks.first().map_or(0, |check| {
@@ -216,8 +213,8 @@ impl Lines<'_> {
     }
 
     /// Writes a schedule to a file under which the harness failed, one of the first few.
-    fn mishap(&mut self, mishap: &Mishap) -> Result<(), Failure> {
-        let Mishap { run, what, scenario } = mishap;
+    fn tell_mishap(&mut self, news: &News) -> Result<(), Failure> {
+        let News::Mishap(Mishap { run, what, scenario }) = news else { return Ok(()) };
         self.mishaps += 1;
         let explicit = scenario.explicit.as_ref().expect("candidates are explicit");
         let file = if self.mishaps <= FILES {

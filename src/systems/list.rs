@@ -1,12 +1,12 @@
 //! The systems, a line each. A new one is a module with a [`Cluster`] and a line here.
 
 use super::bugs::{Base, Bug};
-use super::together::Bugs;
 use super::dual_primary::DualPrimaryCluster;
 #[cfg(feature = "nodes")]
 use super::nodes::{NoProgram, NodesCluster, Program};
 use super::primary_backup::{self, Policy, PrimaryBackupCluster};
 use super::quorum::QuorumCluster;
+use super::together::Bugs;
 use super::{Cluster, Deployment};
 use serde::{Deserialize, Serialize};
 use std::fmt;

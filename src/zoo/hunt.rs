@@ -108,7 +108,13 @@ fn look(scenario: &Scenario, bugs: Bugs, seed: u64, options: &Options) -> Sighti
 }
 
 /// Hunts bugs that are in the system together, mostly a single one; calls `each` for every seed that was run.
-pub fn hunt(scenario: &Scenario, bugs: impl Into<Bugs>, terms: &Terms, options: &Options, mut each: impl FnMut()) -> Hunted {
+pub fn hunt(
+    scenario: &Scenario,
+    bugs: impl Into<Bugs>,
+    terms: &Terms,
+    options: &Options,
+    mut each: impl FnMut(),
+) -> Hunted {
     let (bugs, mut hunted) = (bugs.into(), Hunted::default());
     let chunk = terms.pool.jobs.max(1) as u64 * 2;
     for start in (0..terms.starts).map(|start| start * APART) {

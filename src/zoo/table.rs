@@ -104,10 +104,7 @@ pub fn markdown(census: &Census, command: &str) -> String {
          |---|---|---|---|---|---|---|---|\n"
     );
     for entry in &census.entries {
-        let joined = |what: fn(Species) -> String| {
-            let each: Vec<String> = entry.bugs.iter().map(|bug| what(bug.species())).collect();
-            each.join(" ")
-        };
+        let joined = |what| joined(entry.bugs, what);
         let check = entry.hunted.strongest.map_or("", |check| check.name());
         writeln!(
             page,
@@ -160,6 +157,12 @@ pub fn markdown(census: &Census, command: &str) -> String {
     page
 }
 
+/// What is said of each of the bugs, one after the other.
+fn joined(bugs: Bugs, what: fn(Species) -> String) -> String {
+    let each: Vec<String> = bugs.iter().map(|bug| what(bug.species())).collect();
+    each.join(" ")
+}
+
 fn by_check(census: &Census) -> BTreeMap<&'static str, Vec<Bugs>> {
     let mut finds: BTreeMap<&'static str, Vec<Bugs>> = BTreeMap::new();
     for entry in &census.entries {
@@ -173,8 +176,8 @@ fn by_check(census: &Census) -> BTreeMap<&'static str, Vec<Bugs>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::systems::bugs::Bug;
     use crate::check::CheckName;
+    use crate::systems::bugs::Bug;
     use crate::zoo::Clean;
     use crate::zoo::hunt::Hunted;
 

@@ -6,8 +6,8 @@ use super::tenure::Tenure;
 use super::{Policy, PrimaryBackupCluster};
 use crate::systems::Deployment;
 use crate::systems::bugs::Bug;
-use crate::systems::together::Bugs;
 use crate::systems::storage::rows::Change;
+use crate::systems::together::Bugs;
 
 /// A fresh cluster with bugs.
 pub fn cluster(deployment: &Deployment, policy: Policy, bugs: Bugs) -> PrimaryBackupCluster {

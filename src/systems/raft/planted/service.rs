@@ -141,7 +141,11 @@ impl BuggedService {
         let known = lock(&self.disk).committed;
         self.raft.get_read_log_id().await.map_err(|_| None)?;
         if awaited {
-            self.raft.wait(None).applied_index_at_least(known.map(|known| known.index), "read").await.map_err(|_| None)?;
+            self.raft
+                .wait(None)
+                .applied_index_at_least(known.map(|known| known.index), "read")
+                .await
+                .map_err(|_| None)?;
         }
         Ok(())
     }
