@@ -228,7 +228,7 @@ zoo! {
         "A vote is saved in two steps: the old one is deleted, and then the new one is written.",
         ("ClickHouse #111454", "https://github.com/ClickHouse/ClickHouse/issues/111454");
     InstallClearsFirst = "install-clears-first", Snapshots, Raft,
-        "A node that installs a snapshot deletes its old state and log before it writes the snapshot.",
+        "A node that installs a snapshot deletes what is on its disk, its vote too, before it writes the snapshot.",
         ("verdi-raft #51", "https://github.com/uwplse/verdi-raft/issues/51");
     ReadBeforeNoop = "read-before-noop", Reads, Raft,
         "A new leader reads at the commit index that it knows, before it has committed an entry of its own term.",

@@ -12,7 +12,7 @@ use crate::systems::together::Bugs;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     EmptyNode, EntryPayload, LogId, Membership, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
-    StorageIOError, StoredMembership,
+    StorageIOError, StoredMembership, Vote,
 };
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -120,16 +120,18 @@ impl BuggedMachine {
 }
 
 impl BuggedMachine {
-    /// Deletes state and log from the disk, for [`Bug::InstallClearsFirst`]: until the next commit, which has the snapshot, the
-    /// disk has a vote and nothing else.
+    /// Deletes all that is on the disk, for [`Bug::InstallClearsFirst`]: a process that starts before the next commit, which has
+    /// the snapshot, remembers nothing.
     async fn clear(&self, meta: &SnapshotMeta<NodeId, EmptyNode>) -> Result<(), StorageError> {
-        let blank = Machine { membership: self.first.clone(), ..Machine::default() };
+        let start = LogId::default();
+        let blank = Machine { applied: Some(start), membership: self.first.clone(), ..Machine::default() };
         let nothing = blank.snapshot().map_err(|error| StorageIOError::write_snapshot(None, &error))?;
-        let purged = Change::Purge(LogId::default());
-        let changes = [Change::Truncate(0), purged, Change::Committed(None), Change::Machine(Box::new(blank))];
-        self.inner.write(meta, changes.into_iter().chain([Change::Snapshot(nothing)])).await?;
-        // What of the log stays, goes into the next commit.
+        let log = [Change::Truncate(0), Change::Purge(start), Change::Committed(None), Change::Vote(Vote::default())];
+        let state = [Change::Machine(Box::new(blank)), Change::Snapshot(nothing)];
+        self.inner.write(meta, log.into_iter().chain(state)).await?;
+        // What stays of them goes into the next commit.
         let disk = lock(&self.disk);
+        disk.vote.into_iter().for_each(|vote| self.journal.change(Change::Vote(vote)));
         disk.purged.into_iter().for_each(|purged| self.journal.change(Change::Purge(purged)));
         self.journal.change(Change::Committed(disk.committed));
         self.journal.change(Change::Append(disk.log.values().cloned().collect()));
