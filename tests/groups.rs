@@ -27,7 +27,7 @@ fn brief() -> Scenario {
 
 /// The runs of the bugs that fail, of these seeds.
 fn failing(scenario: &Scenario, seeds: impl Iterator<Item = u64> + Send, jobs: usize) -> Vec<Failing> {
-    let todo = Mutex::new(seeds.flat_map(|seed| BUGS.map(|bug| (seed, System::Bugged(bug)))));
+    let todo = Mutex::new(seeds.flat_map(|seed| BUGS.map(|bug| (seed, System::Bugged(bug.into())))));
     let next = || todo.lock().unwrap().next();
     let failing = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

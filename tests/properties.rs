@@ -328,7 +328,7 @@ fn the_fence_closes_a_race_that_breaks_log_matching() {
         let run = |seed| run(&scenario, system, seed, &Options::default()).unwrap();
         (0..100).any(|seed| run(seed).outcome.violates(CheckName::LogMatching))
     };
-    assert!(breaks(System::Bugged(Bug::RaftUnfenced)), "openraft without the fence breaks log matching");
+    assert!(breaks(System::Bugged(Bug::RaftUnfenced.into())), "openraft without the fence breaks log matching");
     assert!(!breaks(System::Raft));
 }
 

@@ -40,8 +40,35 @@ fn plain_bugs_are_found_within_a_few_seeds_and_the_clean_system_passes_them() {
 fn a_leader_that_restarts_reads_only_what_it_has_applied_again() {
     let scenario = load("sims/regressions/zoo-read-after-restart-1939-shrunk.toml").unwrap();
     let verdict = |system| run(&scenario, system, 1939, &Options::default()).unwrap().outcome.failed_checks();
-    assert!(verdict(System::Bugged(Bug::ReadAfterRestart)).contains(&"linearizability".to_string()));
+    assert!(verdict(System::Bugged(Bug::ReadAfterRestart.into())).contains(&"linearizability".to_string()));
     assert!(verdict(System::Raft).is_empty());
+}
+
+/// A fault of each: votes that are lost with the process, and a compare-and-set that no kill is needed for.
+#[test]
+fn two_bugs_in_one_system_both_show_and_the_recording_names_both() {
+    use schism::fault::kinds::Kill;
+    use schism::fault::model::{Fault, Target};
+    use schism::scenario::Scenario;
+    let mut scenario = load("split-brain").unwrap();
+    let kill = |at_ms, node: &str| {
+        let kind = Kill { target: Target(node.into()) }.into();
+        Fault { at_ms, for_ms: Some(4_000), kind, when: None }
+    };
+    let all = ["n1", "n2", "n3", "n4", "n5"].map(|node| kill(9_000, node));
+    scenario.faults = std::iter::once(kill(3_000, "n1")).chain(all).collect();
+    (scenario.timing.duration_ms, scenario.workload.operations) = (16_000, 400);
+    let both: System = "cas-outside-log+raft-amnesia".parse().unwrap();
+    let found = run(&scenario, both, 0, &Options::default()).unwrap();
+    let checks = found.outcome.failed_checks();
+    assert!(
+        ["election_safety", "linearizability"].iter().all(|check| checks.contains(&(*check).to_owned())),
+        "{checks:?}"
+    );
+    let recorded = Scenario::parse("recorded", &found.recording().to_toml()).unwrap();
+    assert_eq!(recorded.explicit.as_ref().unwrap().system, "raft-amnesia+cas-outside-log");
+    let again = run(&recorded, recorded.explicit.as_ref().unwrap().system.parse().unwrap(), 0, &Options::default());
+    assert_eq!(again.unwrap().outcome.digest, found.outcome.digest);
 }
 
 /// The page says of each bug what the list says, and has the measurements between.

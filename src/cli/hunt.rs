@@ -6,7 +6,7 @@ use super::recordings::{self, FOLDER, quoted};
 use super::terminal::Terminal;
 use super::{Jobs, OneSeed, Subject, Which};
 use clap::Args;
-use schism::hunt::{Find, Progress, Search, Terms};
+use schism::hunt::{Find, Mishap, News, Progress, Search, Terms};
 use schism::report::file::write_whole;
 use schism::report::json;
 use schism::report::style::{count, hang};
@@ -48,7 +48,7 @@ pub struct Hunt {
     every: u64,
     #[command(flatten)]
     jobs: Jobs,
-    /// Wall-clock seconds after which a run counts as hung.
+    /// Wall-clock seconds after which a run is run again, alone and with four times as many; then it counts as hung.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     watchdog: u64,
 }
@@ -61,6 +61,13 @@ struct Found<'a> {
     faults: usize,
     wall_s: f64,
     replay: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    run: u64,
+    what: &'a str,
+    file: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -106,7 +113,7 @@ impl Hunt {
         let bar = terminal.progress(self.runs, &format!("{} {system}", scenario.name));
         let (mut first, mut checks) = (None, BTreeMap::new());
         let (mut wrong, mut told) = (None, 0);
-        let mut lines = Lines { terminal, started, scenario: &scenario, seed: self.seed.seed };
+        let mut lines = Lines { terminal, started, scenario: &scenario, seed: self.seed.seed, mishaps: 0 };
         let curves = std::cell::RefCell::new(Vec::new());
         search.run(
             &pool,
@@ -121,7 +128,11 @@ impl Hunt {
                     || interrupt.is_asked();
                 !is_over
             },
-            |find| {
+            |news| {
+                let News::Find(find) = news else {
+                    wrong = bar.suspend(|| lines.tell_mishap(&news)).err();
+                    return wrong.is_none();
+                };
                 first = first.or(Some(find.run));
                 let seen = find.checks.first().map_or(0, |check| {
                     let seen = checks.entry(check.name()).or_insert(0);
@@ -173,6 +184,8 @@ struct Lines<'a> {
     started: Instant,
     scenario: &'a Scenario,
     seed: u64,
+    /// How many mishaps were told.
+    mishaps: u64,
 }
 
 impl Lines<'_> {
@@ -180,7 +193,7 @@ impl Lines<'_> {
     fn tell(&mut self, find: &Find, seen: u64) -> Result<(), Failure> {
         let explicit = find.recorded.explicit.as_ref().expect("it is recorded");
         let replay = if seen <= FILES {
-            let path = self.path(find, &explicit.system);
+            let path = self.path(find.run, &explicit.system);
             write_whole(&path, find.recorded.to_toml())?;
             Some(recordings::replay_command(&path))
         } else {
@@ -199,8 +212,28 @@ impl Lines<'_> {
         self.terminal.line(&format!("  replay: {replay}"))
     }
 
-    fn path(&self, find: &Find, system: &str) -> PathBuf {
-        let name = format!("{}-{system}-hunt-{}-{}.toml", self.scenario.name, self.seed, find.run);
+    /// Writes a schedule to a file under which the harness failed, one of the first few.
+    fn tell_mishap(&mut self, news: &News) -> Result<(), Failure> {
+        let News::Mishap(Mishap { run, what, scenario }) = news else { return Ok(()) };
+        self.mishaps += 1;
+        let explicit = scenario.explicit.as_ref().expect("candidates are explicit");
+        let file = if self.mishaps <= FILES {
+            let path = self.path(*run, &explicit.system);
+            write_whole(&path, scenario.to_toml())?;
+            Some(path.display().to_string())
+        } else {
+            None
+        };
+        if self.terminal.json {
+            return self.terminal.line(&json::line("mishap", Failed { run: *run, what, file }));
+        }
+        let Some(file) = file else { return Ok(()) };
+        self.terminal.line(&hang(&format!("run {run}: "), &self.terminal.style.plain_text(what), 2))?;
+        self.terminal.line(&format!("  its schedule: {file}"))
+    }
+
+    fn path(&self, run: u64, system: &str) -> PathBuf {
+        let name = format!("{}-{system}-hunt-{}-{run}.toml", self.scenario.name, self.seed);
         Path::new(FOLDER).join(name)
     }
 }
@@ -233,6 +266,9 @@ fn text(summary: &Summary, terminal: &Terminal) -> String {
             count(progress.corpus, "schedule")
         ),
     );
+    if progress.retried > 0 {
+        figure("retried", format!("{} overran the watchdog once, and not again", count(progress.retried, "run")));
+    }
     if progress.panics + progress.hangs > 0 {
         figure("harness", format!("{}, {}", count(progress.panics, "panic"), count(progress.hangs, "hang")));
     }

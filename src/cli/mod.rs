@@ -73,6 +73,7 @@ use schism::scenario::{Scenario, SubjectProgram};
 use schism::systems::System;
 use schism::systems::bugs::Bug;
 use schism::systems::nodes::{Program, Service};
+use schism::systems::together::{Bugs, NotTogether};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use terminal::Terminal;
@@ -215,9 +216,9 @@ pub struct Which {
     /// The system to run.
     #[arg(long, value_parser = parse_system)]
     system: Option<System>,
-    /// Run the system that this bug is for, with the bug (`schism zoo --list` tells them all).
-    #[arg(long, value_name = "NAME", value_parser = parse_bug, conflicts_with = "system")]
-    bug: Option<Bug>,
+    /// Run the system that this bug is for, with the bug (`schism zoo --list` tells them all); several at once: a+b.
+    #[arg(long, value_name = "NAME", value_parser = parse_bugs, conflicts_with = "system")]
+    bug: Option<Bugs>,
 }
 
 impl Which {
@@ -279,10 +280,13 @@ fn parse_system(text: &str) -> Result<System, String> {
     }
 }
 
-/// Reads the name of a bug, and says what there is if there is no such bug.
-fn parse_bug(text: &str) -> Result<Bug, String> {
+/// Reads the names of bugs that are to be in one system, and says what there is if there is no such bug.
+fn parse_bugs(text: &str) -> Result<Bugs, String> {
     let names = || Bug::ALL.iter().map(|bug| bug.name()).collect();
-    Bug::named(text).ok_or_else(|| unknown("bug", text, names()))
+    text.parse().map_err(|error| match error {
+        NotTogether::Unknown(name) => unknown("bug", &name, names()),
+        apart @ NotTogether::Apart(..) => apart.to_string(),
+    })
 }
 
 /// The error about an unknown name in the arguments. The parser does not wrap lines, so they are wrapped here.

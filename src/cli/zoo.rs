@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::terminal::Terminal;
-use super::{Jobs, parse_bug};
+use super::{Jobs, parse_bugs};
 use clap::Args;
 use schism::check::CheckName;
 use schism::report::file::write_whole;
@@ -15,6 +15,7 @@ use schism::shrink::{Limits, RunOracle, Size, shrink};
 use schism::sweep::{Fate, Pool, sweep};
 use schism::systems::System;
 use schism::systems::bugs::Bug;
+use schism::systems::together::Bugs;
 use schism::zoo::hunt::{Terms, hunt};
 use schism::zoo::rates::Rates;
 use schism::zoo::{Census, Clean, Entry, SCENARIO, table};
@@ -32,9 +33,10 @@ const SHRINK_BUDGET_S: u64 = 3000;
 /// Arguments of `schism zoo`.
 #[derive(Args)]
 pub struct Zoo {
-    /// Only these bugs, separated by commas [default: those on which nemesis and checks were tuned].
-    #[arg(long, value_name = "NAME", value_parser = parse_bug, value_delimiter = ',')]
-    bug: Vec<Bug>,
+    /// Only these bugs, separated by commas [default: those on which nemesis and checks were tuned]; a+b is a system that has
+    /// both.
+    #[arg(long, value_name = "NAME", value_parser = parse_bugs, value_delimiter = ',')]
+    bug: Vec<Bugs>,
     /// Only the bugs on which neither nemesis nor checks were tuned.
     #[arg(long, conflicts_with = "bug")]
     untuned: bool,
@@ -67,7 +69,7 @@ pub struct Zoo {
 struct BugLine {
     name: &'static str,
     system: &'static str,
-    layer: &'static str,
+    layer: String,
     found: bool,
     seeds_to_detection: Option<u64>,
     starts: u64,
@@ -97,14 +99,15 @@ struct Summary {
 impl Zoo {
     /// Hunts, shrinks, runs the clean system, prints.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let bugs = match (self.bug.is_empty(), self.untuned) {
+        let bugs: Vec<Bugs> = match (self.bug.is_empty(), self.untuned) {
             (false, _) => self.bug.clone(),
-            (_, true) => Bug::UNTUNED.to_vec(),
-            (true, false) if self.list => Bug::ALL.to_vec(),
-            (true, false) => Bug::tuned().collect(),
+            (_, true) => Bug::UNTUNED.iter().copied().map(Bugs::from).collect(),
+            (true, false) if self.list => Bug::ALL.iter().copied().map(Bugs::from).collect(),
+            (true, false) => Bug::tuned().map(Bugs::from).collect(),
         };
         if self.list {
-            return list(&bugs, terminal);
+            let listed: Vec<Bug> = bugs.iter().flat_map(|bugs| bugs.iter()).collect();
+            return list(&listed, terminal);
         }
         let places = [PAGE, RATES].map(Path::new);
         if let Some(missing) =
@@ -122,13 +125,13 @@ impl Zoo {
             terminal.line(&table::head())?;
         }
         let mut entries = Vec::new();
-        for bug in bugs {
-            let bar = terminal.progress(self.budget, bug.name());
-            let hunted = hunt(&scenario, bug, &terms, &Options::default(), || bar.inc(1));
+        for bugs in bugs {
+            let bar = terminal.progress(self.budget, bugs.name());
+            let hunted = hunt(&scenario, bugs, &terms, &Options::default(), || bar.inc(1));
             bar.finish_and_clear();
             let first = hunted.first.zip(hunted.strongest).filter(|_| !self.no_shrink);
-            let shrunk = first.and_then(|(seed, check)| shrunk(&scenario, bug, seed, check, pool.jobs));
-            let entry = Entry { bug, hunted, shrunk };
+            let shrunk = first.and_then(|(seed, check)| shrunk(&scenario, bugs, seed, check, pool.jobs));
+            let entry = Entry { bugs, hunted, shrunk };
             terminal.line(&if terminal.json { json::line("bug", line(&entry)) } else { table::line(&entry) })?;
             entries.push(entry);
             if terminal.is_closed() {
@@ -188,8 +191,8 @@ impl Zoo {
 }
 
 /// The sizes before and after shrinking.
-fn shrunk(scenario: &Scenario, bug: Bug, seed: u64, check: CheckName, jobs: usize) -> Option<(Size, Size)> {
-    let system = System::Bugged(bug);
+fn shrunk(scenario: &Scenario, bugs: Bugs, seed: u64, check: CheckName, jobs: usize) -> Option<(Size, Size)> {
+    let system = System::Bugged(bugs);
     let recorded = run(scenario, system, seed, &Options::default()).ok()?.recording();
     let oracle = RunOracle { system, options: Options::default() };
     let limits = Limits { jobs, simulated_ms: SHRINK_BUDGET_S * 1000 };
@@ -198,11 +201,12 @@ fn shrunk(scenario: &Scenario, bug: Bug, seed: u64, check: CheckName, jobs: usiz
 }
 
 fn line(entry: &Entry) -> BugLine {
-    let (species, hunted) = (entry.bug.species(), &entry.hunted);
+    let (bugs, hunted) = (entry.bugs, &entry.hunted);
+    let layers: Vec<&str> = bugs.iter().map(|bug| bug.species().layer.name()).collect();
     BugLine {
-        name: species.name,
-        system: species.base.system().name(),
-        layer: species.layer.name(),
+        name: bugs.name(),
+        system: bugs.base().system().name(),
+        layer: layers.join("+"),
         found: hunted.is_found(),
         seeds_to_detection: hunted.median(),
         starts: hunted.detections(),

@@ -6,6 +6,7 @@
 //! 1 - (1 - p)(1 - q).
 
 pub use super::state::{ClockState, DiskState, LinkState, Passage, ProcessState};
+use super::state::{FASTEST_PPM, SLOWEST_PPM};
 pub use super::timeline::{Edge, Phase, Timeline};
 pub use super::topology::{Resolved, SiteHosts, SiteShape, TargetRole, Topology, UnknownTarget};
 pub use super::validate::{ScheduleError, validate};
@@ -155,9 +156,10 @@ impl Active {
         self.disks[host.index()]
     }
 
-    /// How wrong a host's clock is.
+    /// How wrong a host's clock is. However many drifts add up, a clock runs as one fault may make it: never backwards.
     pub fn clock(&self, host: HostId) -> ClockState {
-        self.clocks[host.index()]
+        let sum = self.clocks[host.index()];
+        ClockState { drift_ppm: sum.drift_ppm.clamp(SLOWEST_PPM, FASTEST_PPM), ..sum }
     }
 
     /// The nodes that are to vote. Of several membership faults the last in the schedule counts; without any, all nodes

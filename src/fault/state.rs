@@ -94,6 +94,11 @@ impl DiskState {
     }
 }
 
+/// The slowest that a clock runs, in parts per million of its rate: ten times slower than true time.
+pub const SLOWEST_PPM: i64 = -900_000;
+/// The fastest: ten times faster than true time.
+pub const FASTEST_PPM: i64 = 9_000_000;
+
 /// How wrong a node's clock is. Offsets and drifts of several faults add up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockState {

@@ -466,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_single_fault_shows_a_bug_that_needs_no_more() {
-        let small = small(System::Bugged(Bug::AcknowledgedBeforeSync));
+        let small = small(System::Bugged(Bug::AcknowledgedBeforeSync.into()));
         let pool = Pool { jobs: 1, watchdog: Duration::from_secs(600) };
         let mut broken = Vec::new();
         let shows = |found: &Broken| found.checks.contains(&CheckName::LogDurability);

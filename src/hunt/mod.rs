@@ -32,8 +32,15 @@ use std::sync::Arc;
 const BATCH: u64 = 8;
 /// One candidate in so many is drawn afresh, as a random seed would be: what no change of a known schedule leads to.
 const FRESH: u64 = 5;
+/// Of the others one in so many is drawn afresh too, and then aimed faults are laid in it. Several at once, as each waits
+/// for one moment out of many.
+const AMBUSHED: u64 = 2;
+/// A run that overran the watchdog is run again, alone, with so many times the time.
+const SECOND_TRY: u32 = 4;
 /// The search begins with so many fresh candidates.
 const FIRST: u64 = 16;
+/// What so many runs reached, or fewer, is rare.
+const RARE: u64 = 2;
 /// Of so many schedules drawn from the corpus the best one is changed.
 const TOURNAMENT: u64 = 4;
 
@@ -79,8 +86,10 @@ pub struct Progress {
     pub inconclusive: u64,
     /// Runs in which the harness panicked or refused.
     pub panics: u64,
-    /// Runs that overran the watchdog.
+    /// Runs that overran the watchdog twice: together with others, and then alone and with more time.
     pub hangs: u64,
+    /// Runs that overran it once, and ended when they were run again: the machine was slow, or busy.
+    pub retried: u64,
 }
 
 /// A run in which a check failed.
@@ -96,6 +105,26 @@ pub struct Find {
     pub recorded: Scenario,
 }
 
+/// A run of which nothing is known, because the harness failed.
+#[derive(Debug, Clone)]
+pub struct Mishap {
+    /// Its number in the search, from 0.
+    pub run: u64,
+    /// What happened, in a few words.
+    pub what: String,
+    /// The schedule, as it was to be run.
+    pub scenario: Scenario,
+}
+
+/// What a search tells of while it goes on.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// A check failed.
+    Find(Find),
+    /// The harness did.
+    Mishap(Mishap),
+}
+
 impl Find {
     /// Whether a check of the history or of the protocol failed, and not only a process.
     pub fn is_by_a_check(&self) -> bool {
@@ -104,6 +133,7 @@ impl Find {
 }
 
 /// What one run showed.
+#[derive(PartialEq)]
 struct Shown {
     verdict: Verdict,
     simulated_s: f64,
@@ -157,9 +187,9 @@ impl Search {
         &self.progress
     }
 
-    /// Runs batch after batch, and hands each run in which a check failed to `each`, in order; until `goes_on`, which is asked
-    /// before each batch, says no, or `each` does.
-    pub fn run(&mut self, pool: &Pool, mut goes_on: impl FnMut(&Progress) -> bool, mut each: impl FnMut(Find) -> bool) {
+    /// Runs batch after batch, and hands each run in which a check or the harness failed to `each`, in order; until `goes_on`,
+    /// which is asked before each batch, says no, or `each` does.
+    pub fn run(&mut self, pool: &Pool, mut goes_on: impl FnMut(&Progress) -> bool, mut each: impl FnMut(News) -> bool) {
         let mut wanted = true;
         while wanted && goes_on(&self.progress) {
             let candidates: Vec<Arc<Scenario>> =
@@ -169,11 +199,22 @@ impl Search {
             sweep(Seeds::first(BATCH), pool, job, |index, fate| {
                 // What comes after the last wanted find is not counted.
                 if wanted {
-                    let find = self.learn(&candidates[index as usize], fate);
-                    wanted = find.is_none_or(&mut each);
+                    let candidate = &candidates[index as usize];
+                    let fate = if fate == Fate::Hung { self.again(candidate, pool) } else { fate };
+                    wanted = self.learn(candidate, fate).is_none_or(&mut each);
                 }
             });
         }
+    }
+
+    /// Runs a candidate again that overran the watchdog, which goes by the wall clock: on a busy machine a sound run may.
+    fn again(&mut self, candidate: &Arc<Scenario>, pool: &Pool) -> Fate<Result<Shown, String>> {
+        let alone = Pool { jobs: 1, watchdog: pool.watchdog * SECOND_TRY };
+        let (system, options, given) = (self.terms.system, self.terms.options, candidate.clone());
+        let mut again = Fate::Hung;
+        sweep(Seeds::first(1), &alone, move |_| show(&given, system, &options), |_, fate| again = fate);
+        self.progress.retried += u64::from(again != Fate::Hung);
+        again
     }
 
     /// The candidate of this number.
@@ -187,6 +228,9 @@ impl Search {
         if *random || number < FIRST || self.corpus.is_empty() || draw.one_in(FRESH) {
             return fresh();
         }
+        if draw.one_in(AMBUSHED) {
+            return self.mutator.ambushed(&fresh(), &mut draw).unwrap_or_else(fresh);
+        }
         let at = self.pick(&mut draw);
         self.corpus[at].used += 1;
         let other = draw.between(0, self.corpus.len() as u64 - 1) as usize;
@@ -194,31 +238,33 @@ impl Search {
         self.mutator.child(&parent, &other, number, &mut draw).unwrap_or_else(fresh)
     }
 
-    /// Where the schedule to change next is in the corpus: of some, the one that reached what the fewest runs did, and that was
-    /// not changed often.
+    /// Where the schedule to change next is in the corpus: of some, the one that reached most of what few runs did, and that
+    /// was not changed often.
     fn pick(&self, draw: &mut Draw) -> usize {
         let tried = (0..TOURNAMENT).map(|_| draw.between(0, self.corpus.len() as u64 - 1) as usize);
-        let cost = |at: &usize| {
+        let worth = |at: &usize| {
             let kept = &self.corpus[*at];
-            let rarest = kept.features.iter().map(|feature| self.reached[feature]).min().unwrap_or(u64::MAX / 2);
-            (rarest + kept.used, *at)
+            let rare = kept.features.iter().filter(|feature| self.reached[feature] <= RARE).count() as u64;
+            // Nearly every run reaches something that no other has, so what counts is how much.
+            (rare * 1000 / (1 + kept.used), *at)
         };
-        tried.min_by_key(cost).expect("it tries some")
+        tried.max_by_key(worth).expect("it tries some")
     }
 
     /// Learns from a run.
-    fn learn(&mut self, candidate: &Arc<Scenario>, fate: Fate<Option<Shown>>) -> Option<Find> {
+    fn learn(&mut self, candidate: &Arc<Scenario>, fate: Fate<Result<Shown, String>>) -> Option<News> {
         let run = self.progress.runs;
         self.progress.runs += 1;
+        let mishap = |what| Some(News::Mishap(Mishap { run, what, scenario: (**candidate).clone() }));
         let shown = match fate {
-            Fate::Done(Some(shown)) => shown,
-            Fate::Done(None) | Fate::Panicked(_) => {
+            Fate::Done(Ok(shown)) => shown,
+            Fate::Done(Err(why)) | Fate::Panicked(why) => {
                 self.progress.panics += 1;
-                return None;
+                return mishap(why);
             }
             Fate::Hung => {
                 self.progress.hangs += 1;
-                return None;
+                return mishap("it overran the watchdog twice".to_owned());
             }
         };
         self.progress.simulated_s += shown.simulated_s;
@@ -238,19 +284,19 @@ impl Search {
         self.progress.features = self.reached.len() as u64;
         self.progress.situation_pairs = self.pairs.len() as u64;
         self.progress.corpus = self.corpus.len() as u64;
-        found
+        found.map(News::Find)
     }
 }
 
-/// Runs a candidate; `None` if it cannot be run.
-fn show(candidate: &Scenario, system: System, options: &Options) -> Option<Shown> {
-    let seed = candidate.explicit.as_ref()?.seed;
-    let run = run(candidate, system, seed, options).ok()?;
+/// Runs a candidate. The error is why it cannot be run.
+fn show(candidate: &Scenario, system: System, options: &Options) -> Result<Shown, String> {
+    let seed = candidate.explicit.as_ref().expect("candidates are explicit").seed;
+    let run = run(candidate, system, seed, options).map_err(|error| error.to_string())?;
     let mut seen = BTreeSet::new();
     let checks: Vec<CheckName> =
         run.outcome.violations.iter().map(|found| found.check).filter(|check| seen.insert(*check)).collect();
     let sentence = run.outcome.violations.first().map(|found| found.certificate.sentence.clone());
-    Some(Shown {
+    Ok(Shown {
         verdict: run.outcome.verdict,
         simulated_s: run.outcome.simulated_s,
         features: coverage::features(&run),

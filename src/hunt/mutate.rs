@@ -18,6 +18,8 @@ use crate::trace::MessageKind;
 const CHANGES: u64 = 3;
 /// More faults than this are no schedule that anybody can read, and drown each other.
 const MOST_FAULTS: usize = 24;
+/// The most faults that are laid in a fresh schedule at once, to wait for their moments.
+const AMBUSHES: u64 = 8;
 /// How often a change is drawn again if it makes no schedule.
 const TRIES: u64 = 4;
 /// The exchanges whose messages are singled out.
@@ -55,6 +57,33 @@ impl Mutator {
         None
     }
 
+    /// The schedule with some more faults, each of which waits for a moment of its own; `None` if that made no sense.
+    pub fn ambushed(&self, parent: &Scenario, draw: &mut Draw) -> Option<Scenario> {
+        for _ in 0..TRIES {
+            let mut child = parent.clone();
+            let more: Vec<Fault> = (0..draw.between(1, AMBUSHES)).map(|_| self.ambush(parent, draw)).collect();
+            let schedule = &mut child.explicit.as_mut()?.schedule;
+            schedule.extend(more);
+            schedule.sort_by_key(|fault| fault.at_ms);
+            if self.is_fair(&child) && child.check().is_ok() {
+                return Some(child);
+            }
+        }
+        None
+    }
+
+    /// A fault that waits for a moment.
+    fn ambush(&self, child: &Scenario, draw: &mut Draw) -> Fault {
+        let thresholds = child.thresholds_ms();
+        let mut fault = self.fresh(child, draw);
+        let (start_ms, until_ms) = (self.nemesis.start_ms, self.nemesis.until_ms);
+        fault.for_ms = Some(near(&thresholds, self.bounds.max_fault_ms.min(until_ms - start_ms), draw));
+        fault.at_ms = draw.between(start_ms, until_ms);
+        fit(&mut fault, start_ms, until_ms);
+        aim(&mut fault, &thresholds, draw);
+        fault
+    }
+
     /// Whether every fault ends in time, and a majority of the nodes can always serve: as the nemesis has it. When an aimed
     /// fault begins is not known.
     fn is_fair(&self, child: &Scenario) -> bool {
@@ -78,6 +107,7 @@ impl Mutator {
     fn change(&self, child: &mut Scenario, other: &Scenario, number: u64, draw: &mut Draw) {
         let thresholds = child.thresholds_ms();
         let fresh = self.fresh(child, draw);
+        let ambush = self.ambush(child, draw);
         let exchange = self.exchange(child, &thresholds, draw);
         let there = child.sites == other.sites;
         let Some(explicit) = child.explicit.as_mut() else { return };
@@ -92,7 +122,8 @@ impl Mutator {
             0 => {
                 schedule.remove(at);
             }
-            1 | 2 => schedule.push(fresh),
+            1 => schedule.push(fresh),
+            2 => schedule.push(ambush),
             3 => schedule.push(exchange),
             // Moved: a little, or near another fault's beginning or end.
             4 | 5 => {

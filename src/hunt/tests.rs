@@ -23,8 +23,11 @@ fn searched(system: System, random: bool, jobs: usize, runs: u64) -> (Progress, 
     search.run(
         &pool,
         |progress| progress.runs < runs,
-        |find| {
-            finds.push(find);
+        |news| {
+            match news {
+                News::Find(find) => finds.push(find),
+                News::Mishap(mishap) => panic!("run {}: {}", mishap.run, mishap.what),
+            }
             true
         },
     );
@@ -45,7 +48,7 @@ fn a_search_is_a_function_of_its_seed() {
 
 #[test]
 fn what_is_found_is_a_recorded_run() {
-    let (progress, finds) = searched(System::Bugged(Bug::AcknowledgedBeforeSync), false, 1, 16);
+    let (progress, finds) = searched(System::Bugged(Bug::AcknowledgedBeforeSync.into()), false, 1, 16);
     assert_eq!(progress.violations, finds.len() as u64);
     let find = finds.first().expect("it shows in most runs");
     assert!(find.is_by_a_check() && !find.sentence.is_empty());
@@ -91,4 +94,38 @@ fn a_scenario_that_says_nothing_to_search_is_refused() {
     };
     assert_eq!(refused(load("split-brain").unwrap()), Some(Unfit::NoNemesis));
     assert_eq!(refused(load("zoo").unwrap().materialised("raft", 1)), Some(Unfit::Recorded));
+}
+
+/// A watchdog goes by the wall clock. A run that overran it on a busy machine is tried again before it counts as hung.
+#[test]
+fn a_run_that_overran_the_watchdog_gets_a_second_try() {
+    let terms =
+        Terms { scenario: scenario(), system: System::RaftMemory, seed: 3, options: Options::default(), random: true };
+    let hunted = |watchdog| {
+        let mut search = Search::new(terms.clone()).unwrap();
+        let mut mishaps = Vec::new();
+        let pool = Pool { jobs: 1, watchdog };
+        search.run(
+            &pool,
+            |progress| progress.runs < 1,
+            |news| {
+                mishaps.extend(match news {
+                    News::Mishap(mishap) => Some(mishap),
+                    News::Find(_) => None,
+                });
+                true
+            },
+        );
+        (search.progress().clone(), mishaps)
+    };
+    let candidate = terms.scenario.materialised("raft-memory", 3_000_000);
+    let mut search = Search::new(terms.clone()).unwrap();
+    // Alone it ends: nothing was wrong with it.
+    let patient = Pool { jobs: 1, watchdog: Duration::from_secs(150) };
+    assert!(matches!(search.again(&Arc::new(candidate.clone()), &patient), Fate::Done(Ok(_))));
+    assert_eq!((search.progress().retried, search.progress().hangs), (1, 0));
+    // No time at all is not enough the second time either, and then the schedule is handed over.
+    let (progress, mishaps) = hunted(Duration::from_nanos(1));
+    assert_eq!((progress.hangs, progress.retried, mishaps.len()), (BATCH, 0, BATCH as usize));
+    assert_eq!(mishaps[0].scenario, candidate);
 }

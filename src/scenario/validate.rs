@@ -130,9 +130,14 @@ fn is_program(name: &str) -> bool {
     name.starts_with("nodes:") || name.starts_with("nodes/")
 }
 
+/// Whether all parts of `a+b` are systems. Which of them go together is for whoever runs them to say.
+fn is_combined(name: &str, systems: &[&str]) -> bool {
+    name.contains('+') && name.split('+').all(|part| systems.contains(&part))
+}
+
 fn known_system(name: &str, systems: Option<&[&str]>, path: impl Fn() -> Vec<Step>) -> Checked {
     match systems {
-        Some(systems) if !systems.contains(&name) && !is_program(name) => {
+        Some(systems) if !systems.contains(&name) && !is_program(name) && !is_combined(name, systems) => {
             complain(path(), format!("there is no system `{name}`"), allowed(name, systems.to_vec()))
         }
         _ => Ok(()),

@@ -221,6 +221,21 @@ zoo! {
     QuorumOffByOne = "quorum-off-by-one", Writes, Lease,
         "A primary acknowledges what one node fewer than a majority holds.",
         ("async-raft #143", "https://github.com/async-raft/async-raft/pull/143");
+    ClosedSegmentNotSynced = "closed-segment-not-synced", Storage, Raft,
+        "The log is a row of segments of 64 entries, and entries that end a segment are not synced.",
+        ("yugabyte-db #3490", "https://github.com/yugabyte/yugabyte-db/issues/3490");
+    VoteRewrittenInPlace = "vote-rewritten-in-place", Storage, Raft,
+        "A vote is saved in two steps: the old one is deleted, and then the new one is written.",
+        ("ClickHouse #111454", "https://github.com/ClickHouse/ClickHouse/issues/111454");
+    InstallClearsFirst = "install-clears-first", Snapshots, Raft,
+        "A node that installs a snapshot deletes what is on its disk, its vote too, before it writes the snapshot.",
+        ("verdi-raft #51", "https://github.com/uwplse/verdi-raft/issues/51");
+    ReadBeforeNoop = "read-before-noop", Reads, Raft,
+        "A new leader reads at the commit index that it knows, before it has committed an entry of its own term.",
+        ("etcd #7331", "https://github.com/etcd-io/etcd/issues/7331");
+    GrantForgotten = "grant-forgotten", Elections, Lease,
+        "A node that restarts grants a lease at once, although the one that it had granted may not be over.",
+        ("tikv #15035", "https://github.com/tikv/tikv/issues/15035");
 }
 
 impl Bug {
@@ -241,6 +256,11 @@ impl Bug {
         Bug::ReadNotAwaited,
         Bug::LeaseFromAnswer,
         Bug::QuorumOffByOne,
+        Bug::ClosedSegmentNotSynced,
+        Bug::VoteRewrittenInPlace,
+        Bug::InstallClearsFirst,
+        Bug::ReadBeforeNoop,
+        Bug::GrantForgotten,
     ];
 
     /// The bugs on which nemesis and checks were tuned, by system and layer.

@@ -6,6 +6,7 @@ use super::dual_primary::DualPrimaryCluster;
 use super::nodes::{NoProgram, NodesCluster, Program};
 use super::primary_backup::{self, Policy, PrimaryBackupCluster};
 use super::quorum::QuorumCluster;
+use super::together::Bugs;
 use super::{Cluster, Deployment};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,8 +22,8 @@ macro_rules! systems {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum System {
             $($(#[$what])* $system,)*
-            /// A system with a planted bug.
-            Bugged(Bug),
+            /// A system with a planted bug, or with several.
+            Bugged(Bugs),
             /// The store on raft-rs with a bug that others plant in the one on openraft.
             Transplanted(Bug),
             /// Processes of a program in whatever language.
@@ -38,7 +39,7 @@ macro_rules! systems {
             pub fn name(self) -> &'static str {
                 match self {
                     $(System::$system => $name,)*
-                    System::Bugged(bug) => bug.name(),
+                    System::Bugged(bugs) => bugs.name(),
                     System::Transplanted(bug) => bug.on_raft_rs().unwrap_or(bug.name()),
                     #[cfg(feature = "nodes")]
                     System::Nodes(program) => program.name(),
@@ -92,9 +93,9 @@ systems! {
 }
 
 impl System {
-    /// Every system, those with a bug last.
+    /// Every system, those with a bug last; without those that have several.
     pub fn all() -> impl Iterator<Item = System> {
-        let bugged = Bug::ALL.iter().copied().map(System::Bugged);
+        let bugged = Bug::ALL.iter().map(|bug| System::Bugged((*bug).into()));
         let transplanted = Bug::ON_RAFT_RS.iter().map(|(bug, _)| System::Transplanted(*bug));
         System::SOUND.iter().copied().chain(bugged).chain(transplanted)
     }
@@ -110,7 +111,7 @@ impl System {
                 cfg!(feature = "engines")
             }
             System::Raft | System::RaftLocalReads | System::RaftMemory => cfg!(feature = "openraft"),
-            System::Bugged(bug) => bug.species().base != Base::Raft || cfg!(feature = "openraft"),
+            System::Bugged(bugs) => bugs.base() != Base::Raft || cfg!(feature = "openraft"),
             _ => true,
         }
     }
@@ -152,9 +153,9 @@ fn primary_backup(deployment: &Deployment, policy: Policy) -> Made {
 }
 
 fn bugged(system: System, deployment: &Deployment) -> Made {
-    let System::Bugged(bug) = system else { unreachable!("only systems with a bug are made here") };
-    let planted = |policy| -> Made { Ok(Box::new(primary_backup::planted::cluster(deployment, policy, bug))) };
-    match bug.species().base {
+    let System::Bugged(bugs) = system else { unreachable!("only systems with a bug are made here") };
+    let planted = |policy| -> Made { Ok(Box::new(primary_backup::planted::cluster(deployment, policy, bugs))) };
+    match bugs.base() {
         Base::PrimaryBackupSync => planted(Policy::Synchronous),
         Base::Lease => planted(Policy::Lease),
         Base::Raft => on_openraft(system, deployment),
@@ -166,7 +167,7 @@ fn on_openraft(system: System, deployment: &Deployment) -> Made {
     use super::raft::planted::BuggedCluster;
     use super::raft::{Design, RaftCluster, node::Medium, service::Reads};
     let design = match system {
-        System::Bugged(bug) => return Ok(Box::new(BuggedCluster::new(deployment, bug))),
+        System::Bugged(bugs) => return Ok(Box::new(BuggedCluster::new(deployment, bugs))),
         System::RaftLocalReads => Design { reads: Reads::Local, ..Design::default() },
         System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
         _ => Design::default(),
@@ -251,6 +252,7 @@ impl FromStr for System {
     type Err = UnknownSystem;
 
     fn from_str(name: &str) -> Result<System, UnknownSystem> {
-        System::all().find(|system| system.name() == name).ok_or_else(|| UnknownSystem(name.to_owned()))
+        let known = System::all().find(|system| system.name() == name);
+        known.or_else(|| name.parse().ok().map(System::Bugged)).ok_or_else(|| UnknownSystem(name.to_owned()))
     }
 }

@@ -10,6 +10,7 @@
 //! * [`quorum`]: no primary, overlapping quorums.
 //! * [`protocol`]: what clients and nodes say to each other.
 //! * `message`: the wire form of messages.
+//! * [`together`]: several bugs at once.
 //! * [`storage`]: shared by the systems that keep their data on a disk.
 
 pub mod bugs;
@@ -26,6 +27,7 @@ pub mod quorum;
 #[cfg(feature = "openraft")]
 pub mod raft;
 pub mod storage;
+pub mod together;
 
 use crate::host::Host;
 use crate::host::transport::CallError;

@@ -10,7 +10,7 @@ use crate::run::{Options, Outcome, Verdict, run};
 use crate::scenario::Scenario;
 use crate::sweep::{Fate, Pool, sweep};
 use crate::systems::System;
-use crate::systems::bugs::Bug;
+use crate::systems::together::Bugs;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far the starting seeds of one hunt lie apart.
@@ -89,27 +89,33 @@ fn failed(outcome: &Outcome) -> Vec<CheckName> {
     checks.filter(|check| *check != CheckName::Panic && seen.insert(*check)).collect()
 }
 
-/// Runs a seed with the bug, and again (with it and without it) as often as needed to decide what it shows.
+/// Runs a seed with the bugs, and again (with them and without) as often as needed to decide what it shows.
 ///
 /// # Panics
 /// If a run is refused, or two runs of the seed differ: the bug causes neither.
-fn look(scenario: &Scenario, bug: Bug, seed: u64, options: &Options) -> Sighting {
+fn look(scenario: &Scenario, bugs: Bugs, seed: u64, options: &Options) -> Sighting {
     let ran = |system| run(scenario, system, seed, options).expect("the embedded scenario fits itself").outcome;
-    let outcome = ran(System::Bugged(bug));
+    let outcome = ran(System::Bugged(bugs));
     let checks = failed(&outcome);
     if checks.is_empty() {
         return if outcome.verdict == Verdict::Violation { Sighting::Panic } else { Sighting::Nothing };
     }
-    if ran(bug.species().base.system()).verdict == Verdict::Violation {
+    if ran(bugs.base().system()).verdict == Verdict::Violation {
         return Sighting::Excused;
     }
-    assert_eq!(ran(System::Bugged(bug)).digest, outcome.digest, "seed {seed} of {bug} does not replay");
+    assert_eq!(ran(System::Bugged(bugs)).digest, outcome.digest, "seed {seed} of {bugs} does not replay");
     Sighting::Found(checks)
 }
 
-/// Hunts a bug; calls `each` for every seed that was run.
-pub fn hunt(scenario: &Scenario, bug: Bug, terms: &Terms, options: &Options, mut each: impl FnMut()) -> Hunted {
-    let mut hunted = Hunted::default();
+/// Hunts bugs that are in the system together, mostly a single one; calls `each` for every seed that was run.
+pub fn hunt(
+    scenario: &Scenario,
+    bugs: impl Into<Bugs>,
+    terms: &Terms,
+    options: &Options,
+    mut each: impl FnMut(),
+) -> Hunted {
+    let (bugs, mut hunted) = (bugs.into(), Hunted::default());
     let chunk = terms.pool.jobs.max(1) as u64 * 2;
     for start in (0..terms.starts).map(|start| start * APART) {
         let mut spent = 0;
@@ -121,7 +127,7 @@ pub fn hunt(scenario: &Scenario, bug: Bug, terms: &Terms, options: &Options, mut
             sweep(
                 seeds,
                 &terms.pool,
-                move |seed| look(&scenario, bug, seed, &options),
+                move |seed| look(&scenario, bugs, seed, &options),
                 |seed, fate| {
                     // Seeds of a chunk after the one that found it are not counted.
                     if is_found {
@@ -156,6 +162,7 @@ pub fn hunt(scenario: &Scenario, bug: Bug, terms: &Terms, options: &Options, mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::systems::bugs::Bug;
     use std::time::Duration;
 
     #[test]

@@ -9,7 +9,7 @@ pub mod rates;
 pub mod table;
 
 use crate::shrink::Size;
-use crate::systems::bugs::Bug;
+use crate::systems::together::Bugs;
 use hunt::Hunted;
 
 /// The scenario whose nemesis hunts all bugs.
@@ -18,8 +18,8 @@ pub const SCENARIO: &str = "zoo";
 /// What is known of one bug after a hunt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The bug.
-    pub bug: Bug,
+    /// The bug, or those that were in the system together.
+    pub bugs: Bugs,
     /// How the hunt went.
     pub hunted: Hunted,
     /// The first run that showed it, shrunk: its size before and after.

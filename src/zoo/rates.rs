@@ -58,7 +58,7 @@ impl Rates {
     /// The rates that a census measured.
     pub fn of(census: &Census) -> Rates {
         let rate = |entry: &super::Entry| Rate {
-            bug: entry.bug.name().to_owned(),
+            bug: entry.bugs.name().to_owned(),
             found: entry.hunted.detections(),
             seeds: entry.hunted.seeds(),
         };

@@ -2,7 +2,8 @@
 
 use super::{Census, Entry};
 use crate::report::style::{WIDTH, count, wrap};
-use crate::systems::bugs::Bug;
+use crate::systems::bugs::Species;
+use crate::systems::together::Bugs;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -25,7 +26,7 @@ pub fn line(entry: &Entry) -> String {
     let hunted = &entry.hunted;
     let found_by = hunted.strongest.map_or("", |check| check.name());
     let line =
-        format!("{:bug$}{:seeds$}{found_by:check$}{}", entry.bug.name(), seeds_to_detection(entry), faults(entry));
+        format!("{:bug$}{:seeds$}{found_by:check$}{}", entry.bugs.name(), seeds_to_detection(entry), faults(entry));
     line.trim_end().to_owned()
 }
 
@@ -79,7 +80,7 @@ fn why_not(entry: &Entry) -> Option<String> {
                 write!(why, "; in {number} of them {what}").expect("writing to a string");
             }
         }
-        match entry.bug.species().hides {
+        match entry.bugs.iter().find_map(|bug| bug.species().hides) {
             Some(hides) => why + ". " + hides,
             None => why + ".",
         }
@@ -103,24 +104,24 @@ pub fn markdown(census: &Census, command: &str) -> String {
          |---|---|---|---|---|---|---|---|\n"
     );
     for entry in &census.entries {
-        let species = entry.bug.species();
-        let (place, address) = species.seen;
+        let joined = |what| joined(entry.bugs, what);
         let check = entry.hunted.strongest.map_or("", |check| check.name());
         writeln!(
             page,
-            "| `{}` | {} | {} | {} | {} | {check} | {} | [{place}]({address}) |",
-            species.name,
-            species.base.system(),
-            species.layer.name(),
-            species.does,
+            "| `{}` | {} | {} | {} | {} | {check} | {} | {} |",
+            entry.bugs,
+            entry.bugs.base().system(),
+            joined(|species| species.layer.name().to_owned()),
+            joined(|species| species.does.to_owned()),
             seeds_to_detection(entry),
-            faults(entry)
+            faults(entry),
+            joined(|Species { seen: (place, address), .. }| format!("[{place}]({address})"))
         )
         .expect("writing to a string");
     }
     writeln!(page, "\n{}.\n", summary(census).replace("\n  ", "\n")).expect("writing to a string");
     let missed: Vec<String> =
-        census.entries.iter().filter_map(|entry| Some(format!("* `{}`: {}\n", entry.bug, why_not(entry)?))).collect();
+        census.entries.iter().filter_map(|entry| Some(format!("* `{}`: {}\n", entry.bugs, why_not(entry)?))).collect();
     if !missed.is_empty() {
         page += "## Not found\n\n";
         page += &missed.concat();
@@ -140,7 +141,7 @@ pub fn markdown(census: &Census, command: &str) -> String {
             writeln!(
                 page,
                 "| `{}` | {} > {} | {} > {} | {} > {} | {} > {} |",
-                entry.bug,
+                entry.bugs,
                 before.faults,
                 after.faults,
                 before.acts,
@@ -156,11 +157,17 @@ pub fn markdown(census: &Census, command: &str) -> String {
     page
 }
 
-fn by_check(census: &Census) -> BTreeMap<&'static str, Vec<Bug>> {
-    let mut finds: BTreeMap<&'static str, Vec<Bug>> = BTreeMap::new();
+/// What is said of each of the bugs, one after the other.
+fn joined(bugs: Bugs, what: fn(Species) -> String) -> String {
+    let each: Vec<String> = bugs.iter().map(|bug| what(bug.species())).collect();
+    each.join(" ")
+}
+
+fn by_check(census: &Census) -> BTreeMap<&'static str, Vec<Bugs>> {
+    let mut finds: BTreeMap<&'static str, Vec<Bugs>> = BTreeMap::new();
     for entry in &census.entries {
         for check in entry.hunted.checks.keys() {
-            finds.entry(check.name()).or_default().push(entry.bug);
+            finds.entry(check.name()).or_default().push(entry.bugs);
         }
     }
     finds
@@ -170,6 +177,7 @@ fn by_check(census: &Census) -> BTreeMap<&'static str, Vec<Bug>> {
 mod tests {
     use super::*;
     use crate::check::CheckName;
+    use crate::systems::bugs::Bug;
     use crate::zoo::Clean;
     use crate::zoo::hunt::Hunted;
 
@@ -184,7 +192,7 @@ mod tests {
             ..Hunted::default()
         };
         let vain = Hunted { in_vain: 9, panics: 2, ..Hunted::default() };
-        let entry = |bug, hunted| Entry { bug, hunted, shrunk: None };
+        let entry = |bug: Bug, hunted| Entry { bugs: bug.into(), hunted, shrunk: None };
         let hides = Bug::RaftUnfenced.species().hides.expect("it says why");
         let hidden = Hunted { in_vain: 9, ..Hunted::default() };
         let entries =

@@ -225,7 +225,10 @@ mod tests {
                 let run = run::run(&scenario, system, seed, &run::Options::default()).expect("it runs");
                 run.outcome.violations.into_iter().map(|violation| violation.check).collect::<Vec<_>>()
             };
-            assert!(checks(System::Bugged(Bug::RaftAmnesia)).contains(&CheckName::ElectionSafety), "seed {seed}");
+            assert!(
+                checks(System::Bugged(Bug::RaftAmnesia.into())).contains(&CheckName::ElectionSafety),
+                "seed {seed}"
+            );
             assert_eq!(checks(System::Raft), [], "seed {seed}: the same kills with intact disks");
         }
     }

@@ -7,15 +7,10 @@ use crate::fault::field::Field;
 use crate::fault::kind::{Click, Drawn, Family, Kind, Leaves, Sort};
 use crate::fault::ranges::Ranges;
 use crate::fault::remaining::Remaining;
-use crate::fault::state::ClockState;
+use crate::fault::state::{ClockState, FASTEST_PPM, SLOWEST_PPM};
 use crate::fault::topology::Target;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// Ten times slower than true time.
-const SLOWEST_PPM: i64 = -900_000;
-/// Ten times faster than true time.
-const FASTEST_PPM: i64 = 9_000_000;
 
 /// A node's clock is wrong, both in the time it reads and in how long its timers wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +92,10 @@ impl Kind for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::fold::Active;
     use crate::fault::kinds::tests::{begun, mistake, target};
+    use crate::fault::model::{Chaos, Fault, Schedule};
+    use crate::fault::topology::tests::two_sites;
     use crate::trace::HostId;
 
     fn clock(offset_ms: i64, drift_ppm: i64) -> Clock {
@@ -109,6 +107,16 @@ mod tests {
         let active = begun(clock(-3, 40), None);
         assert_eq!(active.clock(HostId(2)), ClockState { offset_ns: -3_000_000, drift_ppm: 40 });
         assert_eq!(active.clock(HostId(1)), ClockState::default());
+    }
+
+    /// Two drifts that together would turn a clock back.
+    #[test]
+    fn no_sum_of_drifts_turns_a_clock_back() {
+        let fault = || Fault { at_ms: 0, for_ms: None, kind: clock(0, -600_000).into(), when: None };
+        let schedule = Schedule { faults: vec![fault(), fault()] };
+        let mut active = Active::new(&two_sites(), &schedule, Chaos::NONE, 1000).unwrap();
+        (0..2).for_each(|fault| active.begin(fault, None));
+        assert_eq!(active.clock(HostId(2)).drift_ppm, SLOWEST_PPM);
     }
 
     #[test]

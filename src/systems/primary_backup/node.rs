@@ -52,7 +52,8 @@ impl Node {
         let now_ns = host.local_ns();
         let is_blank = *replica.borrow() == Replica::default();
         // After a restart the node no longer knows which lease it had granted.
-        let granted_until_ns = if is_blank { 0 } else { now_ns + setup.patience.as_nanos() as u64 };
+        let lease_ns = setup.patience.as_nanos() as u64;
+        let granted_until_ns = if is_blank { 0 } else { setup.rules.free_at_start_ns(now_ns, lease_ns) };
         let memory = Memory {
             heard_ns: now_ns,
             primary: None,

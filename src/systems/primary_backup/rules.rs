@@ -21,6 +21,11 @@ pub trait Rules {
         until_ns
     }
 
+    /// Until when a process that finds a state on its disk grants no lease: the last one may have granted one.
+    fn free_at_start_ns(&self, now_ns: u64, lease_ns: u64) -> u64 {
+        now_ns + lease_ns
+    }
+
     /// Applies an update that follows the state; returns the changes on the disk.
     fn apply(&self, replica: &mut Replica, update: &Update) -> Vec<Change> {
         replica.apply(update)

@@ -51,7 +51,7 @@ fn n1() -> Target {
 fn run(scenario: &Scenario, policy: Policy, bug: Option<Bug>, seed: u64) -> Run {
     let deployment = deployment(scenario, &plan(scenario, seed));
     let cluster = match bug {
-        Some(bug) => planted::cluster(&deployment, policy, bug),
+        Some(bug) => planted::cluster(&deployment, policy, bug.into()),
         None => PrimaryBackupCluster::new(&deployment, policy),
     };
     let cluster: Box<dyn Cluster> = Box::new(cluster);

@@ -6,6 +6,7 @@ use crate::systems::bugs::Bug;
 use crate::systems::message::{decode, encode};
 use crate::systems::raft::network::{BACKOFF, RpcResult, answer_in};
 use crate::systems::raft::types::{NodeId, Types, host_id};
+use crate::systems::together::Bugs;
 use crate::trace::{HostId, MessageKind};
 use openraft::error::{InstallSnapshotError, RaftError};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
@@ -23,22 +24,22 @@ use tokio::sync::oneshot;
 /// How many entries one read takes in, with [`Bug::TruncatedFrameAccepted`].
 const ENTRIES_READ: usize = 8;
 
-/// A peer's RPC as a node with a bug reads it; `None` when it cannot be decoded.
-pub fn received(incoming: Incoming, bug: Bug) -> Option<Incoming> {
-    let payload = match (bug, incoming.kind) {
-        (Bug::TruncatedFrameAccepted, MessageKind::AppendEntries) => {
+/// A peer's RPC as a node with bugs reads it; `None` when it cannot be decoded.
+pub fn received(incoming: Incoming, bugs: Bugs) -> Option<Incoming> {
+    let payload = match incoming.kind {
+        MessageKind::AppendEntries if bugs.has(Bug::TruncatedFrameAccepted) => {
             let mut rpc: AppendEntriesRequest<Types> = decode(&incoming.payload)?;
             rpc.entries.truncate(ENTRIES_READ);
             encode(&rpc)
         }
         // The bug: a candidate's log seems at least as up to date as any voter's (Raft paper, section 5.4.1).
-        (Bug::VoteIgnoresLog, MessageKind::Vote) => {
+        MessageKind::Vote if bugs.has(Bug::VoteIgnoresLog) => {
             let mut rpc: VoteRequest<NodeId> = decode(&incoming.payload)?;
             rpc.last_log_id = Some(LogId::new(*rpc.vote.leader_id(), u64::MAX));
             encode(&rpc)
         }
         // The bug: the candidate's last entry is of a term that is late enough for any voter.
-        (Bug::VoteComparesLength, MessageKind::Vote) => {
+        MessageKind::Vote if bugs.has(Bug::VoteComparesLength) => {
             let mut rpc: VoteRequest<NodeId> = decode(&incoming.payload)?;
             let leader = *rpc.vote.leader_id();
             rpc.last_log_id = rpc.last_log_id.map(|last| LogId::new(leader, last.index));

@@ -5,11 +5,13 @@ use crate::kv::{Command, Key, Op, Response};
 use crate::systems::bugs::Bug;
 use crate::systems::message::{decode, encode};
 use crate::systems::protocol::{Reply, Request};
-use crate::systems::raft::durable::Machine;
+use crate::systems::raft::durable::{Disk, Machine};
 use crate::systems::raft::node::Setup;
 use crate::systems::raft::service::Service;
 use crate::systems::raft::sessions::AppendedCommands;
 use crate::systems::raft::types::{Raft, host_id};
+use crate::systems::together::Bugs;
+use crate::trace::HostId;
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,11 +19,12 @@ use std::time::Duration;
 /// How long a node caches whether it leads, with [`Bug::StaleLeaderCache`].
 const REMEMBERED: Duration = Duration::from_secs(2);
 
-/// Answers clients on one node, with a bug.
+/// Answers clients on one node, with bugs.
 pub struct BuggedService {
     inner: Service,
     host: Host,
     raft: Raft,
+    disk: Arc<Mutex<Disk>>,
     machine: Arc<Mutex<Machine>>,
     appended: AppendedCommands,
     /// How long a follower that has heard from a leader elects no other one.
@@ -29,22 +32,22 @@ pub struct BuggedService {
     /// Until when reads are answered without a majority, by this host's clock, and in which term this node leads until
     /// then, if it does.
     known: Cell<(u64, Option<u64>)>,
-    bug: Bug,
+    bugs: Bugs,
 }
 
 impl BuggedService {
-    /// The service `inner` of the node `raft`, with a bug.
+    /// The service `inner` of the node `raft`, with bugs.
     pub fn new(
         inner: Service,
         host: Host,
         raft: Raft,
-        machine: Arc<Mutex<Machine>>,
+        (disk, machine): (Arc<Mutex<Disk>>, Arc<Mutex<Machine>>),
         appended: AppendedCommands,
         setup: &Setup,
-        bug: Bug,
+        bugs: Bugs,
     ) -> BuggedService {
         let lease = Duration::from_millis(setup.config.election_timeout_max);
-        BuggedService { inner, host, raft, machine, appended, lease, known: Cell::default(), bug }
+        BuggedService { inner, host, raft, disk, machine, appended, lease, known: Cell::default(), bugs }
     }
 
     /// Answers one encoded [`Request`]; `None` when it cannot be decoded.
@@ -58,8 +61,8 @@ impl BuggedService {
     }
 
     async fn write(&self, command: Command) -> Reply {
-        match (self.bug, command.op) {
-            (Bug::CasOutsideLog, Op::Cas { key, expected, new }) => {
+        match command.op {
+            Op::Cas { key, expected, new } if self.bugs.has(Bug::CasOutsideLog) => {
                 let found = lock(&self.machine).store.get(key);
                 match self.leads() {
                     Some(term) if found != expected => {
@@ -75,7 +78,7 @@ impl BuggedService {
                     other => other,
                 }
             }
-            (Bug::AcknowledgedBeforeCommit, Op::Put { .. } | Op::Delete { .. }) => {
+            Op::Put { .. } | Op::Delete { .. } if self.bugs.has(Bug::AcknowledgedBeforeCommit) => {
                 tokio::select! {
                     biased;
                     reply = self.inner.write(command) => reply,
@@ -104,39 +107,59 @@ impl BuggedService {
     }
 
     async fn read(&self, command: &Command, key: Key) -> Reply {
+        if self.bugs.has(Bug::StaleLeaderCache) {
+            return self.read_believing(self.cached_leads(), command, key);
+        }
+        if self.bugs.has(Bug::ReadWithoutReadIndex) {
+            return self.read_believing(self.leads(), command, key);
+        }
+        let is_leasing = self.bugs.has(Bug::LeaseRead) || self.bugs.has(Bug::LeaseFromAnswer);
+        let asked_ns = self.host.local_ns();
+        let (until_ns, known) = self.known.get();
+        if is_leasing && asked_ns < until_ns && known == self.leads() {
+            return self.inner.read_applied(command, key);
+        }
+        if let Err(hint) = self.confirm_leadership().await {
+            return Reply::Refused { hint };
+        }
+        if is_leasing {
+            // The bug: the majority's promise counts from when it was asked at the latest, and may be over before the answer.
+            let from_ns = if self.bugs.has(Bug::LeaseFromAnswer) { self.host.local_ns() } else { asked_ns };
+            self.known.set((from_ns + self.lease.as_nanos() as u64, self.leads()));
+        }
+        self.inner.read_applied(command, key)
+    }
+
+    /// Has a majority confirm that this node leads, and waits until it has applied what it must show; with some of the bugs
+    /// less than that. The error is the node to ask instead, if known.
+    async fn confirm_leadership(&self) -> Result<(), Option<HostId>> {
+        let (awaited, own_term) = (!self.bugs.has(Bug::ReadNotAwaited), !self.bugs.has(Bug::ReadBeforeNoop));
+        if awaited && own_term {
+            return self.inner.confirm_leadership().await;
+        }
+        // The bug: at the start of its term a leader may not know how much its predecessor had committed.
+        let known = lock(&self.disk).committed;
+        self.raft.get_read_log_id().await.map_err(|_| None)?;
+        if awaited {
+            self.raft
+                .wait(None)
+                .applied_index_at_least(known.map(|known| known.index), "read")
+                .await
+                .map_err(|_| None)?;
+        }
+        Ok(())
+    }
+
+    /// In which term this node leads, as it was up to two seconds ago.
+    fn cached_leads(&self) -> Option<u64> {
         let now_ns = self.host.local_ns();
         let (until_ns, known) = self.known.get();
-        match self.bug {
-            Bug::ReadWithoutReadIndex => self.read_believing(self.leads(), command, key),
-            Bug::StaleLeaderCache => {
-                let leads = if now_ns < until_ns { known } else { self.leads() };
-                if now_ns >= until_ns {
-                    self.known.set((now_ns + REMEMBERED.as_nanos() as u64, leads));
-                }
-                self.read_believing(leads, command, key)
-            }
-            Bug::LeaseRead if now_ns < until_ns && known == self.leads() => self.inner.read_applied(command, key),
-            Bug::LeaseRead => match self.inner.confirm_leadership().await {
-                Ok(()) => {
-                    self.known.set((now_ns + self.lease.as_nanos() as u64, self.leads()));
-                    self.inner.read_applied(command, key)
-                }
-                Err(hint) => Reply::Refused { hint },
-            },
-            Bug::LeaseFromAnswer if now_ns < until_ns && known == self.leads() => self.inner.read_applied(command, key),
-            Bug::LeaseFromAnswer => match self.inner.confirm_leadership().await {
-                Ok(()) => {
-                    self.known.set((self.host.local_ns() + self.lease.as_nanos() as u64, self.leads()));
-                    self.inner.read_applied(command, key)
-                }
-                Err(hint) => Reply::Refused { hint },
-            },
-            Bug::ReadNotAwaited => match self.raft.get_read_log_id().await {
-                Ok(_) => self.inner.read_applied(command, key),
-                Err(_) => Reply::Refused { hint: None },
-            },
-            _ => self.inner.read(command, key).await,
+        if now_ns < until_ns {
+            return known;
         }
+        let leads = self.leads();
+        self.known.set((now_ns + REMEMBERED.as_nanos() as u64, leads));
+        leads
     }
 
     /// Reads without asking a majority, if this node believes that it leads.
