@@ -32,7 +32,15 @@ type Leaders = BTreeMap<u64, BTreeSet<HostId>>;
 fn wrong(history: &History, dialogue: &BTreeMap<u32, Said>, leaders: &Leaders) -> Vec<Violation> {
     let turns: Vec<Turn> =
         history.operations.iter().filter_map(|operation| Some((operation, dialogue.get(&operation.id)?))).collect();
-    let found = [echoes(&turns), ids(&turns), strangers(&turns), forgotten(&turns), sums(&turns), totals(&turns), reigns(&turns, leaders)];
+    let found = [
+        echoes(&turns),
+        ids(&turns),
+        strangers(&turns),
+        forgotten(&turns),
+        sums(&turns),
+        totals(&turns),
+        reigns(&turns, leaders),
+    ];
     found.into_iter().flatten().collect()
 }
 

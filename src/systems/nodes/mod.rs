@@ -24,11 +24,11 @@ pub use program::{NoProgram, Program, Service};
 
 use super::{Answering, Attempt, Cluster, Deployment, Process};
 use crate::host::{Host, lock};
+use crate::trace::HostId;
 use again::Transcript;
 use answer::Answer;
 use child::Child;
 use post::Post;
-use crate::trace::HostId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -230,7 +230,9 @@ impl Life<'_> {
             let freed = self.disk.values().get(&key).map_or(0, |value| size(&key, value));
             let wanted = self.saved_bytes - freed + value.as_ref().map_or(0, |value| size(&key, value));
             if wanted > most {
-                return Err(format!("has saved {wanted} bytes, and its disk holds {most}: remove what is outdated").into());
+                return Err(
+                    format!("has saved {wanted} bytes, and its disk holds {most}: remove what is outdated").into()
+                );
             }
             self.saved_bytes = wanted;
         }
