@@ -153,9 +153,10 @@ impl List {
         let only = self.step.as_deref().map(|name| step(&course, name)).transpose()?;
         let shown = course.steps.iter().filter(|step| only.is_none_or(|only| only.name == step.name));
         if terminal.json {
-            for step in shown {
+            for step in shown.clone() {
                 terminal.line(&json::line("step", line(step)))?;
             }
+            terminal.line(&json::line("steps", serde_json::json!({ "steps": shown.count() })))?;
             return Ok(Exit::Expected);
         }
         let style = terminal.style;
@@ -166,7 +167,8 @@ impl List {
         for (number, step) in (1..).zip(shown) {
             let points: u32 = step.trials.iter().map(|trial| trial.points).sum();
             let trials: Vec<&str> = step.trials.iter().map(|trial| trial.name.as_str()).collect();
-            text.push_str(&format!("{number}. {:12} {}\n", step.name, step.title));
+            let title = format!("{}: {}", step.name, step.title);
+            text.push_str(&format!("{}\n", hang(&format!("{number}. "), &title, 3)));
             text.push_str(&format!("{}\n", hang("   ", &format!("{points} points: {}", trials.join(", ")), 3)));
         }
         text.push_str("\nA step in full: schism course list NAME\n");
@@ -175,20 +177,9 @@ impl List {
 }
 
 fn line(step: &Step) -> StepLine<'_> {
-    let trial = |trial: &'_ Trial| {
-        let Trial { points, held_out, .. } = *trial;
-        (points, held_out)
-    };
-    let trials = step.trials.iter().map(|of| {
-        let (points, held_out) = trial(of);
-        TrialLine {
-            name: &of.name,
-            scenario: &of.scenario,
-            thrown: &of.thrown,
-            points,
-            practice: &of.practice,
-            held_out,
-        }
+    let trials = step.trials.iter().map(|trial| {
+        let Trial { name, scenario, thrown, points, practice, held_out } = trial;
+        TrialLine { name, scenario, thrown, points: *points, practice, held_out: *held_out }
     });
     StepLine {
         name: &step.name,
@@ -201,9 +192,9 @@ fn line(step: &Step) -> StepLine<'_> {
 
 /// A step for a person: what to build, and what will be thrown at it.
 fn in_full(step: &Step) -> String {
-    let mut text = format!("{}: {}\n", step.name, step.title);
+    let mut text = format!("{}\n", wrap(&format!("{}: {}", step.name, step.title), WIDTH, 2));
     for paragraph in step.build.trim().split("\n\n") {
-        text.push_str(&format!("\n{}\n", wrap(paragraph, WIDTH, 0)));
+        text.push_str(&format!("\n{}\n", wrap(&paragraph.replace('\n', " "), WIDTH, 0)));
     }
     text.push_str(&format!("\nService: {}\n\nWhat will be thrown at it\n", step.service.name()));
     for trial in &step.trials {

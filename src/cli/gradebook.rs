@@ -66,6 +66,12 @@ struct Total<'a> {
     student: &'a str,
     points: u32,
     of: u32,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    students: usize,
+    complete: usize,
     held_out: bool,
 }
 
@@ -203,13 +209,15 @@ impl Book {
         self.students.push((student.to_owned(), rows));
     }
 
-    fn total<'a>(&self, student: &'a str, rows: &[Row]) -> Total<'a> {
+    fn total<'a>(student: &'a str, rows: &[Row]) -> Total<'a> {
         let sum = |of: fn(&Row) -> u32| rows.iter().map(of).sum();
-        Total { student, points: sum(|row| row.points), of: sum(|row| row.of), held_out: self.has_held_out }
+        Total { student, points: sum(|row| row.points), of: sum(|row| row.of) }
     }
 
-    fn has_all_points(&self) -> bool {
-        self.students.iter().all(|(_, rows)| rows.iter().all(|row| row.points == row.of))
+    /// How many students have all points.
+    fn complete(&self) -> usize {
+        let has_all = |rows: &[Row]| rows.iter().all(|row| row.points == row.of);
+        self.students.iter().filter(|(_, rows)| has_all(rows)).count()
     }
 }
 
@@ -225,8 +233,10 @@ impl Outputs {
         } else if terminal.json {
             for (student, rows) in &book.students {
                 rows.iter().try_for_each(|row| terminal.line(&json::line("trial", row)))?;
-                terminal.line(&json::line("student", book.total(student, rows)))?;
+                terminal.line(&json::line("student", Book::total(student, rows)))?;
             }
+            let (students, complete, held_out) = (book.students.len(), book.complete(), book.has_held_out);
+            terminal.line(&json::line("course", Summary { students, complete, held_out }))?;
         } else {
             print(book, terminal)?;
         }
@@ -235,7 +245,7 @@ impl Outputs {
         for (path, text) in files.into_iter().filter_map(|(path, text)| Some((path.as_ref()?, text))) {
             unwritten.attempt(write_whole(path, text(book)).map_err(Failure::from), "name another file")?;
         }
-        Ok(unwritten.exit(if book.has_all_points() { Exit::Expected } else { Exit::Violation }))
+        Ok(unwritten.exit(if book.complete() == book.students.len() { Exit::Expected } else { Exit::Violation }))
     }
 }
 
@@ -243,7 +253,7 @@ fn print(book: &Book, terminal: &mut Terminal) -> Result<(), Failure> {
     let style = terminal.style;
     let mut text = String::new();
     for (student, rows) in &book.students {
-        let Total { points, of, .. } = book.total(student, rows);
+        let Total { points, of, .. } = Book::total(student, rows);
         let title = format!("{}: {points} of {of} points", visible(student));
         text.push_str(&format!("{}\n", style.paint(Tone::Strong, &title)));
         let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
