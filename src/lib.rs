@@ -18,6 +18,7 @@
 //! * [`lab`]: the playground's engine, one JSON interface.
 //! * `campaign` (feature `cli`): what a sweep found, on one machine or on many, as one page.
 //! * `zoo` (feature `cli`): which planted bugs the testbed finds, and how fast.
+//! * `course` (feature `cli`): steps to a replicated store, and how a student's program is graded.
 //! * [`museum`]: bugs of published engines that nobody planted.
 //! * `real` (feature `real`, Linux): the same scenarios on real processes and a real kernel.
 //! * `hunt` (feature `cli`): a guided search for failing schedules, and every single fault of a small run.
@@ -37,6 +38,8 @@
 pub mod campaign;
 pub mod check;
 pub mod clients;
+#[cfg(feature = "cli")]
+pub mod course;
 pub mod fault;
 pub mod harness;
 pub mod history;

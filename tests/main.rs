@@ -8,6 +8,7 @@ compile_error!(
 
 mod aimed;
 mod cli;
+mod course;
 mod faults;
 mod groups;
 mod harness;

@@ -272,7 +272,7 @@ fn answers(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// A cell as a spreadsheet shows it: what it would take for a formula begins with an apostrophe (OWASP, "CSV injection").
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     format!("{}{}", if is_formula { "'" } else { "" }, visible(text))
 }

@@ -7,6 +7,7 @@ mod case;
 mod catalogue;
 mod check;
 mod compare;
+mod course;
 mod determinism;
 #[cfg(feature = "engines")]
 mod elections;
@@ -19,8 +20,10 @@ mod extent;
 #[cfg(all(feature = "real", target_os = "linux"))]
 mod fidelity;
 mod findings;
+mod gradebook;
 mod grades;
 mod grid;
+mod hand_in;
 mod histories;
 mod hunt;
 mod interrupt;
@@ -120,6 +123,8 @@ enum Command {
     Case(case::Cases),
     /// Run a program of yours, in whatever language, as the nodes of a cluster, under many seeds.
     Nodes(nodes::Nodes),
+    /// Show a course in which such programs are built step by step, and grade what was handed in.
+    Course(course::CourseOf),
     /// Run one system under many seeds, on all cores.
     Sweep(merge::SweepOrMerge),
     /// Find the commit since which a seed fails.
@@ -341,6 +346,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Lesson(command) => command.run(terminal),
         Command::Case(command) => command.run(terminal),
         Command::Nodes(command) => command.run(terminal),
+        Command::Course(command) => command.run(terminal),
         Command::Sweep(command) => command.run(terminal),
         Command::Bisect(command) => command.run(terminal),
         Command::Outcomes(command) => command.run(terminal),

@@ -64,5 +64,6 @@ pub fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
         election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
         takeover_after: millis(scenario.takeover_ms()),
         snapshot_entries: scenario.snapshot_entries,
+        disk_bytes: scenario.disk_bytes,
     }
 }

@@ -17,7 +17,7 @@ pub struct ServiceJudge {
 
 impl Judge for ServiceJudge {
     fn judge(&self, history: &History, _budget: Budget) -> Judged {
-        let violations = wrong(history, &self.cluster.dialogue());
+        let violations = wrong(history, &self.cluster.dialogue(), &self.cluster.leaders());
         Judged { linearizable: Some(violations.is_empty()), violations }
     }
 }
@@ -25,11 +25,22 @@ impl Judge for ServiceJudge {
 /// An operation with what was said in it.
 type Turn<'a> = (&'a Operation, &'a Said);
 
+/// Which nodes have said that they lead, by term.
+type Leaders = BTreeMap<u64, BTreeSet<HostId>>;
+
 /// The first wrong answer of each kind.
-fn wrong(history: &History, dialogue: &BTreeMap<u32, Said>) -> Vec<Violation> {
+fn wrong(history: &History, dialogue: &BTreeMap<u32, Said>, leaders: &Leaders) -> Vec<Violation> {
     let turns: Vec<Turn> =
         history.operations.iter().filter_map(|operation| Some((operation, dialogue.get(&operation.id)?))).collect();
-    let found = [echoes(&turns), ids(&turns), strangers(&turns), forgotten(&turns), sums(&turns), totals(&turns)];
+    let found = [
+        echoes(&turns),
+        ids(&turns),
+        strangers(&turns),
+        forgotten(&turns),
+        sums(&turns),
+        totals(&turns),
+        reigns(&turns, leaders),
+    ];
     found.into_iter().flatten().collect()
 }
 
@@ -173,6 +184,32 @@ fn totals(turns: &[Turn]) -> Option<Violation> {
     })
 }
 
+/// In each term at most one node leads, and it has said so before it answers as its leader. Roles count only where somebody
+/// asks for them: a service that has no elections may call two nodes primary.
+fn reigns(turns: &[Turn], leaders: &Leaders) -> Option<Violation> {
+    let answers = || {
+        turns.iter().filter_map(|(operation, said)| match (&said.got, said.node) {
+            (Some(Got::Term(term)), Some(node)) => Some((*operation, *term, node)),
+            _ => None,
+        })
+    };
+    let asked = turns.iter().any(|(_, said)| said.ask == Ask::Term);
+    let said = |term: u64, node: HostId| leaders.get(&term).is_some_and(|nodes| nodes.contains(&node));
+    if let Some((operation, term, node)) = answers().find(|(_, term, node)| !said(*term, *node)) {
+        let sentence = format!(
+            "{} was answered by {node} as the leader of term {term}, and {node} had not said that this is its role",
+            who(operation)
+        );
+        return Some(violation(sentence, &[operation]));
+    }
+    let (term, nodes) = leaders.iter().filter(|_| asked).find(|(_, nodes)| nodes.len() > 1)?;
+    let names: Vec<String> = nodes.iter().map(HostId::to_string).collect();
+    let served: BTreeMap<HostId, &Operation> =
+        answers().filter(|(_, of, _)| of == term).map(|(operation, _, node)| (node, operation)).collect();
+    let operations: Vec<&Operation> = served.into_values().collect();
+    Some(violation(format!("{} led in the same term, {term}", names.join(" and ")), &operations))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +218,10 @@ mod tests {
     /// A history in which each turn takes a second, one after the other; those without an answer have an unknown
     /// outcome.
     fn judged(turns: &[(Ask, Option<Got>)]) -> Vec<String> {
+        judged_with(turns, &Leaders::new())
+    }
+
+    fn judged_with(turns: &[(Ask, Option<Got>)], leaders: &Leaders) -> Vec<String> {
         let mut history = History::default();
         let mut dialogue = BTreeMap::new();
         for (at, (ask, got)) in turns.iter().enumerate() {
@@ -204,7 +245,7 @@ mod tests {
             });
             dialogue.insert(id, Said { ask: *ask, node: Some(HostId(1)), got: got.clone() });
         }
-        wrong(&history, &dialogue).into_iter().map(|found| found.certificate.sentence).collect()
+        wrong(&history, &dialogue, leaders).into_iter().map(|found| found.certificate.sentence).collect()
     }
 
     fn text(text: &str) -> Option<Got> {
@@ -246,5 +287,19 @@ mod tests {
         assert!(judged(&[add(2), read(2), (Ask::Add(3), None), read(5)]).is_empty());
         assert!(judged(&[add(2), read(3)])[0].contains("at most 2"));
         assert!(judged(&[add(2), add(1), read(2)])[0].contains("3 had been acknowledged"));
+    }
+
+    #[test]
+    fn in_each_term_one_node_leads() {
+        let leaders = |led: &[(u64, &[u16])]| -> Leaders {
+            led.iter().map(|(term, nodes)| (*term, nodes.iter().copied().map(HostId).collect())).collect()
+        };
+        let asked = [(Ask::Term, Some(Got::Term(2))), (Ask::Term, None)];
+        assert!(judged_with(&asked, &leaders(&[(1, &[2]), (2, &[1])])).is_empty());
+        assert!(judged_with(&asked, &leaders(&[(1, &[2])]))[0].contains("had not said"));
+        assert!(judged_with(&asked, &leaders(&[(2, &[1, 3])]))[0].contains("n1 and n3 led in the same term, 2"));
+        // Who is not asked for a leader may call two nodes primary.
+        let echo = [(Ask::Echo(7), text("\"Please echo 7\""))];
+        assert!(judged_with(&echo, &leaders(&[(0, &[1, 3])])).is_empty());
     }
 }

@@ -77,6 +77,9 @@ pub struct Scenario {
     /// After how many entries a node takes a snapshot; absent: as the system does by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_entries: Option<u64>,
+    /// How many bytes, keys and values together, a node of a program may have saved at once; absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
     /// The situations that must occur in a run; a run that lacks one is inconclusive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub situations: Vec<Situation>,
@@ -97,7 +100,7 @@ pub struct Scenario {
 pub struct SubjectProgram {
     /// Its command line.
     pub nodes: String,
-    /// What the nodes are asked: `lin-kv`, `echo`, `unique-ids`, `broadcast` or `g-counter`.
+    /// What the nodes are asked: `lin-kv`, `echo`, `unique-ids`, `broadcast`, `g-counter` or `leader`.
     #[serde(default = "lin_kv")]
     pub service: String,
 }

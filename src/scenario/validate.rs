@@ -101,6 +101,9 @@ pub(super) fn validate(scenario: &Scenario, systems: Option<&[&str]>) -> Checked
     if scenario.snapshot_entries == Some(0) {
         return complain(path!["snapshot_entries"], "a snapshot after no entries", "allowed: 1 and more");
     }
+    if scenario.disk_bytes.is_some_and(|bytes| bytes < 512) {
+        return complain(path!["disk_bytes"], "a disk that holds next to nothing", "allowed: 512 and more");
+    }
     if let Some(nemesis) = &scenario.nemesis {
         check_nemesis(nemesis, &topology, duration_ms)?;
     }

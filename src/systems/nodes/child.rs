@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The variable that no program gets to see: the salt of a course's held-out seeds.
+pub const SALT: &str = "SCHISM_COURSE_SALT";
 /// How many lines of its standard error are kept in case it dies.
 const LAST_WORDS: usize = 8;
 /// The most bytes of such a line that are kept.
@@ -85,6 +87,8 @@ impl Child {
         command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Python's order of a set of strings would differ from run to run.
         command.env("PYTHONHASHSEED", "0").env("SCHISM_NODE", node);
+        // What decides which seeds a class does not know is none of its programs' business.
+        command.env_remove(SALT);
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut process = command.spawn().map_err(|error| match error.kind() {

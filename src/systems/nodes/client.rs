@@ -37,6 +37,8 @@ pub enum Ask {
     Add(u64),
     /// Say the sum.
     ReadSum,
+    /// Say in which term you lead, if you do.
+    Term,
 }
 
 /// What a node answered.
@@ -50,6 +52,8 @@ pub enum Got {
     Values(Vec<u64>),
     /// A sum.
     Sum(u64),
+    /// The term in which the node that answers leads.
+    Term(u64),
 }
 
 /// An operation of such a service.
@@ -185,7 +189,7 @@ impl Desk {
         said.got = Some(got(said.ask, &body)?);
         said.node = Some(node);
         Ok(Ok(match said.ask {
-            Ask::ReadValues | Ask::ReadSum => Response::Value(None),
+            Ask::ReadValues | Ask::ReadSum | Ask::Term => Response::Value(None),
             _ => Response::Done,
         }))
     }
@@ -209,6 +213,7 @@ fn ask(service: Service, op: &Op, operation: u32) -> Option<Ask> {
         Service::Echo => Some(Ask::Echo(u64::from(operation))),
         Service::UniqueIds => Some(Ask::Generate),
         Service::Broadcast => Some(value.map_or(Ask::ReadValues, Ask::Broadcast)),
+        Service::Leader => Some(Ask::Term),
         Service::GCounter => Some(value.map_or(Ask::ReadSum, |value| Ask::Add(value % 5))),
     }
 }
@@ -219,6 +224,7 @@ fn body(ask: Ask) -> Value {
         Ask::Generate => json!({ "type": "generate" }),
         Ask::Broadcast(value) => json!({ "type": "broadcast", "message": value }),
         Ask::ReadValues | Ask::ReadSum => json!({ "type": "read" }),
+        Ask::Term => json!({ "type": "leader" }),
         Ask::Add(delta) => json!({ "type": "add", "delta": delta }),
     }
 }
@@ -301,6 +307,10 @@ fn got(ask: Ask, body: &Value) -> Result<Got, String> {
         Ask::Generate => expect(body, "generate_ok").and_then(|()| text("id")),
         Ask::Broadcast(_) => expect(body, "broadcast_ok").map(|()| Got::Done),
         Ask::Add(_) => expect(body, "add_ok").map(|()| Got::Done),
+        Ask::Term => {
+            expect(body, "leader_ok")?;
+            number(body, "term")?.map(Got::Term).ok_or_else(|| "has no `term`".to_owned())
+        }
         Ask::ReadSum => {
             expect(body, "read_ok")?;
             number(body, "value")?.map(Got::Sum).ok_or_else(|| "has no `value`".to_owned())

@@ -18,16 +18,18 @@ mod node;
 mod post;
 pub mod program;
 
+pub use child::SALT;
 pub use client::{Ask, Got, Said};
 pub use program::{NoProgram, Program, Service};
 
 use super::{Answering, Attempt, Cluster, Deployment, Process};
 use crate::host::{Host, lock};
+use crate::trace::HostId;
 use again::Transcript;
 use answer::Answer;
 use child::Child;
 use post::Post;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -78,6 +80,8 @@ struct Shared {
     deployment: Deployment,
     post: Arc<Post>,
     desk: client::Desk,
+    /// Which nodes have said that they lead, by term.
+    leaders: Mutex<BTreeMap<u64, BTreeSet<HostId>>>,
     /// Why the run cannot go on.
     broken: Mutex<Option<String>>,
     /// What is asked again after the run.
@@ -92,6 +96,7 @@ impl NodesCluster {
             deployment: deployment.clone(),
             post: Arc::default(),
             desk: client::Desk::default(),
+            leaders: Mutex::default(),
             broken: Mutex::default(),
             transcript: Mutex::default(),
         };
@@ -102,11 +107,21 @@ impl NodesCluster {
     pub fn dialogue(&self) -> BTreeMap<u32, Said> {
         self.shared.desk.dialogue()
     }
+
+    /// Which nodes have said that they lead, by term.
+    pub fn leaders(&self) -> BTreeMap<u64, BTreeSet<HostId>> {
+        lock(&self.shared.leaders).clone()
+    }
 }
 
 impl Shared {
     fn break_off(&self, why: String) {
         lock(&self.broken).get_or_insert(why);
+    }
+
+    /// A node says that it leads.
+    fn leads(&self, host: &Host, term: u64) {
+        lock(&self.leaders).entry(term).or_default().insert(host.id());
     }
 
     /// A process of a node starts.
@@ -160,7 +175,7 @@ impl Cluster for NodesCluster {
 
     fn settling(&self) -> Duration {
         match self.shared.program.service() {
-            Service::LinKv | Service::Echo | Service::UniqueIds => Duration::ZERO,
+            Service::LinKv | Service::Echo | Service::UniqueIds | Service::Leader => Duration::ZERO,
             // Replicas that gossip need a while after the last fault.
             Service::Broadcast | Service::GCounter => 3 * self.shared.deployment.election.1,
         }

@@ -84,6 +84,8 @@ struct Life<'a> {
     child: Child,
     mailbox: &'a Mailbox,
     disk: Pairs,
+    /// The bytes of keys and values there.
+    saved_bytes: u64,
     /// When each timer is due, in nanoseconds of the node's clock, and the count of timers set before it.
     timers: BTreeMap<String, (u64, u64)>,
     timers_set: u64,
@@ -99,7 +101,8 @@ async fn live(cluster: &Shared, host: &Host, child: Child, mailbox: &Mailbox) ->
     };
     cluster.starts(host);
     let (timers, timers_set, term, self_sends) = (BTreeMap::new(), 0, 0, 0);
-    let mut life = Life { cluster, host, child, mailbox, disk, timers, timers_set, term, self_sends };
+    let saved_bytes = disk.values().iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+    let mut life = Life { cluster, host, child, mailbox, disk, saved_bytes, timers, timers_set, term, self_sends };
     match life.go_on().await {
         Err(end) => end,
     }
@@ -198,14 +201,18 @@ impl Life<'_> {
             match action {
                 Action::Send { to, body, head } => self.send(&to, body, head, letter)?,
                 Action::Timer { name, after_ms } => self.set_timer(name, after_ms),
-                Action::Save { key, value } => self.disk.save(key, value.map(|value| value.get().to_owned()))?,
+                Action::Save { key, value } => self.save(key, value.map(|value| value.get().to_owned()))?,
                 Action::Sync => {
                     self.host.sleep(self.host.disk_latency()).await;
                     self.disk.sync()?;
                 }
                 Action::Role { word, term } => {
                     self.term = term;
-                    self.host.record_role(role(&word), Scope::All, term);
+                    let role = role(&word);
+                    if role == Role::Primary {
+                        self.cluster.leads(self.host, term);
+                    }
+                    self.host.record_role(role, Scope::All, term);
                     self.host.fabric().recorder().label(self.host.id(), &word);
                 }
                 Action::Log(text) => {
@@ -215,6 +222,21 @@ impl Life<'_> {
             }
         }
         Ok(())
+    }
+
+    fn save(&mut self, key: String, value: Option<String>) -> Result<(), End> {
+        if let Some(most) = self.cluster.deployment.disk_bytes {
+            let size = |key: &str, value: &str| (key.len() + value.len()) as u64;
+            let freed = self.disk.values().get(&key).map_or(0, |value| size(&key, value));
+            let wanted = self.saved_bytes - freed + value.as_ref().map_or(0, |value| size(&key, value));
+            if wanted > most {
+                return Err(
+                    format!("has saved {wanted} bytes, and its disk holds {most}: remove what is outdated").into()
+                );
+            }
+            self.saved_bytes = wanted;
+        }
+        Ok(self.disk.save(key, value)?)
     }
 
     fn set_timer(&mut self, name: String, after_ms: Option<f64>) {

@@ -42,6 +42,8 @@ pub enum Service {
     Broadcast,
     /// The sum of what was `add`ed: every `read` lies within what may have been added, and in the end at every node's.
     GCounter,
+    /// A leader says in which term it leads, and no two nodes lead in one. Not one of Maelstrom's.
+    Leader,
 }
 
 impl Service {

@@ -1,0 +1,1 @@
+../../nodes/python/node.py
