@@ -128,3 +128,15 @@ impl Cluster for Seen {
         self.0.reconfigure(request)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_in_the_last_lines() {
+        let of_a_task = format!("a backtrace\n{LAST_WORDS}at src/x.rs:1: no such entry\n");
+        assert_eq!(panic_said(&of_a_task), "at src/x.rs:1: no such entry");
+        assert_eq!(panic_said("thread 'main' panicked at src/x.rs:1"), "thread 'main' panicked at src/x.rs:1");
+    }
+}
