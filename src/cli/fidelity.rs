@@ -5,20 +5,25 @@ use super::real_run::{make, named};
 use super::terminal::Terminal;
 use super::{load, options};
 use clap::Args;
-use schism::real::What;
 use schism::real::fidelity::{Pair, Row};
+use schism::real::{What, powerless};
 use schism::report::json;
 use schism::rng::seeds::Seeds;
-use schism::run::run;
+use schism::run::{plan, run};
+use schism::scenario::{self, Scenario};
 
 /// Arguments of `schism real fidelity`.
 #[derive(Args)]
 pub struct Fidelity {
-    /// The scenarios, separated by commas: names or paths.
-    #[arg(long, value_delimiter = ',', default_value = "split-brain,leader-isolation")]
+    /// The scenarios, separated by commas: names or paths. Without it all whose faults can act on real processes.
+    #[arg(long, value_delimiter = ',')]
     scenarios: Vec<String>,
     /// The systems, separated by commas.
-    #[arg(long, value_delimiter = ',', default_value = "raft,dual-primary")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "raft,dual-primary,primary-backup-async,primary-backup-sync,lease,quorum"
+    )]
     systems: Vec<String>,
     /// The seeds.
     #[arg(long, default_value = "3")]
@@ -26,14 +31,29 @@ pub struct Fidelity {
 }
 
 impl Fidelity {
+    /// The scenarios. A fault that cannot act leaves a scenario out, with a remark, unless it was asked for by name.
+    fn scenarios(&self, terminal: &mut Terminal) -> Result<Vec<Scenario>, Failure> {
+        if !self.scenarios.is_empty() {
+            return self.scenarios.iter().map(|name| load(name)).collect();
+        }
+        let mut possible = Vec::new();
+        for scenario in scenario::catalogue() {
+            let cannot = |seed| powerless::reasons(&plan(&scenario, seed).world, true).into_iter().next();
+            match self.seeds.iter().find_map(cannot) {
+                Some(why) => terminal.remark(&format!("left out: {}: {why}", scenario.name))?,
+                None => possible.push(scenario),
+            }
+        }
+        Ok(possible)
+    }
+
     /// Runs every pair, which takes as long as the scenarios last, and prints a table in Markdown.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         if !terminal.json {
             terminal.print(HEAD)?;
         }
         let (mut pairs, mut same) = (0, 0);
-        for name in &self.scenarios {
-            let scenario = load(name)?;
+        for scenario in self.scenarios(terminal)? {
             for system in &self.systems {
                 let what = named(system)?;
                 let What::Own(system) = what else {

@@ -197,7 +197,7 @@ impl Lesson {
                 }
             }
         }
-        text.push_str(&format!("\n{}\n", wrap(&story.lesson.moral, WIDTH, 0)));
+        text.push_str(&paragraphs(&story.lesson.moral));
         if !judged.is_empty() {
             text.push_str(&format!("\n{} of {} right", score(&judged), judged.len()));
             text.push_str(&file.map_or(".\n".into(), |file| format!("; handed in as {}\n", file.display())));
@@ -258,14 +258,17 @@ fn tell(story: &StoryFile, told: &Telling, terminal: &mut Terminal) -> Result<()
     let style = terminal.style;
     let mut text =
         format!("{}\n", style.paint(Tone::Strong, &wrap(&format!("{}: {}", story.name, story.title), WIDTH, 2)));
-    for paragraph in story.lesson.setting.split("\n\n") {
-        text.push_str(&format!("\n{}\n", wrap(paragraph, WIDTH, 0)));
-    }
+    text.push_str(&paragraphs(&story.lesson.setting));
     tables.iter().for_each(|table| text.push_str(&format!("\n{}\n", report::story::table(table))));
     for (number, question) in (1..).zip(questions) {
         text.push_str(&format!("\n{}\n", question_text(number, question)));
     }
     terminal.print(&style.plain_text(&text))
+}
+
+/// The paragraphs of a text, each after an empty line.
+fn paragraphs(text: &str) -> String {
+    text.split("\n\n").map(|paragraph| format!("\n{}\n", wrap(paragraph, WIDTH, 0))).collect()
 }
 
 fn question_text(number: usize, question: &Question) -> String {

@@ -2,6 +2,8 @@
 
 mod against;
 mod answer;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod bench;
 mod bisect;
 mod case;
 mod catalogue;

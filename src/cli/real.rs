@@ -2,6 +2,7 @@
 
 use super::OneSeed;
 use super::Subject as Of;
+use super::bench::Bench;
 use super::compare;
 use super::exit::{Exit, Failure};
 use super::fidelity::Fidelity;
@@ -31,6 +32,8 @@ pub enum Task {
     Compare(Several),
     /// Measure the router: how many packets it moves, and by how much it delays them.
     Measure,
+    /// Measure how many puts a second stores of three nodes acknowledge, and how soon, with data on a disk.
+    Bench(Bench),
     /// Run our own systems in the simulator and on real processes, and say how much the two resemble each other.
     Fidelity(Fidelity),
 }
@@ -107,6 +110,7 @@ impl RealOf {
             RealOf::One(one) => one.run(terminal),
             RealOf::Other(Task::Compare(several)) => several.run(terminal),
             RealOf::Other(Task::Measure) => measure(terminal),
+            RealOf::Other(Task::Bench(bench)) => bench.run(terminal),
             RealOf::Other(Task::Fidelity(fidelity)) => fidelity.run(terminal),
         }
     }

@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use tokio::runtime::Handle;
 
 /// A panic of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Panic {
     /// The node.
     pub host: HostId,
-    /// When, in simulated nanoseconds.
+    /// When, in nanoseconds of the run.
     pub t_ns: u64,
     /// Its place and message.
     pub said: String,

@@ -1,6 +1,7 @@
 //! The process that holds everything of a run: first in a process namespace of its own, so that the kernel ends all
 //! others when it ends, however it ends.
 
+use super::bench;
 use super::clock::RunClock;
 use super::course::Course;
 use super::error::RealError;
@@ -19,6 +20,7 @@ use crate::fault::fold::Topology;
 use crate::history::History;
 use crate::host::fabric::{Fabric, FabricConfig};
 use crate::host::outside::Outside;
+use crate::host::processes::Panic;
 use crate::host::recorder::Recorder;
 use crate::run::{Plan, deployment, plan};
 use crate::scenario::Scenario;
@@ -30,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpSocket;
@@ -48,6 +51,8 @@ pub enum Order {
     Run(Box<Job>),
     /// Measuring the router.
     Measure,
+    /// Measuring a store's speed.
+    Bench(Box<Job>, bench::Load),
 }
 
 /// What is to be run.
@@ -113,6 +118,8 @@ pub struct Findings {
     pub acts: String,
     /// What faults were to do and could not.
     pub powerless: Vec<String>,
+    /// The panics of our own nodes.
+    pub panics: Vec<Panic>,
     /// When the run ended.
     pub ended_ns: u64,
     /// Bytes of packets from nodes to nodes, headers included.
@@ -136,6 +143,7 @@ pub fn serve() -> io::Result<()> {
     let bytes = match serde_json::from_str(&line)? {
         Order::Run(job) => postcard::to_stdvec(&conduct(&job).map_err(|error| error.to_string())),
         Order::Measure => postcard::to_stdvec(&measure::measure().map_err(|error| error.to_string())),
+        Order::Bench(job, load) => postcard::to_stdvec(&bench::measure(&job, &load).map_err(|error| error.to_string())),
     };
     let bytes = bytes.map_err(io::Error::other)?;
     io::stdout().lock().write_all(&bytes)?;
@@ -146,48 +154,79 @@ fn conduct(job: &Job) -> Result<Findings, RealError> {
     let scenario =
         Scenario::parse("the job's scenario", &job.scenario).map_err(|error| RealError::Harness(error.to_string()))?;
     let plan = plan(&scenario, job.seed);
-    mount(Some("tmpfs"), DATA, Some("tmpfs"), MsFlags::empty(), None::<&str>)
-        .map_err(|error| RealError::Harness(format!("{DATA} cannot be mounted: {error}")))?;
-    let topology = &plan.world.topology;
-    let (networks, devices) = Networks::new(topology.hosts() - 1).map_err(RealError::Network)?;
-    let networks = Arc::new(networks);
-    let clock = Arc::new(RunClock::default());
-    let fabric = fabric(&plan, clock.clone(), networks.clone())?;
-    powerless::check(&plan.world, &fabric, matches!(job.what, What::Own(_)));
-    let router = Router::new(fabric.clone(), devices, &plan.world.latency_ns, true).map_err(RealError::Network)?;
-    let routing = router.clone();
-    std::thread::spawn(move || {
-        // Without packets nothing that follows means anything.
-        routing.run().unwrap_or_else(|_| std::process::exit(1))
-    });
-    let (cluster, store, lines) = match &job.what {
-        What::Foreign(subject) => foreign(&scenario, topology, subject, &networks),
-        What::Own(system) => {
-            clock.start();
-            own(job, *system, &scenario, &plan, clock.started_ns())?
-        }
-    };
+    let Scene { course, cluster } = Scene::set(job, &scenario, &plan, &Stage::Run)?;
     let clients = Clients::new(&plan.world, &plan.load, cluster.into());
-    let nodes = topology.node_ids().zip(lines).map(|(node, lines)| {
-        let made = Node::new(node, &format!("{DATA}/{node}"), lines, ear(fabric.clone()));
-        made.map_err(|error| RealError::Node(format!("the data folder of {node} cannot be made: {error}")))
-    });
-    let course = Course {
-        world: &plan.world,
-        fabric: fabric.clone(),
-        networks,
-        router: router.clone(),
-        clock,
-        nodes: RefCell::new(nodes.collect::<Result<_, _>>()?),
-        store,
-        views: RefCell::new(BTreeMap::new()),
-    };
+    let (fabric, router) = (course.fabric.clone(), course.router.clone());
+    for why in powerless::reasons(&plan.world, matches!(job.what, What::Own(_))) {
+        fabric.cannot_act(why);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| RealError::Harness(error.to_string()))?;
-    tokio::task::LocalSet::new().block_on(&runtime, Rc::new(course).run(&clients))?;
-    Ok(findings(&fabric, &router, &clients))
+    let panics = tokio::task::LocalSet::new().block_on(&runtime, Rc::new(course).run(&clients))?;
+    Ok(Findings { panics, ..findings(&fabric, &router, &clients) })
+}
+
+/// What a scene is set for.
+pub(super) enum Stage<'a> {
+    /// A run: the scenario's latencies, data in memory, and every packet recorded.
+    Run,
+    /// Measuring speed: no latency, data in this folder, and no packet recorded.
+    Bench(&'a Path),
+}
+
+/// Networks, router and nodes, before the first process starts.
+pub(super) struct Scene<'a> {
+    /// All but the clients.
+    pub course: Course<'a>,
+    /// The cluster as clients see it.
+    pub cluster: Box<dyn Cluster>,
+}
+
+impl<'a> Scene<'a> {
+    /// Sets the scene of a job, and starts the router.
+    ///
+    /// # Errors
+    /// When the kernel refuses a part of it.
+    pub fn set(job: &Job, scenario: &Scenario, plan: &'a Plan, stage: &Stage<'_>) -> Result<Scene<'a>, RealError> {
+        let mounted = match stage {
+            Stage::Run => mount(Some("tmpfs"), DATA, Some("tmpfs"), MsFlags::empty(), None::<&str>),
+            Stage::Bench(folder) => mount(Some(*folder), DATA, None::<&str>, MsFlags::MS_BIND, None::<&str>),
+        };
+        mounted.map_err(|error| RealError::Harness(format!("{DATA} cannot be mounted: {error}")))?;
+        let topology = &plan.world.topology;
+        let latency_ns = match stage {
+            Stage::Run => plan.world.latency_ns.clone(),
+            Stage::Bench(_) => vec![0; plan.world.latency_ns.len()],
+        };
+        let (networks, devices) = Networks::new(topology.hosts() - 1).map_err(RealError::Network)?;
+        let networks = Arc::new(networks);
+        let clock = Arc::new(RunClock::default());
+        let fabric = fabric(plan, &latency_ns, clock.clone(), networks.clone())?;
+        let records = matches!(stage, Stage::Run);
+        let router = Router::new(fabric.clone(), devices, &latency_ns, records).map_err(RealError::Network)?;
+        let routing = router.clone();
+        std::thread::spawn(move || {
+            // Without packets nothing that follows means anything.
+            routing.run().unwrap_or_else(|_| std::process::exit(1))
+        });
+        let (cluster, store, lines) = match &job.what {
+            What::Foreign(subject) => foreign(scenario, topology, subject, &networks),
+            What::Own(system) => {
+                clock.start();
+                own(job, *system, scenario, plan, clock.started_ns())?
+            }
+        };
+        let nodes = topology.node_ids().zip(lines).map(|(node, lines)| {
+            let made = Node::new(node, &format!("{DATA}/{node}"), lines, ear(fabric.clone()));
+            made.map_err(|error| RealError::Harness(format!("the data folder of {node} cannot be made: {error}")))
+        });
+        let nodes = RefCell::new(nodes.collect::<Result<_, _>>()?);
+        let (world, views) = (&plan.world, RefCell::default());
+        let course = Course { world, fabric, networks, router, clock, nodes, store, views };
+        Ok(Scene { course, cluster })
+    }
 }
 
 /// The cluster as clients see it, what they speak if it is somebody else's, and the processes of each node.
@@ -224,12 +263,17 @@ fn ear(fabric: Arc<Fabric>) -> Ear {
     })
 }
 
-fn fabric(plan: &Plan, clock: Arc<RunClock>, networks: Arc<Networks>) -> Result<Arc<Fabric>, RealError> {
+fn fabric(
+    plan: &Plan,
+    latency_ns: &[u64],
+    clock: Arc<RunClock>,
+    networks: Arc<Networks>,
+) -> Result<Arc<Fabric>, RealError> {
     let world = &plan.world;
     let names = world.topology.names.clone();
     let recorder = Recorder::new(names.clone(), world.topology.nodes).going_by(clock);
     let active = world.active().map_err(|error| RealError::Harness(error.to_string()))?;
-    let (latency_ns, acts) = (world.latency_ns.clone(), world.acts.clone());
+    let (latency_ns, acts) = (latency_ns.to_vec(), world.acts.clone());
     let config = FabricConfig { seed: world.seed, latency_ns, active, acts };
     let open = move |host| networks.within(host, TcpSocket::new_v4)?;
     let outside = Outside { wire: Arc::new(Tcp::new(Box::new(open))), disk: None };
@@ -247,6 +291,7 @@ fn findings(fabric: &Fabric, router: &Router, clients: &Clients<'_>) -> Findings
         history,
         acts: serde_json::to_string(&acts).expect("acts are plain data"),
         powerless: fabric.powerless(),
+        panics: Vec::new(),
         ended_ns,
         bytes_between_nodes: fabric.bytes_between_nodes(),
         punctuality,

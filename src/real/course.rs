@@ -5,13 +5,14 @@
 use super::clock::RunClock;
 use super::error::RealError;
 use super::namespace::Networks;
-use super::nodes::Node;
+use super::nodes::{Ended, Node};
 use super::router::Router;
 use super::store::{Store, View};
 use crate::clients::Clients;
 use crate::fault::fold::{Edge, Phase, ProcessState, TargetRole};
 use crate::host::Host;
 use crate::host::fabric::Fabric;
+use crate::host::processes::Panic;
 use crate::sim::{Workload, World};
 use crate::trace::{HostId, MOST_EVENTS, Role, Scope, What};
 use std::cell::RefCell;
@@ -49,16 +50,12 @@ pub struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// From the start of the processes to the end of the run.
+    /// From the start of the processes to the end of the run; returns the panics of our own nodes.
     ///
     /// # Errors
-    /// When a process cannot be started or ends by itself, or the nodes do not get ready.
-    pub async fn run(self: Rc<Self>, clients: &Clients<'_>) -> Result<(), RealError> {
-        self.nodes.borrow_mut().iter_mut().for_each(Node::start);
-        if let Some(store) = &self.store {
-            self.until_ready(&**store).await?;
-            self.clock.start();
-        }
+    /// When a process cannot be started or ends by itself otherwise, or the nodes do not get ready.
+    pub async fn run(self: Rc<Self>, clients: &Clients<'_>) -> Result<Vec<Panic>, RealError> {
+        self.begin().await?;
         for node in self.world.topology.node_ids() {
             self.fabric.recorder().record(node, What::Start);
         }
@@ -71,9 +68,44 @@ impl Course<'_> {
         let clients_run = hosts.map(|host| host.spawn(clients.client_host(host.clone())));
         let tasks: Vec<_> = clients_run.collect();
         tokio::select! {
-            ended = self.steps(clients, &tasks) => ended,
+            ended = self.steps(clients, &tasks) => match ended {
+                Err(RealError::Panicked(panic)) => Ok(vec![panic]),
+                ended => ended.map(|()| Vec::new()),
+            },
             () = all(watch) => unreachable!("nodes are watched for as long as the run lasts"),
         }
+    }
+
+    /// Starts the processes. Other people's nodes are ready then, and the run's time begins; that of our own has begun.
+    ///
+    /// # Errors
+    /// When a process cannot be started or ends by itself, or the nodes do not get ready.
+    pub async fn begin(&self) -> Result<(), RealError> {
+        self.nodes.borrow_mut().iter_mut().for_each(Node::start);
+        if let Some(store) = &self.store {
+            self.until_ready(&**store).await?;
+            self.clock.start();
+        }
+        Ok(())
+    }
+
+    /// The node that leads, once one does.
+    ///
+    /// # Errors
+    /// When none does within a minute, or a process ends by itself.
+    pub async fn leader(&self) -> Result<HostId, RealError> {
+        let end = tokio::time::Instant::now() + START;
+        while tokio::time::Instant::now() < end {
+            self.tend()?;
+            let views = self.views.borrow();
+            let primary = views.iter().find(|(_, view)| view.role == Role::Primary).map(|(node, _)| *node);
+            drop(views);
+            if let Some(leader) = primary.or_else(|| self.fabric.recorder().leader()) {
+                return Ok(leader);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(RealError::NotReady { ready: 0, nodes: self.world.topology.nodes, leaders: 0 })
     }
 
     /// Waits until each node knows all the others and exactly one leads.
@@ -125,8 +157,22 @@ impl Course<'_> {
         }
     }
 
-    fn tend(&self) -> Result<(), RealError> {
-        self.nodes.borrow_mut().iter_mut().try_for_each(|node| node.tend(&self.networks)).map_err(RealError::Node)
+    /// Starts what is due, and looks whether everything still runs.
+    ///
+    /// # Errors
+    /// When a process cannot be started, or has ended by itself.
+    pub fn tend(&self) -> Result<(), RealError> {
+        for (node, host) in self.nodes.borrow_mut().iter_mut().zip(self.world.topology.node_ids()) {
+            match node.tend(&self.networks) {
+                Err(Ended { why: _, panic: Some(said) }) => {
+                    let t_ns = self.fabric.recorder().now_ns();
+                    return Err(RealError::Panicked(Panic { host, t_ns, said }));
+                }
+                Err(Ended { why, panic: None }) => return Err(RealError::Node(why)),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 
     fn apply(&self, edge: &Edge) {

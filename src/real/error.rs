@@ -1,5 +1,6 @@
 //! Why a run on real processes cannot be made.
 
+use crate::host::processes::Panic;
 use std::io;
 
 /// Why there is no run.
@@ -14,6 +15,9 @@ pub enum RealError {
     /// A node's process cannot be started, or has ended by itself.
     #[error("{0}")]
     Node(String),
+    /// A node of our own systems has panicked.
+    #[error("{} panicked: {}", .0.host, .0.said)]
+    Panicked(Panic),
     /// The cluster did not come up.
     #[error(
         "the cluster did not get ready within a minute: {ready} of {nodes} nodes know all the others, and {leaders} say \

@@ -9,8 +9,10 @@
 //! * `namespace`: the network of a host; `router`: moves packets by the simulator's links and faults.
 //! * [`own`]: a node of our own systems as a process. `wire`: its calls over TCP.
 //! * [`fidelity`]: how much a simulated run resembles a real one. `measure`: how fast the router is.
-//! * `nodes`: the processes of a node. `powerless`: faults that cannot act here. `error`: why there is no run.
+//! * [`bench`]: how fast a store is.
+//! * `nodes`: the processes of a node. [`powerless`]: faults that cannot act here. `error`: why there is no run.
 
+pub mod bench;
 mod clock;
 pub mod conductor;
 mod course;
@@ -20,7 +22,7 @@ mod measure;
 mod namespace;
 mod nodes;
 pub mod own;
-mod powerless;
+pub mod powerless;
 mod router;
 mod start;
 mod store;

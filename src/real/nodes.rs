@@ -2,6 +2,7 @@
 
 use super::clock::monotonic_ns;
 use super::namespace::Networks;
+use super::own::{self, PANICKED};
 use super::subject::Line;
 use crate::trace::HostId;
 use nix::sys::signal::{Signal, killpg};
@@ -14,6 +15,20 @@ use std::sync::Arc;
 
 /// How many lines of a process's output are shown when it ends by itself.
 const LAST_LINES: usize = 8;
+
+/// Why a node's processes do not run.
+pub struct Ended {
+    /// In words.
+    pub why: String,
+    /// What a node of our own said when it panicked, if that is why.
+    pub panic: Option<String>,
+}
+
+impl From<String> for Ended {
+    fn from(why: String) -> Ended {
+        Ended { why, panic: None }
+    }
+}
 
 /// Takes what a node's process writes to standard output, if that is events.
 pub type Ear = Arc<dyn Fn(ChildStdout)>;
@@ -55,7 +70,7 @@ impl Node {
     ///
     /// # Errors
     /// When a process cannot be started, or has ended by itself; with its last words.
-    pub fn tend(&mut self, networks: &Arc<Networks>) -> Result<(), String> {
+    pub fn tend(&mut self, networks: &Arc<Networks>) -> Result<(), Ended> {
         let now_ns = monotonic_ns();
         let due: Vec<usize> =
             self.waiting.extract_if(.., |(at_ns, _)| *at_ns <= now_ns).map(|(_, line)| line).collect();
@@ -78,7 +93,10 @@ impl Node {
             if let Ok(Some(status)) = child.try_wait() {
                 let program = &self.lines[*index].command[0];
                 let said = last_lines(&log(&self.folder, *index));
-                return Err(format!("`{program}` on {} ended by itself ({status}); it said last:\n{said}", self.host));
+                let is_ours = self.lines[*index].input.is_some();
+                let why = format!("`{program}` on {} ended by itself ({status}); it said last:\n{said}", self.host);
+                let panic = (is_ours && status.code() == Some(PANICKED)).then(|| own::panic_said(&said));
+                return Err(Ended { why, panic });
             }
         }
         Ok(())

@@ -20,8 +20,10 @@ use tokio::net::TcpSocket;
 
 /// How often a node's process looks whether one of its tasks has panicked.
 const LOOK: Duration = Duration::from_millis(10);
-/// The exit code of a node whose task has panicked.
-const PANICKED: i32 = 101;
+/// The exit code of a node whose task has panicked, or its main thread.
+pub(super) const PANICKED: i32 = 101;
+/// How the last line of such a process begins.
+const LAST_WORDS: &str = "schism: the node panicked: ";
 
 /// What a node's process is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,11 +73,17 @@ pub fn serve() -> io::Result<()> {
         loop {
             tokio::time::sleep(LOOK).await;
             if let Some(panic) = fabric.processes().take_panics().first() {
-                tracing::error!("{} panicked: {}", panic.host, panic.said);
+                eprintln!("{LAST_WORDS}{}", panic.said.replace('\n', " "));
                 std::process::exit(PANICKED);
             }
         }
     })
+}
+
+/// What a node's process that panicked says of it in its last lines.
+pub(super) fn panic_said(last_lines: &str) -> String {
+    let of_a_task = last_lines.lines().rev().find_map(|line| line.strip_prefix(LAST_WORDS));
+    of_a_task.unwrap_or(last_lines).to_owned()
 }
 
 /// Writes an event at once: a process that is killed later has told it.
@@ -118,5 +126,17 @@ impl Cluster for Seen {
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
         self.0.reconfigure(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_in_the_last_lines() {
+        let of_a_task = format!("a backtrace\n{LAST_WORDS}at src/x.rs:1: no such entry\n");
+        assert_eq!(panic_said(&of_a_task), "at src/x.rs:1: no such entry");
+        assert_eq!(panic_said("thread 'main' panicked at src/x.rs:1"), "thread 'main' panicked at src/x.rs:1");
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::fault::kind::Family;
 use crate::fault::model::FaultKind;
-use crate::host::fabric::Fabric;
 use crate::sim::World;
 use crate::trace::MessageKind;
 
-/// Notes each fault of a world that cannot act on real processes. `is_ours`: the nodes are those of our own systems.
-pub fn check(world: &World, fabric: &Fabric, is_ours: bool) {
+/// Why each fault of a world that cannot act on real processes cannot. `is_ours`: the nodes are those of our own systems.
+pub fn reasons(world: &World, is_ours: bool) -> Vec<String> {
+    let mut reasons = Vec::new();
     for fault in &world.schedule.faults {
         let name = fault.kind.name();
         let why = match fault.kind.sort().family {
@@ -21,8 +21,9 @@ pub fn check(world: &World, fabric: &Fabric, is_ours: bool) {
             }
             Family::Cut | Family::Delay | Family::Messages | Family::Process => continue,
         };
-        fabric.cannot_act(format!("{name} cannot act: {why}"));
+        reasons.push(format!("{name} cannot act: {why}"));
     }
+    reasons
 }
 
 fn concerns_packets(kind: &FaultKind) -> bool {

@@ -71,7 +71,7 @@ pub fn run(
         schedule: plan.world.schedule.clone(),
         acts,
         powerless: found.powerless,
-        panics: Vec::new(),
+        panics: found.panics,
         ended_ns: found.ended_ns,
         bytes_between_nodes: found.bytes_between_nodes,
     };
@@ -93,7 +93,8 @@ impl Cluster for Gone {
     }
 }
 
-fn explained(error: RealError, what: &What) -> RealError {
+/// An error with what the user can do about it.
+pub(super) fn explained(error: RealError, what: &What) -> RealError {
     match (error, what) {
         (RealError::Node(why), _) if why.contains("/dev/net/tun: Permission denied") => RealError::Forbidden(format!(
             "{why}. Most distributions let every user open it, since a device made there reaches only the user's own \
@@ -115,7 +116,7 @@ pub fn measure(roles: Roles<'_>) -> Result<Speed, RealError> {
 }
 
 /// Has a conductor carry out an order.
-fn conduct<T: DeserializeOwned>(order: &Order, roles: Roles<'_>) -> Result<T, RealError> {
+pub(super) fn conduct<T: DeserializeOwned>(order: &Order, roles: Roles<'_>) -> Result<T, RealError> {
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "unshare"])
         .args(NAMESPACES)
