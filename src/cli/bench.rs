@@ -10,7 +10,7 @@ use super::terminal::Terminal;
 use super::{Jobs, options, parse_system};
 use clap::Args;
 use schism::report::json;
-use schism::report::style::hang;
+use schism::report::style::{count, hang};
 use schism::rng::seeds::{SEEDS, Seeds};
 use schism::run::{Options, Run, RunError, run, run_while};
 use schism::scenario::Scenario;
@@ -89,6 +89,15 @@ struct Stages {
     checking: f64,
 }
 
+/// The summary.
+#[derive(Serialize)]
+struct Benched<'a> {
+    scenario: &'a str,
+    seeds: u64,
+    /// Of all figures: what must not change when something is made faster.
+    digest: Digest,
+}
+
 impl Bench {
     /// Measures and prints.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -106,7 +115,7 @@ impl Bench {
         let shares = if self.profile { self.profiles()? } else { Vec::new() };
         if terminal.json {
             for figure in &figures {
-                terminal.line(&json::line("bench", figure))?;
+                terminal.line(&json::line("bench_figure", figure))?;
             }
             terminal.line(&json::line("bench_stages", &stages))?;
             for figure in &at_once {
@@ -115,6 +124,8 @@ impl Bench {
             for share in &shares {
                 terminal.line(&json::line("bench_profile", share))?;
             }
+            let summary = Benched { scenario: &scenario.name, seeds: self.seeds.count(), digest: of_all(&figures) };
+            terminal.line(&json::line("bench", summary))?;
         } else {
             terminal.print(&self.text(&figures, &stages, &at_once, &shares))?;
         }
@@ -228,51 +239,56 @@ impl Bench {
     }
 
     fn text(&self, figures: &[Figure], stages: &Stages, at_once: &[AtOnce], shares: &[Share]) -> String {
-        let (Stages { scenario, system: first, .. }, seeds) = (stages, self.seeds.count());
-        let mut text = format!("{scenario}, {seeds} seeds: seeds a minute of one core's time\n\n{:>8}", "tick");
-        let column = |name: &str| name.len().max(12) + 2;
-        self.systems.iter().for_each(|system| text += &format!("{:>1$}", system.name(), column(system.name())));
+        let Stages { scenario, system: first, preparing, simulating, checking } = stages;
+        let mut text = self.table(scenario, figures);
+        let parts = [("preparing", *preparing), ("simulating", *simulating), ("checking", *checking)];
+        text += &hang("\nstages   ", &format!("{first}: {}", named(&parts)), 9);
+        let speeds: Vec<String> = at_once
+            .iter()
+            .map(|figure| {
+                let (pace, cost) = (figure.seeds_a_minute, figure.processor_s_a_seed * 1000.0);
+                format!("{} at once {pace:.0} seeds a minute by the clock, {cost:.0} ms of a core for each", figure.jobs)
+            })
+            .collect();
+        text += &hang("\nat once  ", &format!("{first}: {}", speeds.join("; ")), 9);
+        for system in &self.systems {
+            let own = shares.iter().filter(|share| share.system == system.name());
+            let parts: Vec<(&str, f64)> = own.map(|share| (share.part, share.share)).collect();
+            if !parts.is_empty() {
+                text += &hang("\nprofile  ", &format!("{}: {}", system.name(), named(&parts)), 9);
+            }
+        }
+        text + &format!("\ndigest   {} of all runs: no change for speed may change it\n", of_all(figures))
+    }
+
+    /// A row for each tick, a column for each system.
+    fn table(&self, scenario: &str, figures: &[Figure]) -> String {
+        let seeds = count(self.seeds.count(), "seed");
+        let mut text = format!("{scenario}, {seeds}: seeds a minute of one core's time\n{:>8}", "tick");
+        let width = |name: &str| name.len().max(8) + 3;
+        self.systems.iter().for_each(|system| text += &format!("{:>1$}", system.name(), width(system.name())));
         for row in figures.chunks(self.systems.len()) {
             text += &format!("\n{:>5} ms", row[0].tick_ms);
-            row.iter().for_each(|cell| text += &format!("{:>1$.0}", cell.seeds_a_minute, column(cell.system)));
-            for cell in &row[1..] {
-                text += &format!("   {} takes {:.2} times {first}", cell.system, cell.processor_s / row[0].processor_s);
+            row.iter().for_each(|cell| text += &format!("{:>1$.0}", cell.seeds_a_minute, width(cell.system)));
+            if let [first, second] = row {
+                text += &format!("   {} takes {:.2} times", second.system, second.processor_s / first.processor_s);
             }
         }
-        let percent = |share: f64| format!("{:.0} %", share * 100.0);
-        text += &format!(
-            "\n\nstages   {first}: preparing {}, simulating {}, checking {}\n",
-            percent(stages.preparing),
-            percent(stages.simulating),
-            percent(stages.checking)
-        );
-        let mut lines = at_once.iter().map(|figure| {
-            format!(
-                "{} at once {:.0} seeds a minute by the clock, {:.0} ms of a core for each",
-                figure.jobs,
-                figure.seeds_a_minute,
-                figure.processor_s_a_seed * 1000.0
-            )
-        });
-        text += &format!("at once  {first}: {}\n", lines.next().unwrap_or_default());
-        lines.for_each(|line| text += &format!("         {line}\n"));
-        for system in &self.systems {
-            let of = |share: &&Share| share.system == system.name();
-            let parts: Vec<String> =
-                shares.iter().filter(of).map(|share| format!("{} {}", share.part, percent(share.share))).collect();
-            if !parts.is_empty() {
-                text += &hang_profile(system.name(), &parts);
-            }
-        }
-        let mut all = Hasher::default();
-        figures.iter().for_each(|figure| all.add(&figure.digest));
-        text + &format!("digest   {} (of all runs: no change for speed may change it)\n", all.finish())
+        text
     }
 }
 
-/// A paragraph under the label of profiles.
-fn hang_profile(system: &str, parts: &[String]) -> String {
-    hang("profile  ", &format!("{system}: {}", parts.join(", ")), 9) + "\n"
+/// The digest of all runs.
+fn of_all(figures: &[Figure]) -> Digest {
+    let mut all = Hasher::default();
+    figures.iter().for_each(|figure| all.add(&figure.digest));
+    all.finish()
+}
+
+/// Shares of 1 with their names.
+fn named(parts: &[(&str, f64)]) -> String {
+    let parts: Vec<String> = parts.iter().map(|(name, share)| format!("{name} {:.0} %", share * 100.0)).collect();
+    parts.join(", ")
 }
 
 /// The scenario at another tick.
