@@ -247,7 +247,10 @@ impl Bench {
             .iter()
             .map(|figure| {
                 let (pace, cost) = (figure.seeds_a_minute, figure.processor_s_a_seed * 1000.0);
-                format!("{} at once {pace:.0} seeds a minute by the clock, {cost:.0} ms of a core for each", figure.jobs)
+                format!(
+                    "{} at once {pace:.0} seeds a minute by the clock, {cost:.0} ms of a core for each",
+                    figure.jobs
+                )
             })
             .collect();
         text += &hang("\nat once  ", &format!("{first}: {}", speeds.join("; ")), 9);
@@ -297,7 +300,8 @@ fn at_tick(scenario: &Scenario, tick_ms: u64) -> Result<Scenario, Failure> {
     at_tick.timing.tick_ms = tick_ms;
     // Reading it again refuses a tick that it cannot have.
     let text = at_tick.to_toml();
-    Scenario::parse(&format!("{} at a tick of {tick_ms} ms", scenario.name), &text).map_err(|error| Failure::Input(Box::new(error)))
+    Scenario::parse(&format!("{} at a tick of {tick_ms} ms", scenario.name), &text)
+        .map_err(|error| Failure::Input(Box::new(error)))
 }
 
 /// A run, and the processor time that this thread spent on it.

@@ -70,7 +70,9 @@ fn divided(system: &'static str, report: &str) -> Vec<Share> {
     let mut parts: BTreeMap<&'static str, f64> = BTreeMap::new();
     for line in report.lines().filter(|line| !line.starts_with('#')) {
         let mut fields = line.splitn(3, ';').map(str::trim);
-        let (Some(overhead), Some(object), Some(symbol)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(overhead), Some(object), Some(symbol)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         let Ok(percent) = overhead.trim_end_matches('%').parse::<f64>() else { continue };
         // After `[.] ` or `[k] `.
         let symbol = symbol.split_once(' ').map_or(symbol, |(_, name)| name);

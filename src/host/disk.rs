@@ -331,8 +331,11 @@ impl StorageBackend for Handle {
         let faults = self.usable()?;
         let mut state = lock(&self.disk.state);
         let from = offset as usize;
-        let bytes =
-            state.image.bytes.get(from..from + out.len()).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        let bytes = state
+            .image
+            .bytes
+            .get(from..from + out.len())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         out.copy_from_slice(bytes);
         state.reads += 1;
         if faults.corrupt_ppm > 0 && !out.is_empty() {
@@ -419,7 +422,8 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let write = (0..40usize, prop::collection::vec(any::<u8>(), 0..20)).prop_map(|(at, bytes)| Step::Write(at, bytes));
+        let write =
+            (0..40usize, prop::collection::vec(any::<u8>(), 0..20)).prop_map(|(at, bytes)| Step::Write(at, bytes));
         let step = prop_oneof![
             6 => write,
             2 => (0..40usize).prop_map(Step::Length),
