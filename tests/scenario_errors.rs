@@ -287,7 +287,7 @@ fn a_name_that_is_neither_scenario_nor_file_is_told_the_scenarios() {
          help: did you mean `split-brain`? allowed: split-brain, split-brain-witness, minority-partition, \
          asymmetric-partition, flapping-link, lossy-wan, leader-isolation, deposed-leader, \
          five-data-centres, stale-reads, power-loss, failover, clock-drift, concurrent-cas, chaos, zoo, \
-         swarm"
+         swarm, reference"
     );
 }
 

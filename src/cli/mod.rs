@@ -2,7 +2,6 @@
 
 mod against;
 mod answer;
-#[cfg(all(feature = "real", target_os = "linux"))]
 mod bench;
 mod bisect;
 mod case;
@@ -42,8 +41,11 @@ mod named;
 mod nodes;
 mod outcomes;
 mod pace;
+mod profile;
 #[cfg(all(feature = "real", target_os = "linux"))]
 mod real;
+#[cfg(all(feature = "real", target_os = "linux"))]
+mod real_bench;
 #[cfg(all(feature = "real", target_os = "linux"))]
 mod real_run;
 mod recordings;
@@ -148,6 +150,8 @@ enum Command {
     Exhaust(exhaust::Exhaust),
     /// Hunt planted bugs with one nemesis, and say how many seeds each takes.
     Zoo(zoo::Zoo),
+    /// Measure how fast this build runs seeds, and where the time goes.
+    Bench(bench::Bench),
     /// Show bugs of published engines that nobody planted: what they do, and which lines do it.
     Museum(museum::Museum),
     /// Say whether histories, of whatever system, are linearizable, and why not.
@@ -359,6 +363,7 @@ fn command(command: Command, terminal: &mut Terminal) -> Result<Exit, Failure> {
         Command::Hunt(command) => command.run(terminal),
         Command::Exhaust(command) => command.run(terminal),
         Command::Zoo(command) => command.run(terminal),
+        Command::Bench(command) => command.run(terminal),
         Command::Museum(command) => command.run(terminal),
         Command::Check(command) => command.run(terminal),
         #[cfg(all(feature = "real", target_os = "linux"))]

@@ -2,10 +2,10 @@
 
 use super::OneSeed;
 use super::Subject as Of;
-use super::bench::Bench;
 use super::compare;
 use super::exit::{Exit, Failure};
 use super::fidelity::Fidelity;
+use super::real_bench::Bench;
 use super::real_run::{make, named, roles};
 use super::recordings;
 use super::terminal::Terminal;

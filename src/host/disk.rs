@@ -1,8 +1,9 @@
 //! A node's disk: a simulated block device under [`redb::StorageBackend`].
 //!
-//! Writes go to the image that the machine sees, and are remembered until a sync makes them durable. A **process kill**
-//! leaves the image as it is: the operating system will write it. A **power loss** takes the image back to what was
-//! durable; if it tears, some of the unsynced writes reach the disk. Either way the dead process's handle is dead too.
+//! Writes go to the image that the machine sees. What each overwrote is remembered until a sync makes it durable: a sync
+//! forgets, and copies nothing. A **process kill** leaves the image as it is: the operating system will write it. A **power
+//! loss** takes back what was not durable, the last write first; if it tears, some of the unsynced writes reach the disk all
+//! the same. Either way the dead process's handle is dead too.
 //! redb flushes when it is dropped: if the process's destructors could still write, a power loss would be a clean
 //! shutdown.
 //!
@@ -39,11 +40,7 @@ pub(super) struct Disk {
 
 #[derive(Default)]
 struct State {
-    /// The content that a reader sees.
-    image: Vec<u8>,
-    /// The content that remains after a power loss.
-    durable: Vec<u8>,
-    unsynced: Vec<Unsynced>,
+    image: Image,
     /// The number of the process that may use the disk; handles of earlier ones are dead.
     process: u64,
     /// Writes and syncs so far.
@@ -56,47 +53,118 @@ struct State {
     armed: Option<(u32, u64)>,
 }
 
-enum Unsynced {
+/// What is on a disk, and how to get back to what is durable.
+#[derive(Default)]
+struct Image {
+    /// The content that a reader sees.
+    bytes: Vec<u8>,
+    unsynced: Vec<Unsynced>,
+    /// What the unsynced changes overwrote or cut off, one after the other.
+    overwritten: Vec<u8>,
+}
+
+/// A change that a power loss takes back.
+struct Unsynced {
+    /// The length of the image before.
+    length: usize,
+    /// How many bytes of [`Image::overwritten`] are its own.
+    saved: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Write { at: usize, length: usize },
+    Length(usize),
+}
+
+/// An unsynced change that a power loss has taken back, and that a disk which tears may have made all the same.
+enum Lost {
     Write { at: usize, bytes: Vec<u8> },
     Length(usize),
 }
 
-impl Unsynced {
-    fn apply(&self, image: &mut Vec<u8>) {
-        match self {
-            Unsynced::Length(length) => image.resize(*length, 0),
-            Unsynced::Write { at, bytes } => {
-                if image.len() < at + bytes.len() {
-                    image.resize(at + bytes.len(), 0);
-                }
-                image[*at..at + bytes.len()].copy_from_slice(bytes);
-            }
-        }
+impl Image {
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        let (length, end) = (self.bytes.len(), at + bytes.len());
+        let old = &self.bytes[at.min(length)..end.min(length)];
+        self.overwritten.extend_from_slice(old);
+        let kind = Kind::Write { at, length: bytes.len() };
+        self.unsynced.push(Unsynced { length, saved: old.len(), kind });
+        self.put(at, bytes);
     }
 
-    /// The part of an unsynced write that reaches a disk that tears, chosen by a hash of its place and number: all of
-    /// it, its first sectors, or nothing.
-    fn tear(&self, seed: u64, number: usize) -> Option<Unsynced> {
-        let Unsynced::Write { at, bytes } = self else {
-            return (rng::hash(seed, &[number as u64]) & 1 == 0).then(|| self.copy());
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        let end = at + bytes.len();
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes[at..end].copy_from_slice(bytes);
+    }
+
+    fn set_length(&mut self, to: usize) {
+        let length = self.bytes.len();
+        let cut_off = &self.bytes[to.min(length)..];
+        self.overwritten.extend_from_slice(cut_off);
+        self.unsynced.push(Unsynced { length, saved: cut_off.len(), kind: Kind::Length(to) });
+        self.bytes.resize(to, 0);
+    }
+
+    /// What is on the disk is durable.
+    fn sync(&mut self) {
+        self.unsynced.clear();
+        self.overwritten.clear();
+    }
+
+    /// Goes back to what was durable, and returns what that took back, in the order in which it had been made.
+    fn take_back(&mut self) -> Vec<Lost> {
+        let mut lost: Vec<Lost> = Vec::with_capacity(self.unsynced.len());
+        while let Some(Unsynced { length, saved, kind }) = self.unsynced.pop() {
+            let at = match kind {
+                Kind::Write { at, length } => {
+                    // All later writes are taken back already.
+                    lost.push(Lost::Write { at, bytes: self.bytes[at..at + length].to_vec() });
+                    at
+                }
+                Kind::Length(to) => {
+                    lost.push(Lost::Length(to));
+                    to
+                }
+            };
+            self.bytes.resize(length, 0);
+            let old = self.overwritten.split_off(self.overwritten.len() - saved);
+            if !old.is_empty() {
+                self.bytes[at..at + saved].copy_from_slice(&old);
+            }
+        }
+        lost.reverse();
+        lost
+    }
+
+    /// A change that the power loss did not prevent.
+    fn keep(&mut self, change: Lost) {
+        match change {
+            Lost::Write { at, bytes } => self.put(at, &bytes),
+            Lost::Length(to) => self.bytes.resize(to, 0),
+        }
+    }
+}
+
+impl Lost {
+    /// The part of it that reaches a disk that tears, chosen by a hash of its place and number: all of it, its first
+    /// sectors, or nothing.
+    fn torn(self, seed: u64, number: usize) -> Option<Lost> {
+        let Lost::Write { at, mut bytes } = self else {
+            return (rng::hash(seed, &[number as u64]) & 1 == 0).then_some(self);
         };
-        let draw = rng::hash(seed, &[number as u64, *at as u64]);
+        let draw = rng::hash(seed, &[number as u64, at as u64]);
         let sectors = bytes.len().div_ceil(SECTOR) as u64;
         match draw & 3 {
-            0 | 1 => None,
-            2 => Some(self.copy()),
-            _ => {
-                let length = (rng::below(draw >> 2, sectors) as usize * SECTOR).min(bytes.len());
-                Some(Unsynced::Write { at: *at, bytes: bytes[..length].to_vec() })
-            }
+            0 | 1 => return None,
+            2 => {}
+            _ => bytes.truncate(rng::below(draw >> 2, sectors) as usize * SECTOR),
         }
-    }
-
-    fn copy(&self) -> Unsynced {
-        match self {
-            Unsynced::Length(length) => Unsynced::Length(*length),
-            Unsynced::Write { at, bytes } => Unsynced::Write { at: *at, bytes: bytes.clone() },
-        }
+        Some(Lost::Write { at, bytes })
     }
 }
 
@@ -118,15 +186,15 @@ impl Disk {
         if std::mem::replace(&mut state.is_off, true) {
             return;
         }
-        let unsynced = std::mem::take(&mut state.unsynced);
+        let taken_back = state.image.take_back();
+        let lost = taken_back.len() as u32;
         if torn {
             let seed = rng::hash(self.fabric.seed(), &[0x7465_6172, u64::from(self.host.0), state.operations]);
-            let through = unsynced.iter().enumerate().filter_map(|(number, write)| write.tear(seed, number));
-            through.for_each(|write| write.apply(&mut state.durable));
+            let through = taken_back.into_iter().enumerate().filter_map(|(number, change)| change.torn(seed, number));
+            through.for_each(|change| state.image.keep(change));
         }
-        state.image.clone_from(&state.durable);
         drop(guard);
-        self.fabric.recorder().record(self.host, What::PowerOff { lost: unsynced.len() as u32 });
+        self.fabric.recorder().record(self.host, What::PowerOff { lost });
     }
 
     /// A process starts, on a disk that has power.
@@ -201,19 +269,14 @@ impl Handle {
         Ok(faults)
     }
 
-    fn change(&self, change: Unsynced) -> io::Result<()> {
+    /// Counts an operation that needs the image to have `end` bytes, and makes it.
+    fn change(&self, end: usize, change: impl FnOnce(&mut Image)) -> io::Result<()> {
         let faults = self.usable()?;
-        let end = match &change {
-            Unsynced::Length(length) => *length,
-            Unsynced::Write { at, bytes } => at + bytes.len(),
-        };
-        if faults.full && end > lock(&self.disk.state).image.len() {
+        if faults.full && end > lock(&self.disk.state).image.bytes.len() {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         self.disk.count(&faults)?;
-        let mut state = lock(&self.disk.state);
-        change.apply(&mut state.image);
-        state.unsynced.push(change);
+        change(&mut lock(&self.disk.state).image);
         Ok(())
     }
 }
@@ -261,15 +324,18 @@ impl StorageBackend for DiskFile {
 impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
         self.usable()?;
-        Ok(lock(&self.disk.state).image.len() as u64)
+        Ok(lock(&self.disk.state).image.bytes.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let faults = self.usable()?;
         let mut state = lock(&self.disk.state);
         let from = offset as usize;
-        let bytes =
-            state.image.get(from..from + out.len()).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        let bytes = state
+            .image
+            .bytes
+            .get(from..from + out.len())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         out.copy_from_slice(bytes);
         state.reads += 1;
         if faults.corrupt_ppm > 0 && !out.is_empty() {
@@ -283,27 +349,26 @@ impl StorageBackend for Handle {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.change(Unsynced::Length(length as usize))
+        let length = length as usize;
+        self.change(length, |image| image.set_length(length))
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let faults = self.usable()?;
         self.disk.count(&faults)?;
-        let mut guard = lock(&self.disk.state);
-        let state = &mut *guard;
-        let writes = state.unsynced.len() as u32;
+        let mut state = lock(&self.disk.state);
+        let writes = state.image.unsynced.len() as u32;
         if !faults.loses_syncs {
-            for write in state.unsynced.drain(..) {
-                write.apply(&mut state.durable);
-            }
+            state.image.sync();
         }
-        drop(guard);
+        drop(state);
         self.disk.fabric.recorder().record(self.disk.host, What::Sync { writes });
         Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.change(Unsynced::Write { at: offset as usize, bytes: bytes.to_vec() })
+        let at = offset as usize;
+        self.change(at + bytes.len(), |image| image.write(at, bytes))
     }
 }
 
@@ -328,7 +393,7 @@ impl Host {
 
     /// Whether this host's disk holds writes that are not synced.
     pub fn has_unsynced_writes(&self) -> bool {
-        !lock(&self.disk_device().state).unsynced.is_empty()
+        !lock(&self.disk_device().state).image.unsynced.is_empty()
     }
 
     /// The process has died. The kernel has what it wrote.
@@ -340,5 +405,89 @@ impl Host {
     pub fn power_off(&self) {
         let disk = self.disk_device();
         disk.power_off(disk.faults().torn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Write(usize, Vec<u8>),
+        Length(usize),
+        Sync,
+        PowerLoss,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let write =
+            (0..40usize, prop::collection::vec(any::<u8>(), 0..20)).prop_map(|(at, bytes)| Step::Write(at, bytes));
+        let step = prop_oneof![
+            6 => write,
+            2 => (0..40usize).prop_map(Step::Length),
+            1 => Just(Step::Sync),
+            1 => Just(Step::PowerLoss),
+        ];
+        prop::collection::vec(step, 0..40)
+    }
+
+    /// A disk by its definition: two copies of the content, and the changes that are in one of them only.
+    #[derive(Default)]
+    struct Plain {
+        seen: Vec<u8>,
+        durable: Vec<u8>,
+        unsynced: Vec<Step>,
+    }
+
+    impl Plain {
+        fn make(bytes: &mut Vec<u8>, step: &Step) {
+            match step {
+                Step::Write(at, new) => {
+                    bytes.resize(bytes.len().max(at + new.len()), 0);
+                    bytes[*at..at + new.len()].copy_from_slice(new);
+                }
+                Step::Length(length) => bytes.resize(*length, 0),
+                Step::Sync | Step::PowerLoss => {}
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_power_loss_leaves_is_what_was_durable(steps in steps()) {
+            let (mut image, mut plain) = (Image::default(), Plain::default());
+            for step in steps {
+                match &step {
+                    Step::Write(at, bytes) => image.write(*at, bytes),
+                    Step::Length(to) => image.set_length(*to),
+                    Step::Sync => {
+                        image.sync();
+                        plain.durable.clone_from(&plain.seen);
+                        plain.unsynced.clear();
+                    }
+                    Step::PowerLoss => {
+                        let lost = image.take_back();
+                        prop_assert_eq!(lost.len(), plain.unsynced.len());
+                        for (lost, made) in lost.iter().zip(&plain.unsynced) {
+                            let is_same = match (lost, made) {
+                                (Lost::Write { at, bytes }, Step::Write(made_at, made)) => (at, bytes) == (made_at, made),
+                                (Lost::Length(to), Step::Length(made)) => to == made,
+                                _ => false,
+                            };
+                            prop_assert!(is_same);
+                        }
+                        plain.seen.clone_from(&plain.durable);
+                        plain.unsynced.clear();
+                    }
+                }
+                Plain::make(&mut plain.seen, &step);
+                if matches!(step, Step::Write(..) | Step::Length(_)) {
+                    plain.unsynced.push(step);
+                }
+                prop_assert_eq!(&image.bytes, &plain.seen);
+            }
+        }
     }
 }

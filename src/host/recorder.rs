@@ -15,6 +15,16 @@ pub trait Clock: Send + Sync {
     fn now_ns(&self) -> Option<u64>;
 }
 
+/// A task is being polled.
+pub(super) struct Polling<'a>(&'a Recorder);
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        self.0.is_polling.store(false, Ordering::Relaxed);
+        self.0.polled_ns.store(UNKNOWN, Ordering::Relaxed);
+    }
+}
+
 /// Takes note of an event at the moment when it is recorded.
 pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
 
@@ -26,11 +36,17 @@ pub struct Recorder {
     /// current host.
     step_ns: AtomicU64,
     is_between_steps: AtomicBool,
+    /// The time at which a task is being polled; [`UNKNOWN`] if none is, or none has asked yet.
+    polled_ns: AtomicU64,
+    is_polling: AtomicBool,
     /// In place of the simulator's time.
     clock: Option<Arc<dyn Clock>>,
     /// Takes the events in place of the log.
     listener: Option<Listener>,
 }
+
+/// No time of a run.
+const UNKNOWN: u64 = u64::MAX;
 
 #[derive(Default)]
 struct Log {
@@ -70,8 +86,15 @@ impl Recorder {
             livelock: Livelock::new(hosts, 0),
             roles: BTreeMap::new(),
         };
-        let (step_ns, is_between_steps) = (AtomicU64::new(0), AtomicBool::new(true));
-        Recorder { log: Mutex::new(log), step_ns, is_between_steps, clock: None, listener: None }
+        Recorder {
+            log: Mutex::new(log),
+            step_ns: AtomicU64::new(0),
+            is_between_steps: AtomicBool::new(true),
+            polled_ns: AtomicU64::new(UNKNOWN),
+            is_polling: AtomicBool::new(false),
+            clock: None,
+            listener: None,
+        }
     }
 
     /// Goes by this clock instead of the simulator's time.
@@ -102,8 +125,27 @@ impl Recorder {
         if let Some(clock) = &self.clock {
             return clock.now_ns().unwrap_or(0);
         }
-        let elapsed = if self.is_between_steps.load(Ordering::Relaxed) { None } else { turmoil::sim_elapsed() };
-        elapsed.map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64)
+        if self.is_between_steps.load(Ordering::Relaxed) {
+            return self.step_ns.load(Ordering::Relaxed);
+        }
+        let polled_ns = self.polled_ns.load(Ordering::Relaxed);
+        if polled_ns != UNKNOWN {
+            return polled_ns;
+        }
+        let elapsed = turmoil::sim_elapsed();
+        let now_ns = elapsed.map_or_else(|| self.step_ns.load(Ordering::Relaxed), |elapsed| elapsed.as_nanos() as u64);
+        if self.is_polling.load(Ordering::Relaxed) {
+            self.polled_ns.store(now_ns, Ordering::Relaxed);
+        }
+        now_ns
+    }
+
+    /// A task is being polled, for as long as what this returns lives. Simulated time stands still meanwhile: it moves only
+    /// when a host has nothing to do. So it is asked for once, which is worth it: each answer goes through turmoil's world
+    /// and tokio's clock.
+    pub(super) fn polling(&self) -> Polling<'_> {
+        self.is_polling.store(true, Ordering::Relaxed);
+        Polling(self)
     }
 
     /// A step of the simulator has ended, and the next one starts at this time.

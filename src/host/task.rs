@@ -105,6 +105,7 @@ impl<F: Future> Future for Gated<F> {
         if fabric.gate(id).blocks(context) {
             return Poll::Pending;
         }
+        let _polling = fabric.recorder().polling();
         if echo::is_on() {
             echo::mark(fabric.name(id), fabric.recorder().now_ns());
         }

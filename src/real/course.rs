@@ -97,15 +97,17 @@ impl Course<'_> {
         let end = tokio::time::Instant::now() + START;
         while tokio::time::Instant::now() < end {
             self.tend()?;
-            let views = self.views.borrow();
-            let primary = views.iter().find(|(_, view)| view.role == Role::Primary).map(|(node, _)| *node);
-            drop(views);
-            if let Some(leader) = primary.or_else(|| self.fabric.recorder().leader()) {
+            if let Some(leader) = self.primary().or_else(|| self.fabric.recorder().leader()) {
                 return Ok(leader);
             }
             tokio::time::sleep(LOOK).await;
         }
         Err(RealError::NotReady { ready: 0, nodes: self.world.topology.nodes, leaders: 0 })
+    }
+
+    /// A node of a foreign store that says that it leads.
+    fn primary(&self) -> Option<HostId> {
+        self.views.borrow().iter().find(|(_, view)| view.role == Role::Primary).map(|(node, _)| *node)
     }
 
     /// Waits until each node knows all the others and exactly one leads.

@@ -29,6 +29,7 @@ pub fn embedded() -> &'static [(&'static str, &'static str)] {
         "chaos",
         "zoo",
         "swarm",
+        "reference",
     ]
 }
 

@@ -44,6 +44,7 @@ fn every_line_has_its_schema_and_its_promised_fields_and_the_summary_is_last() {
     assert_eq!(kinds("run brief.toml --format json"), ["outcome"]);
     assert_eq!(kinds("compare brief.toml --format json"), ["outcome", "outcome", "comparison"]);
     assert_eq!(kinds("zoo --bug cas-outside-log --starts 1 --budget 4 --clean 2 --format json"), ["bug", "zoo"]);
+    assert_eq!(kinds("bench small.toml --ticks 5 --seeds 1 --jobs 1 --format json").pop().unwrap(), "bench");
     assert!(kinds("zoo --list --format json").iter().all(|kind| kind == "species"));
     let swept = kinds("sweep brief.toml --system dual-primary --seeds 2 --format json --out log.jsonl");
     assert_eq!(swept, ["failure", "failure", "sweep"]);

@@ -1,5 +1,6 @@
 //! The command as its users run it: exit codes, JSON lines, recorded files.
 
+mod bench;
 mod campaigns;
 mod cases;
 mod check;

@@ -15,7 +15,10 @@
 use super::durable::{Change, Disk, Effects, Engine, Machine, StoredSnapshot};
 use super::rows::{create, seal, unseal};
 use crate::kv::{Key, Store};
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle, WriteTransaction};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, StorageBackend, Table, TableDefinition, TableHandle, WriteTransaction,
+};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use super::rows::OpenError;
@@ -123,74 +126,111 @@ pub fn load<E: Engine>(database: &Database) -> Result<(Disk<E>, Machine<E>), Ope
 /// When the disk refuses. Then none of the changes was made.
 pub fn commit<E: Engine>(database: &Database, changes: &[Change<E>]) -> Result<(), OpenError> {
     let transaction = database.begin_write()?;
-    for change in changes {
-        write(&transaction, change)?;
-    }
+    let mut tables = Tables::of(&transaction);
+    changes.iter().try_for_each(|change| tables.write(change))?;
+    drop(tables);
     Ok(transaction.commit()?)
 }
 
-fn write<E: Engine>(transaction: &WriteTransaction, change: &Change<E>) -> Result<(), OpenError> {
-    let set = |name: &str, bytes: Vec<u8>| -> Result<(), OpenError> {
-        transaction.open_table(META)?.insert(name, bytes.as_slice())?;
+/// The tables of a commit, each opened once, when it is first needed: opening and closing one costs as much as writing
+/// some rows.
+struct Tables<'t> {
+    transaction: &'t WriteTransaction,
+    meta: Option<Table<'t, &'static str, &'static [u8]>>,
+    log: Option<Table<'t, u64, &'static [u8]>>,
+    values: Option<Table<'t, u32, u64>>,
+    sessions: Option<Table<'t, u64, &'static [u8]>>,
+}
+
+/// The table in `slot`, opened if need be.
+fn opened<'s, 't, K: redb::Key, V: redb::Value>(
+    slot: &'s mut Option<Table<'t, K, V>>,
+    transaction: &'t WriteTransaction,
+    definition: TableDefinition<'_, K, V>,
+) -> Result<&'s mut Table<'t, K, V>, OpenError> {
+    Ok(match slot {
+        Some(table) => table,
+        none => none.insert(transaction.open_table(definition)?),
+    })
+}
+
+impl<'t> Tables<'t> {
+    fn of(transaction: &'t WriteTransaction) -> Tables<'t> {
+        Tables { transaction, meta: None, log: None, values: None, sessions: None }
+    }
+
+    fn meta(&mut self) -> Result<&mut Table<'t, &'static str, &'static [u8]>, OpenError> {
+        opened(&mut self.meta, self.transaction, META)
+    }
+
+    fn log(&mut self) -> Result<&mut Table<'t, u64, &'static [u8]>, OpenError> {
+        opened(&mut self.log, self.transaction, LOG)
+    }
+
+    fn values(&mut self) -> Result<&mut Table<'t, u32, u64>, OpenError> {
+        opened(&mut self.values, self.transaction, VALUES)
+    }
+
+    fn sessions(&mut self) -> Result<&mut Table<'t, u64, &'static [u8]>, OpenError> {
+        opened(&mut self.sessions, self.transaction, SESSIONS)
+    }
+
+    fn set(&mut self, name: &str, value: &impl Serialize) -> Result<(), OpenError> {
+        self.meta()?.insert(name, seal(value).as_slice())?;
         Ok(())
-    };
-    match change {
-        Change::Vote(vote) => set("vote", seal(vote)),
-        Change::Committed(Some(committed)) => set("committed", seal(committed)),
-        Change::Committed(None) => {
-            transaction.open_table(META)?.remove("committed")?;
-            Ok(())
-        }
-        Change::Append(entries) => {
-            let mut log = transaction.open_table(LOG)?;
-            for entry in entries {
-                log.insert(E::index(&E::position(entry)), seal(entry).as_slice())?;
+    }
+
+    fn write<E: Engine>(&mut self, change: &Change<E>) -> Result<(), OpenError> {
+        match change {
+            Change::Vote(vote) => self.set("vote", vote)?,
+            Change::Committed(Some(committed)) => self.set("committed", committed)?,
+            Change::Committed(None) => drop(self.meta()?.remove("committed")?),
+            Change::Append(entries) => {
+                let log = self.log()?;
+                for entry in entries {
+                    log.insert(E::index(&E::position(entry)), seal(entry).as_slice())?;
+                }
             }
-            Ok(())
-        }
-        Change::Truncate(from) => {
-            transaction.open_table(LOG)?.retain_in(*from.., |_, _| false)?;
-            Ok(())
-        }
-        Change::Purge(upto) => {
-            transaction.open_table(LOG)?.retain_in(..=E::index(upto), |_, _| false)?;
-            set("purged", seal(upto))
-        }
-        Change::Apply(effects) => {
-            let mut values = transaction.open_table(VALUES)?;
-            for (key, value) in &effects.values {
-                match value {
-                    Some(value) => values.insert(key.0, value)?,
-                    None => values.remove(key.0)?,
-                };
+            Change::Truncate(from) => self.log()?.retain_in(*from.., |_, _| false)?,
+            Change::Purge(upto) => {
+                self.log()?.retain_in(..=E::index(upto), |_, _| false)?;
+                self.set("purged", upto)?;
             }
-            let mut sessions = transaction.open_table(SESSIONS)?;
-            for (id, session) in &effects.sessions {
-                sessions.insert(id, seal(session).as_slice())?;
-            }
-            if let Some(membership) = &effects.membership {
-                set("membership", seal(membership))?;
-            }
-            effects.upto.iter().try_for_each(|upto| set("applied", seal(upto)))
-        }
-        Change::Machine(machine) => {
-            transaction.open_table(VALUES)?.retain(|_, _| false)?;
-            transaction.open_table(SESSIONS)?.retain(|_, _| false)?;
-            write(
-                transaction,
-                &Change::<E>::Apply(Effects {
+            Change::Apply(effects) => self.apply::<E>(effects)?,
+            Change::Machine(machine) => {
+                self.values()?.retain(|_, _| false)?;
+                self.sessions()?.retain(|_, _| false)?;
+                self.apply::<E>(&Effects {
                     upto: machine.applied,
                     membership: Some(machine.membership.clone()),
                     values: machine.store.values().iter().map(|(key, value)| (*key, Some(*value))).collect(),
                     sessions: machine.store.sessions().iter().map(|(id, session)| (*id, *session)).collect(),
-                }),
-            )
+                })?;
+            }
+            Change::Snapshot(snapshot) => {
+                let mut table = self.transaction.open_table(SNAPSHOT)?;
+                table.insert("meta", seal(&snapshot.meta).as_slice())?;
+                table.insert("data", seal(&snapshot.data).as_slice())?;
+            }
         }
-        Change::Snapshot(snapshot) => {
-            let mut table = transaction.open_table(SNAPSHOT)?;
-            table.insert("meta", seal(&snapshot.meta).as_slice())?;
-            table.insert("data", seal(&snapshot.data).as_slice())?;
-            Ok(())
+        Ok(())
+    }
+
+    fn apply<E: Engine>(&mut self, effects: &Effects<E>) -> Result<(), OpenError> {
+        let values = self.values()?;
+        for (key, value) in &effects.values {
+            match value {
+                Some(value) => values.insert(key.0, value)?,
+                None => values.remove(key.0)?,
+            };
         }
+        let sessions = self.sessions()?;
+        for (id, session) in &effects.sessions {
+            sessions.insert(id, seal(session).as_slice())?;
+        }
+        if let Some(membership) = &effects.membership {
+            self.set("membership", membership)?;
+        }
+        effects.upto.iter().try_for_each(|upto| self.set("applied", upto))
     }
 }
