@@ -83,7 +83,7 @@ impl Bench {
             for (what, rounds) in whats.iter().zip(&rounds) {
                 let line = Line::of(what.name(), *clients, rounds);
                 if terminal.json {
-                    terminal.line(&json::line("bench", &line))?;
+                    terminal.line(&json::line("real_bench", &line))?;
                 } else {
                     terminal.line(&if self.markdown { line.markdown() } else { line.text() })?;
                 }

@@ -227,7 +227,7 @@ held_out = 4
         assert_ne!(seeds, trial.held_out_seeds(&other, "a salt"));
     }
 
-    const PINNED: [u64; 4] = [0, 0, 0, 0];
+    const PINNED: [u64; 4] = [604_422_968_975, 559_126_177_593, 106_709_663_253, 459_687_200_849];
 
     #[test]
     fn a_course_that_is_wrong_is_told_why() {
@@ -236,7 +236,7 @@ held_out = 4
             Course::parse(&SMALL.replace(from, to)).unwrap_err()
         };
         assert!(told("version = 1", "version = 2").contains("version 2 of the format"));
-        assert!(told("points = 2", "points = -2").contains("points"));
+        assert!(told("points = 2", "points = -2").contains("`-2`"));
         assert!(told("0..3", "x..3").contains("step `one`: trial `calm`: practice"));
         assert!(told("held_out = 4", "held_out = 99999").contains("at most 10000"));
         assert!(told("linearizability", "linearisability").contains("what can fail is linearizability"));

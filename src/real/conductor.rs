@@ -1,10 +1,10 @@
 //! The process that holds everything of a run: first in a process namespace of its own, so that the kernel ends all
 //! others when it ends, however it ends.
 
-use super::bench;
 use super::clock::RunClock;
 use super::course::Course;
 use super::error::RealError;
+use super::load::{self, Load, Round};
 use super::measure;
 use super::namespace::Networks;
 use super::nodes::{Ear, Node};
@@ -52,7 +52,7 @@ pub enum Order {
     /// Measuring the router.
     Measure,
     /// Measuring a store's speed.
-    Bench(Box<Job>, bench::Load),
+    Bench(Box<Job>, Load),
 }
 
 /// What is to be run.
@@ -143,11 +143,23 @@ pub fn serve() -> io::Result<()> {
     let bytes = match serde_json::from_str(&line)? {
         Order::Run(job) => postcard::to_stdvec(&conduct(&job).map_err(|error| error.to_string())),
         Order::Measure => postcard::to_stdvec(&measure::measure().map_err(|error| error.to_string())),
-        Order::Bench(job, load) => postcard::to_stdvec(&bench::measure(&job, &load).map_err(|error| error.to_string())),
+        Order::Bench(job, load) => postcard::to_stdvec(&bench(&job, &load).map_err(|error| error.to_string())),
     };
     let bytes = bytes.map_err(io::Error::other)?;
     io::stdout().lock().write_all(&bytes)?;
     io::stdout().lock().flush()
+}
+
+fn bench(job: &Job, load: &Load) -> Result<Round, RealError> {
+    let scenario =
+        Scenario::parse("the bench", &job.scenario).map_err(|error| RealError::Harness(error.to_string()))?;
+    let plan = plan(&scenario, job.seed);
+    let Scene { course, cluster } = Scene::set(job, &scenario, &plan, &Stage::Bench(&load.folder))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RealError::Harness(error.to_string()))?;
+    tokio::task::LocalSet::new().block_on(&runtime, load::put(&course, cluster.into(), load))
 }
 
 fn conduct(job: &Job) -> Result<Findings, RealError> {

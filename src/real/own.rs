@@ -73,7 +73,9 @@ pub fn serve() -> io::Result<()> {
         loop {
             tokio::time::sleep(LOOK).await;
             if let Some(panic) = fabric.processes().take_panics().first() {
-                eprintln!("{LAST_WORDS}{}", panic.said.replace('\n', " "));
+                let said = panic.said.replace('\n', " ");
+                // Without anybody to tell, the exit code still says it.
+                let _ = writeln!(io::stderr(), "{LAST_WORDS}{said}");
                 std::process::exit(PANICKED);
             }
         }

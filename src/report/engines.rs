@@ -280,8 +280,8 @@ impl Engines {
         };
         let mut text = format!(
             "\n## Bugs planted in the store on raft-rs\n\nThose of the [zoo](ZOO.md) that are no matter of openraft's \
-             interfaces, under the scenario `{HUNT}`, {seeds} seeds each (`--hunt {seeds}`). A seed finds a bug if a check \
-             other than `panic` fails under it\nand none does without the bug.\n\n\
+             interfaces, under the scenario `{HUNT}`, {seeds} seeds each\n(`--hunt {seeds}`). A seed finds a bug if a \
+             check other than `panic` fails under it and none does without the bug.\n\n\
              | system | what it does | seeds that find it | first | checks that failed then |\n|---|---|---|---|---|\n"
         );
         for Planted { system, does, seeds, found_by, checks } in &self.planted {

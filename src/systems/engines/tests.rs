@@ -59,6 +59,14 @@ fn a_leader_that_answers_reads_by_belief_is_caught_and_the_sound_one_is_not() {
     assert_eq!(checks(System::RaftRs, seed), Vec::<String>::new());
 }
 
+/// A node is brought back when the latest snapshot is from the time without it, and then nothing more is written.
+#[test]
+fn a_node_that_joins_raft_rs_gets_a_snapshot_that_it_is_in() {
+    let run = ran("zoo", System::RaftRs, 111);
+    assert_eq!(run.outcome.failed_checks(), Vec::<String>::new());
+    assert!(run.outcome.situations.contains_key(&Situation::MembersChanged), "{:?}", run.outcome.situations);
+}
+
 /// Members leave while their leader is cut off.
 const REMOVED: &str = r#"
 version = 1

@@ -64,7 +64,8 @@ impl Driver {
             machine.membership = setup.founders.clone();
         }
         let journal: Journal<Change> = Journal::new(host.clone(), database, setup.rules.commit);
-        let state = Shared { disk: Arc::new(Mutex::new(disk)), machine: Arc::new(Mutex::new(machine)) };
+        let (disk, machine) = (Arc::new(Mutex::new(disk)), Arc::new(Mutex::new(machine)));
+        let state = Shared { disk, machine, take: setup.rules.snapshot };
         *latest.borrow_mut() = Some(state.machine.clone());
         Ok(Driver {
             host: host.clone(),

@@ -163,6 +163,8 @@ pub struct Shared {
     pub disk: Arc<Mutex<Disk>>,
     /// The state machine.
     pub machine: Arc<Mutex<Machine>>,
+    /// Takes a snapshot of it.
+    pub take: fn(&Machine) -> Result<StoredSnapshot, postcard::Error>,
 }
 
 /// A snapshot as raft-rs sends it.
@@ -224,12 +226,17 @@ impl Storage for Shared {
         Ok(lock(&self.disk).last().map_or(0, |last| last.index))
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        let disk = lock(&self.disk);
-        let latest = disk.snapshot.as_ref().filter(|stored| {
-            let upto = stored.meta.upto.map_or(0, |upto| upto.index);
-            upto >= request_index && upto > 0
-        });
-        latest.map(sent).ok_or_else(|| StorageError::SnapshotTemporarilyUnavailable.into())
+    /// The latest one, if it will do. A node ignores a snapshot whose members it is not one of (`raft` 0.7.0, `restore` in
+    /// raft.rs): one that has just joined needs one that was taken since, and if nothing more is written, none ever is but
+    /// here.
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        let will_do = |stored: &StoredSnapshot| {
+            let (upto, members) = (stored.meta.upto.map_or(0, |upto| upto.index), &stored.meta.members);
+            let is_member = [&members.voters, &members.outgoing, &members.learners].iter().any(|set| set.contains(&to));
+            upto >= request_index.max(1) && is_member
+        };
+        let latest = lock(&self.disk).snapshot.clone().filter(will_do);
+        let latest = latest.or_else(|| (self.take)(&lock(&self.machine)).ok().filter(will_do));
+        latest.as_ref().map(sent).ok_or_else(|| StorageError::SnapshotTemporarilyUnavailable.into())
     }
 }
