@@ -9,7 +9,7 @@
 //! * `namespace`: the network of a host; `router`: moves packets by the simulator's links and faults.
 //! * [`own`]: a node of our own systems as a process. `wire`: its calls over TCP.
 //! * [`fidelity`]: how much a simulated run resembles a real one. `measure`: how fast the router is.
-//! * [`bench`], `load`: how fast a store is.
+//! * [`mod@bench`], `load`: how fast a store is.
 //! * `nodes`: the processes of a node. [`powerless`]: faults that cannot act here. `error`: why there is no run.
 
 pub mod bench;

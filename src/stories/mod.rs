@@ -8,7 +8,7 @@
 //!   run.
 //! * [`case`](mod@case): a question to be solved from evidence that has a price.
 //! * [`tell`](mod@tell): runs of the variants. [`evidence`]: the tables that an engineer on call would have.
-//! * [`life`]: what each request was doing at each instant.
+//! * `life`: what each request was doing at each instant.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls. `tcp_log`: what TCP stacks logged, as tables.
 //! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.

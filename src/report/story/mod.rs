@@ -2,7 +2,7 @@
 //!
 //! * [`answer`]: the file that a student hands in. [`class`]: what a class handed in, as one HTML file.
 //! * [`case`]: a case as far as it is solved.
-//! * [`page`]: the comparison as one HTML file. [`drawn`], [`lives`]: what it draws, and lessons in a browser too.
+//! * [`page`]: the comparison as one HTML file. [`drawn`]: what it draws, and lessons in a browser too.
 
 pub mod answer;
 pub mod case;
