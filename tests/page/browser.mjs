@@ -9,7 +9,7 @@ import { chromium } from "playwright-core";
 const root = path.resolve(import.meta.dirname, "../..");
 /** The static folder of the playground, and the command. */
 export const built = path.join(root, "target/playground");
-export const schism = path.join(root, process.env.CARGO_TARGET_DIR ?? "target", "debug/schism");
+export const schism = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "debug/schism");
 
 const TYPES = { ".html": "text/html", ".css": "text/css", ".mjs": "text/javascript", ".json": "application/json" };
 

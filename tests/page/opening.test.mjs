@@ -6,12 +6,9 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { launch, open, until, visit } from "./browser.mjs";
+import { built, launch, open, schism, until, visit } from "./browser.mjs";
 import { fileOf } from "./pages.mjs";
 
-const root = path.resolve(import.meta.dirname, "../..");
-const built = path.join(root, "target/playground");
-const schism = path.join(root, process.env.CARGO_TARGET_DIR ?? "target", "debug/schism");
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** The screens for which the first one is made. */
 const SCREENS = [{ width: 1280, height: 800 }, { width: 390, height: 844 }];
