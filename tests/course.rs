@@ -1,6 +1,7 @@
 //! The course in `examples/course/`: its solutions pass, its wrong programs do not, and whatever else is handed in has a
 //! result with a name. Left out, with a word about it, where there is no Python.
 
+use crate::nodes::has;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,14 +63,6 @@ for line in sys.stdin:
 
 fn ours() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/course")
-}
-
-fn has_python() -> bool {
-    let is_there = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !is_there {
-        eprintln!("left out: there is no python3 here");
-    }
-    is_there
 }
 
 fn schism(course: &Path, folder: &Path, more: &[&str]) -> Output {
@@ -139,7 +132,7 @@ fn wrong(step: &str) -> TempDir {
 
 #[test]
 fn the_first_two_steps_pass_and_their_wrong_programs_do_not() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let course = brief_course();
@@ -158,7 +151,7 @@ fn the_first_two_steps_pass_and_their_wrong_programs_do_not() {
 /// `SCHISM_COURSE=1` grades all solutions and all wrong programs under all seeds.
 #[test]
 fn every_solution_has_all_points_and_every_wrong_program_has_not() {
-    if std::env::var_os("SCHISM_COURSE").is_none() || !has_python() {
+    if std::env::var_os("SCHISM_COURSE").is_none() || !has("python3") {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -184,7 +177,7 @@ fn every_solution_has_all_points_and_every_wrong_program_has_not() {
 
 #[test]
 fn whatever_is_handed_in_has_a_result_with_a_name() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let (course, folder) = (one_step(), tempfile::tempdir().expect("a folder"));
@@ -241,7 +234,7 @@ fn whatever_is_handed_in_has_a_result_with_a_name() {
 
 #[test]
 fn a_program_that_loops_is_told_so_and_costs_one_wait() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let (course, class) = (one_step(), tempfile::tempdir().expect("a folder"));
@@ -260,7 +253,7 @@ fn a_program_that_loops_is_told_so_and_costs_one_wait() {
 /// Held-out seeds earn points of their own, and a student is not told which they were.
 #[test]
 fn held_out_seeds_are_graded_and_kept() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let (course, class) = (one_step(), tempfile::tempdir().expect("a folder"));
@@ -293,7 +286,7 @@ fn held_out_seeds_are_graded_and_kept() {
 
 #[test]
 fn other_programs_read_the_grades() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let (course, class) = (one_step(), tempfile::tempdir().expect("a folder"));

@@ -88,7 +88,7 @@ fn made(text: &str, command: &str, service: Service, seed: u64) -> Result<Run, R
 }
 
 /// Whether a language is there; if not, says that the test proves nothing.
-fn has(language: &str) -> bool {
+pub fn has(language: &str) -> bool {
     let found = Program::new(&format!("{language} --version"), Service::Echo).map(starts);
     let is_there = matches!(found, Ok(Ok(())));
     if !is_there {
