@@ -24,7 +24,9 @@ export function prepared(page, raw, index) {
   run.messageById = new Map(run.messages.map((message) => [message.id, message]));
   run.siteOperations = indexSites(run);
   run.replay = new Replay(run);
-  run.lives = new Map(unpacked(raw.lives).map((life, at) => [run.operations[at].id, life]));
+  // Unpacked once an operation is chosen: a page opens without it.
+  let lives = null;
+  run.lifeOf = (id) => (lives ??= new Map(unpacked(raw.lives).map((life, at) => [run.operations[at].id, life]))).get(id);
   return staged(run);
 }
 
@@ -148,8 +150,8 @@ function makePane(run, view, stops, choose, shards) {
 
 /** The life of an operation as a waterfall, for the reader who has chosen it. */
 function lifeOf(run, id) {
-  const [operation, life] = [run.byId.get(id), run.lives.get(id)];
-  return operation && life ? waterfall(life, `#${id} of client ${operation.client}, ${opText(operation)}`) : [];
+  const operation = run.byId.get(id);
+  return operation ? waterfall(run.lifeOf(id), `#${id} of client ${operation.client}, ${opText(operation)}`) : [];
 }
 
 /** Air around what is brought into sight, in pixels. */

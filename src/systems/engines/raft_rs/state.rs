@@ -235,8 +235,8 @@ impl Storage for Shared {
             let is_member = [&members.voters, &members.outgoing, &members.learners].iter().any(|set| set.contains(&to));
             upto >= request_index.max(1) && is_member
         };
-        let latest = lock(&self.disk).snapshot.clone().filter(will_do);
-        let latest = latest.or_else(|| (self.take)(&lock(&self.machine)).ok().filter(will_do));
-        latest.as_ref().map(sent).ok_or_else(|| StorageError::SnapshotTemporarilyUnavailable.into())
+        let latest = lock(&self.disk).snapshot.as_ref().filter(|stored| will_do(stored)).map(sent);
+        let taken = || (self.take)(&lock(&self.machine)).ok().filter(will_do).as_ref().map(sent);
+        latest.or_else(taken).ok_or_else(|| StorageError::SnapshotTemporarilyUnavailable.into())
     }
 }
