@@ -49,7 +49,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let gated = Gated { host: host.clone(), future: Box::pin(future) };
+    let gated = Gated::<F::Output> { host: host.clone(), future: Box::pin(future) };
     tokio::task::spawn_local(HOST.scope(host, gated))
 }
 
@@ -90,16 +90,17 @@ impl Gate {
     }
 }
 
-/// A future that is not polled while its host is paused.
-struct Gated<F> {
+/// A future that is not polled while its host is paused. Its type is erased: what runs a task, tokio's share of it too, is
+/// compiled once for each result and not once for each task.
+struct Gated<T> {
     host: Host,
-    future: Pin<Box<F>>,
+    future: Pin<Box<dyn Future<Output = T>>>,
 }
 
-impl<F: Future> Future for Gated<F> {
-    type Output = F::Output;
+impl<T> Future for Gated<T> {
+    type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let Gated { host, future } = &mut *self;
         let (fabric, id) = (host.fabric(), host.id());
         if fabric.gate(id).blocks(context) {

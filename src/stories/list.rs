@@ -24,8 +24,8 @@ pub struct Listed {
 }
 
 macro_rules! stories {
-    ($($(#[$attribute:meta])* $name:literal: $module:ident :: $model:ident $(, scenario $scenario:literal)?;)*) => {
-        &[$($(#[$attribute])* Listed {
+    ($($name:literal: $module:ident :: $model:ident $(, scenario $scenario:literal)?;)*) => {
+        &[$(Listed {
             name: $name,
             text: include_str!(concat!("../../sims/stories/", $name, ".toml")),
             scenario: stories!(@scenario $($scenario)?),
@@ -45,8 +45,6 @@ pub static STORIES: &[Listed] = stories! {
     "tcp-states": tcp_states::TcpStates;
     "connection-storm": connection_storm::ConnectionStorm;
     "tcp-or-udp": tcp_or_udp::TcpOrUdp;
-    // quinn does not compile for WASI, and a lesson without one of its designs would be another lesson.
-    #[cfg(not(target_family = "wasm"))]
     "head-of-line": head_of_line::HeadOfLine;
     "tls-handshake-storm": tls_handshake_storm::TlsHandshakeStorm;
     "retry-storm": retry_storm::RetryStorm;

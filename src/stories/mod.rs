@@ -11,7 +11,7 @@
 //! * `life`: what each request was doing at each instant.
 //! * `world`: servers and clients inside the simulator. `http`, `dns`, `tls`: their protocols, over hyper, hickory and
 //!   rustls. `tcp_log`: what TCP stacks logged, as tables.
-//! * `quic`: QUIC by quinn on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
+//! * `quic`: QUIC by quinn's protocol machine on a host. `pages`: HTTP/1.1, HTTP/2 and HTTP/3 of pages, over TLS.
 //! * `queue`: a processor that does one thing at a time. `consensus`: the testbed's own systems as variants.
 
 pub mod case;
@@ -30,10 +30,8 @@ pub mod trial;
 mod consensus;
 mod dns;
 mod http;
-#[cfg(not(target_family = "wasm"))]
 mod pages;
 mod queue;
-#[cfg(not(target_family = "wasm"))]
 mod quic;
 mod tcp_log;
 mod tls;
@@ -45,7 +43,6 @@ mod consistency_or_availability;
 mod dns_failover;
 mod dns_outage;
 mod five_data_centres;
-#[cfg(not(target_family = "wasm"))]
 mod head_of_line;
 mod latency_not_bandwidth;
 mod load_balancer;

@@ -1,5 +1,5 @@
-//! Pages of many resources over HTTP/1.1 and HTTP/2 (hyper) and HTTP/3 (h3 on quinn), all with TLS 1.3 (rustls): a server,
-//! and a browser that says when each resource was asked for and when it came.
+//! Pages of many resources over HTTP/1.1 and HTTP/2 (hyper) and HTTP/3 (h3 on quinn's protocol machine), all with TLS 1.3
+//! (rustls): a server, and a browser that says when each resource was asked for and when it came.
 //!
 //! `tcp`: the first two. `packets`: their bytes, cut into packets. `udp`: the third.
 

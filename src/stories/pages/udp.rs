@@ -18,11 +18,12 @@ where
 {
     let sent = site.sent.clone();
     let endpoint = quic::server(&host, NAME, site.packet, sent).expect("a process has its port to itself");
-    while let Some(incoming) = endpoint.accept().await {
+    loop {
+        let connection = endpoint.accept().await;
         let (own, site, ready) = (host.clone(), site.clone(), ready.clone());
         host.spawn(async move {
             // A client that went away is no error of the server.
-            if let Ok(connection) = incoming.await {
+            if connection.established().await.is_ok() {
                 answer(own, connection, site, ready).await;
             }
         });
@@ -30,11 +31,10 @@ where
 }
 
 /// Answers what comes over one connection, until its client goes away.
-async fn answer<F>(host: Host, connection: quinn::Connection, site: Site, ready: impl Fn(String) -> F + Clone + 'static)
+async fn answer<F>(host: Host, connection: quic::Connection, site: Site, ready: impl Fn(String) -> F + Clone + 'static)
 where
     F: Future<Output = ()> + 'static,
 {
-    let connection = h3_quinn::Connection::new(connection);
     // What "grease" sends is drawn from the machine.
     let Ok(mut requests) = h3::server::builder().send_grease(false).build::<_, Bytes>(connection).await else { return };
     while let Ok(Some(request)) = requests.accept().await {
@@ -57,7 +57,7 @@ where
 
 /// A share of a connection of HTTP/3.
 #[derive(Clone)]
-pub struct Three(h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>);
+pub struct Three(h3::client::SendRequest<quic::Connection, Bytes>);
 
 impl Three {
     /// Connects.
@@ -66,14 +66,12 @@ impl Three {
     /// If the server cannot be reached.
     pub async fn open(host: &Host, server: &str, site: &Site) -> io::Result<Three> {
         let to = host.fabric().host(server).ok_or(io::ErrorKind::NotFound)?;
-        let (endpoint, connection) = quic::connect(host, to, NAME, site.packet).await?;
-        let connection = h3_quinn::Connection::new(connection);
+        let connection = quic::connect(host, to, NAME, site.packet).await?;
         let (mut driver, requests) =
             h3::client::builder().send_grease(false).build(connection).await.map_err(io::Error::other)?;
         host.spawn(async move {
             // An error of the connection shows in its requests.
             let _ = driver.wait_idle().await;
-            drop(endpoint);
         });
         Ok(Three(requests))
     }

@@ -1,15 +1,14 @@
-//! The handshake of a QUIC connection by rustls: what quinn asks of a cryptographic session.
+//! The handshake of a QUIC connection by rustls: what quinn's protocol machine asks of a cryptographic session.
 //!
 //! quinn has this for the providers that draw from the operating system; it is the same, without early data and retries.
 
 use bytes::BytesMut;
-use quinn::ConnectError;
-use quinn::crypto::{
+use quinn_proto::crypto::{
     self, AeadKey, CryptoError, ExportKeyingMaterialError, HandshakeTokenKey, HeaderKey, HmacKey, KeyPair, Keys,
     Session, UnsupportedVersion,
 };
 use quinn_proto::transport_parameters::TransportParameters;
-use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
+use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
 use rustls::pki_types::ServerName;
 use rustls::quic::{
     ClientConnection, Connection, DirectionalKeys, HeaderProtectionKey, KeyChange, Keys as TlsKeys, PacketKey, Secrets,
