@@ -5,7 +5,7 @@ use super::real_run::{make, named};
 use super::terminal::Terminal;
 use super::{load, options};
 use clap::Args;
-use schism::real::fidelity::{Pair, Row};
+use schism::real::fidelity::{Pair, Recovered, Row};
 use schism::real::{What, powerless};
 use schism::report::json;
 use schism::rng::seeds::Seeds;
@@ -81,15 +81,24 @@ impl Fidelity {
 }
 
 const HEAD: &str = "\
-| scenario | system | same verdict | same sites served | median latency, ms | distance | recovered after, ms | lost acks |
-|---|---|---|---|---|---|---|---|
+| scenario | system | same verdict | same sites served | median latency, ms | distance | recovered after, ms | distance | lost acks |
+|---|---|---|---|---|---|---|---|---|
 ";
+
+/// The median, with the shortest and the longest where they differ, and how often it never was.
+fn recovered(times: &Recovered) -> String {
+    let Recovered { least, median, most, never } = times;
+    if *most == 0 && *never > 0 {
+        return "never".into();
+    }
+    let never = if *never == 0 { String::new() } else { format!(", never in {never}") };
+    if least == most { format!("{median}{never}") } else { format!("{median} ({least} to {most}){never}") }
+}
 
 /// A row of the table; of two figures the simulated one is first.
 fn markdown(row: &Row) -> String {
-    let ms = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), |ms| ms.to_string());
     format!(
-        "| {} | {} | {} of {} | {} of {} | {:.1} / {:.1} | {:.2} | {} / {} | {} / {} |",
+        "| {} | {} | {} of {} | {} of {} | {:.1} / {:.1} | {:.2} | {} / {} | {:.2} | {} / {} |",
         row.scenario,
         row.system,
         row.same_verdict,
@@ -99,8 +108,9 @@ fn markdown(row: &Row) -> String {
         row.latency_ms.0,
         row.latency_ms.1,
         row.latency_distance,
-        ms(row.recovered_ms.0),
-        ms(row.recovered_ms.1),
+        recovered(&row.recovered.0),
+        recovered(&row.recovered.1),
+        row.recovered_distance,
         row.lost.0,
         row.lost.1,
     )

@@ -31,12 +31,42 @@ pub struct Row {
     pub latency_ms: (f64, f64),
     /// The Kolmogorov-Smirnov distance of the two distributions of latency: 0 alike, 1 disjoint.
     pub latency_distance: f64,
-    /// Milliseconds from the last fault's end until every site was served again, median over the seeds: simulated, real;
-    /// `None` if it never was.
-    pub recovered_ms: (Option<u64>, Option<u64>),
+    /// Milliseconds from the last fault's end until every site was served again: simulated, real.
+    pub recovered: (Recovered, Recovered),
+    /// The Kolmogorov-Smirnov distance of the two: 0 alike, 1 disjoint. A seed that never recovered counts as the longest.
+    pub recovered_distance: f64,
     /// Lost acknowledged writes, median over the seeds: simulated, real.
     pub lost: (u64, u64),
 }
+
+/// How long it took over the seeds, in milliseconds; of those that recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// The shortest.
+    pub least: u64,
+    /// Half were no longer.
+    pub median: u64,
+    /// The longest.
+    pub most: u64,
+    /// Seeds with which it never recovered.
+    pub never: usize,
+}
+
+impl Recovered {
+    /// Of sorted times, where `None` is never.
+    fn of(sorted: &[u64]) -> Recovered {
+        let times = &sorted[..sorted.partition_point(|time| *time < NEVER)];
+        Recovered {
+            least: times.first().copied().unwrap_or(0),
+            median: median(times.to_vec()).unwrap_or(0),
+            most: times.last().copied().unwrap_or(0),
+            never: sorted.len() - times.len(),
+        }
+    }
+}
+
+/// Stands for a time that did not end.
+const NEVER: u64 = u64::MAX;
 
 impl Row {
     /// Sums up pairs of one system under one scenario; `None` if there are none.
@@ -48,11 +78,14 @@ impl Row {
             all
         };
         let (simulated, real) = (latencies(|pair| &pair.simulated), latencies(|pair| &pair.real));
-        let both = |of: fn(&Run) -> Option<u64>| {
-            let side = |run: fn(&Pair) -> &Run| median(pairs.iter().filter_map(|pair| of(run(pair))).collect());
-            (side(|pair| &pair.simulated), side(|pair| &pair.real))
+        let over = |side: fn(&Pair) -> &Run, of: fn(&Run) -> u64| -> Vec<u64> {
+            let mut all: Vec<u64> = pairs.iter().map(|pair| of(side(pair))).collect();
+            all.sort_unstable();
+            all
         };
-        let (lost_simulated, lost_real) = both(|run| Some(run.outcome.lost_acked_writes));
+        let both = |of: fn(&Run) -> u64| (over(|pair| &pair.simulated, of), over(|pair| &pair.real, of));
+        let (lost_simulated, lost_real) = both(|run| run.outcome.lost_acked_writes);
+        let recovered = both(|run| run.outcome.recovered_ms.unwrap_or(NEVER));
         let ms = |ns: &[u64]| median(ns.to_vec()).unwrap_or(0) as f64 / 1e6;
         Some(Row {
             scenario: first.scenario.clone(),
@@ -62,8 +95,9 @@ impl Row {
             same_sites: pairs.iter().filter(|pair| served(&pair.simulated) == served(&pair.real)).count(),
             latency_ms: (ms(&simulated), ms(&real)),
             latency_distance: distance(&simulated, &real),
-            recovered_ms: both(|run| run.outcome.recovered_ms),
-            lost: (lost_simulated.unwrap_or(0), lost_real.unwrap_or(0)),
+            recovered: (Recovered::of(&recovered.0), Recovered::of(&recovered.1)),
+            recovered_distance: distance(&recovered.0, &recovered.1),
+            lost: (median(lost_simulated).unwrap_or(0), median(lost_real).unwrap_or(0)),
         })
     }
 }
@@ -125,5 +159,14 @@ mod tests {
         let other = Row::of(&[pair(&raft), pair(&dual)]).expect("there are pairs");
         assert_eq!((other.pairs, other.same_verdict), (2, 1), "a violation is no pass");
         assert!(Row::of(&[]).is_none());
+        assert_eq!(same.recovered_distance, 0.0);
+        let never = {
+            let mut run = raft.clone();
+            run.outcome.recovered_ms = None;
+            run
+        };
+        let one = Row::of(&[pair(&raft), pair(&never)]).expect("there are pairs");
+        assert_eq!((one.recovered.0.never, one.recovered.1.never, one.recovered_distance), (0, 1, 0.5));
+        assert_eq!(one.recovered.0.median, one.recovered.1.most, "what never recovered is no time");
     }
 }
