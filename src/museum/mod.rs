@@ -27,6 +27,8 @@ exhibits![
     "orphaned-replication",
     "read-after-restart",
     "removed-leader",
+    "only-voter",
+    "removed-leader-is-needed",
 ];
 
 /// A bug of a published release, and the run that shows it.

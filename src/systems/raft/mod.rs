@@ -63,6 +63,8 @@ pub struct Design {
     pub medium: Medium,
     /// What a node does before it answers a read.
     pub reads: Reads,
+    /// Whether a leader refuses to propose a change of members that removes it.
+    pub leader_stays: bool,
 }
 
 /// A Raft cluster.
@@ -92,9 +94,9 @@ impl RaftCluster {
         };
         let config = Arc::new(config.validate().expect("scenario time-outs are validated"));
         let members = deployment.nodes().map(|node| (node_id(node), EmptyNode {})).collect();
-        let Design { medium, reads } = design;
+        let Design { medium, reads, leader_stays } = design;
         RaftCluster {
-            setup: Rc::new(Setup { config, members, medium, reads }),
+            setup: Rc::new(Setup { config, members, medium, reads, leader_stays }),
             nodes: deployment.nodes().map(|node| (node, Remains::default())).collect(),
         }
     }
