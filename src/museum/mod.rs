@@ -29,6 +29,7 @@ exhibits![
     "removed-leader",
     "only-voter",
     "removed-leader-is-needed",
+    "decided-index-goes-back",
 ];
 
 /// A bug of a published release, and the run that shows it.

@@ -86,7 +86,7 @@ impl RaftCluster {
             election_timeout_min: millis(deployment.election.0),
             election_timeout_max: millis(deployment.election.1),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(deployment.snapshot_entries.unwrap_or(LOGS_PER_SNAPSHOT)),
-            max_in_snapshot_log_to_keep: LOGS_KEPT,
+            max_in_snapshot_log_to_keep: deployment.kept_entries.unwrap_or(LOGS_KEPT),
             replication_lag_threshold: LAG_FOR_SNAPSHOT,
             purge_batch_size: 1,
             install_snapshot_timeout: millis(deployment.election.0),
