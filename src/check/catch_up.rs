@@ -46,7 +46,8 @@ fn silence(history: &History, trace: &Trace, params: &Params) -> Option<u64> {
     let end = trace.events.last()?.t_ns;
     let mut busy_until_ns = params.last_fault_end_ns;
     for (start_ns, end_ns) in operations.into_iter().chain([(end, end)]) {
-        if start_ns >= busy_until_ns + params.limit_ns {
+        // An operation without an end keeps the cluster busy for ever.
+        if start_ns >= busy_until_ns.saturating_add(params.limit_ns) {
             return Some(busy_until_ns);
         }
         busy_until_ns = busy_until_ns.max(end_ns);
@@ -102,13 +103,17 @@ mod tests {
 
     const PARAMS: Params = Params { last_fault_end_ns: 100, limit_ns: 50, required: true };
 
+    /// An operation that begins then has no end.
+    const NEVER_ENDS_NS: u64 = 101;
+
     fn at(index: u64) -> LogPosition {
         LogPosition { term: 1, leader: HostId(1), index }
     }
 
     /// Three nodes; entry 2 is committed at 90 and applied by the first two, and somebody asks for something at `asked_ns`.
     fn verdict(more: &[(u64, u16, What)], asked_ns: &[u64], params: &Params) -> Option<Vec<HostId>> {
-        let mut steps = vec![(80, 3, apply(1)), (90, 1, What::Commit { upto: at(2) }), (91, 1, apply(2)), (92, 2, apply(2))];
+        let mut steps =
+            vec![(80, 3, apply(1)), (90, 1, What::Commit { upto: at(2) }), (91, 1, apply(2)), (92, 2, apply(2))];
         steps.extend_from_slice(more);
         steps.push((400, 1, What::Final { state: 1 }));
         steps.sort_by_key(|(t_ns, ..)| *t_ns);
@@ -121,7 +126,7 @@ mod tests {
             op: Op::Get { key: Key(1) },
             planned_ns: *start_ns,
             start_ns: *start_ns,
-            end_ns: start_ns + 5,
+            end_ns: if *start_ns == NEVER_ENDS_NS { u64::MAX } else { start_ns + 5 },
             status: Status::Info,
             attempts: 1,
         };
@@ -151,17 +156,25 @@ mod tests {
         let all_the_time: Vec<u64> = (100..400).step_by(40).collect();
         assert_eq!(verdict(&[], &all_the_time, &PARAMS), None, "a new entry may be what it got");
         assert_eq!(verdict(&[], &[], &Params { required: false, ..PARAMS }), None);
+        assert_eq!(verdict(&[], &[NEVER_ENDS_NS], &PARAMS), None, "its effect may still come");
     }
 
     #[test]
     fn a_node_that_was_removed_is_owed_nothing() {
         let two = HostSet::one(HostId(1)).union(HostSet::one(HostId(2)));
-        let members =
-            |index, voters| What::Members { at: at(index), voters, joint: HostSet::default(), learners: HostSet::default() };
+        let members = |index, voters| What::Members {
+            at: at(index),
+            voters,
+            joint: HostSet::default(),
+            learners: HostSet::default(),
+        };
         assert_eq!(verdict(&[(70, 1, members(2, two))], &[], &PARAMS), None);
         // The older configuration may be heard of later.
         let three = two.union(HostSet::one(HostId(3)));
         assert_eq!(verdict(&[(70, 1, members(2, two)), (75, 2, members(1, three))], &[], &PARAMS), None);
-        assert_eq!(verdict(&[(70, 1, members(1, two)), (75, 1, members(2, three))], &[], &PARAMS), Some(vec![HostId(3)]));
+        assert_eq!(
+            verdict(&[(70, 1, members(1, two)), (75, 1, members(2, three))], &[], &PARAMS),
+            Some(vec![HostId(3)])
+        );
     }
 }

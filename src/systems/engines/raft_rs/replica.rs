@@ -1,11 +1,11 @@
 //! raft-rs, what it keeps on disk, and its ready loop: persist, send, apply, in the order that its documentation asks
 //! for (`raft` 0.7, "Processing the Ready state").
 
+use super::Setup;
 use super::observer::{Observer, host_id};
 use super::rules::Rules;
 use super::state::{Change, Effects, Kind, Members, Meta, Shared, Stored, StoredSnapshot, Vote};
 use super::wire::{self, Leaders};
-use super::Setup;
 use crate::host::{Host, lock};
 use crate::kv::{Applied, Command, Value};
 use crate::systems::engines::mailroom::{Batch, Mailroom, Post};
