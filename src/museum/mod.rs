@@ -29,6 +29,7 @@ exhibits![
     "removed-leader",
     "only-voter",
     "removed-leader-is-needed",
+    "follower-behind-purged-log",
     "decided-index-goes-back",
 ];
 
