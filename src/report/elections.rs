@@ -263,9 +263,9 @@ impl Elections {
     fn about(&self) -> String {
         let scenario = scenario();
         format!(
-            "A leader of three dies for good at 2 s: the time to the next leader and to the next service, over {} seeds. Time-outs are {} to {} \
-             ms, and a request for votes is under way for {DELAY_MS} ms at most, so the two survivors divide the votes in \
-             {} of attempts, if each attempt draws anew.",
+            "A leader of three dies for good at 2 s: the time to the next leader and to the next service, over {} seeds. \
+             Time-outs are {} to {} ms, and a request for votes is under way for {DELAY_MS} ms at most, so the two \
+             survivors divide the votes in {} of attempts, if each attempt draws anew.",
             self.seeds.count(),
             scenario.timing.election_min_ms,
             scenario.timing.election_max_ms,
