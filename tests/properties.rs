@@ -48,6 +48,7 @@ impl Case {
             situations: Vec::new(),
             swarm: None,
             snapshot_entries: None,
+            kept_entries: None,
             disk_bytes: None,
             version: VERSION,
             name: "property".into(),

@@ -314,6 +314,7 @@ prop_compose! {
             situations: vec![Situation::SnapshotInstalled],
             swarm: None,
             snapshot_entries: None,
+            kept_entries: None,
             disk_bytes: None,
             version: 1,
             name,

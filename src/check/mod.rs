@@ -1,6 +1,7 @@
 //! The checks. Each reads only the history and the trace and knows no system, so it can check a history from another
 //! test as well. One property a file; the header cites paper and section.
 
+pub mod catch_up;
 mod causality;
 pub mod convergence;
 pub mod linearizability;
@@ -97,6 +98,8 @@ pub enum CheckName {
     Panic,
     /// A service that is not the store answers as its model says.
     Service,
+    /// While nobody writes, every member gets what is committed, in bounded time.
+    CatchUp,
 }
 
 /// Simulated nanoseconds as seconds for people.

@@ -1,11 +1,11 @@
-//! `schism elections`: how long there is no leader, over many seeds.
+//! `schism elections`: how long there is no leader and nobody is served, over many seeds.
 
 use super::Jobs;
 use super::exit::{Exit, Failure};
 use super::grid::Grid;
 use super::terminal::Terminal;
 use clap::Args;
-use schism::report::elections::{Elections, SYSTEMS, scenario, wait_ms};
+use schism::report::elections::{Elections, Owed, SYSTEMS, scenario};
 use schism::report::file::write_whole;
 use schism::report::json;
 use schism::rng::seeds::{SEEDS, Seeds};
@@ -39,10 +39,10 @@ impl ElectionsOf {
         };
         let played = scenario.clone();
         let made = move |_, system: usize, seed| {
-            run(&played, SYSTEMS[system], seed, &Options::default()).map(|run| wait_ms(&run))
+            run(&played, SYSTEMS[system], seed, &Options::default()).map(|run| Owed::ALL.map(|owed| owed.wait_ms(&run)))
         };
         let mut elections = Elections::new(self.seeds);
-        grid.fill(terminal, made, |_, system, wait| elections.add(system, wait))?;
+        grid.fill(terminal, made, |_, system, waits| elections.add(system, waits))?;
         if let Some(file) = &self.markdown {
             write_whole(file, elections.markdown())?;
         }

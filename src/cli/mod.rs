@@ -116,7 +116,8 @@ enum Command {
     /// Run the store on each engine under the same faults: what each costs, and how soon it is back.
     #[cfg(feature = "engines")]
     Engines(engines::EnginesOf),
-    /// Let a leader die for good under many seeds: how long there is none, against what the time-outs allow.
+    /// Let a leader die for good under many seeds: how long there is none and nobody is served, against what the time-outs
+    /// allow.
     #[cfg(feature = "engines")]
     Elections(elections::ElectionsOf),
     /// Run every system under every kind of fault: what it costs in time and in writes.

@@ -27,6 +27,10 @@ exhibits![
     "orphaned-replication",
     "read-after-restart",
     "removed-leader",
+    "only-voter",
+    "removed-leader-is-needed",
+    "follower-behind-purged-log",
+    "decided-index-goes-back",
 ];
 
 /// A bug of a published release, and the run that shows it.

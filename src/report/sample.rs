@@ -25,6 +25,7 @@ pub fn scenario() -> Scenario {
         situations: Vec::new(),
         swarm: None,
         snapshot_entries: None,
+        kept_entries: None,
         disk_bytes: None,
         version: crate::scenario::VERSION,
         name: "split-brain".into(),

@@ -60,8 +60,19 @@ impl Case<'_> {
         };
         violations.extend(check::raft::check(trace));
         violations.extend(panicked(&self.evidence.panics));
+        violations.extend(self.catch_up());
         let (liveness, recovered_ms) = self.liveness(&mut violations);
         Findings { linearizable, violations, liveness, recovered_ms }
+    }
+
+    fn catch_up(&self) -> Option<Violation> {
+        let Plan { world, load } = self.plan;
+        let params = check::catch_up::Params {
+            last_fault_end_ns: world.timeline().last_end_ns().unwrap_or(0),
+            limit_ns: load.recovery_ms * 1_000_000,
+            required: world.schedule.all_end(),
+        };
+        check::catch_up::check(self.history, &self.evidence.trace, &params)
     }
 
     fn liveness(&self, violations: &mut Vec<Violation>) -> (Liveness, Option<u64>) {

@@ -64,6 +64,7 @@ pub fn deployment(scenario: &Scenario, plan: &Plan) -> Deployment {
         election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
         takeover_after: millis(scenario.takeover_ms()),
         snapshot_entries: scenario.snapshot_entries,
+        kept_entries: scenario.kept_entries,
         disk_bytes: scenario.disk_bytes,
     }
 }

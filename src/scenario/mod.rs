@@ -77,6 +77,9 @@ pub struct Scenario {
     /// After how many entries a node takes a snapshot; absent: as the system does by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_entries: Option<u64>,
+    /// How many entries below a snapshot a node keeps; absent: as the system does by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_entries: Option<u64>,
     /// How many bytes, keys and values together, a node of a program may have saved at once; absent: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,

@@ -74,6 +74,9 @@ systems! {
     /// The replicated store on openraft, kept in memory that outlives the process: the difference to `raft` is the cost of
     /// disks.
     RaftMemory = "raft-memory", on_openraft;
+    /// The replicated store on openraft, whose leader refuses a change of members that removes it: openraft 0.9 cannot elect
+    /// it again before that change is committed.
+    RaftLeaderStays = "raft-leader-stays", on_openraft;
     /// A primary that acknowledges at once and ships afterwards; the next node takes over from a silent one.
     PrimaryBackupAsync = "primary-backup-async", |_, deployment| primary_backup(deployment, Policy::Asynchronous);
     /// A primary that acknowledges what every backup has; no node takes over.
@@ -110,7 +113,9 @@ impl System {
             | System::Transplanted(_) => {
                 cfg!(feature = "engines")
             }
-            System::Raft | System::RaftLocalReads | System::RaftMemory => cfg!(feature = "openraft"),
+            System::Raft | System::RaftLocalReads | System::RaftMemory | System::RaftLeaderStays => {
+                cfg!(feature = "openraft")
+            }
             System::Bugged(bugs) => bugs.base() != Base::Raft || cfg!(feature = "openraft"),
             _ => true,
         }
@@ -170,6 +175,7 @@ fn on_openraft(system: System, deployment: &Deployment) -> Made {
         System::Bugged(bugs) => return Ok(Box::new(BuggedCluster::new(deployment, bugs))),
         System::RaftLocalReads => Design { reads: Reads::Local, ..Design::default() },
         System::RaftMemory => Design { medium: Medium::Memory, ..Design::default() },
+        System::RaftLeaderStays => Design { leader_stays: true, ..Design::default() },
         _ => Design::default(),
     };
     Ok(Box::new(RaftCluster::new(deployment, design)))

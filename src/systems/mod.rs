@@ -189,6 +189,8 @@ pub struct Deployment {
     pub takeover_after: Duration,
     /// After how many entries a node takes a snapshot; `None`: the system's own choice.
     pub snapshot_entries: Option<u64>,
+    /// How many entries below a snapshot a node keeps; `None`: the system's own choice.
+    pub kept_entries: Option<u64>,
     /// How many bytes a node of a program may have saved at once; `None`: any number.
     pub disk_bytes: Option<u64>,
 }

@@ -101,6 +101,7 @@ mod tests {
             election: (Duration::from_millis(1), Duration::from_millis(1)),
             takeover_after: Duration::from_millis(1),
             snapshot_entries: None,
+            kept_entries: None,
             disk_bytes: None,
         })
     }

@@ -106,6 +106,7 @@ impl World {
             election: (millis(timing.election_min_ms), millis(timing.election_max_ms)),
             takeover_after: millis(timing.election_max_ms),
             snapshot_entries: None,
+            kept_entries: None,
             disk_bytes: None,
         };
         let cluster = System::DualPrimary.cluster(&deployment).expect("every build has it");

@@ -11,10 +11,21 @@ use openraft::EmptyNode;
 use openraft::error::{ClientWriteError, RaftError};
 use std::collections::BTreeSet;
 
-/// Answers an administrator's encoded request for a set of voters; `None` when it cannot be decoded.
-pub async fn answer(raft: &Raft, payload: &[u8]) -> Option<Vec<u8>> {
+/// Answers an administrator's encoded request for a set of voters; `None` when it cannot be decoded. If `leader_stays`, a
+/// leader refuses one without itself.
+///
+/// openraft 0.9 lets a leader propose its own removal. If it loses its leadership before that is committed, it is in its own
+/// log no voter any more and never a candidate, and nobody with a shorter log gets its vote.
+pub async fn answer(raft: &Raft, payload: &[u8], leader_stays: bool) -> Option<Vec<u8>> {
     let voters: HostSet = decode(payload)?;
-    let voters = voters.iter().map(node_id).collect();
+    let voters: BTreeSet<NodeId> = voters.iter().map(node_id).collect();
+    let (id, leader) = {
+        let metrics = raft.metrics().borrow().clone();
+        (metrics.id, metrics.current_leader)
+    };
+    if leader_stays && leader == Some(id) && !voters.contains(&id) {
+        return Some(encode(&Reconfigured::Refused { hint: None }));
+    }
     let answer = change(raft, voters).await.unwrap_or_else(|error| match error.forward_to_leader::<EmptyNode>() {
         Some(forward) => Reconfigured::Refused { hint: forward.leader_id.map(host_id) },
         None => Reconfigured::Unknown,

@@ -63,6 +63,8 @@ pub struct Design {
     pub medium: Medium,
     /// What a node does before it answers a read.
     pub reads: Reads,
+    /// Whether a leader refuses to propose a change of members that removes it.
+    pub leader_stays: bool,
 }
 
 /// A Raft cluster.
@@ -84,7 +86,7 @@ impl RaftCluster {
             election_timeout_min: millis(deployment.election.0),
             election_timeout_max: millis(deployment.election.1),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(deployment.snapshot_entries.unwrap_or(LOGS_PER_SNAPSHOT)),
-            max_in_snapshot_log_to_keep: LOGS_KEPT,
+            max_in_snapshot_log_to_keep: deployment.kept_entries.unwrap_or(LOGS_KEPT),
             replication_lag_threshold: LAG_FOR_SNAPSHOT,
             purge_batch_size: 1,
             install_snapshot_timeout: millis(deployment.election.0),
@@ -92,9 +94,9 @@ impl RaftCluster {
         };
         let config = Arc::new(config.validate().expect("scenario time-outs are validated"));
         let members = deployment.nodes().map(|node| (node_id(node), EmptyNode {})).collect();
-        let Design { medium, reads } = design;
+        let Design { medium, reads, leader_stays } = design;
         RaftCluster {
-            setup: Rc::new(Setup { config, members, medium, reads }),
+            setup: Rc::new(Setup { config, members, medium, reads, leader_stays }),
             nodes: deployment.nodes().map(|node| (node, Remains::default())).collect(),
         }
     }

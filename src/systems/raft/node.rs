@@ -43,6 +43,8 @@ pub struct Setup {
     pub medium: Medium,
     /// What a node does before it answers a read.
     pub reads: Reads,
+    /// Whether a leader refuses to propose a change of members that removes it.
+    pub leader_stays: bool,
 }
 
 /// The state that outlives a node's processes.
@@ -58,6 +60,7 @@ pub struct Remains {
 pub struct Node {
     raft: Raft,
     service: Service,
+    leader_stays: bool,
 }
 
 /// Starts a node from the state on its disk.
@@ -82,7 +85,7 @@ pub async fn start(setup: &Setup, host: &Host, remains: &Remains) -> Result<Rc<N
     let appended = AppendedCommands::default();
     let raft = join(setup, host, network, log, machine, appended.clone()).await?;
     let service = Service::new(host.clone(), raft.clone(), store, appended, setup.reads);
-    Ok(Rc::new(Node::new(raft, service)))
+    Ok(Rc::new(Node::new(raft, service, setup)))
 }
 
 /// Starts Raft on a network and a storage whose calls are recorded. The first node also founds the cluster.
@@ -110,8 +113,8 @@ pub async fn join(
 
 impl Node {
     /// A node made of these parts.
-    pub fn new(raft: Raft, service: Service) -> Node {
-        Node { raft, service }
+    pub fn new(raft: Raft, service: Service, setup: &Setup) -> Node {
+        Node { raft, service, leader_stays: setup.leader_stays }
     }
 }
 
@@ -119,7 +122,7 @@ impl process::Node for Node {
     async fn answer(self: Rc<Self>, incoming: Incoming) -> Option<Vec<u8>> {
         match incoming.kind {
             MessageKind::Request => self.service.answer(&incoming.payload).await,
-            MessageKind::Members => members::answer(&self.raft, &incoming.payload).await,
+            MessageKind::Members => members::answer(&self.raft, &incoming.payload, self.leader_stays).await,
             _ => network::answer(&self.raft, &incoming).await,
         }
     }

@@ -35,6 +35,8 @@ pub struct Driver {
     desk: Desk,
     done: Vec<(Command, Applied)>,
     promised: Ballot,
+    /// The index up to which the log was last said to be decided.
+    decided: u64,
     role: Option<(Role, u64)>,
 }
 
@@ -74,6 +76,7 @@ impl Driver {
             desk: Desk::default(),
             done: Vec::new(),
             promised,
+            decided: 0,
             role: None,
         })
     }
@@ -113,6 +116,11 @@ impl Driver {
         let mut machine = lock(&self.machine);
         let applied = machine.applied.map_or(0, |at| at.index);
         let decided = self.paxos.get_decided_idx() as u64;
+        // Whatever it is: an index that goes back is for a check to find.
+        if decided != self.decided {
+            self.decided = decided;
+            self.host.record(What::Commit { upto: position(decided) });
+        }
         if decided <= applied {
             return;
         }

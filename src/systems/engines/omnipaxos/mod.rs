@@ -4,8 +4,8 @@
 //! another one, with a cluster of its own. It draws nothing and reads no clock.
 //!
 //! Its ballots are recorded as votes and terms. A log entry belongs to no leader here, since a later ballot may propose
-//! it anew, so appends and commitments are not recorded, and the checks that read those do not apply. What is applied
-//! is recorded as everywhere.
+//! it anew, so appends are not recorded, and the checks that read those do not apply. How far a node knows its log to be
+//! decided, and what it applies, is recorded as everywhere.
 //!
 //! * `driver`: it as the engine of a node. `state`: what is on disk. `lines`: ordered delivery over frames.
 

@@ -48,6 +48,8 @@ pub(in crate::systems) struct Setup {
     deadline: Duration,
     /// After how many entries it takes a snapshot.
     logs_per_snapshot: u64,
+    /// How many entries below it stay in the log.
+    logs_kept: u64,
     rules: Rules,
 }
 
@@ -93,6 +95,7 @@ impl RaftRsCluster {
             election: (ticks(deployment.election.0), ticks(deployment.election.1)),
             deadline: deployment.election.0,
             logs_per_snapshot: deployment.snapshot_entries.unwrap_or(LOGS_PER_SNAPSHOT),
+            logs_kept: deployment.kept_entries.unwrap_or(LOGS_KEPT),
             rules,
         };
         RaftRsCluster { setup: Rc::new(setup), nodes: Nodes::new(deployment) }

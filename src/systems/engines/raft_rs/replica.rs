@@ -1,11 +1,11 @@
 //! raft-rs, what it keeps on disk, and its ready loop: persist, send, apply, in the order that its documentation asks
 //! for (`raft` 0.7, "Processing the Ready state").
 
+use super::Setup;
 use super::observer::{Observer, host_id};
 use super::rules::Rules;
 use super::state::{Change, Effects, Kind, Members, Meta, Shared, Stored, StoredSnapshot, Vote};
 use super::wire::{self, Leaders};
-use super::{LOGS_KEPT, Setup};
 use crate::host::{Host, lock};
 use crate::kv::{Applied, Command, Value};
 use crate::systems::engines::mailroom::{Batch, Mailroom, Post};
@@ -42,6 +42,7 @@ pub struct Replica {
     /// Shortest and longest election time-out, in ticks.
     election: (usize, usize),
     logs_per_snapshot: u64,
+    logs_kept: u64,
     done: Vec<Done>,
 }
 
@@ -79,9 +80,20 @@ impl Replica {
         observer.found(&setup.founders, last, applied);
         let drawn = ((u64::MAX, StateRole::Follower, 0), 0);
         let (host, election, rules) = (host.clone(), setup.election, setup.rules);
-        let (logs_per_snapshot, done) = (setup.logs_per_snapshot, Vec::new());
-        let mut replica =
-            Replica { host, raw, state, journal, rules, leaders, observer, drawn, election, logs_per_snapshot, done };
+        let mut replica = Replica {
+            host,
+            raw,
+            state,
+            journal,
+            rules,
+            leaders,
+            observer,
+            drawn,
+            election,
+            logs_per_snapshot: setup.logs_per_snapshot,
+            logs_kept: setup.logs_kept,
+            done: Vec::new(),
+        };
         replica.stepped();
         Ok(replica)
     }
@@ -350,7 +362,7 @@ impl Replica {
             return Ok(());
         }
         let stored = (self.rules.snapshot)(&lock(&self.state.machine)).map_err(io::Error::other)?;
-        let end = stored.meta.upto.map_or(0, |upto| upto.index).saturating_sub(LOGS_KEPT);
+        let end = stored.meta.upto.map_or(0, |upto| upto.index).saturating_sub(self.logs_kept);
         let purged = {
             let mut disk = lock(&self.state.disk);
             disk.snapshot = Some(stored.clone());

@@ -110,7 +110,7 @@ async fn start(setup: &Setup, host: &Host, remains: &Remains, bugs: Bugs) -> Res
     let service = Service::new(host.clone(), raft.clone(), store.clone(), known, setup.reads);
     let held = (disk, store);
     let bugged = BuggedService::new(service.clone(), host.clone(), raft.clone(), held, appended, setup, bugs);
-    Ok(Rc::new(BuggedNode { node: Rc::new(Node::new(raft, service)), service: bugged, bugs }))
+    Ok(Rc::new(BuggedNode { node: Rc::new(Node::new(raft, service, setup)), service: bugged, bugs }))
 }
 
 impl process::Node for BuggedNode {
