@@ -410,30 +410,97 @@ fn a_program_that_loops_ends_the_run_without_a_verdict_and_nothing_outlives_it()
     assert!(eventually(|| processes(&own).is_empty()), "a process outlived its run");
 }
 
+/// A run of a program that loops at its first event, as a child of it does: what only sees the end of its input stays. Until
+/// it is killed it does so for ever. Returns the run, and what the arguments of the program and of its child contain.
+#[cfg(target_os = "linux")]
+fn looping(folder: &Path, command: &str) -> (Spawned, String) {
+    std::fs::write(folder.join("one-node.toml"), ONE_NODE).expect("a file");
+    let mut schism = Command::new(env!("CARGO_BIN_EXE_schism"));
+    schism.current_dir(folder).args(["run", "one-node.toml", "--system", &format!("nodes:{command}")]);
+    schism.env("SCHISM_NODES_PATIENCE", "3600");
+    let running = schism.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command is there");
+    let own = folder.join("program.py").display().to_string();
+    // Beside the simulator, whose arguments name the program too.
+    assert!(eventually(|| processes(&own).len() == 3), "{:?}", processes(&own));
+    (Spawned(running), own)
+}
+
+/// A process of a test, killed at its end.
+#[cfg(target_os = "linux")]
+struct Spawned(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Spawned {
+    fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(target_os = "linux")]
+const LOOPS: &str = "import subprocess
+@node.on_init
+def start():
+    subprocess.Popen([sys.executable, '-c', 'while True: pass', __file__])
+    while True:
+        pass
+node.run()";
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_processes_of_a_simulator_that_is_killed_end_too() {
     if !has("python3") {
         return;
     }
-    let (folder, command) = store("node.sync()");
-    let file = folder.path().join("long.toml");
-    std::fs::write(
-        &file,
-        ONE_NODE
-            .replace("duration_ms = 3000", "duration_ms = 3000000")
-            .replace("operations = 60", "operations = 60000"),
-    )
-    .expect("a file");
-    let own = folder.path().join("program.py").display().to_string();
-    let mut schism = Command::new(env!("CARGO_BIN_EXE_schism"));
-    schism.current_dir(folder.path()).args(["run", "long.toml", "--system", &format!("nodes:{command}")]);
-    let mut running = schism.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command is there");
-    // The node's own process, beside the simulator, whose arguments name the program too.
-    assert!(eventually(|| processes(&own).len() == 2), "{:?}", processes(&own));
-    running.kill().expect("it runs");
-    running.wait().expect("it ends");
+    let (folder, command) = python(LOOPS);
+    let (mut schism, own) = looping(folder.path(), &command);
+    schism.kill();
     assert!(eventually(|| processes(&own).is_empty()), "a process outlived its simulator");
+}
+
+/// The test above can fail: it is the guard that ends them.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_the_guard_they_would_not() {
+    if !has("python3") {
+        return;
+    }
+    let (folder, command) = python(LOOPS);
+    let (mut schism, own) = looping(folder.path(), &command);
+    let of_this_run = |pid: &String| parent(pid) == Some(schism.0.id().to_string());
+    let guards: Vec<String> = processes("schism-guard").into_iter().filter(of_this_run).collect();
+    assert_eq!(guards.len(), 1, "one guard for all processes of a simulator");
+    let kill = |pid: &str| assert!(Command::new("kill").args(["-KILL", pid]).status().expect("it is there").success());
+    kill(&guards[0]);
+    schism.kill();
+    // The guard needs some milliseconds; here is more than enough for it, were it there.
+    std::thread::sleep(Duration::from_millis(300));
+    let left = processes(&own);
+    left.iter().for_each(|pid| kill(pid));
+    assert_eq!(left.len(), 2, "what should have stayed did not");
+}
+
+/// What a program has started ends with it, when it crashes too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_child_of_a_program_that_crashes_ends_with_it() {
+    if !has("python3") {
+        return;
+    }
+    let (folder, command) = python(&LOOPS.replace("while True:\n        pass\n", "raise RuntimeError('enough')\n"));
+    let short = ONE_NODE.replace("duration_ms = 3000", "duration_ms = 900");
+    let run = made(&short, &command, Service::LinKv, 1).expect("it runs");
+    let panic = run.outcome.violations.iter().find(|found| found.check == CheckName::Panic).expect("it crashed");
+    assert!(panic.certificate.sentence.contains("RuntimeError: enough"), "{}", panic.certificate.sentence);
+    let own = folder.path().join("program.py").display().to_string();
+    assert!(eventually(|| processes(&own).is_empty()), "a child outlived its program");
 }
 
 #[test]
@@ -442,11 +509,11 @@ fn a_program_that_is_not_there_is_named() {
     assert!(error.to_string().contains("there is no program `no-such-program` on this machine"), "{error}");
 }
 
-/// Whether a process was started by this one.
+/// The number of the process that started this one.
 #[cfg(target_os = "linux")]
-fn is_own(pid: &str) -> bool {
+fn parent(pid: &str) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.split(' ').nth(3) == Some(&std::process::id().to_string())
+    stat.split(' ').nth(3).map(str::to_owned)
 }
 
 /// Stops processes of a program at random and lets them go on, until that is over.
@@ -454,7 +521,7 @@ fn is_own(pid: &str) -> bool {
 fn disturb(program: &str, is_over: &AtomicBool) {
     let mut draw = 1_u64;
     while !is_over.load(Ordering::Relaxed) {
-        for pid in processes(program).into_iter().filter(|pid| is_own(pid)) {
+        for pid in processes(program).into_iter().filter(|pid| parent(pid) == Some(std::process::id().to_string())) {
             draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             if draw >> 62 == 0 {
                 let signal = |name: &str| drop(Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status());

@@ -4,10 +4,11 @@
 //! thread that kills the process. What then happened depends on the machine, so it is no verdict: it ends the run.
 
 use super::answer::{self, Answer};
+use super::family::Family;
 use super::{Broken, Wrong, lock, patience};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -26,8 +27,8 @@ const LINE_BYTES: usize = 4 << 20;
 const LINES: usize = 10_000;
 /// How often the watch looks at the time.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long a process whose output has ended may take to end, and its last words to arrive.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How often it is looked whether a process whose output has ended has ended too.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// A running process. It is killed when this is dropped.
 pub struct Child {
@@ -44,37 +45,12 @@ pub struct Child {
 
 /// What the thread that watches a process shares with its owner.
 struct Watched {
-    process: Mutex<std::process::Child>,
+    family: Mutex<Family>,
     /// Milliseconds from the start by which an answer is due; 0: none is awaited.
     due_ms: AtomicU64,
     is_late: AtomicBool,
     is_over: AtomicBool,
     words: Mutex<VecDeque<String>>,
-}
-
-impl Watched {
-    /// Waits until the process has ended by itself, for as long as an ordinary exit takes.
-    fn wait_a_little(&self) {
-        let begun = Instant::now();
-        while begun.elapsed() < FAREWELL && matches!(lock(&self.process).try_wait(), Ok(None)) {
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Kills the process, and all that it has started where the platform can tell. Of one that has ended the number may
-    /// be another's by now.
-    fn kill(&self) {
-        let mut process = lock(&self.process);
-        if !matches!(process.try_wait(), Ok(None)) {
-            return;
-        }
-        #[cfg(unix)]
-        let _ = rustix::process::kill_process_group(
-            rustix::process::Pid::from_child(&process),
-            rustix::process::Signal::KILL,
-        );
-        let _ = process.kill();
-    }
 }
 
 impl Child {
@@ -84,26 +60,21 @@ impl Child {
     /// When there is no such program, or it cannot be started.
     pub fn start(words: &[String], node: &str) -> Result<Child, Broken> {
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&words[1..]);
         // Python's order of a set of strings would differ from run to run.
         command.env("PYTHONHASHSEED", "0").env("SCHISM_NODE", node);
         // What decides which seeds a class does not know is none of its programs' business.
         command.env_remove(SALT);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut process = command.spawn().map_err(|error| match error.kind() {
+        let (family, streams) = Family::start(&mut command).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Broken(format!(
                 "there is no program `{}` on this machine: install it, put it on the PATH, or name it by its path",
                 words[0]
             )),
             _ => Broken(format!("`{}` cannot be started: {error}", words.join(" "))),
         })?;
-        let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
-            unreachable!("all three streams are pipes")
-        };
+        let (stdin, stdout, stderr) = streams;
         let watched = Arc::new(Watched {
-            process: Mutex::new(process),
+            family: Mutex::new(family),
             due_ms: AtomicU64::new(0),
             is_late: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
@@ -134,8 +105,8 @@ impl Child {
         self.watched.due_ms.store(0, Ordering::SeqCst);
         if self.watched.is_late.load(Ordering::SeqCst) {
             return Err(Wrong::Broken(Broken(format!(
-                "gave no answer within {} s of real time to its event {} ({}): it loops, waits for something, or never \
-                 says that it is done; a slow machine needs more (SCHISM_NODES_PATIENCE, in seconds)",
+                "gave no answer within {} s of real time to its event {} ({}): it loops, waits for something, never says \
+                 that it is done, or has closed its output and lives on; a slow machine needs more (SCHISM_NODES_PATIENCE, in seconds)",
                 patience().as_secs(),
                 self.events,
                 short(event)
@@ -180,14 +151,18 @@ impl Child {
 
     /// How the process ended, in words that are the same on every machine as far as that is in our hands.
     fn crashed(&self, event: &str) -> String {
-        // Its output has ended. If it lives on, it is of no use.
-        self.watched.wait_a_little();
-        self.watched.kill();
-        let _ = self.listened.recv_timeout(FAREWELL);
-        let how = match lock(&self.watched.process).wait() {
+        // Its output has ended, so it is about to end. However slow the machine is, how it ends and what it wrote last are
+        // waited for: both are in the verdict. One that lives on is killed by the watch, as one that does not answer is.
+        while !lock(&self.watched.family).has_ended() {
+            thread::sleep(GLANCE);
+        }
+        let ended = lock(&self.watched.family).end();
+        // Only what has left its group may still hold that stream; then the watch has given up before this does.
+        let _ = self.listened.recv_timeout(patience() + 2 * LOOK);
+        let how = match ended {
             Ok(status) => match status.code() {
                 Some(code) => format!("ended with exit status {code}"),
-                None => "was ended by a signal, or closed its output".to_owned(),
+                None => "was ended by a signal".to_owned(),
             },
             Err(error) => format!("is gone: {error}"),
         };
@@ -203,8 +178,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.watched.is_over.store(true, Ordering::SeqCst);
-        self.watched.kill();
-        let _ = lock(&self.watched.process).wait();
+        let _ = lock(&self.watched.family).end();
     }
 }
 
@@ -236,7 +210,7 @@ fn watch(watched: &Watched, begun: Instant) {
         let due_ms = watched.due_ms.load(Ordering::SeqCst);
         if due_ms > 0 && begun.elapsed().as_millis() as u64 > due_ms {
             watched.is_late.store(true, Ordering::SeqCst);
-            watched.kill();
+            let _ = lock(&watched.family).end();
             return;
         }
         thread::sleep(LOOK);

@@ -5,7 +5,7 @@
 //! program, scenario and seed, however slow the machine is.
 //!
 //! * [`program`]: the command line as a system, with the service that it offers.
-//! * `child`: a process, and how long it may take. `answer`: what it writes.
+//! * `child`: a process, and how long it may take. `answer`: what it writes. `family`, `guard`: that nothing outlives it.
 //! * `node`: one life of a node. `post`: its mailbox, and the clients that wait for answers.
 //! * `client`: what clients ask, and what they make of the answers.
 //! * `again`: whether a node answers the same events alike.
@@ -14,6 +14,9 @@ mod again;
 mod answer;
 mod child;
 mod client;
+mod family;
+#[cfg(unix)]
+mod guard;
 mod node;
 mod post;
 pub mod program;
