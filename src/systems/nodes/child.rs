@@ -204,14 +204,17 @@ fn listen(watched: &Watched, stderr: impl Read) {
     }
 }
 
-/// Kills a process whose answer is overdue.
+/// Kills a process whose answer is overdue, and what a process has left behind that ended instead of answering: that may
+/// hold its output open.
 fn watch(watched: &Watched, begun: Instant) {
     while !watched.is_over.load(Ordering::SeqCst) {
         let due_ms = watched.due_ms.load(Ordering::SeqCst);
-        if due_ms > 0 && begun.elapsed().as_millis() as u64 > due_ms {
+        let is_late = due_ms > 0 && begun.elapsed().as_millis() as u64 > due_ms;
+        if is_late {
             watched.is_late.store(true, Ordering::SeqCst);
+        }
+        if is_late || (due_ms > 0 && lock(&watched.family).has_ended()) {
             let _ = lock(&watched.family).end();
-            return;
         }
         thread::sleep(LOOK);
     }
