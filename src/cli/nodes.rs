@@ -65,7 +65,8 @@ impl Nodes {
     /// Runs every seed, prints the summary, and shows the first failure if that is asked for.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let pace = if self.real_time { Pace::RealTime } else { Pace::Lockstep };
-        let program = Program::paced(&self.command, self.service, pace).map_err(|error| Failure::Usage(error.to_string()))?;
+        let program =
+            Program::paced(&self.command, self.service, pace).map_err(|error| Failure::Usage(error.to_string()))?;
         starts(program).map_err(Failure::Usage)?;
         let (system, scenario) = (System::Nodes(program), load(&self.scenario)?);
         let subject = || Subject { scenario: self.scenario.clone(), check_steps: self.check_steps };

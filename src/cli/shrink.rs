@@ -54,7 +54,8 @@ impl Shrink {
         let options = self.subject.options();
         let (system, seed) = self.choose(&scenario)?;
         if !system.repeats() {
-            let why = "a run in real time cannot be made smaller: what is left out cannot be told from what went otherwise";
+            let why =
+                "a run in real time cannot be made smaller: what is left out cannot be told from what went otherwise";
             return Err(Failure::Usage(why.into()));
         }
         let oracle = RunOracle { system, options };

@@ -54,12 +54,12 @@ impl Free {
         let _ = self.told.send(line);
     }
 
-    /// The next line that it has said; `None`: nothing more yet.
-    fn next(&self) -> Result<Option<String>, String> {
+    /// The next line that it has said; `None`: nothing more yet. An error says why it is of no use any more.
+    fn next(&self, host: &Host) -> Result<Option<String>, String> {
         match self.said.try_recv() {
             Ok(line) => line.map(Some),
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Disconnected) => Err(String::new()),
+            Err(TryRecvError::Disconnected) => Err(self.ending(&format!("{} ms", host.now_ns() / 1_000_000))),
         }
     }
 
@@ -131,15 +131,16 @@ async fn live(cluster: &Shared, host: &Host, process: &Free, mailbox: &Mailbox) 
         process.tell(format!("{{\"id\":{told},{envelope}}}\n"));
         told += 1;
     };
-    tell(&of_the_setting(host, 1, &format!(r#""type":"init","node_id":{},"node_ids":{}"#, quoted(host.name()), names(host))));
+    tell(&of_the_setting(
+        host,
+        1,
+        &format!(r#""type":"init","node_id":{},"node_ids":{}"#, quoted(host.name()), names(host)),
+    ));
     loop {
         for _ in 0..LINES {
-            let line = match process.next() {
+            let line = match process.next(host) {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
-                Err(why) if why.is_empty() => {
-                    return Ok(process.ending(&format!("{} ms", host.now_ns() / 1_000_000)));
-                }
                 Err(why) => return Ok(why),
             };
             let (to, body, head) = match message(&line) {
@@ -214,7 +215,8 @@ mod tests {
 
     #[test]
     fn only_messages_are_lines_of_such_a_node() {
-        let (to, _, head) = message(r#"{"id":3,"src":"n1","dest":"c1","body":{"type":"echo_ok","in_reply_to":1}}"#).unwrap();
+        let (to, _, head) =
+            message(r#"{"id":3,"src":"n1","dest":"c1","body":{"type":"echo_ok","in_reply_to":1}}"#).unwrap();
         assert_eq!((to.as_str(), head.in_reply_to), ("c1", Some(1)));
         assert!(message(r#"{"done":true}"#).unwrap_err().contains("--real-time"));
         assert!(message(r#"{"sync":true}"#).unwrap_err().contains("--real-time"));

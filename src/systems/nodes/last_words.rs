@@ -48,7 +48,9 @@ impl LastWords {
         let lines = lock(&self.lines);
         match lines.is_empty() {
             true => format!("{how} at {at}; it wrote nothing to its standard error"),
-            false => format!("{how} at {at}; its last words: {}", lines.iter().cloned().collect::<Vec<_>>().join(" | ")),
+            false => {
+                format!("{how} at {at}; its last words: {}", lines.iter().cloned().collect::<Vec<_>>().join(" | "))
+            }
         }
     }
 }

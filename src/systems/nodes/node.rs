@@ -200,7 +200,8 @@ impl Life<'_> {
         for action in actions {
             match action {
                 Action::Send { to, body, head } => {
-                    let outbox = Outbox { cluster: self.cluster, host: self.host, mailbox: self.mailbox, term: self.term };
+                    let outbox =
+                        Outbox { cluster: self.cluster, host: self.host, mailbox: self.mailbox, term: self.term };
                     outbox.send(&to, body, head, letter)?;
                 }
                 Action::Timer { name, after_ms } => self.set_timer(name, after_ms),
