@@ -1,15 +1,16 @@
 //! Programs in other languages as nodes: what they may do, what happens to what they do wrong, and that the machine has no
 //! say in the verdict. Each test that needs a language is left out, and says so, where it is not installed.
 
+#[cfg(target_os = "linux")]
+mod processes;
+
 use schism::check::CheckName;
 use schism::run::{Lack, Options, Run, RunError, Verdict, run};
 use schism::scenario::Scenario;
 use schism::systems::System;
-use schism::systems::nodes::{Program, Service, set_patience, starts};
+use schism::systems::nodes::{Pace, Program, Service, starts};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// Three nodes in two data centres, for a few seconds, with a place for faults.
@@ -363,108 +364,60 @@ fn timers_go_off_whatever_the_clock_does() {
     assert_eq!(run.outcome.verdict, Verdict::Pass, "{:?}", run.outcome.inconclusive);
 }
 
-/// The processes whose command line contains a text.
-#[cfg(target_os = "linux")]
-fn processes(text: &str) -> Vec<String> {
-    let all = std::fs::read_dir("/proc").expect("this is Linux").flatten();
-    let pids = all.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.parse::<u32>().is_ok());
-    let named = |pid: &String| {
-        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&command).contains(text)
-    };
-    pids.filter(named).collect()
-}
-
-/// Whether a condition comes true within half a minute.
-fn eventually(condition: impl Fn() -> bool) -> bool {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(30) {
-        if condition() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_program_that_loops_ends_the_run_without_a_verdict_and_nothing_outlives_it() {
-    if !has("python3") {
-        return;
-    }
-    let (folder, command) = python("node.on('read')(lambda message: [None for _ in itertools.count()])\nnode.run()");
-    let file = folder.path().join("one-node.toml");
-    std::fs::write(&file, ONE_NODE).expect("a file");
-    let schism = || {
-        let mut schism = Command::new(env!("CARGO_BIN_EXE_schism"));
-        schism.current_dir(folder.path()).args(["run", "one-node.toml", "--system", &format!("nodes:{command}")]);
-        schism.env("SCHISM_NODES_PATIENCE", "1");
-        schism
-    };
-    let done = schism().output().expect("the command is there");
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert_eq!(done.status.code(), Some(70), "{said}");
-    assert!(said.contains("n1: gave no answer within 1 s") && done.stdout.is_empty(), "{said}");
-    let own = folder.path().join("program.py").display().to_string();
-    assert!(eventually(|| processes(&own).is_empty()), "a process outlived its run");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn the_processes_of_a_simulator_that_is_killed_end_too() {
-    if !has("python3") {
-        return;
-    }
-    let (folder, command) = store("node.sync()");
-    let file = folder.path().join("long.toml");
-    std::fs::write(
-        &file,
-        ONE_NODE
-            .replace("duration_ms = 3000", "duration_ms = 3000000")
-            .replace("operations = 60", "operations = 60000"),
-    )
-    .expect("a file");
-    let own = folder.path().join("program.py").display().to_string();
-    let mut schism = Command::new(env!("CARGO_BIN_EXE_schism"));
-    schism.current_dir(folder.path()).args(["run", "long.toml", "--system", &format!("nodes:{command}")]);
-    let mut running = schism.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command is there");
-    // The node's own process, beside the simulator, whose arguments name the program too.
-    assert!(eventually(|| processes(&own).len() == 2), "{:?}", processes(&own));
-    running.kill().expect("it runs");
-    running.wait().expect("it ends");
-    assert!(eventually(|| processes(&own).is_empty()), "a process outlived its simulator");
-}
-
 #[test]
 fn a_program_that_is_not_there_is_named() {
     let error = made(ONE_NODE, "no-such-program raft.py", Service::LinKv, 1).expect_err("there is none");
     assert!(error.to_string().contains("there is no program `no-such-program` on this machine"), "{error}");
 }
 
-/// Whether a process was started by this one.
-#[cfg(target_os = "linux")]
-fn is_own(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.split(' ').nth(3) == Some(&std::process::id().to_string())
-}
+/// An echo as it is written for Maelstrom: a thread of its own says something whenever it wants.
+const OF_MAELSTROM: &str = r#"
+import json, sys, threading, time
 
-/// Stops processes of a program at random and lets them go on, until that is over.
-#[cfg(target_os = "linux")]
-fn disturb(program: &str, is_over: &AtomicBool) {
-    let mut draw = 1_u64;
-    while !is_over.load(Ordering::Relaxed) {
-        for pid in processes(program).into_iter().filter(|pid| is_own(pid)) {
-            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if draw >> 62 == 0 {
-                let signal = |name: &str| drop(Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status());
-                signal("-STOP");
-                std::thread::sleep(Duration::from_millis(draw >> 40 & 15));
-                signal("-CONT");
-            }
-        }
-        std::thread::sleep(Duration::from_millis(3));
+lock, own = threading.Lock(), {}
+
+def say(dest, body):
+    with lock:
+        print(json.dumps({"src": own["id"], "dest": dest, "body": body}), flush=True)
+
+def ticks():
+    while True:
+        time.sleep(0.05)
+        for other in own["others"]:
+            say(other, {"type": "heartbeat"})
+
+for line in sys.stdin:
+    message = json.loads(line)
+    body, src = message["body"], message["src"]
+    if body["type"] == "init":
+        own["id"], own["others"] = body["node_id"], [name for name in body["node_ids"] if name != body["node_id"]]
+        say(src, {"type": "init_ok", "in_reply_to": body["msg_id"]})
+        threading.Thread(target=ticks, daemon=True).start()
+    elif body["type"] == "echo":
+        say(src, {"type": "echo_ok", "in_reply_to": body["msg_id"], "echo": ECHO})
+"#;
+
+/// Takes as long as it simulates. Nothing here goes by how much was served in time.
+#[test]
+fn a_node_of_maelstrom_runs_in_real_time_and_is_judged_as_others_are() {
+    if !has("python3") {
+        return;
     }
+    let text = BRIEF.replace("duration_ms = 4000", "duration_ms = 2000").replace("operations = 120", "operations = 40");
+    let of = |echo: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("node.py");
+        std::fs::write(&file, OF_MAELSTROM.replace("ECHO", echo)).expect("a file");
+        let command = format!("python3 '{}'", file.display());
+        let program = Program::paced(&command, Service::Echo, Pace::RealTime).expect("a command");
+        assert!(!System::Nodes(program).repeats());
+        run(&scenario(&text), System::Nodes(program), 1, &Options::default()).expect("it runs")
+    };
+    let right = of("body[\"echo\"]");
+    assert!(!checks(&right).contains(&CheckName::Service), "{:?}", right.outcome.violations);
+    let words: Vec<_> = right.trace.events.iter().filter_map(|event| right.trace.labels.of(event)).collect();
+    assert!(words.contains(&"heartbeat") && words.contains(&"echo_ok"), "what it says is carried");
+    assert!(checks(&of("\"hello\"")).contains(&CheckName::Service));
 }
 
 /// What a browser asks the playground for goes through `parse`, as does every name in a file of its own.
@@ -475,55 +428,4 @@ fn only_who_may_start_programs_can_name_one() {
     assert_eq!(System::named(name).map(System::name), Ok(name));
     assert_eq!(System::named("raft"), Ok(System::Raft));
     assert!(System::named("nodes/lists:x").unwrap_err().contains("the services are lin-kv"));
-}
-
-/// `SCHISM_NODES_RUNS=50` makes fifty runs of either kind, with both processors busy besides.
-#[cfg(target_os = "linux")]
-#[test]
-fn one_digest_however_slow_the_machine_is() {
-    if !has("python3") {
-        return;
-    }
-    // Longer than any machine takes: other tests are only given more time by it.
-    set_patience(3600);
-    let asked = std::env::var("SCHISM_NODES_RUNS").ok().and_then(|text| text.parse::<u32>().ok());
-    // A copy, so that the processes of other tests are left alone.
-    let folder = tempfile::tempdir().expect("a folder");
-    for file in ["node.py", "dual_primary.py"] {
-        std::fs::copy(example(&format!("python/{file}")), folder.path().join(file)).expect("it is there");
-    }
-    let program = folder.path().join("dual_primary.py").display().to_string();
-    let text = format!("{BRIEF}{CUT}");
-    let digest = |before: &str| {
-        let run = made(&text, &format!("{before}python3 '{program}'"), Service::LinKv, 5).expect("it runs");
-        assert_eq!(run.outcome.verdict, Verdict::Violation);
-        // The name of the system is in no digest.
-        run.outcome.digest
-    };
-    let idle = digest("");
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let _end = End(&is_over);
-        for _ in 0..asked.map_or(0, |_| 2) {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    std::hint::spin_loop()
-                }
-            });
-        }
-        scope.spawn(|| disturb(&program, &is_over));
-        for number in 0..asked.unwrap_or(1) {
-            assert_eq!(digest(""), idle, "run {number}, with stops");
-            assert_eq!(digest("nice -n 19 "), idle, "run {number}, nice, with stops");
-        }
-    });
-}
-
-/// Sets a flag when it goes out of scope.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

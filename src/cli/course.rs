@@ -312,7 +312,8 @@ impl Grade {
         Ok(rows)
     }
 
-    /// Runs the seeds, several at once. When one shows that time is wasted, those that nobody has begun are left out.
+    /// Runs the seeds in their order, several at once, up to the first that fails: no later one earns points. What had been
+    /// begun beside it is forgotten, so that the result does not depend on how many ran at once.
     fn try_seeds(
         &self,
         scenario: &Scenario,
@@ -330,8 +331,7 @@ impl Grade {
                 let Some(seed) = seeds.get(at) else { return };
                 let begun = Instant::now();
                 let tried = try_seed(scenario, program, *seed, &|| begun.elapsed() < limit);
-                let wastes = |tried: &Tried| tried.failed.as_ref().is_some_and(|failed| failed.reason.is_about_time());
-                is_over.fetch_or(tried.as_ref().map_or(true, wastes), Ordering::Relaxed);
+                is_over.fetch_or(tried.as_ref().map_or(true, |tried| tried.failed.is_some()), Ordering::Relaxed);
                 done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(at, tried);
                 bar.inc(1);
             }
@@ -339,7 +339,16 @@ impl Grade {
         std::thread::scope(|scope| (0..self.jobs.count().min(seeds.len())).for_each(|_| drop(scope.spawn(work))));
         bar.finish_and_clear();
         let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(done.into_values().collect::<Result<_, _>>()?)
+        let mut tried = Vec::new();
+        for result in done.into_values() {
+            let result = result?;
+            let is_last = result.failed.is_some();
+            tried.push(result);
+            if is_last {
+                break;
+            }
+        }
+        Ok(tried)
     }
 }
 

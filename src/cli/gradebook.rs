@@ -46,8 +46,9 @@ pub struct Row {
     of: u32,
     seeds: u64,
     run: usize,
+    /// How many of those that were run failed: the first that does ends the part.
     failed: usize,
-    /// What the first of those that failed is about: a check, or what the run lacked.
+    /// What it is about: a check, or what the run lacked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,7 +154,7 @@ impl Row {
     fn told(&self) -> String {
         match self.state {
             "passed" => format!("all {} seeds passed", self.seeds),
-            "failed" => format!("{} of {} seeds failed", self.failed, self.seeds),
+            "failed" => format!("failed in run {} of {}", self.run, self.seeds),
             "no_answer" => "a node gave no answer in time".to_owned(),
             "too_slow" => "a run took longer than it may".to_owned(),
             "not_run" => "not run, since another gave no answer in time".to_owned(),

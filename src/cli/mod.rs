@@ -287,7 +287,7 @@ fn parse_system(text: &str) -> Result<System, String> {
     match text.parse() {
         Ok(system) => Ok(system),
         // Whoever gives arguments may start programs.
-        Err(_) if text.starts_with("nodes") => System::named(text),
+        Err(_) if ["nodes", "maelstrom"].iter().any(|prefix| text.starts_with(prefix)) => System::named(text),
         Err(_) => Err(unknown("system", text, System::names())),
     }
 }

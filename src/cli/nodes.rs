@@ -17,7 +17,7 @@ use schism::report::recording;
 use schism::run::run;
 use schism::scenario::Scenario;
 use schism::systems::System;
-use schism::systems::nodes::{Program, Service, set_patience, starts};
+use schism::systems::nodes::{Pace, Program, Service, set_patience, starts};
 use std::path::{Path, PathBuf};
 
 /// Names the number of seconds of real time that a process may take to answer one event.
@@ -31,6 +31,10 @@ pub struct Nodes {
     /// What the nodes are asked.
     #[arg(long, default_value = "lin-kv", value_parser = service)]
     service: Service,
+    /// The nodes are written for Maelstrom: they have timers and threads of their own. A run takes as long as it simulates,
+    /// and two runs of a seed may differ.
+    #[arg(long, conflicts_with = "html")]
+    real_time: bool,
     /// The name of a scenario (see `schism list`), or the path of a scenario file.
     #[arg(long, default_value = "chaos")]
     scenario: String,
@@ -60,7 +64,9 @@ pub struct Nodes {
 impl Nodes {
     /// Runs every seed, prints the summary, and shows the first failure if that is asked for.
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let program = Program::new(&self.command, self.service).map_err(|error| Failure::Usage(error.to_string()))?;
+        let pace = if self.real_time { Pace::RealTime } else { Pace::Lockstep };
+        let program =
+            Program::paced(&self.command, self.service, pace).map_err(|error| Failure::Usage(error.to_string()))?;
         starts(program).map_err(Failure::Usage)?;
         let (system, scenario) = (System::Nodes(program), load(&self.scenario)?);
         let subject = || Subject { scenario: self.scenario.clone(), check_steps: self.check_steps };
@@ -81,6 +87,9 @@ impl Nodes {
             watchdog: 3600,
             memory: 4096,
         };
+        if self.real_time {
+            terminal.remark("in real time: another run of the same seed may go another way")?;
+        }
         let (exit, troubles) = sweep.of(&scenario, system, terminal)?;
         let failed = troubles.iter().find(|trouble| !trouble.is_of_the_harness).filter(|_| self.expect == Expect::Pass);
         if let (Some(path), Some(trouble)) = (&self.html, failed) {

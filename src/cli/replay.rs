@@ -113,11 +113,13 @@ impl Replay {
         if result != Went::Identical {
             let unknown = "no trace is beside the file, so the first event that differs is not known";
             said.push(first_diverging_event.clone().unwrap_or_else(|| unknown.into()));
-            if same_build == Some(true) {
-                said.push("this very build made the recording: that is nondeterminism".into());
+            match same_build {
+                _ if !system.repeats() => said.push("in real time no two runs are the same".into()),
+                Some(true) => said.push("this very build made the recording: that is nondeterminism".into()),
+                _ => {}
             }
         }
-        let exit = exit(recorded, result, same_build, now.outcome.verdict);
+        let exit = exit(recorded, result, same_build.filter(|_| system.repeats()), now.outcome.verdict);
         let (text, json) = (outcome::outcome(&now.outcome, style), json::outcome(&now.outcome));
         Ok(Replayed { text, json, result, said, first_diverging_event, same_build, exit })
     }

@@ -53,6 +53,11 @@ impl Shrink {
         let scenario = self.subject.load()?;
         let options = self.subject.options();
         let (system, seed) = self.choose(&scenario)?;
+        if !system.repeats() {
+            let why =
+                "a run in real time cannot be made smaller: what is left out cannot be told from what went otherwise";
+            return Err(Failure::Usage(why.into()));
+        }
         let oracle = RunOracle { system, options };
         let recorded = if scenario.explicit.is_some() { scenario } else { scenario.materialised(system.name(), seed) };
         // The first trial decides which failure is kept; shrinking begins with it.

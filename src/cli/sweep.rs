@@ -180,6 +180,8 @@ impl Sweep {
 
     fn isolation(&self, scenario: &Scenario, system: System, seeds: Seeds) -> Result<Isolation, Failure> {
         let sample = match (self.extent.is_open(), self.sample) {
+            // Nobody expects the digest of a run in real time to come again.
+            _ if !system.repeats() => Sample::of(seeds, Some(0)),
             (false, count) => Sample::of(seeds, count),
             (true, None) => Sample::EVERY_FIFTIETH,
             (true, Some(_)) => return Err(Failure::Usage("--sample is spread over --seeds: give both".into())),

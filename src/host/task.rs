@@ -71,6 +71,11 @@ impl Gate {
         lock(&self.state).paused = true;
     }
 
+    /// Whether they are stopped.
+    pub fn is_paused(&self) -> bool {
+        lock(&self.state).paused
+    }
+
     /// Lets the tasks go on.
     pub fn resume(&self) {
         let waiting = {

@@ -122,7 +122,10 @@ fn run_plan(
 ) -> Result<Run, RunError> {
     let clients = Clients::new(&plan.world, &plan.load, subject.cluster.clone());
     let cluster = &subject.cluster;
-    let goes_on = || is_wanted() && cluster.broken().is_none();
+    let goes_on = || {
+        cluster.pace();
+        is_wanted() && cluster.broken().is_none()
+    };
     let simulated = simulate_while(&plan.world, &clients, &goes_on);
     drop(clients);
     let unbroken = || cluster.broken().map_or(Ok(()), |why| Err(RunError::Broken(why)));

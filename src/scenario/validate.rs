@@ -130,7 +130,7 @@ fn is_name(name: &str) -> bool {
 
 /// Whether a name is that of a system made of a program: any command line may be one.
 fn is_program(name: &str) -> bool {
-    name.starts_with("nodes:") || name.starts_with("nodes/")
+    ["nodes:", "nodes/", "maelstrom:", "maelstrom/"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether all parts of `a+b` are systems. Which of them go together is for whoever runs them to say.

@@ -3,7 +3,7 @@
 use super::bugs::{Base, Bug};
 use super::dual_primary::DualPrimaryCluster;
 #[cfg(feature = "nodes")]
-use super::nodes::{NoProgram, NodesCluster, Program};
+use super::nodes::{NoProgram, NodesCluster, Pace, Program};
 use super::primary_backup::{self, Policy, PrimaryBackupCluster};
 use super::quorum::QuorumCluster;
 use super::together::Bugs;
@@ -119,6 +119,15 @@ impl System {
             System::Bugged(bugs) => bugs.base() != Base::Raft || cfg!(feature = "openraft"),
             _ => true,
         }
+    }
+
+    /// Whether a run is a function of its seed. Not so where other people's programs go by their own clocks.
+    pub fn repeats(self) -> bool {
+        #[cfg(feature = "nodes")]
+        if let System::Nodes(program) = self {
+            return program.pace() == Pace::Lockstep;
+        }
+        true
     }
 
     /// The system of this name, which may be a program's command line: the name must come from whoever may start

@@ -65,6 +65,9 @@ pub trait Cluster {
         true
     }
 
+    /// Called before each step of the simulator: a cluster whose processes go by the machine's clock waits here for it.
+    fn pace(&self) {}
+
     /// Why the run cannot go on, if something of this machine stands in the way, which no seed decides.
     fn broken(&self) -> Option<String> {
         None

@@ -4,30 +4,24 @@
 //! thread that kills the process. What then happened depends on the machine, so it is no verdict: it ends the run.
 
 use super::answer::{self, Answer};
+use super::family::Family;
+use super::last_words::LastWords;
 use super::{Broken, Wrong, lock, patience};
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The variable that no program gets to see: the salt of a course's held-out seeds.
-pub const SALT: &str = "SCHISM_COURSE_SALT";
-/// How many lines of its standard error are kept in case it dies.
-const LAST_WORDS: usize = 8;
-/// The most bytes of such a line that are kept.
-const WORDS_BYTES: usize = 400;
 /// The longest line that a node may write, in bytes.
-const LINE_BYTES: usize = 4 << 20;
+pub const LINE_BYTES: usize = 4 << 20;
 /// The most lines with which a node may answer one event.
-const LINES: usize = 10_000;
+pub const LINES: usize = 10_000;
 /// How often the watch looks at the time.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long a process whose output has ended may take to end, and its last words to arrive.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How often it is looked whether a process whose output has ended has ended too.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// A running process. It is killed when this is dropped.
 pub struct Child {
@@ -35,8 +29,7 @@ pub struct Child {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     line: Vec<u8>,
-    /// Closed when its standard error has been read to the end.
-    listened: Receiver<()>,
+    last_words: LastWords,
     /// How many events it has been given.
     events: u64,
     begun: Instant,
@@ -44,37 +37,11 @@ pub struct Child {
 
 /// What the thread that watches a process shares with its owner.
 struct Watched {
-    process: Mutex<std::process::Child>,
+    family: Mutex<Family>,
     /// Milliseconds from the start by which an answer is due; 0: none is awaited.
     due_ms: AtomicU64,
     is_late: AtomicBool,
     is_over: AtomicBool,
-    words: Mutex<VecDeque<String>>,
-}
-
-impl Watched {
-    /// Waits until the process has ended by itself, for as long as an ordinary exit takes.
-    fn wait_a_little(&self) {
-        let begun = Instant::now();
-        while begun.elapsed() < FAREWELL && matches!(lock(&self.process).try_wait(), Ok(None)) {
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Kills the process, and all that it has started where the platform can tell. Of one that has ended the number may
-    /// be another's by now.
-    fn kill(&self) {
-        let mut process = lock(&self.process);
-        if !matches!(process.try_wait(), Ok(None)) {
-            return;
-        }
-        #[cfg(unix)]
-        let _ = rustix::process::kill_process_group(
-            rustix::process::Pid::from_child(&process),
-            rustix::process::Signal::KILL,
-        );
-        let _ = process.kill();
-    }
 }
 
 impl Child {
@@ -83,43 +50,19 @@ impl Child {
     /// # Errors
     /// When there is no such program, or it cannot be started.
     pub fn start(words: &[String], node: &str) -> Result<Child, Broken> {
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Python's order of a set of strings would differ from run to run.
-        command.env("PYTHONHASHSEED", "0").env("SCHISM_NODE", node);
-        // What decides which seeds a class does not know is none of its programs' business.
-        command.env_remove(SALT);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut process = command.spawn().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Broken(format!(
-                "there is no program `{}` on this machine: install it, put it on the PATH, or name it by its path",
-                words[0]
-            )),
-            _ => Broken(format!("`{}` cannot be started: {error}", words.join(" "))),
-        })?;
-        let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
-            unreachable!("all three streams are pipes")
-        };
+        let (family, (stdin, stdout, stderr)) = Family::start(words, node)?;
         let watched = Arc::new(Watched {
-            process: Mutex::new(process),
+            family: Mutex::new(family),
             due_ms: AtomicU64::new(0),
             is_late: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
-            words: Mutex::default(),
         });
         let begun = Instant::now();
-        let listening = watched.clone();
-        let (ending, listened) = channel();
-        thread::spawn(move || {
-            listen(&listening, stderr);
-            drop(ending);
-        });
         let watching = watched.clone();
         thread::spawn(move || watch(&watching, begun));
         let stdout = BufReader::with_capacity(1 << 16, stdout);
-        Ok(Child { watched, stdin, stdout, line: Vec::new(), listened, events: 0, begun })
+        let last_words = LastWords::of(stderr);
+        Ok(Child { watched, stdin, stdout, line: Vec::new(), last_words, events: 0, begun })
     }
 
     /// Hands it an event, one line, and waits for its answer.
@@ -134,8 +77,8 @@ impl Child {
         self.watched.due_ms.store(0, Ordering::SeqCst);
         if self.watched.is_late.load(Ordering::SeqCst) {
             return Err(Wrong::Broken(Broken(format!(
-                "gave no answer within {} s of real time to its event {} ({}): it loops, waits for something, or never \
-                 says that it is done; a slow machine needs more (SCHISM_NODES_PATIENCE, in seconds)",
+                "gave no answer within {} s of real time to its event {} ({}): it loops, waits for something, never says \
+                 that it is done, or has closed its output and lives on; a slow machine needs more (SCHISM_NODES_PATIENCE, in seconds)",
                 patience().as_secs(),
                 self.events,
                 short(event)
@@ -178,66 +121,37 @@ impl Child {
         Err(format!("answered event {} ({}) with more than {LINES} lines, and is not done", self.events, short(event)))
     }
 
-    /// How the process ended, in words that are the same on every machine as far as that is in our hands.
+    /// How the process ended. Its output has, so it is about to. However slow the machine is, how it ends and what it wrote
+    /// last are waited for: both are in the verdict. One that lives on is killed by the watch, as one that does not answer
+    /// is. Only what has left its group may still hold its standard error; then the watch has given up before this does.
     fn crashed(&self, event: &str) -> String {
-        // Its output has ended. If it lives on, it is of no use.
-        self.watched.wait_a_little();
-        self.watched.kill();
-        let _ = self.listened.recv_timeout(FAREWELL);
-        let how = match lock(&self.watched.process).wait() {
-            Ok(status) => match status.code() {
-                Some(code) => format!("ended with exit status {code}"),
-                None => "was ended by a signal, or closed its output".to_owned(),
-            },
-            Err(error) => format!("is gone: {error}"),
-        };
-        let words = lock(&self.watched.words);
-        let last = match words.is_empty() {
-            true => "; it wrote nothing to its standard error".to_owned(),
-            false => format!("; its last words: {}", words.iter().cloned().collect::<Vec<_>>().join(" | ")),
-        };
-        format!("{how} at its event {} ({}){last}", self.events, short(event))
+        while !lock(&self.watched.family).has_ended() {
+            thread::sleep(GLANCE);
+        }
+        let ended = lock(&self.watched.family).end();
+        let at = format!("its event {} ({})", self.events, short(event));
+        self.last_words.after(ended, &at, patience() + 2 * LOOK)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
         self.watched.is_over.store(true, Ordering::SeqCst);
-        self.watched.kill();
-        let _ = lock(&self.watched.process).wait();
+        let _ = lock(&self.watched.family).end();
     }
 }
 
-/// Keeps the last lines of a process's standard error, and logs all of them.
-fn listen(watched: &Watched, stderr: impl Read) {
-    let mut reader = BufReader::new(stderr);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match (&mut reader).take(1 << 16).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end();
-        tracing::info!(target: "schism::nodes", "{text}");
-        let kept: String = text.trim().chars().take(WORDS_BYTES).collect();
-        let mut words = lock(&watched.words);
-        words.push_back(kept);
-        if words.len() > LAST_WORDS {
-            words.pop_front();
-        }
-    }
-}
-
-/// Kills a process whose answer is overdue.
+/// Kills a process whose answer is overdue, and what a process has left behind that ended instead of answering: that may
+/// hold its output open.
 fn watch(watched: &Watched, begun: Instant) {
     while !watched.is_over.load(Ordering::SeqCst) {
         let due_ms = watched.due_ms.load(Ordering::SeqCst);
-        if due_ms > 0 && begun.elapsed().as_millis() as u64 > due_ms {
+        let is_late = due_ms > 0 && begun.elapsed().as_millis() as u64 > due_ms;
+        if is_late {
             watched.is_late.store(true, Ordering::SeqCst);
-            watched.kill();
-            return;
+        }
+        if is_late || (due_ms > 0 && lock(&watched.family).has_ended()) {
+            let _ = lock(&watched.family).end();
         }
         thread::sleep(LOOK);
     }

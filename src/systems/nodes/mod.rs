@@ -5,8 +5,10 @@
 //! program, scenario and seed, however slow the machine is.
 //!
 //! * [`program`]: the command line as a system, with the service that it offers.
-//! * `child`: a process, and how long it may take. `answer`: what it writes.
-//! * `node`: one life of a node. `post`: its mailbox, and the clients that wait for answers.
+//! * `child`: a process, and how long it may take. `answer`: what it writes. `last_words`: what it says to people.
+//! * `family`, `guard`: that nothing outlives a run.
+//! * `node`: one life of a node. `post`: its mailbox, and the clients that wait for answers. `outbox`: what it sends.
+//! * `free`, `pace`: nodes that are written for Maelstrom, in real time.
 //! * `client`: what clients ask, and what they make of the answers.
 //! * `again`: whether a node answers the same events alike.
 
@@ -14,13 +16,20 @@ mod again;
 mod answer;
 mod child;
 mod client;
+mod family;
+mod free;
+#[cfg(unix)]
+mod guard;
+mod last_words;
 mod node;
+mod outbox;
+mod pace;
 mod post;
 pub mod program;
 
-pub use child::SALT;
 pub use client::{Ask, Got, Said};
-pub use program::{NoProgram, Program, Service};
+pub use family::SALT;
+pub use program::{NoProgram, Pace, Program, Service};
 
 use super::{Answering, Attempt, Cluster, Deployment, Process};
 use crate::host::{Host, lock};
@@ -28,6 +37,9 @@ use crate::trace::HostId;
 use again::Transcript;
 use answer::Answer;
 use child::Child;
+use family::Family;
+use free::Free;
+use pace::Pacer;
 use post::Post;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +62,9 @@ pub fn set_patience(seconds: u64) {
 /// # Errors
 /// Why not, and what helps.
 pub fn starts(program: &Program) -> Result<(), String> {
-    Child::start(program.words(), "n0").map(drop).map_err(|Broken(why)| why)
+    let (mut family, _) = Family::start(program.words(), "n0").map_err(|Broken(why)| why)?;
+    let _ = family.end();
+    Ok(())
 }
 
 fn patience() -> Duration {
@@ -86,6 +100,7 @@ struct Shared {
     broken: Mutex<Option<String>>,
     /// What is asked again after the run.
     transcript: Mutex<Option<Transcript>>,
+    pacer: Pacer,
 }
 
 impl NodesCluster {
@@ -99,6 +114,7 @@ impl NodesCluster {
             leaders: Mutex::default(),
             broken: Mutex::default(),
             transcript: Mutex::default(),
+            pacer: Pacer::default(),
         };
         NodesCluster { shared: Arc::new(shared) }
     }
@@ -146,8 +162,17 @@ impl Shared {
 impl Cluster for NodesCluster {
     fn process(&self, host: Host) -> Process {
         // Now, so that the processes of all nodes start side by side.
-        let first = Child::start(self.shared.program.words(), host.name());
-        Box::pin(node::run(self.shared.clone(), host, first))
+        let (cluster, program) = (self.shared.clone(), self.shared.program);
+        match program.pace() {
+            Pace::Lockstep => {
+                let first = Child::start(program.words(), host.name());
+                Box::pin(node::run(cluster, host, first))
+            }
+            Pace::RealTime => {
+                let process = Free::start(program.words(), host.name());
+                Box::pin(free::run(cluster, host, process))
+            }
+        }
     }
 
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
@@ -157,6 +182,10 @@ impl Cluster for NodesCluster {
     /// A read may be sent again, whatever became of it.
     fn may_repeat(&self, operation: u32) -> bool {
         self.shared.desk.is_read(operation)
+    }
+
+    fn pace(&self) {
+        self.shared.pacer.step();
     }
 
     fn broken(&self) -> Option<String> {

@@ -1,15 +1,15 @@
 //! One life of a node: events to its process, one after the other, and what it does about them.
 
-use super::answer::{Action, Answer, Head};
-use super::child::{Child, short};
-use super::post::{Envelope, Mailbox, Outgoing};
+use super::answer::{Action, Answer};
+use super::child::Child;
+use super::outbox::{Outbox, quoted};
+use super::post::{Envelope, Mailbox};
 use super::{Broken, Shared, Wrong};
 use crate::host::Host;
 use crate::host::carrier::Letter;
 use crate::host::task::RESTART_PAUSE;
 use crate::systems::storage::pairs::Pairs;
-use crate::trace::{MessageKind, Role, Scope, What};
-use serde_json::value::RawValue;
+use crate::trace::{Role, Scope, What};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -199,7 +199,11 @@ impl Life<'_> {
         let Answer { actions } = self.cluster.ask(self.host, &mut self.child, event)?;
         for action in actions {
             match action {
-                Action::Send { to, body, head } => self.send(&to, body, head, letter)?,
+                Action::Send { to, body, head } => {
+                    let outbox =
+                        Outbox { cluster: self.cluster, host: self.host, mailbox: self.mailbox, term: self.term };
+                    outbox.send(&to, body, head, letter)?;
+                }
                 Action::Timer { name, after_ms } => self.set_timer(name, after_ms),
                 Action::Save { key, value } => self.save(key, value.map(|value| value.get().to_owned()))?,
                 Action::Sync => {
@@ -249,46 +253,6 @@ impl Life<'_> {
         self.timers_set += 1;
         self.timers.insert(name, (self.host.local_ns() + after_ns, self.timers_set));
     }
-
-    fn send(&mut self, to: &str, body: Box<RawValue>, head: Head, letter: Option<&Letter>) -> Result<(), End> {
-        let src = self.host.name().to_owned();
-        let envelope = Envelope { src, dest: to.to_owned(), body, head };
-        if to == self.host.name() {
-            self.mailbox.put(envelope);
-            return Ok(());
-        }
-        let (post, fabric) = (&self.cluster.post, self.host.fabric());
-        let cause = letter.map(|letter| letter.message);
-        if let Some(node) = fabric.host(to).filter(|node| fabric.is_node(*node)) {
-            let class = class(&envelope.head);
-            post.send(self.host, node, Outgoing { envelope, class, cause, place: None, term: 0 });
-            return Ok(());
-        }
-        // What answers `init` has nobody to go to, and needs none.
-        if to == "schism" {
-            return Ok(());
-        }
-        let Some(client) = post.client(to) else {
-            let body = short(envelope.body.get());
-            return Err(format!("sends to `{}`, which is neither a node nor a client: `{body}`", short(to)).into());
-        };
-        let place = self.acknowledge(&envelope);
-        let (class, term) = (MessageKind::RequestReply, self.term);
-        post.send(self.host, client, Outgoing { envelope, class, cause, place, term });
-        Ok(())
-    }
-
-    /// Records that a client's operation is acknowledged, if that is what this answer says. Returns the attempt that it
-    /// answers, as the network names it.
-    fn acknowledge(&self, envelope: &Envelope) -> Option<u64> {
-        let number = envelope.head.in_reply_to?;
-        let (attempt, tag, key) =
-            self.cluster.post.asked(&envelope.dest, number, |asked| (asked.attempt, asked.tag, asked.key))?;
-        if envelope.head.kind != "error" {
-            self.host.record_acknowledge(tag, key, self.term);
-        }
-        Some(attempt.number())
-    }
 }
 
 /// The role that a node's word stands for: who acts on its own authority, who asks to, and everybody else.
@@ -300,41 +264,12 @@ fn role(word: &str) -> Role {
     }
 }
 
-/// The kind that a message between nodes counts as, for faults that hit kinds: by words in its type.
-fn class(head: &Head) -> MessageKind {
-    const WORDS: [(&str, MessageKind); 8] = [
-        ("vote", MessageKind::Vote),
-        ("snapshot", MessageKind::InstallSnapshot),
-        ("append", MessageKind::AppendEntries),
-        ("heartbeat", MessageKind::Heartbeat),
-        ("ping", MessageKind::Heartbeat),
-        ("replicate", MessageKind::Replicate),
-        ("gossip", MessageKind::AntiEntropy),
-        ("sync", MessageKind::AntiEntropy),
-    ];
-    let kind = head.kind.to_ascii_lowercase();
-    let found = WORDS.iter().find(|(word, _)| kind.contains(word)).map_or(MessageKind::Other, |(_, class)| *class);
-    let is_answer = ["_ok", "_reply", "_response", "_result", "_ack"].iter().any(|end| kind.ends_with(end));
-    if head.in_reply_to.is_some() || is_answer { found.reply() } else { found }
-}
-
-/// A text as JSON.
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("text is JSON")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_message_counts_as_the_kind_that_its_type_names() {
-        let head = |kind: &str, in_reply_to| Head { kind: kind.into(), msg_id: None, in_reply_to };
-        assert_eq!(class(&head("request_vote", None)), MessageKind::Vote);
-        assert_eq!(class(&head("request_vote_reply", None)), MessageKind::VoteReply);
-        assert_eq!(class(&head("AppendEntries", None)), MessageKind::AppendEntries);
-        assert_eq!(class(&head("AppendEntries", Some(3))), MessageKind::AppendEntriesReply);
-        assert_eq!(class(&head("topology", None)), MessageKind::Other);
+    fn a_role_is_what_its_word_stands_for() {
         assert_eq!(role("Leader"), Role::Primary);
         assert_eq!(role("observer"), Role::Backup);
     }

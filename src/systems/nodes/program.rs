@@ -7,6 +7,8 @@ use std::sync::Mutex;
 
 /// The prefix of the names of such systems.
 const PREFIX: &str = "nodes";
+/// The prefix if they run in real time.
+const IN_REAL_TIME: &str = "maelstrom";
 /// The longest name of a system, in bytes.
 const LONGEST: usize = 1000;
 
@@ -58,19 +60,30 @@ impl Service {
     }
 }
 
+/// Whose clock a program's processes go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Pace {
+    /// The simulator's: they do nothing between two events, and a run is a function of the seed.
+    #[default]
+    Lockstep,
+    /// Their own, as Maelstrom's nodes do: simulated time waits for the machine's, and two runs of a seed may differ.
+    RealTime,
+}
+
 /// A program that is every node of a cluster: a system like any other, whose name is its command line.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Program {
     name: String,
     words: Vec<String>,
     service: Service,
+    pace: Pace,
 }
 
 /// Why a text is not a program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoProgram {
     /// Not of the form of such a name at all.
-    #[error("the name of a program's system begins with `nodes:`, as in `nodes:python3 raft.py`")]
+    #[error("the name of a program's system begins with `nodes:` or `maelstrom:`, as in `nodes:python3 raft.py`")]
     NotOne,
     /// There is no such service.
     #[error("there is no service `{0}`; the services are {names}", names = Service::names().join(", "))]
@@ -92,6 +105,14 @@ impl Program {
     /// # Errors
     /// When it has no words, or quotes do not match.
     pub fn new(command: &str, service: Service) -> Result<&'static Program, NoProgram> {
+        Program::paced(command, service, Pace::Lockstep)
+    }
+
+    /// The same, by the clock that it goes by.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    pub fn paced(command: &str, service: Service, pace: Pace) -> Result<&'static Program, NoProgram> {
         let command = command.trim();
         if command.len() > LONGEST || command.chars().any(char::is_control) {
             return Err(NoProgram::Odd);
@@ -100,11 +121,15 @@ impl Program {
         if words.first().is_none_or(String::is_empty) {
             return Err(NoProgram::Empty);
         }
-        let prefix = match service {
-            Service::LinKv => PREFIX.to_owned(),
-            other => format!("{PREFIX}/{}", other.name()),
+        let prefix = match pace {
+            Pace::Lockstep => PREFIX,
+            Pace::RealTime => IN_REAL_TIME,
         };
-        Ok(kept(Program { name: format!("{prefix}:{command}"), words, service }))
+        let of = match service {
+            Service::LinKv => String::new(),
+            other => format!("/{}", other.name()),
+        };
+        Ok(kept(Program { name: format!("{prefix}{of}:{command}"), words, service, pace }))
     }
 
     /// The program whose system has this name.
@@ -113,14 +138,15 @@ impl Program {
     /// When it is no such name.
     pub fn named(name: &str) -> Result<&'static Program, NoProgram> {
         let (kind, command) = name.split_once(':').ok_or(NoProgram::NotOne)?;
-        let service = match kind.strip_prefix(PREFIX).ok_or(NoProgram::NotOne)? {
-            "" => Service::LinKv,
-            rest => {
-                let service = rest.strip_prefix('/').ok_or(NoProgram::NotOne)?;
-                service.parse().map_err(|_| NoProgram::Service(service.to_owned()))?
-            }
+        let (prefix, service) = kind.split_once('/').map_or((kind, None), |(prefix, service)| (prefix, Some(service)));
+        let pace = match prefix {
+            PREFIX => Pace::Lockstep,
+            IN_REAL_TIME => Pace::RealTime,
+            _ => return Err(NoProgram::NotOne),
         };
-        Program::new(command, service)
+        let unknown = |service: &str| NoProgram::Service(service.to_owned());
+        let service = service.map(|name| name.parse().map_err(|_| unknown(name))).transpose()?;
+        Program::paced(command, service.unwrap_or_default(), pace)
     }
 
     /// The name of the system.
@@ -131,6 +157,11 @@ impl Program {
     /// The command line, in words; the first is the program.
     pub fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// Whose clock its processes go by.
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// What its nodes are asked.
@@ -171,12 +202,16 @@ mod tests {
             assert!(std::ptr::eq(program, Program::named(program.name()).unwrap()), "{program}");
         }
         assert_eq!(Program::new("echo", Service::Echo).unwrap().name(), "nodes/echo:echo");
+        let own = Program::paced("./node", Service::Echo, Pace::RealTime).unwrap();
+        assert_eq!(own.name(), "maelstrom/echo:./node");
+        assert!(std::ptr::eq(own, Program::named(own.name()).unwrap()));
     }
 
     #[test]
     fn what_is_no_program_is_told_why() {
         let told = |name| Program::named(name).unwrap_err().to_string();
         assert!(told("raft").contains("begins with `nodes:`"));
+        assert!(told("node:x").contains("begins with `nodes:`"));
         assert!(told("nodes/list:x").contains("`list`; the services are lin-kv, echo, unique-ids"));
         assert!(told("nodes:python3 'raft.py").contains("quotes"));
         assert!(told("nodes:  ").contains("no command"));
