@@ -6,14 +6,13 @@ use super::grid::Grid;
 use super::terminal::Terminal;
 use clap::Args;
 use schism::check::CheckName;
-use schism::report::engines::{ENGINES, Engines, Figures, HUNT, SCENARIOS};
+use schism::report::engines::{Engines, Figures, HUNT, SCENARIOS, engines, transplants};
 use schism::report::file::write_whole;
 use schism::report::json;
 use schism::rng::seeds::{SEEDS, Seeds};
 use schism::run::{Options, RunError, run};
 use schism::scenario::{Scenario, load};
 use schism::systems::System;
-use schism::systems::bugs::Bug;
 use std::path::PathBuf;
 
 /// Arguments of `schism engines`.
@@ -22,7 +21,7 @@ pub struct EnginesOf {
     /// The seeds: a range such as 0..5, or a count from 0.
     #[arg(long, env = SEEDS, default_value = "5")]
     seeds: Seeds,
-    /// Also hunt each of the bugs that are planted in the store on raft-rs, under so many seeds.
+    /// Also hunt each of the bugs that are planted in the store on other engines, under so many seeds.
     #[arg(long, value_name = "SEEDS", default_value_t = 0)]
     hunt: u64,
     #[command(flatten)]
@@ -37,15 +36,16 @@ impl EnginesOf {
     pub fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let embedded = |(name, _): &(&str, &str)| load(name).expect("an embedded scenario is sound");
         let scenarios: Vec<Scenario> = SCENARIOS.iter().map(embedded).collect();
+        let systems = engines();
         let grid = Grid {
             name: "engines",
             rows: SCENARIOS.iter().map(|(name, _)| *name).collect(),
-            columns: ENGINES.iter().map(|engine| engine.name()).collect(),
+            columns: systems.iter().map(|system| system.name()).collect(),
             seeds: self.seeds,
             jobs: self.jobs,
         };
         let made = move |scenario: usize, engine: usize, seed| {
-            run(&scenarios[scenario], ENGINES[engine], seed, &Options::default()).map(|run| Figures::of(&run))
+            run(&scenarios[scenario], systems[engine], seed, &Options::default()).map(|run| Figures::of(&run))
         };
         let mut engines = Engines::new(self.seeds);
         grid.fill(terminal, made, |scenario, engine, figures| engines.add(scenario, engine, figures))?;
@@ -70,9 +70,10 @@ impl EnginesOf {
 
     /// Runs every planted bug; where a check fails, the system without the bug must pass.
     fn hunt(&self, terminal: &Terminal, engines: &mut Engines) -> Result<(), Failure> {
+        let planted = transplants();
         let grid = Grid {
             name: "bugs",
-            rows: Bug::ON_RAFT_RS.iter().map(|(_, name)| *name).collect(),
+            rows: planted.iter().map(|transplant| transplant.name).collect(),
             columns: vec![HUNT],
             seeds: Seeds::first(self.hunt),
             jobs: self.jobs,
@@ -84,8 +85,8 @@ impl EnginesOf {
             Ok(checks)
         };
         let made = move |bug: usize, _, seed| {
-            let mut found = checks(System::Transplanted(Bug::ON_RAFT_RS[bug].0), seed)?;
-            if !found.is_empty() && !checks(System::RaftRs, seed)?.is_empty() {
+            let mut found = checks(System::Transplanted(planted[bug]), seed)?;
+            if !found.is_empty() && !checks(planted[bug].ground.system(), seed)?.is_empty() {
                 found.clear();
             }
             Ok((seed, found))

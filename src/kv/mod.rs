@@ -145,3 +145,9 @@ pub struct Command {
     /// What to do.
     pub op: Op,
 }
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.tag, self.op)
+    }
+}

@@ -7,12 +7,20 @@ use super::style::{Style, WIDTH, wrap};
 use crate::rng::seeds::Seeds;
 use crate::run::{Run, Verdict};
 use crate::systems::System;
-use crate::systems::bugs::Bug;
+use crate::systems::bugs::Transplant;
 use crate::trace::{HostId, What};
 use serde::Serialize;
 
-/// The engines.
-pub const ENGINES: [System; 3] = [System::Raft, System::RaftRs, System::OmniPaxos];
+/// The engines that this build has.
+pub fn engines() -> Vec<System> {
+    let all = [System::Raft, System::Raft010, System::RaftRs, System::OmniPaxos];
+    all.into_iter().filter(|system| system.is_built()).collect()
+}
+
+/// The bugs that are planted in the store on engines that this build has.
+pub fn transplants() -> Vec<Transplant> {
+    Transplant::ALL.iter().copied().filter(|transplant| transplant.ground.system().is_built()).collect()
+}
 
 /// The scenarios, and what each is about.
 pub const SCENARIOS: [(&str, &str); 5] = [
@@ -149,7 +157,7 @@ const COLUMNS: [(&str, &str); 7] = [
 /// The scenario with which planted bugs are hunted.
 pub const HUNT: &str = "zoo";
 
-/// A bug planted in the store on raft-rs, and what the hunt found.
+/// A bug planted in the store on another engine, and what the hunt found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Planted {
     /// The system with the bug.
@@ -167,6 +175,7 @@ pub struct Planted {
 /// The comparison.
 pub struct Engines {
     seeds: Seeds,
+    engines: Vec<System>,
     /// By scenario, then by engine.
     figures: Vec<Vec<Figures>>,
     planted: Vec<Planted>,
@@ -175,17 +184,18 @@ pub struct Engines {
 impl Engines {
     /// An empty comparison over these seeds.
     pub fn new(seeds: Seeds) -> Engines {
-        let planted = |(bug, system): &(Bug, &'static str)| {
+        let planted = |Transplant { bug, name, .. }: Transplant| {
             let does = bug.species().does;
-            Planted { system, does, seeds: 0, found_by: Vec::new(), checks: Vec::new() }
+            Planted { system: name, does, seeds: 0, found_by: Vec::new(), checks: Vec::new() }
         };
-        let planted = Bug::ON_RAFT_RS.iter().map(planted).collect();
-        Engines { seeds, figures: vec![Vec::new(); SCENARIOS.len() * ENGINES.len()], planted }
+        let engines = engines();
+        let figures = vec![Vec::new(); SCENARIOS.len() * engines.len()];
+        Engines { seeds, engines, figures, planted: transplants().into_iter().map(planted).collect() }
     }
 
     /// Adds a run.
     pub fn add(&mut self, scenario: usize, engine: usize, figures: Figures) {
-        self.figures[scenario * ENGINES.len() + engine].push(figures);
+        self.figures[scenario * self.engines.len() + engine].push(figures);
     }
 
     /// Adds a run of a planted bug: the checks that failed with it and not without it.
@@ -209,7 +219,8 @@ impl Engines {
 
     /// All cells, by scenario, then by engine.
     pub fn cells(&self) -> Vec<Cell> {
-        let places = SCENARIOS.iter().flat_map(|(scenario, _)| ENGINES.iter().map(move |engine| (*scenario, *engine)));
+        let places =
+            SCENARIOS.iter().flat_map(|(scenario, _)| self.engines.iter().map(move |engine| (*scenario, *engine)));
         places.zip(&self.figures).map(|((scenario, engine), runs)| Cell::of(engine, scenario, runs)).collect()
     }
 
@@ -222,7 +233,7 @@ impl Engines {
     pub fn text(&self, style: Style) -> String {
         let mut lines = Vec::new();
         let cells = self.cells();
-        for ((name, about), cells) in SCENARIOS.iter().zip(cells.chunks(ENGINES.len())) {
+        for ((name, about), cells) in SCENARIOS.iter().zip(cells.chunks(self.engines.len())) {
             lines.push(format!("{name}: {about}"));
             lines.push(format!("  {:<10}{}", "", columns(COLUMNS.map(|(name, _)| name.to_owned()))));
             lines.extend(cells.iter().map(|cell| format!("  {:<10}{}", cell.system, columns(values(cell)))));
@@ -250,19 +261,21 @@ impl Engines {
                 .filter(|planted| planted.seeds > 0)
                 .map_or_else(String::new, |planted| format!(" --hunt {}", planted.seeds))
         );
-        for (system, what) in [
-            ("raft", "openraft 0.9"),
-            ("raft-rs", "tikv's raft 0.7, with checked quorums and pre-votes as TiKV has them"),
-            ("omnipaxos", "omnipaxos 0.2: Sequence Paxos with ballot leader election; reads go through the log"),
-        ] {
+        for system in &self.engines {
+            let what = match system {
+                System::Raft => "openraft 0.9",
+                System::Raft010 => "openraft 0.10.0-alpha.37",
+                System::RaftRs => "tikv's raft 0.7, with checked quorums and pre-votes as TiKV has them",
+                _ => "omnipaxos 0.2: Sequence Paxos with ballot leader election; reads go through the log",
+            };
             text.push_str(&format!("* `{system}`: {what}.\n"));
         }
         text.push_str(
-            "\nElection time-outs and heartbeats are the scenario's for all three. What the columns say:\n\n",
+            "\nElection time-outs and heartbeats are the scenario's for all of them. What the columns say:\n\n",
         );
         COLUMNS.iter().for_each(|(name, what)| text.push_str(&format!("* **{name}**: {what}.\n")));
         let cells = self.cells();
-        for ((name, about), cells) in SCENARIOS.iter().zip(cells.chunks(ENGINES.len())) {
+        for ((name, about), cells) in SCENARIOS.iter().zip(cells.chunks(self.engines.len())) {
             let names = COLUMNS.map(|(name, _)| name).join(" | ");
             text.push_str(&format!("\n## `{name}`: {about}\n\n| system | {names} |\n"));
             text.push_str(&format!("|{}\n", "---|".repeat(COLUMNS.len() + 1)));
@@ -279,7 +292,7 @@ impl Engines {
             return String::new();
         };
         let mut text = format!(
-            "\n## Bugs planted in the store on raft-rs\n\nThose of the [zoo](ZOO.md) that are no matter of openraft's \
+            "\n## Bugs planted in the store on other engines\n\nThose of the [zoo](ZOO.md) that are no matter of openraft's \
              interfaces, under the scenario `{HUNT}`, {seeds} seeds each\n(`--hunt {seeds}`). A seed finds a bug if a \
              check other than `panic` fails under it and none does without the bug.\n\n\
              | system | what it does | seeds that find it | first | checks that failed then |\n|---|---|---|---|---|\n"

@@ -268,27 +268,58 @@ impl Bug {
         Bug::ALL.iter().copied().filter(|bug| !Bug::UNTUNED.contains(bug))
     }
 
-    /// The bugs that are planted in the store on raft-rs too, under these names: those that are no matter of openraft's
-    /// interfaces.
-    pub const ON_RAFT_RS: &'static [(Bug, &'static str)] = &[
-        (Bug::RaftAmnesia, "raft-rs-amnesia"),
-        (Bug::AcknowledgedBeforeSync, "raft-rs-acknowledged-before-sync"),
-        (Bug::SyncErrorIgnored, "raft-rs-sync-error-ignored"),
-        (Bug::BlankStart, "raft-rs-blank-start"),
-        (Bug::SnapshotWithoutSessions, "raft-rs-snapshot-without-sessions"),
-        (Bug::RetryAppliedAgain, "raft-rs-retry-applied-again"),
-        (Bug::RefusedAfterAppend, "raft-rs-refused-after-append"),
-        (Bug::ReadWithoutReadIndex, "raft-rs-read-without-read-index"),
-    ];
-
-    /// The name of the store on raft-rs with this bug, if there is one.
-    pub fn on_raft_rs(self) -> Option<&'static str> {
-        Bug::ON_RAFT_RS.iter().find(|(bug, _)| *bug == self).map(|(_, name)| *name)
-    }
-
     /// The bug of this name.
     pub fn named(name: &str) -> Option<Bug> {
         Bug::ALL.iter().copied().find(|bug| bug.name() == name)
+    }
+}
+
+/// Another engine with the same store, in which some of the bugs are planted, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ground {
+    /// The store on raft-rs.
+    RaftRs,
+    /// The store on openraft 0.10.
+    Raft010,
+}
+
+/// A bug in the store on another engine: one that is no matter of the engine that it was first planted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Transplant {
+    /// The bug.
+    pub bug: Bug,
+    /// The engine.
+    pub ground: Ground,
+    /// The name on the command line.
+    pub name: &'static str,
+}
+
+/// The same bugs for each engine.
+macro_rules! transplants {
+    ($($bug:ident = $name:literal),* $(,)?) => {
+        &[
+            $(Transplant { bug: Bug::$bug, ground: Ground::RaftRs, name: concat!("raft-rs-", $name) },)*
+            $(Transplant { bug: Bug::$bug, ground: Ground::Raft010, name: concat!("raft-0.10-", $name) },)*
+        ]
+    };
+}
+
+impl Transplant {
+    /// All of them, by engine.
+    pub const ALL: &'static [Transplant] = transplants! {
+        RaftAmnesia = "amnesia",
+        AcknowledgedBeforeSync = "acknowledged-before-sync",
+        SyncErrorIgnored = "sync-error-ignored",
+        BlankStart = "blank-start",
+        SnapshotWithoutSessions = "snapshot-without-sessions",
+        RetryAppliedAgain = "retry-applied-again",
+        RefusedAfterAppend = "refused-after-append",
+        ReadWithoutReadIndex = "read-without-read-index",
+    };
+
+    /// The one with this bug on this engine, if there is one.
+    pub fn of(bug: Bug, ground: Ground) -> Option<Transplant> {
+        Transplant::ALL.iter().copied().find(|transplant| (transplant.bug, transplant.ground) == (bug, ground))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The systems, a line each. A new one is a module with a [`Cluster`] and a line here.
 
-use super::bugs::{Base, Bug};
+use super::bugs::{Base, Bug, Ground, Transplant};
 use super::dual_primary::DualPrimaryCluster;
 #[cfg(feature = "nodes")]
 use super::nodes::{NoProgram, NodesCluster, Pace, Program};
@@ -24,8 +24,8 @@ macro_rules! systems {
             $($(#[$what])* $system,)*
             /// A system with a planted bug, or with several.
             Bugged(Bugs),
-            /// The store on raft-rs with a bug that others plant in the one on openraft.
-            Transplanted(Bug),
+            /// The store on another engine with a bug that is planted in the one on openraft 0.9, too.
+            Transplanted(Transplant),
             /// Processes of a program in whatever language.
             #[cfg(feature = "nodes")]
             Nodes(&'static Program),
@@ -40,7 +40,7 @@ macro_rules! systems {
                 match self {
                     $(System::$system => $name,)*
                     System::Bugged(bugs) => bugs.name(),
-                    System::Transplanted(bug) => bug.on_raft_rs().unwrap_or(bug.name()),
+                    System::Transplanted(transplant) => transplant.name,
                     #[cfg(feature = "nodes")]
                     System::Nodes(program) => program.name(),
                 }
@@ -54,7 +54,10 @@ macro_rules! systems {
                 let make: fn(System, &Deployment) -> Made = match self {
                     $(System::$system => $make,)*
                     System::Bugged(_) => bugged,
-                    System::Transplanted(_) => on_raft_rs,
+                    System::Transplanted(transplant) => match transplant.ground {
+                        Ground::RaftRs => on_raft_rs,
+                        Ground::Raft010 => on_openraft_0_10,
+                    },
                     #[cfg(feature = "nodes")]
                     System::Nodes(_) => of_programs,
                 };
@@ -91,6 +94,10 @@ systems! {
     RaftRsUnguarded = "raft-rs-unguarded", on_raft_rs;
     /// The same, but a process draws its election time-out once, as openraft 0.9 does.
     RaftRsDrawnOnce = "raft-rs-drawn-once", on_raft_rs;
+    /// The replicated store on the newest alpha of openraft 0.10.
+    Raft010 = "raft-0.10", on_openraft_0_10;
+    /// The same, but a leader that restarts goes on leading in its term, as openraft 0.10 has it by default.
+    Raft010Restored = "raft-0.10-restored", on_openraft_0_10;
     /// The replicated store on omnipaxos.
     OmniPaxos = "omnipaxos", on_omnipaxos;
 }
@@ -99,23 +106,21 @@ impl System {
     /// Every system, those with a bug last; without those that have several.
     pub fn all() -> impl Iterator<Item = System> {
         let bugged = Bug::ALL.iter().map(|bug| System::Bugged((*bug).into()));
-        let transplanted = Bug::ON_RAFT_RS.iter().map(|(bug, _)| System::Transplanted(*bug));
+        let transplanted = Transplant::ALL.iter().copied().map(System::Transplanted);
         System::SOUND.iter().copied().chain(bugged).chain(transplanted)
     }
 
     /// Whether this build has the system.
     pub fn is_built(self) -> bool {
         match self {
-            System::RaftRs
-            | System::RaftRsUnguarded
-            | System::RaftRsDrawnOnce
-            | System::OmniPaxos
-            | System::Transplanted(_) => {
+            System::RaftRs | System::RaftRsUnguarded | System::RaftRsDrawnOnce | System::OmniPaxos => {
                 cfg!(feature = "engines")
             }
+            System::Transplanted(transplant) => transplant.ground.system().is_built(),
             System::Raft | System::RaftLocalReads | System::RaftMemory | System::RaftLeaderStays => {
                 cfg!(feature = "openraft")
             }
+            System::Raft010 | System::Raft010Restored => cfg!(feature = "openraft-0-10"),
             System::Bugged(bugs) => bugs.base() != Base::Raft || cfg!(feature = "openraft"),
             _ => true,
         }
@@ -162,6 +167,16 @@ impl Base {
     }
 }
 
+impl Ground {
+    /// The system without a bug.
+    pub fn system(self) -> System {
+        match self {
+            Ground::RaftRs => System::RaftRs,
+            Ground::Raft010 => System::Raft010,
+        }
+    }
+}
+
 fn primary_backup(deployment: &Deployment, policy: Policy) -> Made {
     Ok(Box::new(PrimaryBackupCluster::new(deployment, policy)))
 }
@@ -195,6 +210,21 @@ fn on_openraft(system: System, _: &Deployment) -> Made {
     Err(NotBuilt { system, engine: "openraft", feature: "openraft" })
 }
 
+#[cfg(feature = "openraft-0-10")]
+fn on_openraft_0_10(system: System, deployment: &Deployment) -> Made {
+    use super::raft_0_10::Raft010Cluster;
+    Ok(Box::new(match system {
+        System::Transplanted(Transplant { bug, .. }) => Raft010Cluster::bugged(deployment, bug),
+        System::Raft010Restored => Raft010Cluster::restored(deployment),
+        _ => Raft010Cluster::new(deployment),
+    }))
+}
+
+#[cfg(not(feature = "openraft-0-10"))]
+fn on_openraft_0_10(system: System, _: &Deployment) -> Made {
+    Err(NotBuilt { system, engine: "openraft 0.10", feature: "openraft-0-10" })
+}
+
 #[cfg(feature = "nodes")]
 fn of_programs(system: System, deployment: &Deployment) -> Made {
     let System::Nodes(program) = system else { unreachable!("only programs are run here") };
@@ -205,7 +235,7 @@ fn of_programs(system: System, deployment: &Deployment) -> Made {
 fn on_raft_rs(system: System, deployment: &Deployment) -> Made {
     use super::engines::raft_rs::RaftRsCluster;
     Ok(Box::new(match system {
-        System::Transplanted(bug) => RaftRsCluster::bugged(deployment, bug),
+        System::Transplanted(Transplant { bug, .. }) => RaftRsCluster::bugged(deployment, bug),
         System::RaftRsUnguarded => RaftRsCluster::unguarded(deployment),
         System::RaftRsDrawnOnce => RaftRsCluster::drawn_once(deployment),
         _ => RaftRsCluster::new(deployment),

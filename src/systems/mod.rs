@@ -1,6 +1,7 @@
 //! The systems under test, each built as its users would build it, against [`Host`] only.
 //!
 //! * `raft` (feature `openraft`): the replicated store on openraft.
+//! * `raft_0_10` (feature `openraft-0-10`): the same on the newest alpha of openraft 0.10.
 //! * `engines` (feature `engines`): the same store on other people's engines.
 //! * `list`: the systems, a line each.
 //! * [`bugs`]: switchable bugs, each of which makes a system of its own.
@@ -10,6 +11,7 @@
 //! * [`quorum`]: no primary, overlapping quorums.
 //! * [`protocol`]: what clients and nodes say to each other.
 //! * `message`: the wire form of messages.
+//! * `runtime`: time, tasks and randomness for engines that ask for a runtime.
 //! * [`together`]: several bugs at once.
 //! * [`storage`]: shared by the systems that keep their data on a disk.
 
@@ -26,6 +28,10 @@ pub mod protocol;
 pub mod quorum;
 #[cfg(feature = "openraft")]
 pub mod raft;
+#[cfg(feature = "openraft-0-10")]
+pub mod raft_0_10;
+#[cfg(any(feature = "openraft", feature = "openraft-0-10"))]
+mod runtime;
 pub mod storage;
 pub mod together;
 

@@ -4,73 +4,22 @@
 //! host's own stream, so that one node's election time-outs do not depend on what another node draws. Time is the
 //! host's own clock, which may be wrong.
 
-use crate::host::{Host, task};
+use crate::host::task;
+use crate::systems::runtime::true_span;
 use openraft::OptionalSend;
 use openraft::async_runtime::AsyncRuntime;
 use openraft::impls::TokioRuntime;
 use rand::RngCore;
 use std::future::Future;
-use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-/// The asynchronous runtime of a simulated (or real) host, for openraft's `AsyncRuntime` parameter.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HostRuntime;
-
-/// An instant on the clock of the host whose task is running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HostInstant(Duration);
+pub use crate::systems::runtime::{HostInstant, HostRng, HostRuntime};
 
 impl openraft::Instant for HostInstant {
     fn now() -> HostInstant {
-        HostInstant(Duration::from_nanos(task::current().local_ns()))
+        HostInstant::present()
     }
 }
-
-impl Add<Duration> for HostInstant {
-    type Output = HostInstant;
-
-    fn add(self, span: Duration) -> HostInstant {
-        HostInstant(self.0 + span)
-    }
-}
-
-impl Sub<Duration> for HostInstant {
-    type Output = HostInstant;
-
-    fn sub(self, span: Duration) -> HostInstant {
-        HostInstant(self.0.saturating_sub(span))
-    }
-}
-
-impl Sub for HostInstant {
-    type Output = Duration;
-
-    fn sub(self, earlier: HostInstant) -> Duration {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-impl AddAssign<Duration> for HostInstant {
-    fn add_assign(&mut self, span: Duration) {
-        *self = *self + span;
-    }
-}
-
-impl SubAssign<Duration> for HostInstant {
-    fn sub_assign(&mut self, span: Duration) {
-        *self = *self - span;
-    }
-}
-
-/// The true duration of a span that the running task's host measures on its own clock.
-fn true_span(span: Duration) -> Duration {
-    let host = task::current();
-    host.true_span(span)
-}
-
-/// Random numbers from the stream of the host whose task is running.
-pub struct HostRng(Host);
 
 impl RngCore for HostRng {
     fn next_u32(&mut self) -> u32 {
@@ -116,7 +65,7 @@ impl AsyncRuntime for HostRuntime {
     }
 
     fn sleep_until(deadline: HostInstant) -> Self::Sleep {
-        Self::sleep(deadline - <HostInstant as openraft::Instant>::now())
+        Self::sleep(deadline - HostInstant::present())
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
@@ -124,7 +73,7 @@ impl AsyncRuntime for HostRuntime {
     }
 
     fn timeout_at<R, F: Future<Output = R> + OptionalSend>(deadline: HostInstant, future: F) -> Self::Timeout<R, F> {
-        Self::timeout(deadline - <HostInstant as openraft::Instant>::now(), future)
+        Self::timeout(deadline - HostInstant::present(), future)
     }
 
     fn is_panic(join_error: &Self::JoinError) -> bool {
@@ -132,7 +81,7 @@ impl AsyncRuntime for HostRuntime {
     }
 
     fn thread_rng() -> HostRng {
-        HostRng(task::current())
+        HostRng::current()
     }
 
     fn oneshot<T: OptionalSend>() -> (Self::OneshotSender<T>, Self::OneshotReceiver<T>) {

@@ -3,7 +3,6 @@
 use super::Setup;
 use super::members::Changing;
 use super::replica::{Done, Replica};
-use super::rules::Reads;
 use super::state::{Change, Disk, Machine, RaftRs, Shared};
 use crate::host::Host;
 use crate::kv::{Op, Response};
@@ -13,6 +12,7 @@ use crate::systems::engines::mailroom::{Arrival, Batch, Mailroom};
 use crate::systems::engines::node::Engine;
 use crate::systems::message::encode;
 use crate::systems::storage::journal::Journal;
+use crate::systems::storage::rules::Reads;
 use crate::systems::storage::tables;
 use crate::trace::{HostSet, MessageKind};
 use std::collections::BTreeMap;
@@ -57,15 +57,15 @@ impl Driver {
     /// # Errors
     /// When the storage cannot be read, or raft-rs does not start on it.
     pub fn start(setup: &Rc<Setup>, host: &Host, latest: &Latest<RaftRs>) -> Result<Driver, Box<dyn Error>> {
-        let database = (setup.rules.open)(host)?;
+        let database = (setup.rules.node.open)(host)?;
         let (disk, mut machine): (Disk, Machine) = tables::load(&database)?;
-        let disk = (setup.rules.remember)(disk);
+        let disk = (setup.rules.node.remember)(disk);
         if machine.membership.voters.is_empty() {
             machine.membership = setup.founders.clone();
         }
-        let journal: Journal<Change> = Journal::new(host.clone(), database, setup.rules.commit);
+        let journal: Journal<Change> = Journal::new(host.clone(), database, setup.rules.node.commit);
         let (disk, machine) = (Arc::new(Mutex::new(disk)), Arc::new(Mutex::new(machine)));
-        let state = Shared { disk, machine, take: setup.rules.snapshot };
+        let state = Shared { disk, machine, take: setup.rules.node.snapshot };
         *latest.borrow_mut() = Some(state.machine.clone());
         Ok(Driver {
             host: host.clone(),
@@ -127,7 +127,7 @@ impl Engine for Driver {
             return asked.refuse(self.replica.hint());
         }
         if is_read {
-            return match self.setup.rules.reads {
+            return match self.setup.rules.node.reads {
                 Reads::Confirmed => self.reads.new.push(asked),
                 Reads::Believing => self.answer_read(asked),
             };

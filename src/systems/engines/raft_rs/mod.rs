@@ -78,7 +78,7 @@ impl RaftRsCluster {
     /// The same, all of whose nodes have a bug.
     ///
     /// # Panics
-    /// For a bug that is not in [`Bug::ON_RAFT_RS`].
+    /// For a bug that is not planted here.
     pub fn bugged(deployment: &Deployment, bug: Bug) -> RaftRsCluster {
         RaftRsCluster::with(deployment, planted::rules(bug))
     }

@@ -208,7 +208,7 @@ impl Replica {
 
     /// Waits until all changes are durable.
     async fn sync(&self) -> io::Result<()> {
-        if self.rules.waits_for_disk {
+        if self.rules.node.waits_for_disk {
             return self.journal.flushed().await;
         }
         self.journal.flush(|_| ());
@@ -283,7 +283,7 @@ impl Replica {
             let stored = held.unwrap_or_else(|| self.stored(entry));
             let applied = {
                 let mut machine = lock(&self.state.machine);
-                stored.command().iter().for_each(|command| (self.rules.prepare)(&mut machine, command));
+                stored.command().iter().for_each(|command| (self.rules.node.prepare)(&mut machine, command));
                 machine.apply(stored.clone(), &mut effects)
             };
             self.observer.applied(&stored, applied);
@@ -361,7 +361,7 @@ impl Replica {
         if self.applied() < covered + self.logs_per_snapshot {
             return Ok(());
         }
-        let stored = (self.rules.snapshot)(&lock(&self.state.machine)).map_err(io::Error::other)?;
+        let stored = (self.rules.node.snapshot)(&lock(&self.state.machine)).map_err(io::Error::other)?;
         let end = stored.meta.upto.map_or(0, |upto| upto.index).saturating_sub(self.logs_kept);
         let purged = {
             let mut disk = lock(&self.state.disk);

@@ -1,0 +1,20 @@
+//! The store on openraft 0.10 with one of the [bugs](crate::systems::bugs) that are not openraft's: each changes one
+//! rule.
+
+use super::rules::Rules;
+use crate::systems::bugs::Bug;
+use crate::systems::protocol::Reply;
+use crate::systems::storage::planted;
+
+/// The rules of a node that has this bug.
+///
+/// # Panics
+/// For a bug that changes no rule.
+pub fn rules(bug: Bug) -> Rules {
+    let sound = Rules::default();
+    match (bug, planted::rules(bug)) {
+        (_, Some(store)) => Rules { store, ..sound },
+        (Bug::RefusedAfterAppend, None) => Rules { discarded: |hint| Reply::Refused { hint }, ..sound },
+        (other, None) => unreachable!("{other} is not planted in openraft 0.10"),
+    }
+}
