@@ -1,7 +1,9 @@
-//! The client protocol, the same for every system under test.
+//! The protocol of clients, and of the administrator, the same for every system under test.
 
+use super::message::{decode, encode};
+use super::{Reconfiguration, Reconfigured, Reconfiguring};
 use crate::kv::{Command, Response};
-use crate::trace::HostId;
+use crate::trace::{HostId, MessageKind};
 use serde::{Deserialize, Serialize};
 
 /// A client's request: one attempt of one command.
@@ -32,4 +34,14 @@ pub enum Reply {
     Unknown,
     /// The command has not taken effect and will not, and to ask again is of no use.
     Failed,
+}
+
+/// An administrator's request to one node, where nodes answer [`MessageKind::Members`].
+pub fn reconfigure(request: Reconfiguration<'_>) -> Reconfiguring<'_> {
+    let Reconfiguration { client, node, voters, timeout } = request;
+    Box::pin(async move {
+        let answer = client.transport().call(node, MessageKind::Members, encode(&voters), timeout, None).await;
+        let decoded = answer.ok().and_then(|bytes| decode(&bytes));
+        decoded.unwrap_or(Reconfigured::Unknown)
+    })
 }

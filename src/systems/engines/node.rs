@@ -4,10 +4,10 @@ use super::desk::{Asked, Counter};
 use super::mailroom::{Arrival, Batch, Mailroom};
 use crate::host::Host;
 use crate::host::transport::Incoming;
+use crate::systems::Reconfigured;
 use crate::systems::message::{decode, encode};
 use crate::systems::protocol::Request;
 use crate::systems::storage::process;
-use crate::systems::{Reconfiguration, Reconfigured, Reconfiguring};
 use crate::trace::{HostSet, MessageKind};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -145,14 +145,4 @@ impl<E: Engine> process::Node for Node<E> {
     async fn failed(&self) {
         self.failure.notified().await;
     }
-}
-
-/// An administrator's request to one node.
-pub fn reconfigure(request: Reconfiguration<'_>) -> Reconfiguring<'_> {
-    let Reconfiguration { client, node, voters, timeout } = request;
-    Box::pin(async move {
-        let answer = client.transport().call(node, MessageKind::Members, encode(&voters), timeout, None).await;
-        let decoded = answer.ok().and_then(|bytes| decode(&bytes));
-        decoded.unwrap_or(Reconfigured::Unknown)
-    })
 }

@@ -7,8 +7,8 @@ use super::answer::{self, Action, Answer};
 use super::child::{LINE_BYTES, LINES, short};
 use super::family::Family;
 use super::last_words::LastWords;
-use super::outbox::{Outbox, quoted};
-use super::post::{Envelope, Mailbox};
+use super::outbox::{Outbox, members, names, quoted};
+use super::post::Mailbox;
 use super::{Broken, Service, Shared, lock, patience};
 use crate::host::Host;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -169,8 +169,7 @@ async fn live(cluster: &Shared, host: &Host, process: &Free, mailbox: &Mailbox) 
             if let Some(letter) = letter {
                 host.record(letter.delivered());
             }
-            let Envelope { src, dest, body, .. } = &*envelope;
-            tell(&format!(r#""src":{},"dest":{},"body":{}"#, quoted(src), quoted(dest), body.get()));
+            tell(&members(&envelope));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -191,11 +190,6 @@ fn message(line: &str) -> Result<Message, String> {
 /// A message to the node from who sets the scene.
 fn of_the_setting(host: &Host, number: u64, body: &str) -> String {
     format!(r#""src":"schism","dest":{},"body":{{"msg_id":{number},{body}}}"#, quoted(host.name()))
-}
-
-fn names(host: &Host) -> String {
-    let names: Vec<String> = host.nodes().iter().map(|node| quoted(node)).collect();
-    format!("[{}]", names.join(","))
 }
 
 /// Everybody is everybody's neighbour.

@@ -2,7 +2,7 @@
 
 use super::answer::{Action, Answer};
 use super::child::Child;
-use super::outbox::{Outbox, quoted};
+use super::outbox::{Outbox, members, names, quoted};
 use super::post::{Envelope, Mailbox};
 use super::{Broken, Shared, Wrong};
 use crate::host::Host;
@@ -158,13 +158,12 @@ impl Life<'_> {
 
     fn init(&self) -> String {
         let name = quoted(self.host.name());
-        let nodes: Vec<String> = self.host.nodes().iter().map(|node| quoted(node)).collect();
         let disk: Vec<String> =
             self.disk.values().iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();
         let timing = &self.cluster.deployment;
         let rest = format!(
-            r#""src":"schism","dest":{name},"body":{{"type":"init","msg_id":0,"node_id":{name},"node_ids":[{}]}},"disk":{{{}}},"timing":{{"heartbeat_ms":{},"election_min_ms":{},"election_max_ms":{}}}"#,
-            nodes.join(","),
+            r#""src":"schism","dest":{name},"body":{{"type":"init","msg_id":0,"node_id":{name},"node_ids":{}}},"disk":{{{}}},"timing":{{"heartbeat_ms":{},"election_min_ms":{},"election_max_ms":{}}}"#,
+            names(self.host),
             disk.join(","),
             timing.heartbeat.as_millis(),
             timing.election.0.as_millis(),
@@ -188,9 +187,7 @@ impl Life<'_> {
                 }
             }
         }
-        let Envelope { src, dest, body, .. } = envelope;
-        let rest = format!(r#""src":{},"dest":{},"body":{}"#, quoted(src), quoted(dest), body.get());
-        let event = self.event("message", &rest);
+        let event = self.event("message", &members(envelope));
         self.handle(&event, letter.as_ref()).await
     }
 

@@ -85,6 +85,17 @@ fn class(head: &Head) -> MessageKind {
     if head.in_reply_to.is_some() || is_answer { found.reply() } else { found }
 }
 
+/// What a node is told of a message: members of a JSON object.
+pub fn members(Envelope { src, dest, body, .. }: &Envelope) -> String {
+    format!(r#""src":{},"dest":{},"body":{}"#, quoted(src), quoted(dest), body.get())
+}
+
+/// The names of all nodes as a JSON array.
+pub fn names(host: &Host) -> String {
+    let names: Vec<String> = host.nodes().iter().map(|node| quoted(node)).collect();
+    format!("[{}]", names.join(","))
+}
+
 /// A text as JSON.
 pub fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("text is JSON")

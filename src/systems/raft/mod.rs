@@ -34,12 +34,13 @@ pub mod sessions;
 pub mod state_machine;
 pub mod types;
 
-use super::message::{decode, encode};
+use super::protocol;
+use super::storage::durable::{LAG_FOR_SNAPSHOT, LOGS_KEPT, LOGS_PER_SNAPSHOT};
 use super::storage::process;
-use super::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
+use super::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
-use crate::trace::{HostId, MessageKind};
+use crate::trace::HostId;
 use node::{Medium, Remains, Setup};
 use openraft::{Config, EmptyNode, SnapshotPolicy};
 use service::Reads;
@@ -48,13 +49,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use types::node_id;
-
-/// Log entries between two snapshots. Few, so that a run of seconds builds several snapshots and purges its log.
-const LOGS_PER_SNAPSHOT: u64 = 150;
-/// Log entries kept below a snapshot, so that a follower a little behind is sent entries and not a snapshot.
-const LOGS_KEPT: u64 = 30;
-/// A follower that lags by more entries than this is sent a snapshot.
-const LAG_FOR_SNAPSHOT: u64 = 300;
 
 /// The choices that make one of the Raft systems.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,11 +108,6 @@ impl Cluster for RaftCluster {
     }
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
-        let Reconfiguration { client, node, voters, timeout } = request;
-        Some(Box::pin(async move {
-            let answer = client.transport().call(node, MessageKind::Members, encode(&voters), timeout, None).await;
-            let decoded = answer.ok().and_then(|bytes| decode(&bytes));
-            decoded.unwrap_or(Reconfigured::Unknown)
-        }))
+        Some(protocol::reconfigure(request))
     }
 }

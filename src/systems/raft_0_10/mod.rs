@@ -27,12 +27,13 @@ pub mod types;
 mod tests;
 
 use super::bugs::Bug;
-use super::message::{decode, encode};
+use super::protocol;
+use super::storage::durable::{LAG_FOR_SNAPSHOT, LOGS_KEPT, LOGS_PER_SNAPSHOT};
 use super::storage::process;
-use super::{Cluster, Deployment, Process, Reconfiguration, Reconfigured, Reconfiguring};
+use super::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
 use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
-use crate::trace::{HostId, MessageKind};
+use crate::trace::HostId;
 use node::{Latest, Setup};
 use openraft_0_10::{Config, EmptyNode, SnapshotPolicy};
 use rules::Rules;
@@ -41,12 +42,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use types::node_id;
-
-/// Log entries between two snapshots, and kept below one: as the store on openraft 0.9 has it.
-const LOGS_PER_SNAPSHOT: u64 = 150;
-const LOGS_KEPT: u64 = 30;
-/// A follower that lags by more entries than this is sent a snapshot.
-const LAG_FOR_SNAPSHOT: u64 = 300;
 
 /// A Raft cluster.
 pub struct Raft010Cluster {
@@ -115,11 +110,6 @@ impl Cluster for Raft010Cluster {
     }
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
-        let Reconfiguration { client, node, voters, timeout } = request;
-        Some(Box::pin(async move {
-            let answer = client.transport().call(node, MessageKind::Members, encode(&voters), timeout, None).await;
-            let decoded = answer.ok().and_then(|bytes| decode(&bytes));
-            decoded.unwrap_or(Reconfigured::Unknown)
-        }))
+        Some(protocol::reconfigure(request))
     }
 }

@@ -8,6 +8,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+/// Log entries between two snapshots. Few, so that a run of seconds builds several snapshots and purges its log.
+pub const LOGS_PER_SNAPSHOT: u64 = 150;
+/// Log entries kept below a snapshot, so that a follower a little behind is sent entries and not a snapshot.
+pub const LOGS_KEPT: u64 = 30;
+/// A follower that lags by more entries than this is sent a snapshot, where the engine asks for such a number.
+pub const LAG_FOR_SNAPSHOT: u64 = 300;
+
 /// Data that has a place on a disk.
 pub trait Plain: Clone + Debug + Serialize + DeserializeOwned + 'static {}
 

@@ -20,7 +20,8 @@ use crate::host::Host;
 use crate::kv::{Key, Value};
 use crate::systems::bugs::Bug;
 use crate::systems::engines::cluster::Nodes;
-use crate::systems::engines::node;
+use crate::systems::protocol;
+use crate::systems::storage::durable::{LOGS_KEPT, LOGS_PER_SNAPSHOT};
 use crate::systems::{Cluster, Deployment, Process, Reconfiguration, Reconfiguring};
 use crate::trace::HostId;
 use driver::Driver;
@@ -30,9 +31,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Log entries between two snapshots, and kept below one: as the systems on openraft have it.
-const LOGS_PER_SNAPSHOT: u64 = 150;
-const LOGS_KEPT: u64 = 30;
 /// Ticks of raft-rs between two heartbeats.
 const TICKS_PER_HEARTBEAT: u32 = 10;
 
@@ -114,6 +112,6 @@ impl Cluster for RaftRsCluster {
     }
 
     fn reconfigure<'a>(&'a self, request: Reconfiguration<'a>) -> Option<Reconfiguring<'a>> {
-        Some(node::reconfigure(request))
+        Some(protocol::reconfigure(request))
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::host::{Host, lock};
 use crate::systems::bugs::Bug;
-use crate::systems::raft::LOGS_KEPT;
 use crate::systems::raft::durable::{Change, Disk};
 use crate::systems::raft::log_store::LogStore;
 use crate::systems::raft::types::{Entry, NodeId, StorageError, Types};
+use crate::systems::storage::durable::LOGS_KEPT;
 use crate::systems::storage::journal::{Commit, Journal};
 use crate::systems::storage::tables::{self, OpenError};
 use crate::systems::together::Bugs;
