@@ -24,6 +24,9 @@ const FLOOD: Duration = Duration::from_secs(3);
 /// How many times a packet goes there and back, and the pause between two of them.
 const ROUNDS: usize = 4000;
 const PAUSE: Duration = Duration::from_micros(200);
+/// After how long a packet counts as lost, and how many may be in a row.
+const PATIENCE: Duration = Duration::from_millis(100);
+const TRIES: u32 = 20;
 /// The port on which packets are received.
 const PORT: u16 = 9000;
 
@@ -117,29 +120,76 @@ fn added(networks: &Networks) -> io::Result<(u64, u64)> {
 fn one_way_ns(networks: &Networks, from: HostId) -> io::Result<Vec<u64>> {
     let echo = socket(networks, HostId(2), PORT + 1)?;
     let asker = socket(networks, from, 0)?;
-    let timeout = Some(Duration::from_secs(1));
-    echo.set_read_timeout(timeout)?;
-    asker.set_read_timeout(timeout)?;
+    echo.set_read_timeout(Some(PATIENCE))?;
     asker.connect((address(HostId(2)), PORT + 1))?;
-    let mut times = Vec::with_capacity(ROUNDS);
-    std::thread::scope(|threads| {
+    let is_over = AtomicBool::new(false);
+    let mut times = std::thread::scope(|threads| {
         threads.spawn(|| {
-            for _ in 0..ROUNDS {
+            while !is_over.load(Ordering::Relaxed) {
                 let mut bytes = [0; LENGTH];
-                // The asker notices what is missing.
-                let Ok((length, asker)) = echo.recv_from(&mut bytes) else { return };
-                let _ = echo.send_to(&bytes[..length], asker);
+                if let Ok((length, asker)) = echo.recv_from(&mut bytes) {
+                    let _ = echo.send_to(&bytes[..length], asker);
+                }
             }
         });
-        for _ in 0..ROUNDS {
-            let sent_ns = monotonic_ns();
-            asker.send(&[0; LENGTH])?;
-            asker.recv(&mut [0; LENGTH])?;
-            times.push((monotonic_ns() - sent_ns) / 2);
+        let round = |_| {
             std::thread::sleep(PAUSE);
-        }
-        io::Result::Ok(())
+            there_and_back_ns(&asker).map(|ns| ns / 2)
+        };
+        let times: io::Result<Vec<u64>> = (0..ROUNDS).map(round).collect();
+        is_over.store(true, Ordering::Relaxed);
+        times
     })?;
     times.sort_unstable();
     Ok(times)
+}
+
+/// How long a packet takes to whom the socket is connected to, and back. One that is lost, in a queue that is still full of
+/// others, is sent again: it is no time.
+fn there_and_back_ns(asker: &UdpSocket) -> io::Result<u64> {
+    asker.set_read_timeout(Some(PATIENCE))?;
+    for _ in 0..TRIES {
+        let sent_ns = monotonic_ns();
+        let mut packet = [0; LENGTH];
+        packet[..8].copy_from_slice(&sent_ns.to_be_bytes());
+        let _ = asker.send(&packet);
+        let mut came = [0; LENGTH];
+        while asker.recv(&mut came).is_ok() {
+            // An earlier one may come late.
+            if came == packet {
+                return Ok(monotonic_ns() - sent_ns);
+            }
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, format!("{TRIES} packets in a row did not come back")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_packet_is_sent_again_and_silence_is_an_error() {
+        let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let asker = UdpSocket::bind("127.0.0.1:0").unwrap();
+        asker.connect(echo.local_addr().unwrap()).unwrap();
+        echo.set_read_timeout(Some(PATIENCE)).unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                let (mut bytes, mut is_first) = ([0; LENGTH], true);
+                while !is_over.load(Ordering::Relaxed) {
+                    let Ok((length, from)) = echo.recv_from(&mut bytes) else { continue };
+                    // The first is lost.
+                    if !std::mem::take(&mut is_first) {
+                        echo.send_to(&bytes[..length], from).unwrap();
+                    }
+                }
+            });
+            let came = there_and_back_ns(&asker);
+            is_over.store(true, Ordering::Relaxed);
+            assert!(came.is_ok(), "{came:?}");
+        });
+        assert_eq!(there_and_back_ns(&asker).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
 }
