@@ -1,6 +1,7 @@
 //! `#[schism::test]` on small services: sound ones pass, and planted defects are found and reported. The tests that
 //! must fail are ignored, and run from here as their own processes.
 
+mod programs;
 mod strangers;
 
 use schism::harness::{Answer, Call, KeyValue, Service};

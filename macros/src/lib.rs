@@ -6,7 +6,8 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Expr, ItemFn, Lit, MetaNameValue, ReturnType, Token, parse_macro_input};
 
-/// Makes a seeded chaos test of a function that returns a fresh `schism::harness::Service`.
+/// Makes a seeded chaos test of a function that returns a fresh `schism::harness::Service`, or `schism::harness::Nodes`: the
+/// command line of a program in whatever language.
 ///
 /// * `scenario = "..."` names a scenario that schism carries, or a file in the package.
 /// * `seeds = 20` is how many seeds are tried unless `SCHISM_SEEDS` says otherwise.

@@ -17,11 +17,8 @@ use schism::report::recording;
 use schism::run::run;
 use schism::scenario::Scenario;
 use schism::systems::System;
-use schism::systems::nodes::{Pace, Program, Service, set_patience, starts};
+use schism::systems::nodes::{PATIENCE_VARIABLE, Pace, Program, Service, set_patience, starts};
 use std::path::{Path, PathBuf};
-
-/// Names the number of seconds of real time that a process may take to answer one event.
-const PATIENCE: &str = "SCHISM_NODES_PATIENCE";
 
 /// Arguments of `schism nodes`.
 #[derive(Args)]
@@ -132,10 +129,6 @@ fn service(text: &str) -> Result<Service, String> {
 
 /// Takes over how long a process may take, if the environment says it.
 pub fn read_patience() -> Result<(), Failure> {
-    let Some(text) = std::env::var_os(PATIENCE) else { return Ok(()) };
-    let seconds =
-        text.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|seconds| (1..=86_400).contains(seconds));
-    let wrong = || Failure::Usage(format!("{PATIENCE}: give seconds, 1 to 86400"));
-    set_patience(seconds.ok_or_else(wrong)?);
-    Ok(())
+    let Some(seconds) = std::env::var_os(PATIENCE_VARIABLE) else { return Ok(()) };
+    set_patience(&seconds).map_err(Failure::Usage)
 }

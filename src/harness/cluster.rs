@@ -7,11 +7,34 @@ use crate::check::linearizability::model::Model;
 use crate::host::{Host, lock};
 use crate::kv::Key;
 use crate::rng;
-use crate::run::Subject;
+use crate::run::{RunError, Subject};
+use crate::scenario::Scenario;
 use crate::systems::protocol::Reply;
 use crate::systems::{self, Answering, Attempt, Cluster, Process};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+
+/// What a test may test: a [`Service`], or the nodes of a program (`Nodes`, with the feature `nodes`).
+pub trait Tested: 'static {
+    /// A fresh one for the run of a scenario and a seed, under the name of the test.
+    ///
+    /// # Errors
+    /// When there is no such thing to run: an error of the test.
+    fn fresh(self, name: &str, scenario: &Scenario, seed: u64) -> Result<Fresh, RunError>;
+}
+
+/// What is run, and the place where the attempts of its clients are written down.
+pub struct Fresh {
+    pub(super) subject: Subject,
+    pub(super) attempts: Attempts,
+}
+
+impl<S: Service> Tested for S {
+    fn fresh(self, name: &str, _scenario: &Scenario, _seed: u64) -> Result<Fresh, RunError> {
+        let attempts = Attempts::default();
+        Ok(Fresh { subject: subject_with(name, self, attempts.clone()), attempts })
+    }
+}
 
 /// By client and scripted key, the last answer.
 type LastAnswers<O> = Mutex<BTreeMap<(u32, Key), <O as Model>::Ret>>;
@@ -95,7 +118,7 @@ pub fn subject<S: Service>(name: &str, service: S) -> Subject {
 }
 
 /// The same; the attempts of its clients are written down in `attempts`.
-pub(super) fn subject_with<S: Service>(name: &str, service: S, attempts: Attempts) -> Subject {
+fn subject_with<S: Service>(name: &str, service: S, attempts: Attempts) -> Subject {
     let (object, dialogue) = (Arc::new(service.object()), Dialogue::<S::Object>::default());
     let judge = ObjectJudge { object: object.clone(), dialogue: dialogue.clone() };
     let (service, last) = (Arc::new(service), Mutex::default());

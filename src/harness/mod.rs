@@ -16,6 +16,7 @@
 //! * [`prelude`]: the names that a test needs.
 //! * `service`: what a test must know about a service.
 //! * `attempts`: the clients' operations, and how each attempt ended.
+//! * `nodes` (feature `nodes`): a program in another language as what is tested.
 //! * `judge`: the verdict on objects that are not the key-value store.
 //! * `cluster`: the service as the simulator sees it.
 //! * `settings`: what the test says of itself.
@@ -34,6 +35,8 @@ mod course;
 mod doubts;
 mod failure;
 mod judge;
+#[cfg(feature = "nodes")]
+mod nodes;
 pub mod prelude;
 mod prints;
 mod runner;
@@ -43,7 +46,9 @@ mod story;
 mod test;
 mod variables;
 
-pub use cluster::subject;
+pub use cluster::{Fresh, Tested, subject};
+#[cfg(feature = "nodes")]
+pub use nodes::Nodes;
 pub use service::{Answer, Call, KeyValue, Object, Service};
 pub use settings::{Inconclusive, Isolation, Place};
 pub use test::Test;

@@ -3,6 +3,8 @@
 //! The attribute is not among it: `test` would be ambiguous with Rust's own. Write `#[schism::test(...)]`.
 
 pub use crate::check::linearizability::model::{Model, Times};
+#[cfg(feature = "nodes")]
+pub use crate::harness::Nodes;
 pub use crate::harness::{Answer, Call, KeyValue, Object, Service};
 pub use crate::host::Host;
 pub use crate::host::stream::{Listener, Stream};

@@ -6,6 +6,7 @@
 //! Code that starts all its tasks with `Host::spawn` may share a process, which is faster.
 
 use super::attempts::{self, Attempts};
+use super::cluster::Fresh;
 use super::settings::{Isolation, Settings};
 use super::variables::{HTML, REPLAY};
 use super::{prints, story};
@@ -14,7 +15,7 @@ use crate::host::{echo, lock};
 use crate::report::page::page;
 use crate::report::recording;
 use crate::rng::seeds::SEED;
-use crate::run::{Doubt, Options, Run, RunError, Subject, Verdict, run_subject};
+use crate::run::{Doubt, Options, Run, RunError, Verdict, run_subject};
 use crate::scenario::Scenario;
 use crate::shrink::{Failed, Oracle, PANIC, Trial, names};
 use crate::sim::SimulationError;
@@ -128,8 +129,8 @@ pub(super) enum Case<'a> {
 pub(super) struct Runner {
     pub settings: Settings,
     pub scenario: Scenario,
-    /// Makes a fresh service, given the place where the attempts of its clients are recorded.
-    pub make: Box<dyn Fn() -> (Subject, Attempts) + Send + Sync>,
+    /// Makes a fresh service or cluster for the run of a scenario and a seed.
+    pub make: Box<dyn Fn(&Scenario, u64) -> Result<Fresh, RunError> + Send + Sync>,
     /// Folder for what runs leave behind.
     pub folder: PathBuf,
 }
@@ -190,7 +191,7 @@ impl Runner {
         let job = move || {
             let _logs = wish.echo.then(prints::log);
             let run = || {
-                let (subject, attempts) = (runner.make)();
+                let Fresh { subject, attempts } = (runner.make)(&scenario, seed)?;
                 let options = Options { budget: runner.settings.budget };
                 run_subject(&scenario, &subject, seed, &options).map(|run| (run, attempts))
             };

@@ -1,11 +1,9 @@
-//! The test as `#[schism::test]` makes it: its settings, and the check of a service under them.
+//! The test as `#[schism::test]` makes it: its settings, and the check of what it tests under them.
 
-use super::attempts::Attempts;
-use super::cluster::subject_with;
+use super::cluster::Tested;
 use super::course::{Course, target_folder};
 use super::failure::Failure;
 use super::runner::Runner;
-use super::service::Service;
 use super::settings::{Inconclusive, Isolation, Place, Settings};
 use super::story;
 use super::variables::REPLAY;
@@ -64,23 +62,20 @@ impl Test {
     ///
     /// # Panics
     /// When the test fails; the report is on stderr.
-    pub fn check<S: Service>(&self, make: fn() -> S) {
+    pub fn check<T: Tested>(&self, make: fn() -> T) {
         let is_shown = [SEED, REPLAY].iter().any(|variable| std::env::var_os(variable).is_some());
         // What one run prints is told apart by its process.
         let isolation = if is_shown { Isolation::Process } else { self.settings.isolation };
         Test { settings: Settings { isolation, ..self.settings.clone() } }.check_in(make);
     }
 
-    fn check_in<S: Service>(&self, make: fn() -> S) {
+    fn check_in<T: Tested>(&self, make: fn() -> T) {
         let scenario = match self.load() {
             Ok(scenario) => scenario,
             Err(error) => return story::fail(&self.settings, &Failure::Harness(error)),
         };
         let name = self.settings.name();
-        let make = move || {
-            let attempts = Attempts::default();
-            (subject_with(&name, make(), attempts.clone()), attempts)
-        };
+        let make = move |scenario: &Scenario, seed| make().fresh(&name, scenario, seed);
         let runner =
             Runner { settings: self.settings.clone(), scenario, make: Box::new(make), folder: target_folder() };
         let runner = Arc::new(runner);

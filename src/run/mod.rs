@@ -87,6 +87,15 @@ pub fn run_while(
     run_plan(scenario, plan, &subject, options, is_wanted)
 }
 
+/// What [`run`] runs: a system in a scenario, deployed as a seed has it. For one run of [`run_subject`].
+///
+/// # Errors
+/// When this build leaves the system out.
+pub fn subject(scenario: &Scenario, system: System, seed: u64) -> Result<Subject, RunError> {
+    let scenario = &scenario.drawn(seed);
+    Ok(subject_of(system, &deployment(scenario, &plan(scenario, seed)))?)
+}
+
 /// A system of the testbed, or of somebody's program, as it is run.
 fn subject_of(system: System, deployment: &Deployment) -> Result<Subject, NotBuilt> {
     let name = system.name().to_owned();

@@ -42,6 +42,7 @@ use free::Free;
 use pace::Pacer;
 use post::Post;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,10 +52,19 @@ const PATIENCE_S: u64 = 60;
 
 static PATIENCE: AtomicU64 = AtomicU64::new(PATIENCE_S);
 
-/// Sets how many seconds of real time a process of this program's runs may take to answer an event. No verdict depends
-/// on it: a run in which one takes longer has none.
-pub fn set_patience(seconds: u64) {
-    PATIENCE.store(seconds.max(1), Ordering::Relaxed);
+/// Names the environment variable for [`set_patience`].
+pub const PATIENCE_VARIABLE: &str = "SCHISM_NODES_PATIENCE";
+
+/// Sets how many seconds of real time a process may take to answer an event, as [`PATIENCE_VARIABLE`] says it. No verdict
+/// depends on it: a run in which one takes longer has none.
+///
+/// # Errors
+/// When it is no such number.
+pub fn set_patience(seconds: &OsStr) -> Result<(), String> {
+    let number = seconds.to_str().and_then(|text| text.parse::<u64>().ok());
+    let number = number.filter(|seconds| (1..=86_400).contains(seconds));
+    PATIENCE.store(number.ok_or_else(|| format!("{PATIENCE_VARIABLE}: give seconds, 1 to 86400"))?, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Whether a process of this program can be started on this machine.
