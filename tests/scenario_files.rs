@@ -10,6 +10,7 @@ use schism::fault::fold::{Active, SiteShape, Timeline, Topology};
 use schism::fault::kinds::{Messages, OneWay, Partition};
 use schism::fault::model::{Chaos, Fault, FaultKind, Target};
 use schism::fault::ranges::Ranges;
+use schism::kv::transaction::Consistency;
 use schism::kv::{Key, Op};
 use schism::scenario::{
     AvailabilityBound, Between, Expectation, Explicit, Latency, Nemesis, Recorded, Safety, Scenario, ScriptedOp, Site,
@@ -304,6 +305,7 @@ prop_compose! {
             kinds: kinds.into_iter().map(str::to_string).collect(),
         });
         let (get, put, delete, cas) = weights;
+        let consistency = if witness { Consistency::Serializable } else { Consistency::default() };
         let availability = vec![
             AvailabilityBound { site: "a".into(), at_least: Some(bound.0), at_most: Some(bound.1) },
             AvailabilityBound { site: "b".into(), at_least: None, at_most: Some(1.0) },
@@ -331,7 +333,7 @@ prop_compose! {
                 takeover_after_ms,
                 ..Timing::default()
             },
-            workload: Workload { operations: 77, start_ms: 0, keys: 3, get, put, delete, cas },
+            workload: Workload { operations: 77, start_ms: 0, keys: 3, get, put, delete, cas, consistency },
             messages,
             faults,
             nemesis,

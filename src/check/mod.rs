@@ -10,6 +10,8 @@ pub mod lost_write;
 pub mod primaries;
 pub mod raft;
 pub mod split_brain;
+#[cfg(feature = "nodes")]
+pub mod transactions;
 pub mod vacuity;
 
 use crate::trace::{HostId, MessageId};
@@ -98,6 +100,8 @@ pub enum CheckName {
     Panic,
     /// A service that is not the store answers as its model says.
     Service,
+    /// Transactions are as isolated as their store promises.
+    Transactions,
     /// While nobody writes, every member gets what is committed, in bounded time.
     CatchUp,
 }

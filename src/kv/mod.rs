@@ -4,6 +4,7 @@
 //! near-linear time. This folder knows nothing of networks, replication or time.
 
 pub mod store;
+pub mod transaction;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

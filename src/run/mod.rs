@@ -36,7 +36,7 @@ use crate::sim::{SimulationError, simulate_while};
 use crate::systems::Cluster;
 #[cfg(feature = "nodes")]
 use crate::systems::nodes::{NodesCluster, Service};
-use crate::systems::{Deployment, NotBuilt, System};
+use crate::systems::{NotBuilt, System};
 #[cfg(feature = "nodes")]
 use services::ServiceJudge;
 #[cfg(feature = "nodes")]
@@ -83,7 +83,7 @@ pub fn run_while(
 ) -> Result<Run, RunError> {
     let scenario = &scenario.drawn(seed);
     let plan = plan(scenario, seed);
-    let subject = subject_of(system, &deployment(scenario, &plan))?;
+    let subject = subject_of(scenario, system, &plan)?;
     run_plan(scenario, plan, &subject, options, is_wanted)
 }
 
@@ -93,16 +93,17 @@ pub fn run_while(
 /// When this build leaves the system out.
 pub fn subject(scenario: &Scenario, system: System, seed: u64) -> Result<Subject, RunError> {
     let scenario = &scenario.drawn(seed);
-    Ok(subject_of(system, &deployment(scenario, &plan(scenario, seed)))?)
+    Ok(subject_of(scenario, system, &plan(scenario, seed))?)
 }
 
 /// A system of the testbed, or of somebody's program, as it is run.
-fn subject_of(system: System, deployment: &Deployment) -> Result<Subject, NotBuilt> {
+fn subject_of(scenario: &Scenario, system: System, plan: &Plan) -> Result<Subject, NotBuilt> {
+    let deployment = &deployment(scenario, plan);
     let name = system.name().to_owned();
     #[cfg(feature = "nodes")]
     if let System::Nodes(program) = system {
         let cluster = NodesCluster::new(program, deployment);
-        let judge = Arc::new(ServiceJudge { cluster: cluster.clone() });
+        let judge = Arc::new(ServiceJudge { cluster: cluster.clone(), consistency: scenario.workload.consistency });
         let object = (program.service() != Service::LinKv).then_some(judge as Arc<dyn Judge>);
         let cluster = (Box::new(cluster) as Box<dyn Cluster>).into();
         return Ok(Subject { name, cluster, object });

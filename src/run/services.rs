@@ -1,10 +1,13 @@
-//! The verdict on services that are not the store: echo, unique ids, broadcast, a counter that only grows. Each has a
+//! The verdict on services that are not the store: echo, unique ids, broadcast, a counter that only grows,
+//! transactions. Each has a
 //! model of which answers are right; the first that is not is the evidence.
 
 use super::subject::{Judge, Judged};
 use crate::check::linearizability::Budget;
+use crate::check::transactions::{self, Fate, Transaction};
 use crate::check::{Certificate, CheckName, Violation, seconds};
 use crate::history::{History, Operation, Status};
+use crate::kv::transaction::Consistency;
 use crate::systems::nodes::{Ask, Got, NodesCluster, Said};
 use crate::trace::HostId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct ServiceJudge {
     /// Knows what was asked and answered.
     pub cluster: NodesCluster,
+    /// What transactions are held to.
+    pub consistency: Consistency,
 }
 
 impl Judge for ServiceJudge {
     fn judge(&self, history: &History, _budget: Budget) -> Judged {
-        let violations = wrong(history, &self.cluster.dialogue(), &self.cluster.leaders());
+        let dialogue = self.cluster.dialogue();
+        let mut violations = wrong(history, &dialogue, &self.cluster.leaders());
+        violations.extend(transactions::check(&transactions(history, &dialogue), self.consistency));
         Judged { linearizable: Some(violations.is_empty()), violations }
     }
 }
@@ -62,7 +69,7 @@ fn who(operation: &Operation) -> String {
 
 /// Every echo is what was sent.
 fn echoes(turns: &[Turn]) -> Option<Violation> {
-    turns.iter().find_map(|(operation, said)| match (said.ask, &said.got) {
+    turns.iter().find_map(|(operation, said)| match (&said.ask, &said.got) {
         (Ask::Echo(value), Some(Got::Text(text))) if *text != format!("\"Please echo {value}\"") => {
             let sentence = format!("{} sent `Please echo {value}` and got {text}", who(operation));
             Some(violation(sentence, &[operation]))
@@ -75,7 +82,7 @@ fn echoes(turns: &[Turn]) -> Option<Violation> {
 fn ids(turns: &[Turn]) -> Option<Violation> {
     let mut seen: BTreeMap<&str, &Operation> = BTreeMap::new();
     turns.iter().find_map(|(operation, said)| {
-        let (Ask::Generate, Some(Got::Text(id))) = (said.ask, &said.got) else { return None };
+        let (Ask::Generate, Some(Got::Text(id))) = (&said.ask, &said.got) else { return None };
         let before = seen.insert(id, operation)?;
         let sentence = format!("{} got the id {id}, which {} had got", who(operation), who(before));
         Some(violation(sentence, &[before, operation]))
@@ -86,8 +93,8 @@ fn ids(turns: &[Turn]) -> Option<Violation> {
 fn strangers(turns: &[Turn]) -> Option<Violation> {
     let sent: BTreeMap<u64, u64> = turns
         .iter()
-        .filter_map(|(operation, said)| match said.ask {
-            Ask::Broadcast(value) => Some((value, operation.start_ns)),
+        .filter_map(|(operation, said)| match &said.ask {
+            Ask::Broadcast(value) => Some((*value, operation.start_ns)),
             _ => None,
         })
         .collect();
@@ -109,12 +116,12 @@ fn strangers(turns: &[Turn]) -> Option<Violation> {
 
 /// The last read that each node answered, when nothing was written any more.
 fn last_reads<'a>(turns: &[Turn<'a>]) -> BTreeMap<HostId, Turn<'a>> {
-    let is_read = |ask: Ask| matches!(ask, Ask::ReadValues | Ask::ReadSum);
+    let is_read = |ask: &Ask| matches!(ask, Ask::ReadValues | Ask::ReadSum);
     let written = |(_, said): &&Turn| matches!(said.ask, Ask::Broadcast(_) | Ask::Add(_));
     let begun_ns = turns.iter().filter(written).map(|(operation, _)| operation.start_ns).max().unwrap_or(0);
     let mut last = BTreeMap::new();
     for turn @ (operation, said) in turns.iter().filter(|(operation, _)| is_acknowledged(operation)) {
-        if let Some(node) = said.node.filter(|_| is_read(said.ask) && operation.start_ns > begun_ns) {
+        if let Some(node) = said.node.filter(|_| is_read(&said.ask) && operation.start_ns > begun_ns) {
             last.insert(node, *turn);
         }
     }
@@ -126,8 +133,8 @@ fn forgotten(turns: &[Turn]) -> Option<Violation> {
     for (read, said) in last_reads(turns).into_values() {
         let Some(Got::Values(values)) = &said.got else { continue };
         let values: BTreeSet<&u64> = values.iter().collect();
-        let lost = turns.iter().find_map(|(operation, said)| match said.ask {
-            Ask::Broadcast(value) if is_acknowledged(operation) && !values.contains(&value) => Some((operation, value)),
+        let lost = turns.iter().find_map(|(operation, said)| match &said.ask {
+            Ask::Broadcast(value) if is_acknowledged(operation) && !values.contains(value) => Some((operation, value)),
             _ => None,
         });
         if let (Some((operation, value)), Some(node)) = (lost, said.node) {
@@ -146,7 +153,7 @@ fn forgotten(turns: &[Turn]) -> Option<Violation> {
 fn bounds(turns: &[Turn], read: &Operation) -> (u64, u64) {
     let mut bounds = (0, 0);
     for (operation, said) in turns {
-        let Ask::Add(delta) = said.ask else { continue };
+        let Ask::Add(delta) = &said.ask else { continue };
         if operation.status != Status::Fail && operation.start_ns <= read.end_ns {
             bounds.1 += delta;
         }
@@ -210,6 +217,21 @@ fn reigns(turns: &[Turn], leaders: &Leaders) -> Option<Violation> {
     Some(violation(format!("{} led in the same term, {term}", names.join(" and ")), &operations))
 }
 
+/// The transactions among what was asked.
+fn transactions(history: &History, dialogue: &BTreeMap<u32, Said>) -> Vec<Transaction> {
+    let of = |operation: &Operation| {
+        let Said { ask: Ask::Transaction(asked), got, .. } = dialogue.get(&operation.id)? else { return None };
+        let (fate, micros) = match (operation.status, got) {
+            (Status::Ok { .. }, Some(Got::Transaction(answered))) => (Fate::Committed, answered),
+            (Status::Fail, _) => (Fate::Aborted, asked),
+            _ => (Fate::Unknown, asked),
+        };
+        let Operation { id, client, start_ns, end_ns, .. } = *operation;
+        Some(Transaction { id, client, start_ns, end_ns, fate, micros: micros.clone() })
+    };
+    history.operations.iter().filter_map(of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +265,7 @@ mod tests {
                 status,
                 attempts: 1,
             });
-            dialogue.insert(id, Said { ask: *ask, node: Some(HostId(1)), got: got.clone() });
+            dialogue.insert(id, Said { ask: ask.clone(), node: Some(HostId(1)), got: got.clone() });
         }
         wrong(&history, &dialogue, leaders).into_iter().map(|found| found.certificate.sentence).collect()
     }

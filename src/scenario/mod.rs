@@ -30,6 +30,7 @@ use crate::fault::chaos::Act;
 use crate::fault::model::{Chaos, Fault};
 use crate::fault::topology::{SiteShape, Topology};
 use crate::kv::Op;
+use crate::kv::transaction::Consistency;
 use crate::trace::HostId;
 use crate::trace::digest::Digest;
 use serde::{Deserialize, Serialize};
@@ -103,7 +104,8 @@ pub struct Scenario {
 pub struct SubjectProgram {
     /// Its command line.
     pub nodes: String,
-    /// What the nodes are asked: `lin-kv`, `echo`, `unique-ids`, `broadcast`, `g-counter` or `leader`.
+    /// What the nodes are asked: `lin-kv`, `echo`, `unique-ids`, `broadcast`, `g-counter`,
+    /// `txn-list-append` or `leader`.
     #[serde(default = "lin_kv")]
     pub service: String,
 }
@@ -194,6 +196,13 @@ pub struct Workload {
     pub delete: u32,
     /// Relative weight of cas.
     pub cas: u32,
+    /// What a service of transactions is held to; no other service is.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub consistency: Consistency,
+}
+
+fn is_usual(consistency: &Consistency) -> bool {
+    *consistency == Consistency::default()
 }
 
 /// What a scenario expects of a system.
@@ -359,6 +368,15 @@ impl Default for Timing {
 
 impl Default for Workload {
     fn default() -> Self {
-        Workload { operations: 1000, start_ms: 2000, keys: 8, get: 4, put: 3, delete: 0, cas: 3 }
+        Workload {
+            operations: 1000,
+            start_ms: 2000,
+            keys: 8,
+            get: 4,
+            put: 3,
+            delete: 0,
+            cas: 3,
+            consistency: Consistency::default(),
+        }
     }
 }

@@ -59,9 +59,19 @@ fn operation(workload: &Workload, key: Key, value: u64, draw: u64) -> Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kv::transaction::Consistency;
     use std::collections::{BTreeMap, BTreeSet};
 
-    const WORKLOAD: Workload = Workload { operations: 997, start_ms: 2000, keys: 7, get: 4, put: 3, delete: 1, cas: 2 };
+    const WORKLOAD: Workload = Workload {
+        operations: 997,
+        start_ms: 2000,
+        keys: 7,
+        get: 4,
+        put: 3,
+        delete: 1,
+        cas: 2,
+        consistency: Consistency::StrictSerializable,
+    };
 
     #[test]
     fn a_script_is_ordered_unique_and_fair() {

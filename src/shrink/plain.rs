@@ -36,6 +36,7 @@ pub(super) fn truthful(base: &Scenario) -> Scenario {
         put: count(|op| matches!(op, Op::Put { .. })),
         delete: count(|op| matches!(op, Op::Delete { .. })),
         cas: count(|op| matches!(op, Op::Cas { .. })),
+        consistency: base.workload.consistency,
     };
     scenario
 }

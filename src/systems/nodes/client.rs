@@ -5,6 +5,7 @@ use super::answer::Head;
 use super::child::short;
 use super::post::{Asked, Envelope, Outgoing, Reply as Answered};
 use super::{Service, Shared, lock};
+use crate::kv::transaction::{Micro, transaction};
 use crate::kv::{Op, Response};
 use crate::systems::protocol::Reply;
 use crate::systems::{Attempt, Attempted};
@@ -23,7 +24,7 @@ const KEY_DOES_NOT_EXIST: u64 = 20;
 const PRECONDITION_FAILED: u64 = 22;
 
 /// What a client asks of a service that is not the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Send this back.
     Echo(u64),
@@ -37,6 +38,8 @@ pub enum Ask {
     Add(u64),
     /// Say the sum.
     ReadSum,
+    /// Do all of this in one step.
+    Transaction(Vec<Micro>),
     /// Say in which term you lead, if you do.
     Term,
 }
@@ -52,6 +55,8 @@ pub enum Got {
     Values(Vec<u64>),
     /// A sum.
     Sum(u64),
+    /// The steps of a transaction, with what they read.
+    Transaction(Vec<Micro>),
     /// The term in which the node that answers leads.
     Term(u64),
 }
@@ -98,7 +103,7 @@ impl Desk {
         let Attempt { client, node, command, by, operation, number, timeout } = attempt;
         let service = cluster.program.service();
         let ask = ask(service, &command.op, operation);
-        let msg_id = self.begin(by, operation, &command.op, ask);
+        let msg_id = self.begin(by, operation, &command.op, ask.as_ref());
         let fabric = client.fabric();
         if fabric.is_down(node) && fabric.is_open(client.id(), node) && fabric.is_open(node, client.id()) {
             // No process listens there: the client's connection is refused.
@@ -110,7 +115,7 @@ impl Desk {
         let (tag, key) = (command.tag, command.op.key());
         let asked = Asked { attempt: place, client: client.id(), node, tag, key, answer: Some(answer) };
         cluster.post.ask(&name, msg_id, asked);
-        let mut body = ask.map_or_else(|| store_body(&command.op), body);
+        let mut body = ask.as_ref().map_or_else(|| store_body(&command.op), body);
         body["msg_id"] = msg_id.into();
         body["op"] = operation.into();
         let head = Head {
@@ -152,16 +157,17 @@ impl Desk {
     }
 
     /// Notes an attempt, and gives it a number.
-    fn begin(&self, by: u32, operation: u32, op: &Op, ask: Option<Ask>) -> u64 {
+    fn begin(&self, by: u32, operation: u32, op: &Op, ask: Option<&Ask>) -> u64 {
         let mut state = lock(&self.state);
         let is_read = match ask {
             None => !op.is_write(),
+            Some(Ask::Transaction(micros)) => !micros.iter().any(Micro::is_append),
             // An id that is lost is no harm, and neither is a value that is told twice.
             Some(ask) => !matches!(ask, Ask::Add(_)),
         };
         state.reads.insert(operation, is_read);
         if let Some(ask) = ask {
-            state.dialogue.entry(operation).or_insert(Said { ask, node: None, got: None });
+            state.dialogue.entry(operation).or_insert_with(|| Said { ask: ask.clone(), node: None, got: None });
         }
         let number = state.numbers.entry(by).or_default();
         *number += 1;
@@ -186,7 +192,7 @@ impl Desk {
         }
         let mut state = lock(&self.state);
         let said = state.dialogue.get_mut(&operation).ok_or("answers what was not asked")?;
-        said.got = Some(got(said.ask, &body)?);
+        said.got = Some(got(&said.ask, &body)?);
         said.node = Some(node);
         Ok(Ok(match said.ask {
             Ask::ReadValues | Ask::ReadSum | Ask::Term => Response::Value(None),
@@ -213,20 +219,53 @@ fn ask(service: Service, op: &Op, operation: u32) -> Option<Ask> {
         Service::Echo => Some(Ask::Echo(u64::from(operation))),
         Service::UniqueIds => Some(Ask::Generate),
         Service::Broadcast => Some(value.map_or(Ask::ReadValues, Ask::Broadcast)),
+        Service::TxnListAppend => Some(Ask::Transaction(transaction(op, operation))),
         Service::Leader => Some(Ask::Term),
         Service::GCounter => Some(value.map_or(Ask::ReadSum, |value| Ask::Add(value % 5))),
     }
 }
 
-fn body(ask: Ask) -> Value {
+fn body(ask: &Ask) -> Value {
     match ask {
         Ask::Echo(value) => json!({ "type": "echo", "echo": format!("Please echo {value}") }),
         Ask::Generate => json!({ "type": "generate" }),
         Ask::Broadcast(value) => json!({ "type": "broadcast", "message": value }),
         Ask::ReadValues | Ask::ReadSum => json!({ "type": "read" }),
+        Ask::Transaction(micros) => {
+            let steps: Vec<Value> = micros.iter().map(step).collect();
+            json!({ "type": "txn", "txn": steps })
+        }
         Ask::Term => json!({ "type": "leader" }),
         Ask::Add(delta) => json!({ "type": "add", "delta": delta }),
     }
+}
+
+/// A step of a transaction, as it is asked.
+fn step(micro: &Micro) -> Value {
+    match micro {
+        Micro::Read { key, .. } => json!(["r", key, null]),
+        Micro::Append { key, value } => json!(["append", key, value]),
+    }
+}
+
+/// The steps of a transaction, answered: the same, with a list in each read, or `null` for an empty one.
+fn steps(asked: &[Micro], body: &Value) -> Result<Vec<Micro>, String> {
+    let answered = body["txn"].as_array().filter(|answered| answered.len() == asked.len());
+    let answered = answered.ok_or("has no `txn` with as many steps as were asked")?;
+    let of = |(micro, answer): (&Micro, &Value)| {
+        let other = || format!("has `{}` where the step {} was asked", short(&answer.to_string()), step(micro));
+        let Micro::Read { key, .. } = micro else {
+            return if *answer == step(micro) { Ok(micro.clone()) } else { Err(other()) };
+        };
+        let Some([kind, of, list]) = answer.as_array().map(Vec::as_slice) else { return Err(other()) };
+        let list: Option<Vec<u64>> = match list {
+            Value::Null => Some(Vec::new()),
+            list => list.as_array().and_then(|list| list.iter().map(Value::as_u64).collect()),
+        };
+        let is_it = *kind == "r" && *of == key.0;
+        list.filter(|_| is_it).map(|list| Micro::Read { key: *key, list }).ok_or_else(other)
+    };
+    asked.iter().zip(answered).map(of).collect()
 }
 
 fn store_body(op: &Op) -> Value {
@@ -297,7 +336,7 @@ fn refusal(service: Service, op: &Op, body: &Value) -> Result<Result<Response, R
     }))
 }
 
-fn got(ask: Ask, body: &Value) -> Result<Got, String> {
+fn got(ask: &Ask, body: &Value) -> Result<Got, String> {
     let text = |field: &str| match &body[field] {
         Value::Null => Err(format!("has no `{field}`")),
         value => Ok(Got::Text(value.to_string())),
@@ -307,6 +346,10 @@ fn got(ask: Ask, body: &Value) -> Result<Got, String> {
         Ask::Generate => expect(body, "generate_ok").and_then(|()| text("id")),
         Ask::Broadcast(_) => expect(body, "broadcast_ok").map(|()| Got::Done),
         Ask::Add(_) => expect(body, "add_ok").map(|()| Got::Done),
+        Ask::Transaction(micros) => {
+            expect(body, "txn_ok")?;
+            steps(micros, body).map(Got::Transaction)
+        }
         Ask::Term => {
             expect(body, "leader_ok")?;
             number(body, "term")?.map(Got::Term).ok_or_else(|| "has no `term`".to_owned())
@@ -337,6 +380,30 @@ mod tests {
         assert_eq!(store_body(&Op::Get { key: KEY }).to_string(), r#"{"key":3,"type":"read"}"#);
         assert_eq!(store_body(&CAS).to_string(), r#"{"from":1,"key":3,"to":2,"type":"cas"}"#);
         assert_eq!(store_body(&Op::Delete { key: KEY })["value"], Value::Null);
+    }
+
+    #[test]
+    fn a_transaction_is_answered_step_by_step() {
+        let asked = [Micro::read(KEY), Micro::Append { key: KEY, value: 8 }, Micro::read(KEY)];
+        let body = body(&Ask::Transaction(asked.to_vec())).to_string();
+        assert_eq!(body, r#"{"txn":[["r",3,null],["append",3,8],["r",3,null]],"type":"txn"}"#);
+        let got = |txn: Value| steps(&asked, &json!({ "type": "txn_ok", "txn": txn }));
+        let read = |list: &[u64]| Micro::Read { key: KEY, list: list.to_vec() };
+        let answered = got(json!([["r", 3, null], ["append", 3, 8], ["r", 3, [8]]]));
+        assert_eq!(answered, Ok(vec![read(&[]), asked[1].clone(), read(&[8])]));
+        assert!(got(json!([["r", 3, [1, 2]], ["append", 3, 8], ["r", 3, [1, 2, 8]]])).is_ok());
+        let wrong = [
+            json!([["r", 3, [1]], ["append", 3, 8]]),
+            json!([["r", 4, [1]], ["append", 3, 8], ["r", 3, [8]]]),
+            json!([["r", 3, [1]], ["append", 3, [8]], ["r", 3, [8]]]),
+            json!([["r", 3, 1], ["append", 3, 8], ["r", 3, [8]]]),
+            json!([["r", 3], ["append", 3, 8], ["r", 3, [8]]]),
+            json!([["r", 3, ["8"]], ["append", 3, 8], ["r", 3, [8]]]),
+            json!("done"),
+        ];
+        for txn in wrong {
+            assert!(got(txn.clone()).is_err(), "{txn}");
+        }
     }
 
     #[test]

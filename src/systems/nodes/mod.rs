@@ -214,7 +214,9 @@ impl Cluster for NodesCluster {
 
     fn settling(&self) -> Duration {
         match self.shared.program.service() {
-            Service::LinKv | Service::Echo | Service::UniqueIds | Service::Leader => Duration::ZERO,
+            Service::LinKv | Service::Echo | Service::UniqueIds | Service::TxnListAppend | Service::Leader => {
+                Duration::ZERO
+            }
             // Replicas that gossip need a while after the last fault.
             Service::Broadcast | Service::GCounter => 3 * self.shared.deployment.election.1,
         }

@@ -44,6 +44,8 @@ pub enum Service {
     Broadcast,
     /// The sum of what was `add`ed: every `read` lies within what may have been added, and in the end at every node's.
     GCounter,
+    /// A `txn` reads lists and appends to lists, in one step: as isolated as the scenario's workload has it.
+    TxnListAppend,
     /// A leader says in which term it leads, and no two nodes lead in one. Not one of Maelstrom's.
     Leader,
 }
