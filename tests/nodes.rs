@@ -4,7 +4,7 @@
 #[cfg(target_os = "linux")]
 mod processes;
 
-use schism::check::CheckName;
+use schism::check::{Certificate, CheckName};
 use schism::run::{Lack, Options, Run, RunError, Verdict, run};
 use schism::scenario::Scenario;
 use schism::systems::System;
@@ -347,6 +347,28 @@ node.run()";
         assert_eq!(found.is_empty(), is_right, "{service:?}: {:?}\n{code}", run.outcome.violations);
         assert!(is_right || found.contains(&CheckName::Service), "{found:?}");
     }
+}
+
+/// A replica that answers reads from its own state lags behind, which is a fault or not: it depends on what was promised.
+#[test]
+fn transactions_are_held_to_what_the_scenario_promises() {
+    if !has("python3") {
+        return;
+    }
+    let found = |file: &str, promised: &str| {
+        let command = format!("python3 '{}'", example(file));
+        let text = format!("{BRIEF}{promised}{CUT}");
+        let run = made(&text, &command, Service::TxnListAppend, 3).expect("it runs");
+        assert!(run.doubts.is_empty(), "{file}: {:?}", run.doubts);
+        run.outcome.violations
+    };
+    assert_eq!(found("python/transactions.py", ""), []);
+    assert_eq!(found("python/transactions_local_reads.py", "consistency = \"serializable\"\n"), []);
+    let stale = found("python/transactions_local_reads.py", "");
+    assert_eq!(stale.iter().map(|violation| violation.check).collect::<Vec<_>>(), [CheckName::Transactions]);
+    let Certificate { sentence, operations, .. } = &stale[0].certificate;
+    assert!(sentence.contains("G-single-realtime") && sentence.contains(" without "), "{sentence}");
+    assert!(operations.len() >= 2, "{operations:?}");
 }
 
 /// A clock that drifts rounds what is left of a timer, and that once came to a wait of no time, for ever.

@@ -6,8 +6,8 @@ use crate::rng;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How many values an operation may append: they are numbered from the operation's number times this.
-const APPENDS: u64 = 4;
+/// The values that an operation appends are its number with another digit, so that people see whose they are.
+const APPENDS: u64 = 10;
 
 /// One step of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ from raft import Raft, node, raft
 
 
 def run(lists, steps):
-    """Carries out the steps, and returns them with what was read."""
+    """Carries out the steps, and answers them with what was read."""
     answered = []
     for kind, key, value in steps:
         if kind == "r":
@@ -19,15 +19,15 @@ def run(lists, steps):
     return {"type": "txn_ok", "txn": answered}
 
 
-Raft.write = lambda self, kind, key, values: run(self.kv, values[0])
-
-
-@node.on("txn")
-def txn(message):
-    # The log has a place for a key, and a transaction has several.
+def on_txn(raft, message):
+    # raft.py has one key for a command, and a transaction has several.
     body = {**message["body"], "key": None}
     raft.on_write({**message, "body": body}, "txn", [body["txn"]])
 
+
+Raft.on_txn = on_txn
+Raft.write = lambda raft, kind, key, values: run(raft.kv, values[0])
+node.on("txn")(lambda message: raft.on_txn(message))
 
 if __name__ == "__main__":
     node.run()

@@ -5,15 +5,16 @@ serializable, and not strictly so.
     schism nodes "python3 examples/nodes/python/transactions_local_reads.py" --service txn-list-append --seeds 4 --html failure.html
 """
 
-from transactions import node, raft, run, txn
+from transactions import Raft, node, on_txn, run
 
 
-def txn_or_read(message):
+def on_txn_or_read(raft, message):
     steps = message["body"]["txn"]
-    if any(kind != "r" for kind, _, _ in steps):
-        return txn(message)
-    node.reply(message, **run(raft.kv, steps))
+    if all(kind == "r" for kind, _, _ in steps):
+        node.reply(message, **run(raft.kv, steps))
+    else:
+        on_txn(raft, message)
 
 
-node._handlers["txn"] = txn_or_read
+Raft.on_txn = on_txn_or_read
 node.run()
