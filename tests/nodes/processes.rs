@@ -170,7 +170,7 @@ fn one_digest_however_slow_the_machine_is() {
         return;
     }
     // Longer than any machine takes: other tests are only given more time by it.
-    set_patience(3600);
+    set_patience("3600".as_ref()).expect("it is a number of seconds");
     let asked = std::env::var("SCHISM_NODES_RUNS").ok().and_then(|text| text.parse::<u32>().ok());
     // A copy, so that the processes of other tests are left alone.
     let folder = tempfile::tempdir().expect("a folder");
