@@ -6,7 +6,7 @@ use crate::host::{Host, lock};
 use crate::kv::{Key, Value};
 use crate::run::{RunError, subject};
 use crate::scenario::Scenario;
-use crate::systems::nodes::{PATIENCE_VARIABLE, Program, set_patience};
+use crate::systems::nodes::{PATIENCE_VARIABLE, Program, Service, set_patience};
 use crate::systems::protocol::Reply;
 use crate::systems::{self, Answering, Attempt, Cluster, Process, Reconfiguration, Reconfiguring, System};
 use crate::trace::HostId;
@@ -52,7 +52,8 @@ impl Tested for Nodes {
         let (mut subject, attempts) = (subject(scenario, System::Nodes(program), seed)?, Attempts::default());
         subject.name = name.to_owned();
         subject.cluster =
-            Arc::from(Box::new(Noted { of: subject.cluster, attempts: attempts.clone() }) as Box<dyn Cluster>);
+            Arc::from(Box::new(Noted { of: subject.cluster, service: program.service(), attempts: attempts.clone() })
+                as Box<dyn Cluster>);
         Ok(Fresh { subject, attempts })
     }
 }
@@ -60,6 +61,7 @@ impl Tested for Nodes {
 /// A cluster, the attempts of whose clients are noted.
 struct Noted {
     of: Arc<dyn Cluster>,
+    service: Service,
     attempts: Attempts,
 }
 
@@ -79,7 +81,8 @@ impl Cluster for Noted {
             lock(&self.attempts).entry(attempt.operation).or_default().push(begun);
             let attempted: systems::Attempted = self.of.attempt(attempt).await;
             let in_words = match attempted.reply {
-                Reply::Ok { outcome, .. } => outcome.to_string(),
+                Reply::Ok { outcome, .. } if self.service == Service::LinKv => outcome.to_string(),
+                Reply::Ok { .. } => "answered".into(),
                 Reply::Refused { hint: None } => "refused".into(),
                 Reply::Refused { hint: Some(node) } => format!("refused, ask {node}"),
                 Reply::Failed => "failed".into(),

@@ -17,6 +17,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// How many edges are tried as the beginning of a shorter cycle, once there is one.
 const TRIED: usize = 256;
 
+/// How many of the appends to a key that nobody read are looked at, those that ended first: each is missed by every read of
+/// the longest list. Where a store loses more than that, these are enough to show it.
+const UNREAD: usize = 100;
+
 /// Why one transaction comes before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
@@ -117,6 +121,10 @@ impl<'a> Graph<'a> {
             if !seen.contains(place) && took_effect.contains(&append.by) {
                 unread.entry(*key).or_default().push((*value, append.by));
             }
+        }
+        for writers in unread.values_mut() {
+            writers.sort_by_key(|(value, by)| (observed.transactions[*by].end_ns, *value));
+            writers.truncate(UNREAD);
         }
         let by = |key: Key, value: Value| observed.appends[&(key, value)].by;
         let after = |key: Key, at: usize, list: &[Value]| -> Vec<(Value, usize)> {
