@@ -125,12 +125,15 @@ pub(super) enum Case<'a> {
     Explicit(&'a Scenario),
 }
 
+/// Makes what is run, for a scenario and a seed.
+pub(super) type Make = dyn Fn(&Scenario, u64) -> Result<Fresh, RunError> + Send + Sync;
+
 /// Makes the runs of a test.
 pub(super) struct Runner {
     pub settings: Settings,
     pub scenario: Scenario,
     /// Makes a fresh service or cluster for the run of a scenario and a seed.
-    pub make: Box<dyn Fn(&Scenario, u64) -> Result<Fresh, RunError> + Send + Sync>,
+    pub make: Box<Make>,
     /// Folder for what runs leave behind.
     pub folder: PathBuf,
 }

@@ -17,6 +17,7 @@ export class NodeError extends Error {
   static TEMPORARILY_UNAVAILABLE = 11;
   static KEY_DOES_NOT_EXIST = 20;
   static PRECONDITION_FAILED = 22;
+  static TXN_CONFLICT = 30;
 
   constructor(code, text = "", extra = {}) {
     super(text);

@@ -22,7 +22,7 @@ class Error(Exception):
     """Raised by a handler: the client gets it as its answer. The codes are Maelstrom's."""
 
     TIMEOUT, NOT_SUPPORTED, TEMPORARILY_UNAVAILABLE, MALFORMED_REQUEST = 0, 10, 11, 12
-    CRASH, ABORT, KEY_DOES_NOT_EXIST, PRECONDITION_FAILED = 13, 14, 20, 22
+    CRASH, ABORT, KEY_DOES_NOT_EXIST, PRECONDITION_FAILED, TXN_CONFLICT = 13, 14, 20, 22, 30
 
     def __init__(self, code, text="", **extra):
         super().__init__(text)

@@ -21,14 +21,13 @@ fn at_once(transactions: &[(Fate, &[Micro])]) -> Vec<Transaction> {
     timed(&transactions.iter().map(|(fate, micros)| (*fate, (0, 100), *micros)).collect::<Vec<_>>())
 }
 
-fn timed(transactions: &[(Fate, (u64, u64), &[Micro])]) -> Vec<Transaction> {
-    let of = |(id, (fate, (start_ns, end_ns), micros)): (u32, &(Fate, (u64, u64), &[Micro]))| Transaction {
-        id,
-        client: id % 3,
-        start_ns: *start_ns,
-        end_ns: *end_ns,
-        fate: *fate,
-        micros: micros.to_vec(),
+/// Fate, beginning and end, and steps.
+type Timed<'a> = (Fate, (u64, u64), &'a [Micro]);
+
+fn timed(transactions: &[Timed]) -> Vec<Transaction> {
+    let of = |(id, timed): (u32, &Timed)| {
+        let (fate, (start_ns, end_ns), micros) = *timed;
+        Transaction { id, client: id % 3, start_ns, end_ns, fate, micros: micros.to_vec() }
     };
     (0..).zip(transactions).map(of).collect()
 }
@@ -208,8 +207,9 @@ prop_compose! {
         slack in prop::collection::vec((0u64..60, 0u64..60, 0u8..8), 40),
     ) -> Vec<Transaction> {
         let mut state = BTreeMap::new();
-        let answer = |(at, (micros, (before, after, fate))): (u64, (&Vec<Micro>, &(u64, u64, u8)))| {
-            let now = 100 + 10 * at;
+        let mut history = Vec::new();
+        for (at, (micros, (before, after, fate))) in (0..).zip(asked.iter().zip(&slack)) {
+            let now = 100 + 10 * u64::from(at);
             let (fate, micros) = match fate {
                 0 => (Fate::Unknown, micros.clone()),
                 1 => {
@@ -220,9 +220,9 @@ prop_compose! {
                 _ => (Fate::Committed, serve(&mut state, micros)),
             };
             let end_ns = if fate == Fate::Unknown { u64::MAX } else { now + after };
-            Transaction { id: at as u32, client: 0, start_ns: now - before, end_ns, fate, micros }
-        };
-        (0..).zip(asked.iter().zip(&slack)).map(answer).collect()
+            history.push(Transaction { id: at, client: 0, start_ns: now - before, end_ns, fate, micros });
+        }
+        history
     }
 }
 
