@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// What a test may test: a [`Service`], or the nodes of a program (`Nodes`, with the feature `nodes`).
+#[diagnostic::on_unimplemented(message = "`{Self}` cannot be tested: implement `Service` for it, or return `Nodes`")]
 pub trait Tested: 'static {
     /// A fresh one for the run of a scenario and a seed, under the name of the test.
     ///

@@ -276,6 +276,15 @@ proptest! {
 
     #[test]
     fn the_verdict_is_that_of_a_search_through_all_orders(transactions in any_small_history()) {
+        let promises = [
+            Consistency::ReadUncommitted,
+            Consistency::ReadCommitted,
+            Consistency::SnapshotIsolation,
+            Consistency::Serializable,
+            Consistency::StrictSerializable,
+        ];
+        let is_broken = promises.map(|promised| !findings(&transactions, promised).is_empty());
+        prop_assert!(is_broken.is_sorted(), "who breaks a promise breaks the stronger ones: {:?}", is_broken);
         for (promised, by_clock) in [(Consistency::Serializable, false), (Consistency::StrictSerializable, true)] {
             let found = findings(&transactions, promised);
             prop_assert_eq!(found.is_empty(), some_order_explains(&transactions, by_clock), "{} {:?}", promised, found);
