@@ -1,6 +1,8 @@
 //! The operations of a run's clients, and how each attempt ended.
 
 use crate::history::Operation;
+use crate::host::lock;
+use crate::systems::Attempt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +19,20 @@ pub(super) struct Attempted {
 
 /// The attempts of a run, by operation, each operation's in order.
 pub(super) type Attempts = Arc<Mutex<BTreeMap<u32, Vec<Attempted>>>>;
+
+/// Notes that an attempt is made.
+pub(super) fn begins(attempts: &Attempts, attempt: &Attempt<'_>) {
+    let node = attempt.client.fabric().name(attempt.node).to_owned();
+    let begun = Attempted { node, start_ns: attempt.client.now_ns(), answer: None };
+    lock(attempts).entry(attempt.operation).or_default().push(begun);
+}
+
+/// Notes how it ended, in words.
+pub(super) fn ends(attempts: &Attempts, attempt: &Attempt<'_>, in_words: String) {
+    if let Some(begun) = lock(attempts).get_mut(&attempt.operation).and_then(|all| all.last_mut()) {
+        begun.answer = Some((in_words, attempt.client.now_ns()));
+    }
+}
 
 /// More attempts of one operation than this are counted, not listed.
 const TOLD: usize = 6;

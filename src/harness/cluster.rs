@@ -1,6 +1,6 @@
 //! An external service as a system under test: its nodes, its clients' attempts, and the record of both.
 
-use super::attempts::{Attempted, Attempts};
+use super::attempts::{self, Attempts};
 use super::judge::{Asked, Dialogue, ObjectJudge};
 use super::service::{Answer, Call, Object, Service};
 use crate::check::linearizability::model::Model;
@@ -90,8 +90,7 @@ impl<S: Service> Cluster for ServiceCluster<S> {
         Box::pin(async move {
             let op = self.asked(&attempt);
             let node = attempt.client.fabric().name(attempt.node);
-            let begun = Attempted { node: node.to_owned(), start_ns: attempt.client.now_ns(), answer: None };
-            lock(&self.attempts).entry(attempt.operation).or_default().push(begun);
+            attempts::begins(&self.attempts, &attempt);
             let call = Call { node, op: &op, tag: attempt.command.tag, timeout: attempt.timeout };
             let answer = tokio::time::timeout(attempt.timeout, self.service.call(attempt.client, call)).await;
             let in_words = match &answer {
@@ -101,9 +100,7 @@ impl<S: Service> Cluster for ServiceCluster<S> {
                 Ok(Answer::Unknown) => "unknown".into(),
                 Err(_) => "no answer in time, so unknown,".into(),
             };
-            if let Some(begun) = lock(&self.attempts).get_mut(&attempt.operation).and_then(|all| all.last_mut()) {
-                begun.answer = Some((in_words, attempt.client.now_ns()));
-            }
+            attempts::ends(&self.attempts, &attempt, in_words);
             self.attempted(&attempt, answer.unwrap_or(Answer::Unknown))
         })
     }

@@ -1,14 +1,14 @@
 //! A program in whatever language as what is tested: each node is a process of it.
 
-use super::attempts::{Attempted, Attempts};
+use super::attempts::{self, Attempts};
 use super::cluster::{Fresh, Tested};
-use crate::host::{Host, lock};
+use crate::host::Host;
 use crate::kv::{Key, Value};
 use crate::run::{RunError, subject};
 use crate::scenario::Scenario;
 use crate::systems::nodes::{PATIENCE_VARIABLE, Program, Service, set_patience};
 use crate::systems::protocol::Reply;
-use crate::systems::{self, Answering, Attempt, Cluster, Process, Reconfiguration, Reconfiguring, System};
+use crate::systems::{Answering, Attempt, Cluster, Process, Reconfiguration, Reconfiguring, System};
 use crate::trace::HostId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,9 +51,8 @@ impl Tested for Nodes {
         }
         let (mut subject, attempts) = (subject(scenario, System::Nodes(program), seed)?, Attempts::default());
         subject.name = name.to_owned();
-        subject.cluster =
-            Arc::from(Box::new(Noted { of: subject.cluster, service: program.service(), attempts: attempts.clone() })
-                as Box<dyn Cluster>);
+        let noted = Noted { of: subject.cluster, service: program.service(), attempts: attempts.clone() };
+        subject.cluster = Arc::from(Box::new(noted) as Box<dyn Cluster>);
         Ok(Fresh { subject, attempts })
     }
 }
@@ -76,10 +75,8 @@ impl Cluster for Noted {
 
     fn attempt<'a>(&'a self, attempt: Attempt<'a>) -> Answering<'a> {
         Box::pin(async move {
-            let node = attempt.client.fabric().name(attempt.node).to_owned();
-            let begun = Attempted { node, start_ns: attempt.client.now_ns(), answer: None };
-            lock(&self.attempts).entry(attempt.operation).or_default().push(begun);
-            let attempted: systems::Attempted = self.of.attempt(attempt).await;
+            attempts::begins(&self.attempts, &attempt);
+            let attempted = self.of.attempt(attempt).await;
             let in_words = match attempted.reply {
                 Reply::Ok { outcome, .. } if self.service == Service::LinKv => outcome.to_string(),
                 Reply::Ok { .. } => "answered".into(),
@@ -88,9 +85,7 @@ impl Cluster for Noted {
                 Reply::Failed => "failed".into(),
                 Reply::Unknown => "no answer, or one that leaves it open,".into(),
             };
-            if let Some(begun) = lock(&self.attempts).get_mut(&attempt.operation).and_then(|all| all.last_mut()) {
-                begun.answer = Some((in_words, attempt.client.now_ns()));
-            }
+            attempts::ends(&self.attempts, &attempt, in_words);
             attempted
         })
     }
