@@ -31,14 +31,14 @@ use std::sync::Arc;
 /// many run at once.
 const BATCH: u64 = 8;
 /// One candidate in so many is drawn afresh, as a random seed would be: what no change of a known schedule leads to.
-const FRESH: u64 = 5;
+const FRESH: u64 = 8;
 /// Of the others one in so many is drawn afresh too, and then aimed faults are laid in it. Several at once, as each waits
 /// for one moment out of many.
-const AMBUSHED: u64 = 2;
+const AMBUSHED: u64 = 4;
 /// A run that overran the watchdog is run again, alone, with so many times the time.
 const SECOND_TRY: u32 = 4;
 /// The search begins with so many fresh candidates.
-const FIRST: u64 = 16;
+const FIRST: u64 = 8;
 /// What so many runs reached, or fewer, is rare.
 const RARE: u64 = 2;
 /// Of so many schedules drawn from the corpus the best one is changed.

@@ -5,7 +5,7 @@ use crate::fault::aim::{Aim, Moment};
 use crate::fault::chaos::Chaos;
 use crate::fault::draw::Draw;
 use crate::fault::generate::Nemesis;
-use crate::fault::kind::Leaves;
+use crate::fault::kind::{Family, Leaves, Sort};
 use crate::fault::kinds::{FaultKind, Messages};
 use crate::fault::model::Fault;
 use crate::fault::ranges::Ranges;
@@ -20,6 +20,12 @@ const CHANGES: u64 = 3;
 const MOST_FAULTS: usize = 24;
 /// The most faults that are laid in a fresh schedule at once, to wait for their moments.
 const AMBUSHES: u64 = 8;
+/// An aimed loss of power waits for so many operations of the disk at most: what a moment leads to is the next few.
+const NEXT_OPERATIONS: u64 = 12;
+/// One aimed fault in so many is of any kind, whatever happens at its moment.
+const UNSUITED: u64 = 3;
+/// One aimed fault in so many is at another node than its moment.
+const ELSEWHERE: u64 = 4;
 /// How often a change is drawn again if it makes no schedule.
 const TRIES: u64 = 4;
 /// The exchanges whose messages are singled out.
@@ -74,14 +80,43 @@ impl Mutator {
 
     /// A fault that waits for a moment.
     fn ambush(&self, child: &Scenario, draw: &mut Draw) -> Fault {
-        let thresholds = child.thresholds_ms();
-        let mut fault = self.fresh(child, draw);
+        let (thresholds, event) = (child.thresholds_ms(), moment(draw));
+        let kinds = if draw.one_in(UNSUITED) { self.nemesis.kinds.clone() } else { self.suited(child, event) };
+        let mut fault = self.of_kinds(child, kinds, draw);
         let (start_ms, until_ms) = (self.nemesis.start_ms, self.nemesis.until_ms);
         fault.for_ms = Some(near(&thresholds, self.bounds.max_fault_ms.min(until_ms - start_ms), draw));
         fault.at_ms = draw.between(start_ms, until_ms);
         fit(&mut fault, start_ms, until_ms);
-        aim(&mut fault, &thresholds, draw);
+        aim(&mut fault, event, &thresholds, draw);
+        if let FaultKind::PowerLoss(power) = &mut fault.kind {
+            power.at_operation = power.at_operation.map(|_| draw.between(1, NEXT_OPERATIONS));
+        }
         fault
+    }
+
+    /// The kinds that the nemesis may choose and that put to the test what happens at this moment: those of disks and
+    /// processes where something is stored, those of links, processes and clocks where nodes talk. All, if there is none.
+    pub(super) fn suited(&self, child: &Scenario, event: Moment) -> Vec<String> {
+        let families: &[Family] = match event {
+            Moment::VoteSaved
+            | Moment::EntryAppended
+            | Moment::WriteUnsynced
+            | Moment::LogTruncated
+            | Moment::SnapshotBuilt
+            | Moment::SnapshotArriving
+            | Moment::SnapshotInstalled
+            | Moment::Restarted => &[Family::Disk, Family::Process],
+            Moment::PrimaryElected
+            | Moment::Candidacy
+            | Moment::MembersJoint
+            | Moment::CommandAcknowledged
+            | Moment::ReplySent
+            | Moment::PrimaryUnheard => &[Family::Cut, Family::Delay, Family::Messages, Family::Process, Family::Clock],
+        };
+        let wanted = self.nemesis.wanted(&child.topology());
+        let is_suited = |sort: &&Sort| wanted.contains(&sort.name) && families.contains(&sort.family);
+        let kinds: Vec<String> = FaultKind::SORTS.iter().filter(is_suited).map(|sort| sort.name.to_owned()).collect();
+        if kinds.is_empty() { self.nemesis.kinds.clone() } else { kinds }
     }
 
     /// Whether every fault ends in time, and a majority of the nodes can always serve: as the nemesis has it. When an aimed
@@ -143,7 +178,7 @@ impl Mutator {
                 fit(&mut schedule[at], start_ms, until_ms);
             }
             // Aimed: the time at which it began is where the watch begins.
-            7 | 8 => aim(&mut schedule[at], &thresholds, draw),
+            7 | 8 => aim_anew(&mut schedule[at], &thresholds, draw),
             9 => {
                 // Again, after a while: what broke once, breaks while it mends.
                 let mut again = schedule[at].clone();
@@ -165,7 +200,13 @@ impl Mutator {
 
     /// A fault of a kind that the nemesis may choose, of a strength near some threshold.
     fn fresh(&self, child: &Scenario, draw: &mut Draw) -> Fault {
-        let one = Nemesis { faults: 1, ..self.bounds.strengths(child, &self.nemesis, draw) };
+        self.of_kinds(child, self.nemesis.kinds.clone(), draw)
+    }
+
+    /// A fault of one of these kinds, of a strength near some threshold.
+    fn of_kinds(&self, child: &Scenario, kinds: Vec<String>, draw: &mut Draw) -> Fault {
+        let nemesis = Nemesis { kinds, ..self.nemesis.clone() };
+        let one = Nemesis { faults: 1, ..self.bounds.strengths(child, &nemesis, draw) };
         let seed = draw.between(0, u64::MAX - 1);
         one.generate(&child.topology(), seed).swap_remove(0)
     }
@@ -189,7 +230,7 @@ impl Mutator {
         let mut fault = Fault { at_ms: draw.between(start_ms, until_ms), for_ms, kind, when: None };
         fit(&mut fault, start_ms, until_ms);
         if draw.one_in(2) {
-            aim(&mut fault, thresholds, draw);
+            aim(&mut fault, moment(draw), thresholds, draw);
         }
         fault
     }
@@ -202,16 +243,25 @@ fn fit(fault: &mut Fault, start_ms: u64, until_ms: u64) {
     fault.at_ms = fault.at_ms.clamp(start_ms, until_ms - length);
 }
 
-/// Lets a fault wait for a moment, or no longer.
-fn aim(fault: &mut Fault, thresholds: &[u64], draw: &mut Draw) {
-    if fault.when.is_some() && draw.one_in(3) && !fault.kind.names_there() {
-        fault.when = None;
-        return;
-    }
-    let event = Moment::ALL[draw.between(0, Moment::ALL.len() as u64 - 1) as usize];
+/// A moment, each as likely as any other.
+fn moment(draw: &mut Draw) -> Moment {
+    Moment::ALL[draw.between(0, Moment::ALL.len() as u64 - 1) as usize]
+}
+
+/// Lets a fault wait for this moment, mostly at the node where it is.
+fn aim(fault: &mut Fault, event: Moment, thresholds: &[u64], draw: &mut Draw) {
     let delay_ms = if draw.one_in(2) { 0 } else { near(thresholds, 2000, draw) };
     fault.when = Some(Aim { event, delay_ms: delay_ms.max(u64::from(event == Moment::PrimaryUnheard)) });
-    if draw.one_in(2) {
+    if !draw.one_in(ELSEWHERE) {
         fault.kind = fault.kind.aimed_there();
+    }
+}
+
+/// Lets a fault wait for some moment, or no longer.
+fn aim_anew(fault: &mut Fault, thresholds: &[u64], draw: &mut Draw) {
+    if fault.when.is_some() && draw.one_in(3) && !fault.kind.names_there() {
+        fault.when = None;
+    } else {
+        aim(fault, moment(draw), thresholds, draw);
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the search itself; what it finds is measured in docs/HUNTING.md.
 
 use super::*;
+use crate::fault::aim::Moment;
 use crate::scenario::load;
 use crate::systems::bugs::Bug;
 use std::time::Duration;
@@ -84,6 +85,28 @@ fn changed_schedules_are_sound_and_fair() {
         }
     }
     assert!(children > 300 && aimed > 300, "{children} children, {aimed} aimed faults");
+}
+
+#[test]
+fn what_is_stored_is_put_to_the_test_by_disks_and_what_is_said_by_links() {
+    let suited = |kinds: &[&str], moment| {
+        let mut scenario = load("zoo").unwrap();
+        scenario.nemesis.as_mut().unwrap().kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        let terms = Terms {
+            scenario: scenario.clone(),
+            system: System::Raft,
+            seed: 1,
+            options: Options::default(),
+            random: false,
+        };
+        let mut kinds = Search::new(terms).unwrap().mutator.suited(&scenario, moment);
+        kinds.sort_unstable();
+        kinds
+    };
+    let kinds = ["kill", "latency", "power_loss", "clock"];
+    assert_eq!(suited(&kinds, Moment::VoteSaved), ["kill", "power_loss"]);
+    assert_eq!(suited(&kinds, Moment::PrimaryElected), ["clock", "kill", "latency"]);
+    assert_eq!(suited(&["latency"], Moment::VoteSaved), ["latency"], "nothing is suited, so all is");
 }
 
 #[test]
