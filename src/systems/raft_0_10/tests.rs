@@ -62,8 +62,7 @@ fn entries_that_are_acknowledged_before_they_are_synced_are_missed_and_a_sound_n
 fn a_leader_that_is_restored_may_give_one_place_in_its_log_to_two_entries() {
     let exhibit = museum::exhibit("restored-leader").expect("there is such an exhibit");
     let recorded = exhibit.recorded();
-    let outcome =
-        |system| run(&exhibit.scenario, system, recorded.seed, &Options::default()).expect("it runs").outcome;
+    let outcome = |system| run(&exhibit.scenario, system, recorded.seed, &Options::default()).expect("it runs").outcome;
     let restored = outcome(System::Raft010Restored);
     assert_eq!(restored.failed_checks(), recorded.verdict.checks);
     let certificates: Vec<_> = restored.violations.iter().map(|found| found.certificate.sentence.as_str()).collect();
