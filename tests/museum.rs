@@ -11,9 +11,11 @@ fn failed(exhibit: &Exhibit, system: &str) -> Vec<String> {
     run(&exhibit.scenario, system, exhibit.recorded().seed, &Options::default()).unwrap().outcome.failed_checks()
 }
 
+/// Those of openraft 0.10 need a feature: `systems/raft_0_10/tests.rs` replays them.
 #[test]
 fn exhibits_are_green_here_unless_the_newest_release_has_the_bug() {
-    for exhibit in exhibits() {
+    let is_built = |exhibit: &Exhibit| exhibit.recorded().system.parse::<System>().is_ok_and(System::is_built);
+    for exhibit in exhibits().into_iter().filter(is_built) {
         let recorded = exhibit.recorded();
         match &exhibit.label.cure {
             Cure::Release(_) => assert!(failed(&exhibit, &recorded.system).is_empty(), "{}", exhibit.name()),

@@ -116,6 +116,9 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
         match error {
             RunError::Broken(why) => Failure::Harness(why),
+            RunError::NotBuilt(lacking) => {
+                Failure::input(format!("{lacking}, as `cargo run --features {} -- ...` does", lacking.feature))
+            }
             // A run is refused because of what its scenario asks for; a fault of the harness panics.
             error => Failure::input(error),
         }

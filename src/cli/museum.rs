@@ -163,7 +163,8 @@ fn show(exhibit: &Exhibit, terminal: &mut Terminal) -> Result<(), Failure> {
         text += &format!("{}\n", hang(&format!("{number:>2}. "), &format!("{}{place}", step.what.trim()), 4));
     }
     let checks = recorded.verdict.checks.join(", ");
-    text += &format!("\n{}\n", style.paint(Tone::Bad, &hang(&format!("{checks}: "), &label.certificate, 2)));
+    let certificate = wrap(&format!("{checks}: {}", label.certificate.trim()), WIDTH, 2);
+    text += &format!("\n{}\n", style.paint(Tone::Bad, &certificate));
     text += &format!("\n{}\n", hang("Found: ", &found(&label.found), 2));
     for report in &label.reports {
         text += &format!("{}\n", hang(&format!("{}: ", report.name), &report.address, 2));

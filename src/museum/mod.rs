@@ -31,6 +31,7 @@ exhibits![
     "removed-leader-is-needed",
     "follower-behind-purged-log",
     "decided-index-goes-back",
+    "restored-leader",
 ];
 
 /// A bug of a published release, and the run that shows it.

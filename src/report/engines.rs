@@ -10,6 +10,7 @@ use crate::systems::System;
 use crate::systems::bugs::Transplant;
 use crate::trace::{HostId, What};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The engines that this build has.
 pub fn engines() -> Vec<System> {
@@ -175,6 +176,8 @@ pub struct Planted {
 /// The comparison.
 pub struct Engines {
     seeds: Seeds,
+    /// Seeds under which each planted bug is hunted.
+    hunt: u64,
     engines: Vec<System>,
     /// By scenario, then by engine.
     figures: Vec<Vec<Figures>>,
@@ -182,15 +185,15 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// An empty comparison over these seeds.
-    pub fn new(seeds: Seeds) -> Engines {
+    /// An empty comparison over these seeds, with a hunt under so many.
+    pub fn new(seeds: Seeds, hunt: u64) -> Engines {
         let planted = |Transplant { bug, name, .. }: Transplant| {
             let does = bug.species().does;
             Planted { system: name, does, seeds: 0, found_by: Vec::new(), checks: Vec::new() }
         };
         let engines = engines();
         let figures = vec![Vec::new(); SCENARIOS.len() * engines.len()];
-        Engines { seeds, engines, figures, planted: transplants().into_iter().map(planted).collect() }
+        Engines { seeds, hunt, engines, figures, planted: transplants().into_iter().map(planted).collect() }
     }
 
     /// Adds a run.
@@ -199,8 +202,12 @@ impl Engines {
     }
 
     /// Adds a run of a planted bug: the checks that failed with it and not without it.
-    pub fn add_planted(&mut self, bug: usize, seed: u64, checks: Vec<String>) {
-        let planted = &mut self.planted[bug];
+    ///
+    /// # Panics
+    /// If `system` is none with a planted bug that this build has.
+    pub fn add_planted(&mut self, system: &str, seed: u64, checks: Vec<String>) {
+        let found = self.planted.iter_mut().find(|planted| planted.system == system);
+        let planted = found.expect("the system is one of this build's");
         planted.seeds += 1;
         if checks.is_empty() {
             return;
@@ -217,11 +224,17 @@ impl Engines {
         &self.planted
     }
 
-    /// All cells, by scenario, then by engine.
+    /// All cells that have runs, by scenario, then by engine.
     pub fn cells(&self) -> Vec<Cell> {
-        let places =
-            SCENARIOS.iter().flat_map(|(scenario, _)| self.engines.iter().map(move |engine| (*scenario, *engine)));
-        places.zip(&self.figures).map(|((scenario, engine), runs)| Cell::of(engine, scenario, runs)).collect()
+        SCENARIOS.iter().flat_map(|(scenario, _)| self.cells_of(scenario)).collect()
+    }
+
+    /// The cells of a scenario that have runs, by engine.
+    fn cells_of(&self, scenario: &'static str) -> Vec<Cell> {
+        let place = SCENARIOS.iter().position(|(name, _)| *name == scenario).expect("it is one of them");
+        let runs = self.figures[place * self.engines.len()..].iter();
+        let cells = self.engines.iter().zip(runs).filter(|(_, runs)| !runs.is_empty());
+        cells.map(|(engine, runs)| Cell::of(*engine, scenario, runs)).collect()
     }
 
     /// Whether no check failed anywhere.
@@ -232,8 +245,8 @@ impl Engines {
     /// For a terminal.
     pub fn text(&self, style: Style) -> String {
         let mut lines = Vec::new();
-        let cells = self.cells();
-        for ((name, about), cells) in SCENARIOS.iter().zip(cells.chunks(self.engines.len())) {
+        let tables = SCENARIOS.iter().map(|(name, about)| (name, about, self.cells_of(name)));
+        for (name, about, cells) in tables.filter(|(.., cells)| !cells.is_empty()) {
             lines.push(format!("{name}: {about}"));
             lines.push(format!("  {:<10}{}", "", columns(COLUMNS.map(|(name, _)| name.to_owned()))));
             lines.extend(cells.iter().map(|cell| format!("  {:<10}{}", cell.system, columns(values(cell)))));
@@ -248,18 +261,21 @@ impl Engines {
         style.plain_text(&(lines.join("\n") + "\n"))
     }
 
-    /// As a file for people, with the command that makes it.
-    pub fn markdown(&self) -> String {
+    /// The command that makes the file.
+    pub fn command(&self) -> String {
+        let feature = if self.engines.contains(&System::Raft010) { " --features openraft-0-10" } else { "" };
+        let hunt = if self.hunt > 0 { format!(" --hunt {}", self.hunt) } else { String::new() };
         let seeds = self.seeds.iter();
+        format!("cargo run{feature} -- engines --seeds {}..{}{hunt} --markdown docs/ENGINES.md", seeds.start, seeds.end)
+    }
+
+    /// As a file for people, with the command that makes it. Rows for which nothing was run are those of `before`, the file as
+    /// it was; so are sections of other headings, which people added.
+    pub fn markdown(&self, before: &Sections) -> String {
         let mut text = format!(
             "# Engines\n\nThe same store, sessions, clients, disks and network on different engines, under the same \
-             faults. Made by\n\n    cargo run -- engines --seeds {}..{}{} --markdown docs/ENGINES.md\n\n",
-            seeds.start,
-            seeds.end,
-            self.planted
-                .first()
-                .filter(|planted| planted.seeds > 0)
-                .map_or_else(String::new, |planted| format!(" --hunt {}", planted.seeds))
+             faults. Made by\n\n    {}\n\n",
+            self.command()
         );
         for system in &self.engines {
             let what = match system {
@@ -274,35 +290,100 @@ impl Engines {
             "\nElection time-outs and heartbeats are the scenario's for all of them. What the columns say:\n\n",
         );
         COLUMNS.iter().for_each(|(name, what)| text.push_str(&format!("* **{name}**: {what}.\n")));
-        let cells = self.cells();
-        for ((name, about), cells) in SCENARIOS.iter().zip(cells.chunks(self.engines.len())) {
+        for (name, about) in &SCENARIOS {
+            let made = self.cells_of(name).into_iter();
+            let made: BTreeMap<_, _> = made
+                .map(|cell| (cell.system, format!("| `{}` | {} |", cell.system, values(&cell).join(" | "))))
+                .collect();
             let names = COLUMNS.map(|(name, _)| name).join(" | ");
-            text.push_str(&format!("\n## `{name}`: {about}\n\n| system | {names} |\n"));
-            text.push_str(&format!("|{}\n", "---|".repeat(COLUMNS.len() + 1)));
-            for cell in cells {
-                text.push_str(&format!("| `{}` | {} |\n", cell.system, values(cell).join(" | ")));
-            }
+            let form = format!("| system | {names} |\n|{}", "---|".repeat(COLUMNS.len() + 1));
+            let systems = self.engines.iter().map(|system| system.name());
+            text.push_str(&section(&format!("`{name}`: {about}"), &form, systems, &made, before));
         }
-        text.push_str(&self.planted_markdown());
-        text
+        text.push_str(&self.planted_markdown(before));
+        let headings = SCENARIOS.iter().map(|(name, about)| format!("`{name}`: {about}"));
+        let generated: Vec<String> = headings.chain([PLANTED.to_owned()]).collect();
+        text + &before.others(&generated)
     }
 
-    fn planted_markdown(&self) -> String {
-        let Some(seeds) = self.planted.first().map(|planted| planted.seeds).filter(|seeds| *seeds > 0) else {
-            return String::new();
-        };
-        let mut text = format!(
-            "\n## Bugs planted in the store on other engines\n\nThose of the [zoo](ZOO.md) that are no matter of openraft's \
-             interfaces, under the scenario `{HUNT}`, {seeds} seeds each\n(`--hunt {seeds}`). A seed finds a bug if a \
-             check other than `panic` fails under it and none does without the bug.\n\n\
-             | system | what it does | seeds that find it | first | checks that failed then |\n|---|---|---|---|---|\n"
+    fn planted_markdown(&self, before: &Sections) -> String {
+        let made = self.planted.iter().filter(|planted| planted.seeds > 0);
+        let made: BTreeMap<_, _> = made
+            .map(|Planted { system, does, seeds, found_by, checks }| {
+                let first = found_by.first().map_or_else(String::new, u64::to_string);
+                let found = found_by.len();
+                (*system, format!("| `{system}` | {does} | {found}/{seeds} | {first} | {} |", checks.join(", ")))
+            })
+            .collect();
+        let seeds = self.hunt;
+        let form = format!(
+            "Those of the [zoo](ZOO.md) that are no matter of openraft's interfaces, under the scenario `{HUNT}`, {seeds} \
+             seeds each\n(`--hunt {seeds}`). A seed finds a bug if a check other than `panic` fails under it and none does \
+             without the bug.\n\n\
+             | system | what it does | seeds that find it | first | checks that failed then |\n|---|---|---|---|---|"
         );
-        for Planted { system, does, seeds, found_by, checks } in &self.planted {
-            let first = found_by.first().map_or_else(String::new, u64::to_string);
-            let found = found_by.len();
-            text.push_str(&format!("| `{system}` | {does} | {found}/{seeds} | {first} | {} |\n", checks.join(", ")));
-        }
-        text
+        section(PLANTED, &form, self.planted.iter().map(|planted| planted.system), &made, before)
+    }
+}
+
+/// The heading of the table of planted bugs.
+const PLANTED: &str = "Bugs planted in the store on other engines";
+
+/// A section with a table: the rows that were made, and `before` has the others. Nothing, if there are none.
+fn section(
+    heading: &str,
+    form: &str,
+    systems: impl Iterator<Item = &'static str>,
+    made: &BTreeMap<&str, String>,
+    before: &Sections,
+) -> String {
+    let row = |system| made.get(system).cloned().or_else(|| before.row(heading, system));
+    let rows: Vec<String> = systems.filter_map(row).collect();
+    if rows.is_empty() { String::new() } else { format!("\n## {heading}\n\n{form}\n{}\n", rows.join("\n")) }
+}
+
+/// The file for people as it was, by its headings.
+#[derive(Debug, Default)]
+pub struct Sections {
+    head: String,
+    sections: Vec<(String, String)>,
+}
+
+impl Sections {
+    /// Those of this text.
+    pub fn of(text: &str) -> Sections {
+        let mut parts = text.split("\n## ");
+        let head = parts.next().unwrap_or_default().to_owned();
+        let section = |part: &str| {
+            let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
+            (heading.to_owned(), body.trim_end().to_owned())
+        };
+        Sections { head, sections: parts.map(section).collect() }
+    }
+
+    /// Whether there is nothing, or this command made it.
+    pub fn is_of(&self, command: &str) -> bool {
+        self.head.is_empty() || self.head.lines().any(|line| line.trim() == command)
+    }
+
+    /// A system with a row that this build could not make.
+    pub fn not_built(&self) -> Option<System> {
+        let unbuilt = System::all().filter(|system| !system.is_built());
+        let listed = |system: &System| self.head.lines().any(|line| line.starts_with(&format!("* `{system}`:")));
+        unbuilt.into_iter().find(listed)
+    }
+
+    /// The row of a system.
+    fn row(&self, heading: &str, system: &str) -> Option<String> {
+        let (_, body) = self.sections.iter().find(|(known, _)| known == heading)?;
+        let start = format!("| `{system}` |");
+        body.lines().find(|line| line.starts_with(&start)).map(str::to_owned)
+    }
+
+    /// The sections of all other headings, as they were.
+    fn others(&self, headings: &[String]) -> String {
+        let others = self.sections.iter().filter(|(heading, _)| !headings.contains(heading));
+        others.map(|(heading, body)| format!("\n## {heading}\n{body}\n")).collect()
     }
 }
 
@@ -329,4 +410,66 @@ fn values(cell: &Cell) -> [String; 7] {
         format!("{:.0}", cell.bytes_each),
         format!("{:.2}", cell.syncs_each),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SILENT_MS: u64 = 70;
+
+    fn figures(messages: u64) -> Figures {
+        Figures {
+            verdict: Verdict::Pass,
+            served_in_time: 9,
+            offered: 10,
+            leaderless_ms: SILENT_MS,
+            recovered_ms: Some(50),
+            acknowledged: 10,
+            messages,
+            bytes: 100,
+            syncs: 10,
+        }
+    }
+
+    fn engines() -> Engines {
+        Engines::new(Seeds::first(1), 1)
+    }
+
+    /// Both tables of one engine, and a section that somebody added.
+    fn whole() -> String {
+        let mut all = engines();
+        all.add(0, 0, figures(30));
+        all.add(1, 0, figures(40));
+        all.add_planted("raft-rs-amnesia", 0, vec!["monotonic".into()]);
+        all.markdown(&Sections::default()) + "\n## By hand\n\nOne | two.\n\n### And below\n\nThree.\n"
+    }
+
+    #[test]
+    fn a_part_made_anew_replaces_its_rows_and_nothing_else() {
+        let before = whole();
+        let mut part = engines();
+        part.add(1, 0, figures(80));
+        let after = part.markdown(&Sections::of(&before));
+        let row = |messages: &str| format!("| `raft` | 0/1 | 90 % | 70 / 70 | 50 / 50 | {messages} | 10 | 1.00 |");
+        assert!(before.contains(&row("4.0")), "{before}");
+        assert_eq!(after, before.replace(&row("4.0"), &row("8.0")));
+        assert_eq!(engines().markdown(&Sections::of(&after)), after, "nothing made, nothing changed");
+    }
+
+    #[test]
+    fn a_file_says_which_command_made_it() {
+        let before = Sections::of(&whole());
+        assert!(before.is_of(&engines().command()));
+        assert!(!before.is_of(&Engines::new(Seeds::first(2), 1).command()), "other seeds make other figures");
+        assert!(!before.is_of(&Engines::new(Seeds::first(1), 0).command()));
+    }
+
+    #[test]
+    fn a_row_that_this_build_cannot_make_is_seen() {
+        let docs = Sections::of(include_str!("../../docs/ENGINES.md"));
+        let missing = if System::Raft010.is_built() { None } else { Some(System::Raft010) };
+        assert_eq!(docs.not_built(), missing);
+        assert_eq!(Sections::of("# Engines\n\n* `raft`: openraft 0.9.\n").not_built(), None);
+    }
 }

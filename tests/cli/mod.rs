@@ -6,6 +6,7 @@ mod cases;
 mod check;
 mod contract;
 mod determinism;
+mod engines;
 mod hostile;
 mod ladder;
 mod lines;
