@@ -92,3 +92,15 @@ fn each_exhibit_has_the_name_of_its_file_and_says_what_it_does() {
         assert!(!exhibit.label.certificate.is_empty(), "{name} has a certificate");
     }
 }
+
+/// The scenarios under which exhibits were hunted: by their names, and as anybody may run them.
+#[test]
+fn scenarios_of_their_own_are_sound() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/museum/scenarios");
+    for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let scenario = schism::scenario::load(file.to_str().unwrap()).unwrap();
+        assert_eq!(Some(scenario.name.as_str()), file.file_stem().and_then(|name| name.to_str()));
+        assert!(exhibits().iter().any(|exhibit| exhibit.name() == scenario.name), "{file:?} is of an exhibit");
+        assert!(scenario.explicit.is_none(), "{file:?} is hunted in, so it records no run");
+    }
+}

@@ -3,9 +3,10 @@
 //! Raft paper, sections 5.3, 5.4.2 and 6: an entry is committed once its leader has it on a majority of the servers;
 //! while two configurations are joint, on a majority of each. The check runs when a node is the first to learn of a
 //! commit, which is its leader. It uses the appends that were recorded as durable, and the newest configuration in that
-//! node's own log: of all that are there, if nodes go by a configuration once it is appended (Raft paper), or of those that
-//! this node has applied, if they do so then (etcd's raft and its descendants). Entries below are covered by log matching. A node may hold more than it recorded, if it died between
-//! the sync and its report; it counts as a holder as far as the log reaches that it found at its next start.
+//! node's own log: of all that are there, if nodes go by a configuration once it is appended (Raft paper), or of those
+//! that this node has applied, if they do so then (etcd's raft and its descendants). Entries below are covered by log
+//! matching. A node may hold more than it recorded, if it died between the sync and its report; it counts as a holder as
+//! far as the log reaches that it found at its next start.
 
 use super::{LeaderId, Property, Replicas, seconds, violation};
 use crate::check::{CheckName, Violation};
