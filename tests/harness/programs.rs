@@ -4,8 +4,8 @@ use super::{run, said, variable};
 use crate::nodes::has;
 use schism::harness::Nodes;
 
-#[schism::test(scenario = "tests/harness/two-sites.toml", seeds = 2)]
 #[ignore = "needs Python, and is run by the tests below"]
+#[schism::test(scenario = "tests/harness/two-sites.toml", seeds = 2)]
 fn one_primary() -> Nodes {
     Nodes::new("python3 examples/course/solutions/primary.py")
 }
