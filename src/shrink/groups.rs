@@ -1,9 +1,10 @@
 //! One bug, one line: failing runs in groups that fail alike.
 //!
 //! The smallest seed that is in no group founds one. Its *symptom* is, of what it shows, what most of the others show
-//! too. Its *kinds* of fault are those that it takes: without faults of any other kind, the run still shows the symptom;
-//! without one of these, it does not. Another seed belongs to the group if the same kinds are what it takes to show the
-//! same symptom. That costs a seed as many runs as the group has kinds, and one more.
+//! too, in the protocol if it can be. Its *kinds* of fault are those that it takes: without faults of any other kind, the
+//! run still shows the symptom; without one of these, it does not. Another seed belongs to the group if it has the same
+//! symptom and the same kinds are what it takes to show it. That costs a seed as many runs as the group has kinds, and one
+//! more.
 //!
 //! The groups depend on the failing runs, and not on how many are tried at once.
 
@@ -91,8 +92,9 @@ impl<'a> Groups<'a> {
         self.scenario.materialised(self.failing[at].system.name(), self.failing[at].seed)
     }
 
-    /// What most of those that are left show, of what this one shows. Of two that are equally common, what broke in the
-    /// protocol, since what clients see of it takes luck; else the stronger.
+    /// Of what this one shows, what broke in the protocol, if anything did: what clients see of it takes luck, and two bugs
+    /// may look alike to them. Of several, what most of those that are left show; of two that are equally common, the
+    /// stronger.
     fn symptom(&self, founder: usize) -> Symptom {
         let shown =
             |symptom: &Symptom| self.rest.iter().filter(|at| self.failing[**at].symptoms.contains(symptom)).count();
@@ -100,7 +102,7 @@ impl<'a> Groups<'a> {
             .symptoms
             .iter()
             .rev()
-            .max_by_key(|symptom| (shown(symptom), symptom.is_of_the_protocol()));
+            .max_by_key(|symptom| (symptom.is_of_the_protocol(), shown(symptom)));
         *most.expect("runs without a symptom are left out")
     }
 
@@ -160,10 +162,10 @@ impl<'a> Groups<'a> {
         Some(left)
     }
 
-    /// Those of the rest that show the symptom with these kinds, and with none of them left out.
+    /// Those of the rest that show the symptom with these kinds, and with none of them left out. Whoever has another symptom
+    /// that says more is left for a group of that.
     fn alike(&mut self, symptom: Symptom, kinds: &BTreeSet<&'static str>) -> Vec<usize> {
-        let show: Vec<usize> =
-            self.rest.iter().copied().filter(|at| self.failing[*at].symptoms.contains(&symptom)).collect();
+        let show: Vec<usize> = self.rest.iter().copied().filter(|at| self.symptom(*at) == symptom).collect();
         self.try_all(show.iter().map(|at| (*at, kinds.clone())).collect());
         let with: Vec<usize> = show.into_iter().filter(|at| self.shows(&(*at, kinds.clone()), symptom)).collect();
         let without = |at: usize| {
