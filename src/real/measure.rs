@@ -121,6 +121,7 @@ fn one_way_ns(networks: &Networks, from: HostId) -> io::Result<Vec<u64>> {
     let echo = socket(networks, HostId(2), PORT + 1)?;
     let asker = socket(networks, from, 0)?;
     echo.set_read_timeout(Some(PATIENCE))?;
+    asker.set_read_timeout(Some(PATIENCE))?;
     asker.connect((address(HostId(2)), PORT + 1))?;
     let is_over = AtomicBool::new(false);
     let mut times = std::thread::scope(|threads| {
@@ -144,10 +145,9 @@ fn one_way_ns(networks: &Networks, from: HostId) -> io::Result<Vec<u64>> {
     Ok(times)
 }
 
-/// How long a packet takes to whom the socket is connected to, and back. One that is lost, in a queue that is still full of
-/// others, is sent again: it is no time.
+/// How long a packet takes to whom the socket is connected to, and back; the socket gives up after [`PATIENCE`]. One that is
+/// lost, in a queue that is still full of others, is sent again: it is no time.
 fn there_and_back_ns(asker: &UdpSocket) -> io::Result<u64> {
-    asker.set_read_timeout(Some(PATIENCE))?;
     for _ in 0..TRIES {
         let sent_ns = monotonic_ns();
         let mut packet = [0; LENGTH];
@@ -173,7 +173,9 @@ mod tests {
         let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
         let asker = UdpSocket::bind("127.0.0.1:0").unwrap();
         asker.connect(echo.local_addr().unwrap()).unwrap();
-        echo.set_read_timeout(Some(PATIENCE)).unwrap();
+        for socket in [&echo, &asker] {
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        }
         let is_over = AtomicBool::new(false);
         std::thread::scope(|threads| {
             threads.spawn(|| {

@@ -92,18 +92,19 @@ impl<'a> Groups<'a> {
         self.scenario.materialised(self.failing[at].system.name(), self.failing[at].seed)
     }
 
-    /// Of what this one shows, what broke in the protocol, if anything did: what clients see of it takes luck, and two bugs
-    /// may look alike to them. Of several, what most of those that are left show; of two that are equally common, the
-    /// stronger.
-    fn symptom(&self, founder: usize) -> Symptom {
-        let shown =
-            |symptom: &Symptom| self.rest.iter().filter(|at| self.failing[**at].symptoms.contains(symptom)).count();
-        let most = self.failing[founder]
-            .symptoms
-            .iter()
-            .rev()
-            .max_by_key(|symptom| (symptom.is_of_the_protocol(), shown(symptom)));
-        *most.expect("runs without a symptom are left out")
+    /// The symptom of each of the rest: of what it shows, what broke in the protocol, if anything did, since what clients see
+    /// of it takes luck, and two bugs may look alike to them. Of several, what most of the rest show; of two that are equally
+    /// common, the stronger.
+    fn symptoms(&self) -> BTreeMap<usize, Symptom> {
+        let shown = |at: usize| &self.failing[at].symptoms;
+        let mut counts: BTreeMap<Symptom, usize> = BTreeMap::new();
+        for symptom in self.rest.iter().flat_map(|at| shown(*at)) {
+            *counts.entry(*symptom).or_default() += 1;
+        }
+        let weight = |symptom: &&Symptom| (symptom.is_of_the_protocol(), counts[*symptom]);
+        let chosen =
+            |at: usize| *shown(at).iter().rev().max_by_key(weight).expect("runs without a symptom are left out");
+        self.rest.iter().map(|at| (*at, chosen(*at))).collect()
     }
 
     /// Makes the runs that have not been made.
@@ -162,10 +163,8 @@ impl<'a> Groups<'a> {
         Some(left)
     }
 
-    /// Those of the rest that show the symptom with these kinds, and with none of them left out. Whoever has another symptom
-    /// that says more is left for a group of that.
-    fn alike(&mut self, symptom: Symptom, kinds: &BTreeSet<&'static str>) -> Vec<usize> {
-        let show: Vec<usize> = self.rest.iter().copied().filter(|at| self.symptom(*at) == symptom).collect();
+    /// Those of these that show the symptom with these kinds, and with none of them left out.
+    fn alike(&mut self, show: Vec<usize>, symptom: Symptom, kinds: &BTreeSet<&'static str>) -> Vec<usize> {
         self.try_all(show.iter().map(|at| (*at, kinds.clone())).collect());
         let with: Vec<usize> = show.into_iter().filter(|at| self.shows(&(*at, kinds.clone()), symptom)).collect();
         let without = |at: usize| {
@@ -181,9 +180,11 @@ impl Iterator for Groups<'_> {
 
     fn next(&mut self) -> Option<Group> {
         let founder = *self.rest.first()?;
-        let symptom = self.symptom(founder);
+        let symptoms = self.symptoms();
+        let symptom = symptoms[&founder];
         let faults = self.taken(founder, symptom);
-        let mut members = faults.as_ref().map_or_else(Vec::new, |kinds| self.alike(symptom, kinds));
+        let same = self.rest.iter().copied().filter(|at| symptoms[at] == symptom).collect();
+        let mut members = faults.as_ref().map_or_else(Vec::new, |kinds| self.alike(same, symptom, kinds));
         // What was left out one after the other may be more than it takes.
         if !members.contains(&founder) {
             members.insert(0, founder);

@@ -225,7 +225,7 @@ impl<'a> Graph<'a> {
             for edge in self.edges.edges(state.0) {
                 let why = edge.weight();
                 let is_inside = component_of[edge.target().index()] == component;
-                if !is_inside || !class.allows(why) || !class.goes_on(state.1, why) {
+                if !is_inside || !class.goes_on(state.1, why) {
                     continue;
                 }
                 let next = (edge.target(), is_miss(why));
